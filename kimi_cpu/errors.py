@@ -1,0 +1,76 @@
+"""The exceptions that a caller may see. Each says what happened, where, and what to do.
+
+KimiError
+├── ConfigError          a configuration or option that the engine cannot honour
+├── RequestError         a request that can never be served as it stands
+│   └── ContextOverflow  the prompt does not fit in the context
+├── DoesNotFit           this machine has too little of something
+│   ├── OutOfMemory      RAM
+│   └── OutOfDisk        disk space
+├── ModelFileError       the model file is corrupt, truncated or of another kind
+│   └── CheckpointError  the checkpoint that is read by the converter is
+├── TokenizerError       text cannot be encoded or decoded with what the file carries
+├── TemplateError        the chat template cannot be rendered
+├── Interrupted          stopped before the end; the same command continues
+└── EngineDeadError      the engine's thread ended; every open request gets this
+"""
+
+
+class KimiError(Exception):
+    """Anything that kimi-cpu says to a person; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class ConfigError(KimiError):
+    """A configuration or an option holds a value that the engine cannot honour."""
+
+
+class RequestError(KimiError):
+    """A request that can never be served as it stands."""
+
+
+class ContextOverflow(RequestError):
+    """The prompt, or the prompt and the answer asked for, exceed the context."""
+
+
+class DoesNotFit(KimiError):
+    """This machine has too little of something."""
+
+    exit_code = 4
+
+
+class OutOfMemory(DoesNotFit):
+    """There is too little RAM."""
+
+
+class OutOfDisk(DoesNotFit):
+    """There is too little disk space."""
+
+
+class ModelFileError(KimiError):
+    """The model file is corrupt, truncated or of another kind."""
+
+    exit_code = 5
+
+
+class CheckpointError(ModelFileError):
+    """The checkpoint that the converter reads is corrupt, incomplete or of another kind."""
+
+
+class TokenizerError(KimiError):
+    """Text cannot be encoded or decoded with what the file carries."""
+
+
+class TemplateError(KimiError):
+    """The chat template cannot be rendered."""
+
+
+class Interrupted(KimiError):
+    """Stopped before the end; the same command continues where this one stopped."""
+
+    exit_code = 6
+
+
+class EngineDeadError(KimiError):
+    """The engine's thread ended; every open request gets this error."""

@@ -1,0 +1,1 @@
+"""The packed block layouts, with numpy pack and unpack as the truth. See rows16.py."""

@@ -1,0 +1,73 @@
+"""The architecture, as a table: every import between rooms of kimi_cpu/ must be listed here."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "kimi_cpu"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
+    "cli": {"convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
+    "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
+    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},
+    "engine": {"model", "config", "errors"},  # no tokenizer, no chat: never sees text
+    "chat": {"tokenizer", "errors"},
+    "tokenizer": {"modelfile", "errors"},
+    "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
+    "kernels": {"quant", "errors"},  # no config: arrays and scalars only
+    "modelfile": {"quant", "config", "errors"},
+    "quant": {"errors"},
+    "config": {"errors"},
+    "errors": set(),
+}
+OWNER = {  # third-party or sensitive package: the rooms that may import it
+    "numba": {"kernels"},
+    "llvmlite": {"kernels"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "gguf": {"modelfile", "convert"},
+    "sentencepiece": {"tokenizer"},
+    "regex": {"tokenizer"},
+    "jinja2": {"chat"},
+    "llguidance": {"chat"},
+    "safetensors": {"convert"},
+    "psutil": {"cli", "convert", "kernels"},
+    "threading": {"llm", "engine", "convert"},
+    "mmap": {"modelfile", "convert"},
+}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path):
+    """Absolute dotted names of every import, lazy and TYPE_CHECKING ones too."""
+    parts = ("kimi_cpu", *path.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*parts[: len(parts) - node.level + 1]] if node.level else []
+            base += node.module.split(".") if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def test_rooms_form_a_dag():
+    TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
+    assert {room_of(f) for f in FILES} - {"__init__", "__main__"} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    room = room_of(path)
+    if room.startswith("__"):
+        return  # the package's front door
+    for name in imported(path):
+        top, *rest = name.split(".")
+        if top == "kimi_cpu" and rest:
+            assert rest[0] in MAY_IMPORT[room] | {room}, f"{room} may not import {name}"
+        assert room in OWNER.get(top, {room}), f"only {OWNER[top]} may import {top}, not {room}"
