@@ -1,1 +1,8 @@
-"""."""
+"""Ids and bytes: Kimi's tokenizer exactly, on the sentencepiece package."""
+
+from .sentencepiece_model import compile_sentencepiece
+from .special_tokens import special_tokens_from_config
+from .stream import StreamDecoder
+from .tokenizer import Tokenizer
+
+__all__ = ["StreamDecoder", "Tokenizer", "compile_sentencepiece", "special_tokens_from_config"]
