@@ -8,6 +8,7 @@ the best score first and the leftmost of equals, tiktoken the pair of the lowest
 import struct
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from functools import cache
 
 import numpy as np
 
@@ -75,6 +76,7 @@ def characters_to_bytes(piece: str) -> bytes:
         raise TokenizerError(f"The token {piece!r} is not in GPT-2's byte form. Convert the model again.") from error
 
 
+@cache
 def _varint(number: int) -> bytes:
     """Protocol Buffers' base-128 number; negative ones as 64-bit two's complement."""
     number &= (1 << 64) - 1

@@ -32,7 +32,8 @@ class Tokenizer:
         corrupt, or do not belong together."""
         tokens = read_ranks(ranks)
         self._num_base = len(tokens)
-        self._merger = _load_merger(sentencepiece_model or compile_sentencepiece(ranks), tokens)
+        compiled = compile_sentencepiece(ranks) if sentencepiece_model is None else sentencepiece_model
+        self._merger = _load_merger(compiled, tokens)
         self.special_tokens = special_tokens_from_config(tokenizer_config, self._num_base)
         self._bytes = tokens + [text.encode() for text in self.special_tokens]  # in the order of their ids
         self.n_vocab = len(self._bytes)

@@ -1,0 +1,82 @@
+"""tiktoken as the oracle. KIMI_CPU_RANDOM_TEXTS and KIMI_CPU_RANDOM_SEED ask for more strings or others."""
+
+import os
+import runpy
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kimi_cpu.tokenizer import pretokenize
+
+from .random_text import SNIPPETS, random_text
+
+tiktoken = pytest.importorskip("tiktoken")
+NUM_TEXTS = int(os.environ.get("KIMI_CPU_RANDOM_TEXTS", "20000"))
+SEED = int(os.environ.get("KIMI_CPU_RANDOM_SEED", "1"))
+PROBE = Path(__file__).parents[2] / "tools" / "probe_unicode_classes.py"
+
+
+@pytest.fixture(scope="module")
+def official(ranks, kimi):
+    from .oracle import Official
+
+    return Official(ranks, kimi.special_tokens)
+
+
+def test_random_strings_have_the_official_ids_and_come_back(kimi, official):
+    random = Random(SEED)
+    for _ in range(NUM_TEXTS):
+        text = random_text(random)
+        for special in (True, False):
+            ids = kimi.encode(text, special=special)
+            assert ids == official.encode(text, special=special), text
+            assert kimi.decode(ids) == text
+
+
+def test_decoding_any_ids_gives_what_tiktoken_gives(kimi, official):
+    random = Random(SEED)
+    for _ in range(NUM_TEXTS // 20):
+        ids = random.choices(range(kimi.n_vocab), k=random.randrange(1, 40))
+        assert kimi.decode(ids) == official.encoding.decode(ids)
+
+
+def test_long_runs_are_cut_where_the_official_encoder_cuts_them(kimi, official):
+    random = Random(SEED)
+    for unit in ("a", "abcdefghij", " ", "\t \u3000", "\n", "\x1c", "中", "中文字", "ก", "\u0301", "!", "7", "A", "É"):
+        length = random.choice((24_999, 25_000, 25_001, 50_003))
+        run = (unit * length)[:length]
+        text = random_text(random) + run + random_text(random) + run[: random.randrange(30_000)]
+        assert kimi.encode(text) == official.encode(text), (unit, length)
+
+
+def test_texts_around_the_slice_of_400_000_characters_have_the_official_ids(kimi, official):
+    random = Random(SEED)
+    filler = "".join(random_text(random) for _ in range(9_000))[:399_980]
+    assert len(filler) == 399_980
+    for snippet in (" 1234567890" * 4, "<|im_end|>" * 5, "中文" * 30, "\ud83d\ude00" * 30, "   \n" * 20):
+        assert kimi.encode(filler + snippet) == official.encode(filler + snippet), snippet
+
+
+def test_a_word_of_a_megabyte_has_the_official_ids(kimi, official):
+    word = "".join(Random(SEED).choices("abcdefghijklmnopqrstuvwxyz", k=1_000_000))
+    assert kimi.encode(word) == official.encode(word)
+
+
+@given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud800\udbff\udc00\udfff\ufeff<|>")))
+def test_surrogates_are_replaced_as_tiktoken_replaces_them(kimi, official, text):
+    assert kimi.encode(text) == official.encode(text)
+
+
+@given(st.lists(st.sampled_from(SNIPPETS)).map("".join))
+def test_pieces_joined_are_the_text(text):
+    assert "".join(pretokenize.pieces(text)) == text
+
+
+def test_every_character_has_the_class_that_tiktoken_gives_it():
+    probe = runpy.run_path(str(PROBE))
+    from kimi_cpu.tokenizer.unicode_classes import RUNS
+
+    assert probe["runs"](probe["classes"]()) == RUNS.split()
