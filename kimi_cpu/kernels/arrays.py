@@ -1,0 +1,88 @@
+"""The arrays that kernels take: activations, routed experts and the latent cache, as plain tuples of numpy arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..quant.rows16 import GROUP, pad
+
+PAGE_TOKENS = 64  # tokens in one page of the cache
+CACHE_GROUP = 64  # values of an int8 cache that share a scale
+CACHE_KINDS = {"f16": 2, "int8": 1, "f32": 4}  # bytes a value
+LANES = 16  # latents and rotary values of a float cache are padded to whole registers
+SCALE, SUM_INT4, SUM_Q8 = 0, 1, 2  # fields of Activation.s
+
+
+class Activation(NamedTuple):
+    """The input of a matmul, rows of tokens. Columns are padded to 32 with zeros, which nothing overwrites.
+
+    x f32[T, C32]. For int8 compute also q i8[T, C32] and s f32[T, C32/32, 4]: what goes with a group of 32 values is
+    its scale, then two int32 in the same bits, -8 * sum(q) and -128 * sum(q) (they make stored int4 and q8 values
+    unsigned), then a spare. q and s are None for f32 compute. cols: the width before padding.
+    """
+
+    x: np.ndarray
+    q: np.ndarray | None
+    s: np.ndarray | None
+    cols: int
+
+    def rows(self, start: int, stop: int | None = None) -> "Activation":
+        """The first `start` rows, or rows start..stop-1; views."""
+        rows = slice(start) if stop is None else slice(start, stop)
+        if self.q is None:
+            return Activation(self.x[rows], None, None, self.cols)
+        return Activation(self.x[rows], self.q[rows], self.s[rows], self.cols)
+
+
+def make_activation(tokens: int, cols: int, int8: bool) -> Activation:
+    """Zeroed activations for [tokens, cols]."""
+    width = pad(cols, GROUP)
+    x = np.zeros((tokens, width), np.float32)
+    if not int8:
+        return Activation(x, None, None, cols)
+    return Activation(x, np.zeros((tokens, width), np.int8), np.zeros((tokens, width // GROUP, 4), np.float32), cols)
+
+
+class Experts(NamedTuple):
+    """A layer's routed experts: data u8 flat; expert e's gate, up and down begin at offsets[e] + gate_offset, ….
+
+    gate and up are packed [rows, cols], down is packed [cols, rows].
+    """
+
+    kind: str
+    data: np.ndarray
+    offsets: np.ndarray  # i64[E], bytes
+    gate_offset: int
+    up_offset: int
+    down_offset: int
+    rows: int
+    cols: int
+
+
+class Cache(NamedTuple):
+    """Paged latents. Layer l of page p begins at p * page_bytes + l * layer_bytes of data (u8 flat, writable).
+
+    f16 and f32: 64 tokens, each `latent` then `rope` values, each part padded to 16 values.
+    int8: four blocks of 16 tokens; a block is lines of 64 bytes, line i holds values 4i..4i+3 of its 16 tokens (token t
+    at bytes 4t..4t+3); latent and rope are each padded to 64 values. Then f32 scales [groups of 64 values, 64 tokens].
+    """
+
+    kind: str
+    data: np.ndarray
+    page_bytes: int
+    layer_bytes: int
+    latent: int
+    rope: int
+
+
+def cache_widths(kind: str, latent: int, rope: int) -> tuple[int, int]:
+    """Padded values of a token: (latent, rope)."""
+    multiple = CACHE_GROUP if kind == "int8" else LANES
+    return pad(latent, multiple), pad(rope, multiple)
+
+
+def cache_layer_bytes(kind: str, latent: int, rope: int) -> int:
+    """Bytes of one page and layer."""
+    width = sum(cache_widths(kind, latent, rope))
+    scales = width // CACHE_GROUP * 4 if kind == "int8" else 0
+    return PAGE_TOKENS * (width * CACHE_KINDS[kind] + scales)
