@@ -53,9 +53,9 @@ def compile_sentencepiece(ranks: bytes) -> bytes:
         model += _bytes_field(1, body)  # ModelProto.pieces = 1
     unknown = _bytes_field(1, UNKNOWN_PIECE.encode()) + struct.pack("<Bf", 2 << 3 | 5, 0) + _int_field(3, UNKNOWN)
     model += _bytes_field(1, unknown)
-    trainer = _int_field(3, BPE) + _int_field(4, len(pieces) + 1) + _int_field(40, len(pieces))
+    trainer = _int_field(3, BPE) + _int_field(40, len(pieces))
     trainer += b"".join(_int_field(number, -1) for number in (41, 42, 43))  # no bos_id, eos_id, pad_id
-    model += _bytes_field(2, trainer)  # ModelProto.trainer_spec = 2: model_type = 3, vocab_size = 4, unk_id = 40
+    model += _bytes_field(2, trainer)  # ModelProto.trainer_spec = 2: model_type = 3, unk_id = 40
     normalizer = _bytes_field(1, b"identity") + b"".join(_int_field(number, 0) for number in (3, 4, 5))
     model += _bytes_field(3, normalizer)  # normalizer_spec = 3: no dummy prefix, spaces neither removed nor escaped
     return bytes(model)

@@ -19,6 +19,4 @@ class StreamDecoder:
 
     def flush(self) -> str:
         """What is still held back, as U+FFFD: the stream ended inside a character. The decoder can be used again."""
-        rest = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return rest
+        return self._decoder.decode(b"", final=True)

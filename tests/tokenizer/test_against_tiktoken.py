@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_cpu.tokenizer import pretokenize
+from kimi_cpu.tokenizer import Tokenizer, pretokenize
 
+from .conftest import rank_file
 from .random_text import SNIPPETS, random_text
 
 tiktoken = pytest.importorskip("tiktoken")
@@ -63,6 +64,30 @@ def test_texts_around_the_slice_of_400_000_characters_have_the_official_ids(kimi
 def test_a_word_of_a_megabyte_has_the_official_ids(kimi, official):
     word = "".join(Random(SEED).choices("abcdefghijklmnopqrstuvwxyz", k=1_000_000))
     assert kimi.encode(word) == official.encode(word)
+
+
+@pytest.mark.parametrize("alphabet", ["ab", "abcde", "aé", "中文字"])
+def test_any_vocabulary_merges_as_tiktoken_merges_it(single_bytes, alphabet):
+    from .oracle import Official
+
+    random = Random(SEED)
+    letters = sorted(set(alphabet.encode()))
+    longer = {bytes(random.choices(letters, k=random.choice((2, 2, 3, 3, 4, 5, 8)))) for _ in range(150)}
+    tokens = [*single_bytes, *sorted(longer)]
+    random.shuffle(tokens)
+    ranks = rank_file(tokens)
+    tokenizer = Tokenizer(ranks)
+    official = Official(ranks, tokenizer.special_tokens)
+    for length in (*range(1, 60), 99, 100, 101, 1_000):
+        text = "".join(random.choices(alphabet, k=length))
+        assert tokenizer.encode(text) == official.encode(text), text
+
+
+def test_texts_of_random_tokens_have_the_official_ids(kimi, official):
+    random = Random(SEED)
+    for _ in range(NUM_TEXTS // 20):
+        text = kimi.decode(random.choices(range(kimi.n_vocab), k=random.randrange(1, 200)))
+        assert kimi.encode(text) == official.encode(text)
 
 
 @given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud800\udbff\udc00\udfff\ufeff<|>")))

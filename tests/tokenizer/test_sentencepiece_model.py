@@ -22,6 +22,12 @@ def test_piece_i_is_token_i_with_its_rank_as_score(ranks, compiled):
         assert processor.get_score(i) == -i
 
 
+def test_text_reaches_the_merges_unchanged(compiled):
+    processor = sentencepiece.SentencePieceProcessor(model_proto=compiled)
+    for text in ("", "a", " a", "a  b ", "\u2581a", "ﬁ", "e\u0301", "\t"):
+        assert processor.normalize(text) == text
+
+
 def test_every_byte_has_a_character_of_its_own():
     every_byte = [bytes([i]) for i in range(256)]
     characters = byte_characters(every_byte)
