@@ -9,6 +9,7 @@ KimiError
 │   └── OutOfDisk        disk space
 ├── ModelFileError       the model file is corrupt, truncated or of another kind
 │   └── CheckpointError  the checkpoint that is read by the converter is
+├── SessionError         a session file cannot be used; the conversation starts afresh
 ├── TokenizerError       text cannot be encoded or decoded with what the file carries
 ├── TemplateError        the chat template cannot be rendered
 ├── Interrupted          stopped before the end; the same command continues
@@ -56,6 +57,10 @@ class ModelFileError(KimiError):
 
 class CheckpointError(ModelFileError):
     """The checkpoint that the converter reads is corrupt, incomplete or of another kind."""
+
+
+class SessionError(KimiError):
+    """A session file cannot be used; the conversation starts afresh."""
 
 
 class TokenizerError(KimiError):

@@ -1,0 +1,77 @@
+"""Scheduled requests become the arrays of one forward pass and of its sampling. The only loops over requests."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..model import PAGE_TOKENS, ForwardBatch, SamplingBatch
+from .request import GENERATED, Request
+from .scheduler import Scheduled
+
+
+class _Span(NamedTuple):
+    """Consecutive tokens of one request that run in the same form; generated ones are spans of one token."""
+
+    request: Request
+    start: int
+    ids: np.ndarray  # i32[n]
+    form: int
+    last: bool  # whether the request's tokens of this step end here
+
+
+def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
+    """Arrays of a step, and the request of each row of logits: its last token's when one is to be drawn, or all."""
+    spans = [span for scheduled in step for span in _spans(scheduled)]
+    spans.sort(key=lambda s: s.form != GENERATED)  # stable: decode rows come first
+    lengths = [len(s.ids) for s in spans]
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
+    positions, slots, wanted, owners = [], [], [], []
+    for row, span in enumerate(spans):
+        table = np.asarray(span.request.block_table, np.int32)
+        tables[row, : len(table)] = table
+        where = np.arange(span.start, span.start + len(span.ids))
+        positions.append(where)
+        slots.append(table[where // PAGE_TOKENS].astype(np.int64) * PAGE_TOKENS + where % PAGE_TOKENS)
+        rows = range(starts[row], starts[row + 1])
+        rows = rows if span.request.logits else rows[-1:] if span.last and _draws(span) else ()
+        wanted.extend(rows)
+        owners.extend([span.request] * len(rows))
+    batch = ForwardBatch(
+        token_ids=np.concatenate([s.ids for s in spans]),
+        positions=np.concatenate(positions).astype(np.int32),
+        slot_mapping=np.concatenate(slots),
+        block_tables=tables,
+        query_start_loc=starts,
+        seq_lens=np.asarray([s.start + len(s.ids) for s in spans], np.int32),
+        logits_indices=np.asarray(wanted, np.int64),
+        num_decode_seqs=sum(s.form == GENERATED for s in spans),
+    )
+    return batch, owners
+
+
+def sampling_batch(requests: list[Request]) -> SamplingBatch:
+    """Parameters of the requests that draw a token, in order."""
+    s = [r.sampling for r in requests]
+    return SamplingBatch(
+        temperature=np.asarray([x.temperature for x in s], np.float32),
+        top_k=np.asarray([x.top_k for x in s], np.int32),
+        top_p=np.asarray([x.top_p for x in s], np.float32),
+        min_p=np.asarray([x.min_p for x in s], np.float32),
+        seeds=np.asarray([r.seed for r in requests], np.uint64),
+        positions=np.asarray([r.num_tokens for r in requests], np.int64),
+    )
+
+
+def _spans(scheduled: Scheduled) -> list[_Span]:
+    request, count = scheduled
+    start, end = request.num_computed, request.num_computed + count
+    ids, forms = request.tokens(start, end)
+    cuts = [i for i in range(1, count) if forms[i] == GENERATED or forms[i] != forms[i - 1]]
+    edges = zip([0, *cuts], [*cuts, count], strict=True)
+    return [_Span(request, start + a, ids[a:b], int(forms[a]), start + b == end) for a, b in edges]
+
+
+def _draws(span: _Span) -> bool:
+    """Whether the request's last token runs in this span, so that the next one is drawn."""
+    return span.start + len(span.ids) == span.request.num_tokens

@@ -1,0 +1,144 @@
+"""Pages by number: who holds them, which may be reused, and which hold the beginning of some sequence.
+
+Invariants: a page is held (ref count > 0) or free, never both; block tables are append-only; a free page keeps its
+content, and can be found again by what it holds, until it is handed out for something else.
+"""
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+
+from ..model import PAGE_TOKENS
+
+ROOT = b""  # key of the empty prefix
+
+
+class Tokens(NamedTuple):
+    """Ids of some tokens, and the form in which each was computed: 0 given (expanded), 1 generated (absorbed).
+
+    The two forms round differently, so a page is the same only if the forms are.
+    """
+
+    ids: np.ndarray  # i32[n]
+    forms: np.ndarray  # u8[n]
+
+    def part(self, start: int, stop: int) -> "Tokens":
+        """Tokens [start, stop)."""
+        return Tokens(self.ids[start:stop], self.forms[start:stop])
+
+    def num_common(self, other: "Tokens") -> int:
+        """Length of the common beginning."""
+        n = min(len(self.ids), len(other.ids))
+        differs = (self.ids[:n] != other.ids[:n]) | (self.forms[:n] != other.forms[:n])
+        return int(differs.argmax()) if differs.any() else n
+
+
+class Match(NamedTuple):
+    """What the pool holds of a sequence: full pages, and perhaps a page whose first tokens go on from there."""
+
+    block_ids: list[int]
+    keys: list[bytes]  # of the full pages
+    copy_from: int | None
+    num_copied: int  # tokens of copy_from that fit
+
+
+class _Entry(NamedTuple):
+    key: bytes | None  # None: the page is not full
+    parent: bytes
+    tokens: Tokens
+
+
+def chain_key(parent: bytes, tokens: Tokens) -> bytes:
+    """Key of a page after a prefix."""
+    return blake2b(parent + tokens.ids.tobytes() + tokens.forms.tobytes(), digest_size=16).digest()
+
+
+class BlockPool:
+    """num_blocks pages, numbered from 0."""
+
+    def __init__(self, num_blocks: int):
+        self.num_blocks = num_blocks
+        self._refs = [0] * num_blocks
+        self._free = OrderedDict.fromkeys(range(num_blocks))  # first: the next to be reused
+        self._entries: dict[int, _Entry] = {}
+        self._by_key: dict[bytes, int] = {}
+        self._by_parent: dict[bytes, list[int]] = {}
+
+    @property
+    def num_free(self) -> int:
+        return len(self._free)
+
+    def allocate(self, count: int) -> list[int] | None:
+        """count pages with one holder each, least recently used first, or None when there are not so many."""
+        if count > len(self._free):
+            return None
+        block_ids = [self._free.popitem(last=False)[0] for _ in range(count)]
+        for block_id in block_ids:
+            self._forget(block_id)
+            self._refs[block_id] = 1
+        return block_ids
+
+    def hold(self, block_ids: list[int]) -> None:
+        """One more holder for each page."""
+        for block_id in block_ids:
+            self._refs[block_id] += 1
+            self._free.pop(block_id, None)
+
+    def release(self, block_ids: list[int]) -> None:
+        """One holder fewer for each page of a block table. The tail is reused first: shared heads live longest."""
+        for block_id in reversed(block_ids):
+            self._refs[block_id] -= 1
+            assert self._refs[block_id] >= 0, f"page {block_id} was released twice"
+            if self._refs[block_id] == 0:
+                self._free[block_id] = None
+                if block_id not in self._entries:
+                    self._free.move_to_end(block_id, last=False)  # nothing in it can be found again
+
+    def register(self, block_id: int, parent: bytes, tokens: Tokens) -> bytes:
+        """Makes a page findable by what it holds after a prefix; returns the key of what comes after it.
+
+        A page may be registered again when it holds more tokens than before.
+        """
+        assert len(tokens.ids) <= PAGE_TOKENS
+        full = len(tokens.ids) == PAGE_TOKENS
+        key = chain_key(parent, tokens) if full else None
+        self._forget(block_id)
+        if not full or key not in self._by_key:
+            self._entries[block_id] = _Entry(key, parent, tokens)
+            self._by_parent.setdefault(parent, []).append(block_id)
+            if full:
+                self._by_key[key] = block_id
+        return key or parent
+
+    def match(self, tokens: Tokens) -> Match:
+        """The longest beginning of a sequence that the pool holds. Tokens are compared: a collision cannot leak."""
+        block_ids, keys, parent, start = [], [], ROOT, 0
+        while start + PAGE_TOKENS <= len(tokens.ids):
+            page = tokens.part(start, start + PAGE_TOKENS)
+            key = chain_key(parent, page)
+            block_id = self._by_key.get(key)
+            if block_id is None or self._entries[block_id].tokens.num_common(page) < PAGE_TOKENS:
+                break
+            block_ids.append(block_id)
+            keys.append(key)
+            parent, start = key, start + PAGE_TOKENS
+        rest = tokens.part(start, start + PAGE_TOKENS)
+        copy_from, num_copied = None, 0
+        for block_id in self._by_parent.get(parent, ()):
+            common = self._entries[block_id].tokens.num_common(rest)
+            if common > num_copied:
+                copy_from, num_copied = block_id, common
+        return Match(block_ids, keys, copy_from, num_copied)
+
+    def _forget(self, block_id: int) -> None:
+        entry = self._entries.pop(block_id, None)
+        if entry is None:
+            return
+        if entry.key is not None:
+            del self._by_key[entry.key]
+        siblings = self._by_parent[entry.parent]
+        siblings.remove(block_id)
+        if not siblings:
+            del self._by_parent[entry.parent]

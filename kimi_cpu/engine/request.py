@@ -1,0 +1,100 @@
+"""The state of one request: its ids, its pages and how far it has come."""
+
+import secrets
+from typing import Protocol
+
+import numpy as np
+
+from ..model import PAGE_TOKENS
+from .block_pool import ROOT, Tokens
+from .sampling import MAX_SEED, Sampling
+
+GIVEN, GENERATED = 0, 1  # the form of a token: expanded or absorbed attention
+
+
+class Guide(Protocol):
+    """Steers one request's sampling, token by token: constrained decoding and forced ids."""
+
+    def forced(self) -> int | None:
+        """The id that must come next, or None."""
+
+    def mask(self) -> np.ndarray | None:
+        """bool[vocab] of the ids that may come next, or None when all may."""
+
+    def accept(self, token_id: int) -> None:
+        """A token was generated."""
+
+
+class Request:
+    """A prompt and what was generated for it."""
+
+    def __init__(
+        self,
+        prompt_ids: list[int],
+        sampling: Sampling,
+        max_tokens: int,
+        stop_ids: frozenset[int] = frozenset(),
+        guide: Guide | None = None,
+        forms: np.ndarray | None = None,
+        logits: bool = False,
+        parent: "Request | None" = None,
+    ):
+        """max_tokens: with the context's limit in it. forms: u8[len(prompt_ids)], GENERATED where an earlier answer of
+        this engine stands in the prompt. logits: the logits of the prompt are wanted and nothing else. parent: a
+        request with the same prompt, whose pages this one takes when they are ready."""
+        self.prompt_ids = prompt_ids
+        self.sampling = sampling
+        self.max_tokens = max_tokens
+        self.stop_ids = stop_ids
+        self.guide = guide
+        self.logits = logits
+        self.parent = parent
+        self.seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
+        self.output_ids: list[int] = []
+        self.num_computed = 0  # tokens whose latents are in the cache
+        self.num_cached = 0  # those of the prompt that were there before
+        self.block_table: list[int] = []
+        self.page_keys: list[bytes] = []  # of the full pages, as the pool knows them
+        self.finish_reason: str | None = None  # "stop" or "length"
+        self.aborted = False  # set by any thread; the engine looks between layers
+        self._prompt = Tokens(
+            np.asarray(prompt_ids, np.int32),
+            np.zeros(len(prompt_ids), np.uint8) if forms is None else np.asarray(forms, np.uint8),
+        )
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return len(self.prompt_ids)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of prompt and answer."""
+        return len(self.prompt_ids) + len(self.output_ids)
+
+    @property
+    def num_missing(self) -> int:
+        """Tokens that are not in the cache yet; at least 1 until the request is finished."""
+        return self.num_tokens - self.num_computed
+
+    @property
+    def parent_key(self) -> bytes:
+        """Key of all full pages so far."""
+        return self.page_keys[-1] if self.page_keys else ROOT
+
+    def tokens(self, start: int, stop: int) -> Tokens:
+        """Tokens [start, stop) of prompt and answer taken together."""
+        n = len(self.prompt_ids)
+        given = self._prompt.part(start, min(stop, n))
+        if stop <= n:
+            return given
+        ids = np.asarray(self.output_ids[max(start - n, 0) : stop - n], np.int32)
+        made = Tokens(ids, np.full(len(ids), GENERATED, np.uint8))
+        return made if start >= n else Tokens(*map(np.concatenate, zip(given, made, strict=True)))
+
+    def num_pages(self, num_tokens: int) -> int:
+        """Pages that hold num_tokens tokens."""
+        return -(-num_tokens // PAGE_TOKENS)
+
+    def restart(self) -> None:
+        """Forgets what was computed; ids, seed and guide stay, so that the same tokens follow."""
+        self.block_table, self.page_keys, self.num_computed = [], [], 0

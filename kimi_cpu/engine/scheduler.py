@@ -1,0 +1,154 @@
+"""Which tokens run in the next step: one of every decoding request, and prompts in chunks beside them."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..model import PAGE_TOKENS
+from .block_pool import BlockPool
+from .request import Request
+
+LOGITS_STEP_BYTES = 64 << 20  # logits of a whole prompt are handed out in pieces of at most this size
+
+
+class Scheduled(NamedTuple):
+    """num_tokens tokens of a request, from request.num_computed on, run in this step."""
+
+    request: Request
+    num_tokens: int
+
+
+class Scheduler:
+    """First come, first served, with preemption of the youngest when pages run out.
+
+    max_tokens bounds a step, max_running the requests that hold pages. A request must fit into the pool when it is
+    alone there; the caller sees to that. copy_page(source, target) copies a page's content.
+    """
+
+    def __init__(
+        self,
+        pool: BlockPool,
+        max_tokens: int,
+        max_running: int,
+        vocab_size: int,
+        copy_page: Callable[[int, int], None],
+    ):
+        self.pool, self.max_tokens, self.max_running, self.copy_page = pool, max_tokens, max_running, copy_page
+        self.max_logits_rows = max(1, LOGITS_STEP_BYTES // (4 * vocab_size))
+        self.waiting: deque[Request] = deque()
+        self.running: list[Request] = []  # oldest first
+
+    def add(self, request: Request) -> None:
+        """Queues a request."""
+        self.waiting.append(request)
+
+    def remove(self, request: Request) -> None:
+        """Forgets a request, finished or aborted. Its pages are free, and stay findable until they are reused."""
+        if request in self.running:
+            self.running.remove(request)
+            self._release(request)
+        elif request in self.waiting:
+            self.waiting.remove(request)
+
+    def schedule(self) -> list[Scheduled]:
+        """The next step; empty when nothing is left to do. Every token in it has its place in a page."""
+        self._admit()
+        wanted = self._share_budget()
+        step = []
+        for request in list(self.running):  # oldest first: it always finds its pages
+            count = wanted[request]
+            while count and request in self.running and not self._grow(request, request.num_computed + count):
+                self._preempt(self.running[-1])
+            if count and request in self.running:
+                step.append(Scheduled(request, count))
+        return step
+
+    def computed(self, step: list[Scheduled]) -> None:
+        """The tokens of a step are in the cache: counts them and makes full pages findable."""
+        for request, count in step:
+            request.num_computed += count
+            while (len(request.page_keys) + 1) * PAGE_TOKENS <= request.num_computed:
+                page = len(request.page_keys)
+                tokens = request.tokens(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS)
+                request.page_keys.append(self.pool.register(request.block_table[page], request.parent_key, tokens))
+
+    def _share_budget(self) -> dict[Request, int]:
+        """Tokens of each running request: one for those that decode, equal shares of the rest for the others."""
+        wanted = {r: 1 for r in self.running[: self.max_tokens] if r.num_missing == 1}
+        budget = self.max_tokens - len(wanted)
+        filling = sorted((r for r in self.running if r.num_missing > 1), key=lambda r: r.num_missing)
+        for place, request in enumerate(filling):  # short ones first: what they leave goes to the longer
+            share = -(-budget // (len(filling) - place))
+            limit = self.max_logits_rows if request.logits else request.num_missing
+            wanted[request] = min(share, limit, request.num_missing)
+            budget -= wanted[request]
+        return {r: wanted.get(r, 0) for r in self.running}
+
+    def _admit(self) -> None:
+        for request in list(self.waiting):
+            if len(self.running) >= self.max_running:
+                return
+            parent = request.parent
+            if parent is not None and parent in self.running and parent.num_computed < parent.num_prompt_tokens:
+                continue  # its prompt is being computed; this one takes the pages
+            if not self._begin(request):
+                return
+            self.waiting.remove(request)
+            self.running.append(request)
+
+    def _begin(self, request: Request) -> bool:
+        """Gives a request the pages that the pool holds of it. False, and nothing changes, when it has to wait.
+
+        The last token is always computed, even if its page is there: its logits are needed.
+        """
+        if request.parent in self.running:
+            self._register_tail(request.parent)
+        match = self.pool.match(request.tokens(0, 0 if request.logits else request.num_tokens - 1))
+        self.pool.hold(match.block_ids)
+        missing = request.num_pages(request.num_tokens) - len(match.block_ids)
+        spare = len(self.running)  # each of these may need a page in the next steps
+        if self.running and missing + spare > self.pool.num_free:
+            self.pool.release(match.block_ids)
+            return False
+        request.block_table, request.page_keys = list(match.block_ids), list(match.keys)
+        request.num_computed = len(match.block_ids) * PAGE_TOKENS
+        if match.copy_from is not None:
+            self.pool.hold([match.copy_from])  # or it might be the very page that is handed out
+            target = self.pool.allocate(1)
+            if target is not None:
+                self.copy_page(match.copy_from, target[0])
+                request.block_table += target
+                request.num_computed += match.num_copied
+            self.pool.release([match.copy_from])
+        if not request.output_ids:
+            request.num_cached = request.num_computed
+        return True
+
+    def _grow(self, request: Request, num_tokens: int) -> bool:
+        """Appends pages to a block table for num_tokens tokens. False when there are none."""
+        missing = request.num_pages(num_tokens) - len(request.block_table)
+        pages = self.pool.allocate(max(missing, 0))
+        if pages is None:
+            return False
+        request.block_table += pages
+        return True
+
+    def _preempt(self, request: Request) -> None:
+        """Takes a request's pages away; it goes to the head of the queue and recomputes what is not found again."""
+        assert request is not self.running[0], "the oldest request fits into the pool"
+        self.running.remove(request)
+        self._release(request)
+        request.restart()
+        self.waiting.appendleft(request)
+
+    def _register_tail(self, request: Request) -> None:
+        """Makes what was begun on a request's last page findable: others go on from a copy."""
+        start = len(request.page_keys) * PAGE_TOKENS
+        if start < request.num_computed:
+            block_id = request.block_table[len(request.page_keys)]
+            self.pool.register(block_id, request.parent_key, request.tokens(start, request.num_computed))
+
+    def _release(self, request: Request) -> None:
+        self._register_tail(request)
+        self.pool.release(request.block_table)
+        request.block_table = []

@@ -1,0 +1,150 @@
+"""A conversation's tokens and their latents, kept from request to request and, in a file, from one run to the next.
+
+File: one line of JSON (the header), padded with spaces to a multiple of 4,096 bytes; ids i32[n]; forms u8[n]; both
+padded likewise; the pages, one after the other; a CRC-32 of each page as u32. The header holds that of ids and forms.
+"""
+
+import json
+import os
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from ..errors import SessionError
+from ..model import PAGE_TOKENS
+from .block_pool import ROOT, Tokens
+from .engine import Engine
+from .request import GIVEN
+
+MAGIC, VERSION = "kimi-cpu session", 1
+ALIGNMENT = 4096
+
+
+class Session:
+    """The tokens of a conversation so far, and the form in which each was computed."""
+
+    def __init__(self, tokens: Tokens | None = None):
+        self.tokens = tokens or Tokens(np.zeros(0, np.int32), np.zeros(0, np.uint8))
+
+    def forms(self, prompt_ids: list[int]) -> np.ndarray:
+        """Forms u8[n] of a prompt: the session's as far as the prompt is its beginning, given tokens after."""
+        ids = np.asarray(prompt_ids, np.int32)
+        n = min(len(ids), len(self.tokens.ids))
+        differs = self.tokens.ids[:n] != ids[:n]
+        common = int(differs.argmax()) if differs.any() else n
+        forms = np.full(len(ids), GIVEN, np.uint8)
+        forms[:common] = self.tokens.forms[:common]
+        return forms
+
+
+def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
+    """Writes a session and those of its pages that the engine still holds; returns the tokens whose latents are in it.
+
+    On the engine's thread. The file is either the old one or the new one, whatever happens. OSError: the disk says so.
+    """
+    pool, cache = engine.scheduler.pool, engine.cache
+    match = pool.match(session.tokens)
+    block_ids = [*match.block_ids, *([match.copy_from] if match.copy_from is not None else [])]
+    num_cached = len(match.block_ids) * PAGE_TOKENS + match.num_copied
+    ids, forms = session.tokens.ids.tobytes(), session.tokens.forms.tobytes()
+    header = {
+        "magic": MAGIC,
+        "version": VERSION,
+        "model": model_hash,
+        "cache": cache.view.kind,
+        "page_bytes": cache.page_bytes,
+        "num_tokens": len(session.tokens.ids),
+        "num_cached": num_cached,
+        "num_pages": len(block_ids),
+        "crc": crc32(ids + forms),
+    }
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
+            file.write(_padded(ids + forms, b"\0"))
+            checks = []
+            for block_id in block_ids:
+                page = cache.page(block_id)
+                checks.append(crc32(page))
+                file.write(page)
+            file.write(np.asarray(checks, np.uint32).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_directory(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+    return num_cached
+
+
+def load(engine: Engine, path: Path, model_hash: str) -> Session:
+    """The session of a file; its pages are in the engine's cache after. On the engine's thread.
+
+    SessionError: not a session, of another model or cache type, truncated or corrupt; then nothing was taken in.
+    Pages that the cache has no room for are left out; they will be computed again.
+    """
+    with path.open("rb") as file:
+        header = _header(path, file.readline(ALIGNMENT), model_hash, engine)
+    data = np.memmap(path, np.uint8, "r")
+    n, num_pages, page_bytes = header["num_tokens"], header["num_pages"], header["page_bytes"]
+    body = ALIGNMENT + _up(5 * n)  # 4 bytes an id, 1 a form
+    if len(data) != body + num_pages * (page_bytes + 4):
+        raise SessionError(f"{path} is truncated; the conversation starts afresh.")
+    texts = data[ALIGNMENT : ALIGNMENT + 5 * n]
+    if crc32(texts) != header["crc"]:
+        raise SessionError(f"{path} is corrupt (its tokens); the conversation starts afresh.")
+    tokens = Tokens(texts[: 4 * n].view(np.int32).copy(), texts[4 * n :].copy())
+    pages = data[body : body + num_pages * page_bytes].reshape(num_pages, page_bytes)
+    checks = data[body + num_pages * page_bytes :].tobytes()
+    _take_in(engine, path, pages, np.frombuffer(checks, np.uint32), tokens, header["num_cached"])
+    return Session(tokens)
+
+
+def _take_in(engine: Engine, path: Path, pages, checks, tokens: Tokens, num_cached: int) -> None:
+    pool, parent = engine.scheduler.pool, ROOT
+    block_ids = pool.allocate(min(len(pages), pool.num_free)) or []
+    try:
+        for number, block_id in enumerate(block_ids):
+            if crc32(pages[number]) != checks[number]:
+                raise SessionError(f"{path} is corrupt (page {number}); the conversation starts afresh.")
+            engine.cache.page(block_id)[:] = pages[number]
+        for number, block_id in enumerate(block_ids):
+            start = number * PAGE_TOKENS
+            parent = pool.register(block_id, parent, tokens.part(start, min(start + PAGE_TOKENS, num_cached)))
+    finally:
+        pool.release(block_ids)
+
+
+def _header(path: Path, line: bytes, model_hash: str, engine: Engine) -> dict:
+    try:
+        header = json.loads(line)
+        known = header["magic"] == MAGIC
+    except (ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise SessionError(f"{path} is not a session file.")
+    if header["version"] != VERSION:
+        raise SessionError(f"{path} has session format {header['version']}, this program knows {VERSION}.")
+    if header["model"] != model_hash:
+        raise SessionError(f"{path} belongs to another model; the conversation starts afresh.")
+    if (header["cache"], header["page_bytes"]) != (engine.cache.view.kind, engine.cache.page_bytes):
+        raise SessionError(f"{path} was saved with --kv {header['cache']}; load the model with the same.")
+    return header
+
+
+def _up(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _padded(data: bytes, fill: bytes) -> bytes:
+    return data.ljust(_up(len(data)), fill)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

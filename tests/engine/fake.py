@@ -1,0 +1,77 @@
+"""A model and a cache that make any mix-up of pages visible."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from kimi_cpu.engine import Request, Sampling
+from kimi_cpu.model import PAGE_TOKENS
+
+VOCAB = 97
+
+
+class FakeCache:
+    """Ids instead of latents, -1 where nothing was written."""
+
+    def __init__(self, num_pages):
+        self.num_pages = num_pages
+        self.tokens = np.full(num_pages * PAGE_TOKENS, -1, np.int64)
+        self.page_bytes = 8 * PAGE_TOKENS
+        self.view = SimpleNamespace(kind="fake")
+
+    def page(self, page):
+        return self.tokens[page * PAGE_TOKENS : (page + 1) * PAGE_TOKENS].view(np.uint8)
+
+    def copy_page(self, source, target):
+        pages = self.tokens.reshape(self.num_pages, PAGE_TOKENS)
+        pages[target] = pages[source]
+
+
+class FakeModel:
+    """Writes (id, form) into the cache's slots; the next id hashes every (token, position) that a row reaches."""
+
+    def __init__(self, max_tokens=8):
+        self.max_tokens = max_tokens
+        self.num_tokens = 0
+
+    def forward(self, batch, cache, cancelled):
+        self.num_tokens += len(batch.token_ids)
+        forms = np.arange(len(batch.token_ids)) < batch.num_decode_seqs
+        cache.tokens[batch.slot_mapping] = 2 * batch.token_ids.astype(np.int64) + forms
+        row_of = np.searchsorted(batch.query_start_loc, batch.logits_indices, side="right") - 1
+        logits = np.zeros((len(batch.logits_indices), VOCAB), np.float32)
+        for out, (row, seq) in enumerate(zip(batch.logits_indices, row_of, strict=True)):
+            where = np.arange(batch.positions[row] + 1)
+            table = batch.block_tables[seq].astype(np.int64)
+            read = cache.tokens[table[where // PAGE_TOKENS] * PAGE_TOKENS + where % PAGE_TOKENS]
+            logits[out, next_id(read)] = 1
+        return logits
+
+
+def next_id(cached):
+    """The id that follows the cached values 2 * id + form."""
+    return int((np.asarray(cached, np.int64) * (np.arange(len(cached)) + 7)).sum() % (VOCAB - 2)) + 2
+
+
+def expected(prompt, count):
+    """What a request answers when it runs alone: the prompt is in form 0, the answer in form 1."""
+    cached = [2 * i for i in prompt]
+    ids = []
+    for _ in range(count):
+        ids.append(next_id(cached))
+        cached.append(2 * ids[-1] + 1)
+    return ids
+
+
+def greedy(prompt, max_tokens, **options):
+    """A request for max_tokens greedy tokens."""
+    return Request(list(prompt), Sampling(temperature=0, max_tokens=max_tokens), max_tokens, **options)
+
+
+def finish(engine, requests):
+    """Runs requests to their end and returns their answers."""
+    for request in requests:
+        engine.add(request)
+    while engine.has_work:
+        engine.step()
+    return [r.output_ids for r in requests]

@@ -1,0 +1,110 @@
+"""The engine over a fake model whose next id depends on every (token, position) that the block table reaches."""
+
+import numpy as np
+import pytest
+
+from kimi_cpu.engine import Engine, Request, Sampling
+from kimi_cpu.engine.block_pool import BlockPool
+from kimi_cpu.errors import RequestError
+
+from .fake import VOCAB, FakeCache, FakeModel, expected, finish, greedy, next_id
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 500])
+def test_answer_does_not_depend_on_the_chunk(chunk):
+    prompt = list(range(5, 90)) * 2
+    engine = Engine(FakeModel(chunk), FakeCache(8), VOCAB)
+    assert finish(engine, [greedy(prompt, 70)]) == [expected(prompt, 70)]
+
+
+def test_requests_side_by_side_answer_as_they_do_alone():
+    prompts = [list(range(2, 2 + n)) for n in (3, 70, 1, 130)]
+    engine = Engine(FakeModel(16), FakeCache(20), VOCAB, max_running=3)
+    assert finish(engine, [greedy(p, 40) for p in prompts]) == [expected(p, 40) for p in prompts]
+
+
+def test_all_pages_are_free_when_all_requests_are_done():
+    engine = Engine(FakeModel(16), FakeCache(6), VOCAB, max_running=4)
+    finish(engine, [greedy(list(range(2, 80)), 30) for _ in range(5)])
+    assert engine.scheduler.pool.num_free == 6
+
+
+def test_aborted_request_frees_its_pages_and_the_others_go_on():
+    engine = Engine(FakeModel(16), FakeCache(6), VOCAB, max_running=2)
+    first, second = greedy([5] * 100, 50), greedy([6, 7], 20)
+    engine.add(first)
+    engine.add(second)
+    for _ in range(4):
+        engine.step()
+    engine.abort(first)
+    while engine.has_work:
+        engine.step()
+    assert second.output_ids == expected([6, 7], 20)
+    assert engine.scheduler.pool.num_free == 6
+
+
+def test_stop_id_ends_a_request_and_ignore_eos_does_not():
+    prompt = [9, 9, 9]
+    third = expected(prompt, 3)[2]
+    stopping = greedy(prompt, 10, stop_ids=frozenset([third]))
+    ignoring = Request(prompt, Sampling(temperature=0, ignore_eos=True), 10, stop_ids=frozenset([third]))
+    engine = Engine(FakeModel(16), FakeCache(6), VOCAB)
+    finish(engine, [stopping, ignoring])
+    assert (stopping.finish_reason, stopping.output_ids[-1]) == ("stop", third)
+    assert (ignoring.finish_reason, len(ignoring.output_ids)) == ("length", 10)
+
+
+def test_logits_request_gets_every_row_of_its_prompt():
+    prompt = list(range(3, 50))
+    request = Request(prompt, Sampling(), 0, logits=True)
+    engine = Engine(FakeModel(16), FakeCache(6), VOCAB)
+    engine.add(request)
+    rows = []
+    while engine.has_work:
+        rows.extend(o.logits for o in engine.step())
+    found = np.concatenate(rows).argmax(-1).tolist()
+    assert found == [next_id([2 * i for i in prompt[: n + 1]]) for n in range(len(prompt))]
+
+
+def test_guide_masks_and_forces_ids():
+    class Guide:
+        accepted: list[int]
+
+        def __init__(self):
+            self.accepted = []
+
+        def forced(self):
+            return 42 if len(self.accepted) == 1 else None
+
+        def mask(self):
+            mask = np.zeros(VOCAB, bool)
+            mask[[11, 12]] = True
+            return mask
+
+        def accept(self, token_id):
+            self.accepted.append(token_id)
+
+    guide = Guide()
+    request = greedy([5, 6], 4, guide=guide)
+    finish(Engine(FakeModel(16), FakeCache(2), VOCAB), [request])
+    assert request.output_ids == guide.accepted
+    assert request.output_ids[1] == 42
+    assert {request.output_ids[i] for i in (0, 2, 3)} <= {11, 12}
+
+
+def test_pool_never_hands_a_page_out_twice():
+    pool = BlockPool(5)
+    first, second = pool.allocate(2), pool.allocate(3)
+    assert sorted(first + second) == [0, 1, 2, 3, 4]
+    assert pool.allocate(1) is None
+    pool.release(first)
+    assert sorted(pool.allocate(2)) == sorted(first)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"min_p": 2}, {"max_tokens": -1}, {"stop": ("",)}, {"seed": -1}],
+)
+def test_sampling_value_out_of_range_is_refused_by_name(bad):
+    with pytest.raises(RequestError, match=next(iter(bad))):
+        Sampling(**bad)

@@ -1,0 +1,160 @@
+"""Pages: shared, copied, preempted and found again, and never mixed up."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kimi_cpu.engine import Engine
+from kimi_cpu.model import PAGE_TOKENS
+
+from .fake import VOCAB, FakeCache, FakeModel, expected, finish, greedy
+
+NUM_SCHEDULES = int(os.environ.get("KIMI_CPU_TEST_SCHEDULES", "300"))
+PREFIX = [(7 * i) % 90 + 2 for i in range(3 * PAGE_TOKENS)]
+
+
+def make(num_pages=12, chunk=32, max_running=4):
+    return Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running)
+
+
+def check_pool(engine):
+    """Used and free pages together are all pages, each once; ref counts are those of the block tables."""
+    pool = engine.scheduler.pool
+    held = [b for r in engine.scheduler.running for b in r.block_table]
+    assert [held.count(b) for b in range(pool.num_blocks)] == pool._refs
+    assert len(set(held)) + pool.num_free == pool.num_blocks
+    assert not set(held) & set(pool._free)
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, 3 * PAGE_TOKENS), st.integers(0, 5), st.integers(1, 90)),
+        st.tuples(st.just("fork"), st.integers(0, 9), st.integers(1, 90)),
+        st.tuples(st.just("step"), st.integers(1, 12)),
+        st.tuples(st.just("abort"), st.integers(0, 9)),
+        st.tuples(st.just("preempt")),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=NUM_SCHEDULES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(actions, st.integers(5, 14), st.sampled_from([1, 5, 32, 200]), st.integers(1, 5))
+def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, chunk, max_running):
+    engine = make(num_pages, chunk, max_running)
+    alive, total = [], {}
+    for what, *args in schedule:
+        if what == "add":
+            shared, salt, count = args
+            prompt = PREFIX[:shared] + [salt + 2] * (salt + 1)
+            request = greedy(prompt, min(count, num_pages * PAGE_TOKENS - len(prompt)))
+            engine.add(request)
+            alive.append(request)
+        elif what == "fork" and alive:
+            parent = alive[args[0] % len(alive)]
+            room = num_pages * PAGE_TOKENS - len(parent.prompt_ids)
+            request = greedy(parent.prompt_ids, min(args[1], room), parent=parent)
+            engine.add(request)
+            alive.append(request)
+        elif what == "step":
+            for _ in range(args[0]):
+                engine.step()
+                check_pool(engine)
+        elif what == "abort" and alive:
+            engine.abort(alive.pop(args[0] % len(alive)))
+        elif what == "preempt" and len(engine.scheduler.running) > 1:
+            engine.scheduler._preempt(engine.scheduler.running[-1])
+        check_pool(engine)
+    while engine.has_work:
+        engine.step()
+        check_pool(engine)
+    assert engine.scheduler.pool.num_free == num_pages
+    for request in alive:
+        key = (tuple(request.prompt_ids), request.max_tokens)
+        total.setdefault(key, expected(request.prompt_ids, request.max_tokens))
+        assert request.output_ids == total[key]
+
+
+def test_second_request_computes_only_what_the_first_did_not():
+    engine = make()
+    finish(engine, [greedy([*PREFIX, 5, 6, 7], 10)])
+    before = engine.model.num_tokens
+    second = greedy([*PREFIX, 5, 6, 9, 9], 10)
+    assert finish(engine, [second]) == [expected(second.prompt_ids, 10)]
+    assert second.num_cached == len(PREFIX) + 2  # three pages, and two tokens of a page by copy
+    assert engine.model.num_tokens - before == 2 + 9
+
+
+def test_same_prompt_again_computes_its_last_token_only():
+    engine = make()
+    prompt = PREFIX[: 2 * PAGE_TOKENS]
+    finish(engine, [greedy(prompt, 3)])
+    again = greedy(prompt, 3)
+    assert finish(engine, [again]) == [expected(prompt, 3)]
+    assert again.num_cached == len(prompt) - 1
+
+
+def test_samples_of_one_prompt_compute_it_once():
+    engine = make(num_pages=20, max_running=8)
+    prompt = [*PREFIX, 3, 4, 5]
+    first = greedy(prompt, 4)
+    samples = [first, *(greedy(prompt, 4, parent=first) for _ in range(7))]
+    assert finish(engine, samples) == [expected(prompt, 4)] * 8
+    assert engine.model.num_tokens <= len(prompt) + 8 * 5
+
+
+def test_generated_tokens_are_not_taken_for_given_ones():
+    engine = make()
+    prompt = PREFIX[:10]
+    (answer,) = finish(engine, [greedy(prompt, 2 * PAGE_TOKENS)])
+    given = greedy([*prompt, *answer, 5], 4)
+    assert finish(engine, [given]) == [expected(given.prompt_ids, 4)]
+    assert given.num_cached == len(prompt)
+    forms = np.array([0] * len(prompt) + [1] * len(answer) + [0])
+    continued = greedy([*prompt, *answer, 5], 4, forms=forms)
+    finish(engine, [continued])
+    assert continued.num_cached >= len(prompt) + len(answer) - 1
+
+
+@pytest.mark.parametrize("num_pages", [4, 5, 7])
+def test_requests_that_outgrow_the_pool_are_preempted_and_still_right(num_pages):
+    prompts = [[n + 2] * 60 for n in range(4)]
+    engine = make(num_pages=num_pages, max_running=4)
+    assert finish(engine, [greedy(p, 150) for p in prompts]) == [expected(p, 150) for p in prompts]
+
+
+def test_long_prompt_does_not_stall_a_running_answer():
+    engine = make(num_pages=40, chunk=16)
+    short, long = greedy([5, 6], 60), greedy(PREFIX * 3, 5)
+    engine.add(short)
+    engine.step()
+    engine.add(long)
+    for _ in range(20):
+        engine.step()
+    assert len(short.output_ids) == 21
+
+
+def test_least_recently_used_pages_are_reused_first():
+    engine = make(num_pages=8, max_running=1)
+    old, new = [3] * (2 * PAGE_TOKENS), [4] * (2 * PAGE_TOKENS)
+    finish(engine, [greedy(old, 1), greedy(new, 1), greedy([5] * (5 * PAGE_TOKENS), 1)])
+    kept, lost = greedy(new, 1), greedy(old, 1)
+    finish(engine, [kept])
+    finish(engine, [lost])
+    assert kept.num_cached > lost.num_cached
+
+
+def test_step_that_was_cancelled_changes_nothing():
+    class Interrupted(FakeModel):
+        calls = 0
+
+        def forward(self, batch, cache, cancelled):
+            self.calls += 1
+            return None if self.calls == 2 else super().forward(batch, cache, cancelled)
+
+    engine = Engine(Interrupted(8), FakeCache(6), VOCAB)
+    prompt = list(range(2, 40))
+    assert finish(engine, [greedy(prompt, 5)]) == [expected(prompt, 5)]

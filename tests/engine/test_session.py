@@ -1,0 +1,117 @@
+"""Sessions on disk: what was computed comes back, and a bad file is told from a good one."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from kimi_cpu.engine import Engine
+from kimi_cpu.engine.block_pool import Tokens
+from kimi_cpu.engine.session import Session, load, save
+from kimi_cpu.errors import SessionError
+
+from .fake import VOCAB, FakeCache, FakeModel, finish, greedy
+
+PROMPT = [(5 * i) % 90 + 2 for i in range(150)]
+
+
+def make():
+    return Engine(FakeModel(32), FakeCache(12), VOCAB)
+
+
+def conversation(engine):
+    """A session after one answer, and the request that made it."""
+    request = greedy(PROMPT, 30)
+    finish(engine, [request])
+    return Session(request.tokens(0, request.num_tokens))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    engine = make()
+    session = conversation(engine)
+    path = tmp_path / "talk.session"
+    assert save(session, engine, path, "model") == len(session.tokens.ids) - 1
+    return path, session
+
+
+def test_restored_session_goes_on_with_the_same_tokens_and_computes_nothing_again(saved):
+    path, session = saved
+    engine = make()
+    again = load(engine, path, "model")
+    prompt = [*again.tokens.ids.tolist(), 7, 8, 9]
+    request = greedy(prompt, 20, forms=again.forms(prompt))
+    straight = greedy(prompt, 20, forms=session.forms(prompt))
+    assert finish(engine, [request]) == finish(make(), [straight])
+    assert request.num_cached == len(session.tokens.ids) - 1
+
+
+def test_forms_follow_the_session_only_as_far_as_the_prompt_does():
+    session = Session(Tokens(np.array([3, 4, 5, 6]), np.array([0, 0, 1, 1])))
+    assert session.forms([3, 4, 5, 9, 6]).tolist() == [0, 0, 1, 0, 0]
+
+
+def test_any_flipped_bit_in_tokens_or_pages_is_noticed(saved):
+    path, _ = saved
+    good = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    used = [*range(4096, 4096 + 5 * 180), *range(8192, len(good))]
+    for at in rng.choice(used, 40, replace=False):
+        bad = good.copy()
+        bad[at] ^= 1 << rng.integers(8)
+        path.write_bytes(bad)
+        engine = make()
+        with pytest.raises(SessionError, match="corrupt"):
+            load(engine, path, "model")
+        assert engine.scheduler.pool.num_free == 12
+
+
+@pytest.mark.parametrize("size", [0, 10, 4096, 5000, 9000, -1])
+def test_truncated_file_is_refused(saved, size):
+    path, _ = saved
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(SessionError):
+        load(make(), path, "model")
+
+
+def test_session_of_another_model_is_refused(saved):
+    with pytest.raises(SessionError, match="another model"):
+        load(make(), saved[0], "another")
+
+
+def test_session_larger_than_the_cache_brings_what_fits(saved):
+    engine = Engine(FakeModel(32), FakeCache(2), VOCAB)
+    load(engine, saved[0], "model")
+    request = greedy(PROMPT[:100], 3)
+    finish(engine, [request])
+    assert request.num_cached == 64  # one page; the other is needed for what follows
+
+
+def test_killing_a_save_leaves_the_old_file(tmp_path):
+    path = tmp_path / "talk.session"
+    script = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from tests.engine.test_session import conversation, make, save
+        engine = make()
+        session = conversation(engine)
+        save(session, engine, Path(sys.argv[1]), "model")
+        print("saved", flush=True)
+        while True:
+            save(session, engine, Path(sys.argv[1]), "model")
+        """
+    )
+    for delay in (0.0, 0.003, 0.007):
+        process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"saved\n"
+        try:
+            process.wait(delay)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert len(load(make(), path, "model").tokens.ids) == 180
