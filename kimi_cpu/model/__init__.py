@@ -1,1 +1,8 @@
-"""."""
+"""The equations of Kimi K2, in the order of the paper: token ids and pages in, logits out."""
+
+from .forward_batch import ForwardBatch
+from .kimi import Kimi
+from .kv_cache import PAGE_TOKENS, KVCache
+from .sampler import SamplingBatch, sample
+
+__all__ = ["PAGE_TOKENS", "ForwardBatch", "KVCache", "Kimi", "SamplingBatch", "sample"]

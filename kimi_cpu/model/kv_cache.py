@@ -1,0 +1,36 @@
+"""The paged cache of MLA's latents: what a token leaves behind in every layer (DeepSeek-V2 report, sec. 2.1.3)."""
+
+import mmap
+import sys
+
+import numpy as np
+
+from ..errors import OutOfMemory
+from ..kernels import Cache, cache_layer_bytes
+
+PAGE_TOKENS = 64
+NORESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE: a long context costs what is used of it
+
+
+class KVCache:
+    """num_pages pages of 64 tokens, all layers of a page together. Memory is touched only when a page is written."""
+
+    def __init__(self, kind: str, num_pages: int, num_layers: int, kv_lora_rank: int, qk_rope_head_dim: int):
+        layer_bytes = cache_layer_bytes(kind, kv_lora_rank, qk_rope_head_dim)
+        self.page_bytes = layer_bytes * num_layers
+        self.num_pages = num_pages
+        try:
+            memory = mmap.mmap(-1, num_pages * self.page_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
+        except OSError as e:
+            gib = num_pages * self.page_bytes / 2**30
+            raise OutOfMemory(f"A cache of {gib:.1f} GiB cannot be reserved. Choose a smaller context.") from e
+        data = np.frombuffer(memory, np.uint8)
+        self.view = Cache(kind, data, self.page_bytes, layer_bytes, kv_lora_rank, qk_rope_head_dim)
+
+    def page(self, page: int) -> np.ndarray:
+        """The latents of all layers in one page: a writable view u8[page_bytes]."""
+        return self.view.data[page * self.page_bytes : (page + 1) * self.page_bytes]
+
+    def copy_page(self, source: int, target: int) -> None:
+        """Copies the latents of all layers from one page to another."""
+        self.page(target)[:] = self.page(source)
