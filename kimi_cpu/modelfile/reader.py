@@ -1,0 +1,157 @@
+"""A model file as read-only views of its bytes. Opening reads the header and nothing else."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gguf
+import numpy as np
+
+from ..config import ModelConfig
+from ..errors import ModelFileError
+from ..quant.rows16 import KINDS, Matrix, packed_bytes
+from .layout import ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, hash_rows
+
+
+class TensorInfo(NamedTuple):
+    """Where a tensor lies. ggml_type: name in gguf.GGMLQuantizationType; shape in numpy order; bytes from the start."""
+
+    name: str
+    ggml_type: str
+    shape: tuple[int, ...]
+    offset: int
+    nbytes: int
+
+
+class ExpertPart(NamedTuple):
+    """One matrix of an expert: its packed kind, logical shape and first byte within the expert."""
+
+    kind: str
+    rows: int
+    cols: int
+    offset: int
+
+
+class ModelFile:
+    """An open GGUF file, of the native layout or any other; `require_native` tells them apart."""
+
+    def __init__(self, path: Path, metadata: dict[str, Any], tensors: dict[str, TensorInfo], data: np.ndarray):
+        self.path, self.metadata, self.tensors = path, metadata, tensors
+        self._data = data  # u8, read-only map of the file
+
+    @classmethod
+    def open(cls, path: str | Path) -> "ModelFile":
+        """Maps a file. ModelFileError: not a GGUF file, truncated or corrupt; OSError: not readable."""
+        path = Path(path)
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ModelFileError(f"{path} is not a model file (it does not begin with GGUF).")
+        try:
+            reader = gguf.GGUFReader(path)
+            metadata = {name: field.contents() for name, field in reader.fields.items()}
+            tensors = {t.name: _info(t) for t in reader.tensors}
+        except (ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError, MemoryError, TypeError) as e:
+            raise ModelFileError(f"{path} is truncated or corrupt: {e}. Convert or copy it again.") from e
+        return cls(path, metadata, tensors, np.asarray(reader.data))
+
+    def close(self) -> None:
+        """Forgets the map; it is gone when the last view is."""
+        self._data = None
+
+    def __enter__(self) -> "ModelFile":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
+
+    @property
+    def architecture(self) -> str:
+        return self.metadata.get("general.architecture", "")
+
+    def require_native(self) -> None:
+        """ModelFileError unless this is a file of the native layout that this program knows."""
+        if self.architecture != ARCHITECTURE:
+            raise ModelFileError(
+                f"{self.path} has the layout of architecture {self.architecture!r}; "
+                f"make a native file with: kimi-cpu convert {self.path} -o FILE"
+            )
+        version = self.metadata.get("kimi-cpu.version")
+        if version != VERSION:
+            raise ModelFileError(f"{self.path} has format {version}, this program knows {VERSION}. Convert it again.")
+
+    @cached_property
+    def config(self) -> ModelConfig:
+        """The model's configuration, from the config.json inside. ModelFileError, ConfigError."""
+        self.require_native()
+        return ModelConfig.from_hf(self._json("kimi-cpu.config"))[0]
+
+    def view(self, name: str) -> np.ndarray:
+        """Bytes of a tensor: read-only u8[nbytes]."""
+        info = self._info(name)
+        return self._data[info.offset : info.offset + info.nbytes]
+
+    def header(self) -> np.ndarray:
+        """Bytes before the first tensor."""
+        return self._data[: min(t.offset for t in self.tensors.values())]
+
+    def array(self, name: str) -> np.ndarray:
+        """An F32 tensor: read-only f32 of its shape."""
+        info = self._info(name)
+        if info.ggml_type != "F32":
+            raise ModelFileError(f"{self.path}: tensor {name} has type {info.ggml_type}, F32 is needed.")
+        return self.view(name).view(np.float32).reshape(info.shape)
+
+    def matrix(self, name: str) -> Matrix:
+        """A packed matrix, as kimi-cpu.tensors describes it."""
+        described = self._packed.get(name)
+        if described is None:
+            raise ModelFileError(f"{self.path}: tensor {name} is missing from kimi-cpu.tensors. Convert it again.")
+        matrix = Matrix(described["kind"], described["rows"], described["cols"], self.view(name))
+        self._check_size(name, matrix.kind, matrix.rows, matrix.cols, matrix.data.nbytes)
+        return matrix
+
+    def experts(self, layer: int) -> tuple[np.ndarray, dict[str, ExpertPart]]:
+        """(u8[experts, stride] of a layer, its parts "gate", "up" and "down")."""
+        name = f"blk.{layer}{EXPERTS_SUFFIX}"
+        info = self._info(name)
+        described = self._packed.get(name)
+        if described is None or len(info.shape) != 2:
+            raise ModelFileError(f"{self.path}: tensor {name} is not described. Convert it again.")
+        parts = {part: ExpertPart(**values) for part, values in described["parts"].items()}
+        for part, (kind, rows, cols, offset) in parts.items():
+            self._check_size(f"{name} ({part})", kind, rows, cols, min(info.shape[1] - offset, 1 << 62), exact=False)
+        return self.view(name).reshape(info.shape), parts
+
+    def hash_rows(self) -> list[tuple[HashRow, bytes]]:
+        """What each stored SHA-256 covers, and the hash. ModelFileError: there are none, or they are corrupt."""
+        listed = hash_rows((t.name, t.shape) for t in self.tensors.values() if t.name != HASHES)
+        stored = self.view(HASHES).tobytes()
+        if len(stored) != 32 * (len(listed) + 1):
+            raise ModelFileError(f"{self.path}: tensor {HASHES} does not fit the tensor table; the header is corrupt.")
+        return [(row, stored[32 * i : 32 * i + 32]) for i, row in enumerate(listed)]
+
+    @cached_property
+    def _packed(self) -> dict[str, Any]:
+        return self._json("kimi-cpu.tensors")
+
+    def _json(self, key: str) -> Any:
+        try:
+            return json.loads(self.metadata[key])
+        except (KeyError, ValueError, TypeError) as e:
+            raise ModelFileError(f"{self.path}: metadata {key} is missing or corrupt. Convert it again.") from e
+
+    def _info(self, name: str) -> TensorInfo:
+        if name not in self.tensors:
+            raise ModelFileError(f"{self.path}: tensor {name} is missing. Convert the checkpoint again.")
+        return self.tensors[name]
+
+    def _check_size(self, name: str, kind: str, rows: int, cols: int, nbytes: int, exact: bool = True) -> None:
+        needed = packed_bytes(kind, rows, cols) if kind in KINDS else -1
+        if needed < 0 or (nbytes != needed if exact else nbytes < needed):
+            raise ModelFileError(f"{self.path}: tensor {name} does not have the size of {kind} [{rows}, {cols}].")
+
+
+def _info(tensor: gguf.ReaderTensor) -> TensorInfo:
+    shape = tuple(int(n) for n in reversed(tensor.shape.tolist()))
+    return TensorInfo(tensor.name, tensor.tensor_type.name, shape, int(tensor.data_offset), int(tensor.n_bytes))
