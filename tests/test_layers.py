@@ -36,7 +36,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "safetensors": {"convert"},
     "psutil": {"cli", "convert", "kernels"},
     "threading": {"llm", "engine", "convert"},
-    "mmap": {"modelfile", "convert"},
+    "mmap": {"modelfile", "model", "convert"},
 }
 
 

@@ -1,0 +1,38 @@
+"""Stop texts over a stream of text."""
+
+
+class StopTexts:
+    """Cuts a stream before the first of some texts; a tail that could begin one is held back."""
+
+    def __init__(self, texts: tuple[str, ...]):
+        self._texts = texts
+        self._held = ""
+        self.stopped = False
+
+    def push(self, text: str) -> str:
+        """Text that is safe to show. After a stop text was found, `stopped` is set and nothing more comes."""
+        if self.stopped:
+            return ""
+        if not self._texts:
+            return text
+        self._held += text
+        found = [at for at in map(self._held.find, self._texts) if at >= 0]
+        if found:
+            self.stopped = True
+            out, self._held = self._held[: min(found)], ""
+            return out
+        keep = max(self._overlap(t) for t in self._texts)
+        out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return out
+
+    def flush(self) -> str:
+        """What was held back, at the end of the stream."""
+        out, self._held = self._held, ""
+        return out
+
+    def _overlap(self, stop: str) -> int:
+        """Length of the longest end of the held text that begins the stop text."""
+        for length in range(min(len(stop) - 1, len(self._held)), 0, -1):
+            if self._held.endswith(stop[:length]):
+                return length
+        return 0

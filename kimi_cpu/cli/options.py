@@ -1,0 +1,71 @@
+"""Groups of options that several commands share, each one decorator."""
+
+from pathlib import Path
+
+import click
+
+
+def model_options(command):
+    """-m, -c, -t, -b, --kv, --compute: which model, and how it is loaded."""
+    for option in reversed(
+        [
+            click.option(
+                "-m",
+                "--model",
+                type=click.Path(path_type=Path, dir_okay=False),
+                envvar="KIMI_CPU_MODEL",
+                help="Model file made by `kimi-cpu convert`. [env: KIMI_CPU_MODEL]",
+            ),
+            click.option("-c", "--context", type=click.IntRange(1), help="Tokens of context. [default: the model's]"),
+            click.option("-t", "--threads", type=click.IntRange(1), help="Threads. [default: one a physical core]"),
+            click.option(
+                "-b", "--chunk", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens a step."
+            ),
+            click.option("--kv", type=click.Choice(["f16", "f32"]), help="Type of the cache. [default: f16]"),
+            click.option(
+                "--compute",
+                type=click.Choice(["int8", "f32"]),
+                default="int8",
+                show_default=True,
+                help="Activations: 8 bits, fast; or f32, exact.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def sampling_options(command):
+    """-n, --temp, --top-p, …: fields of Sampling."""
+    for option in reversed(
+        [
+            click.option(
+                "-n", "--max-tokens", type=click.IntRange(0), help="Tokens to generate at most. [default: no limit]"
+            ),
+            click.option(
+                "--temp",
+                "--temperature",
+                "temperature",
+                type=float,
+                default=1.0,
+                show_default=True,
+                help="0 is greedy.",
+            ),
+            click.option("--top-p", type=float, default=1.0, show_default=True, help="Nucleus; 1 is off."),
+            click.option("--top-k", type=int, default=0, show_default=True, help="Best K only; 0 is off."),
+            click.option("--min-p", type=float, default=0.0, show_default=True, help="Share of the best; 0 is off."),
+            click.option("--repeat-penalty", type=float, default=1.0, show_default=True, help="1 is off."),
+            click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="[default: another one every time]"),
+            click.option("--stop", multiple=True, help="End before this text; may be given several times."),
+            click.option("--ignore-eos", is_flag=True, help="Go on after the end-of-text token."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def require_model(model: Path | None) -> Path:
+    """The model that was named; a usage error (exit code 2) when none was."""
+    if model is None:
+        raise click.UsageError("No model was named. Pass -m FILE, or set KIMI_CPU_MODEL.")
+    return model
