@@ -1,0 +1,5 @@
+"""The architecture of one model as frozen values: from config.json or from GGUF metadata."""
+
+from .model_config import ModelConfig, RopeScaling
+
+__all__ = ["ModelConfig", "RopeScaling"]

@@ -1,0 +1,141 @@
+"""config.json of Kimi K2, DeepSeek-V3 and Kimi K2.5 as a ModelConfig."""
+
+from ..errors import ConfigError
+from .model_config import ModelConfig, RopeScaling
+from .reader import MAX_INT, Reader, shown
+
+MODEL_TYPES = ("kimi_k2", "deepseek_v3")  # model_type of the text backbone
+
+_INERT = """
+    _attn_implementation _name_or_path add_cross_attention architectures attention_dropout auto_map aux_loss_alpha
+    bad_words_ids begin_suppress_tokens chunk_size_feed_forward cross_attention_hidden_size decoder_start_token_id
+    diversity_penalty do_sample dtype early_stopping encoder_no_repeat_ngram_size ep_size
+    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id head_dim id2label
+    initializer_range is_decoder is_encoder_decoder label2id length_penalty max_length min_length model_type
+    no_repeat_ngram_size num_beam_groups num_beams num_mtp_layers num_nextn_predict_layers num_return_sequences
+    output_attentions output_hidden_states output_router_logits output_scores pad_token_id prefix pretraining_tp
+    problem_type pruned_heads quantization_config remove_invalid_values repetition_penalty return_dict
+    return_dict_in_generate sep_token_id seq_aux suppress_tokens task_specific_params temperature tf_legacy_loss
+    tie_encoder_decoder tokenizer_class top_k top_p torch_dtype torchscript transformers_version typical_p
+    use_bfloat16 use_cache"""
+INERT_KEYS = frozenset(_INERT.split())  # generation defaults, training, bookkeeping of transformers
+_VISION = """ignore_index media_placeholder_token_id text_config use_unified_vision_chunk video_placeholder
+    vision_config"""
+VISION_KEYS = frozenset(_VISION.split())  # beside text_config in K2.5 and K2.6: the vision tower is not converted
+
+
+def from_hf(hf: dict) -> tuple[ModelConfig, list[str]]:
+    if not isinstance(hf, dict):
+        raise ConfigError("The configuration is not a JSON object; give the checkpoint's config.json.")
+    outer_type, text, unknown = hf.get("model_type"), hf, []
+    if isinstance(hf.get("text_config"), dict):
+        text = {"tie_word_embeddings": hf.get("tie_word_embeddings", False), **hf["text_config"]}
+        outer = {key: value for key, value in hf.items() if key not in text}
+        unknown = Reader(outer).unknown(INERT_KEYS, VISION_KEYS)
+    if text.get("model_type") not in MODEL_TYPES:
+        found = text.get("model_type", outer_type)
+        raise ConfigError(
+            f"model_type is {shown(found)}; this engine runs {', '.join(MODEL_TYPES)} and kimi_k25 around them."
+        )
+    reader = Reader(text)
+    _refuse_variants(reader)
+    eos = reader.get("eos_token_id", None)
+    theta, scaling, more = _rope_from_hf(reader)
+    experts = reader.integer("n_routed_experts")
+    config = ModelConfig(
+        vocab_size=reader.integer("vocab_size"),
+        hidden_size=reader.integer("hidden_size"),
+        intermediate_size=reader.integer("intermediate_size"),
+        moe_intermediate_size=reader.integer("moe_intermediate_size"),
+        num_hidden_layers=reader.integer("num_hidden_layers"),
+        num_attention_heads=reader.integer("num_attention_heads"),
+        kv_lora_rank=reader.integer("kv_lora_rank"),
+        q_lora_rank=None if reader.get("q_lora_rank") is None else reader.integer("q_lora_rank"),
+        qk_nope_head_dim=reader.integer("qk_nope_head_dim"),
+        qk_rope_head_dim=reader.integer("qk_rope_head_dim"),
+        v_head_dim=reader.integer("v_head_dim"),
+        n_routed_experts=experts,
+        n_shared_experts=reader.integer("n_shared_experts", 0) if not experts else reader.integer("n_shared_experts"),
+        num_experts_per_tok=reader.integer("num_experts_per_tok"),
+        n_group=reader.integer("n_group"),
+        topk_group=reader.integer("topk_group"),
+        norm_topk_prob=reader.flag("norm_topk_prob"),
+        scoring_func=reader.only("scoring_func", "sigmoid", default="sigmoid"),
+        routed_scaling_factor=reader.number("routed_scaling_factor"),
+        first_k_dense_replace=reader.integer("first_k_dense_replace"),
+        moe_layer_freq=reader.integer("moe_layer_freq", 1),
+        max_position_embeddings=reader.integer("max_position_embeddings"),
+        rms_norm_eps=reader.number("rms_norm_eps"),
+        rope_theta=theta,
+        rope_scaling=scaling,
+        rope_interleave=reader.flag("rope_interleave", True),  # transformers' default for this architecture
+        tie_word_embeddings=reader.flag("tie_word_embeddings", False),
+        bos_token_id=None if reader.get("bos_token_id", None) is None else reader.integer("bos_token_id"),
+        eos_token_ids=_token_ids(eos),
+    )
+    _check_derived(reader, config)
+    unknown += reader.unknown(INERT_KEYS) + more
+    return config, [f"Unknown keys in the configuration are ignored: {', '.join(unknown)}."] if unknown else []
+
+
+def _refuse_variants(reader: Reader) -> None:
+    """Raise ConfigError for members of the family that compute something else."""
+    reader.only("hidden_act", "silu", "swish", default="silu")  # the two names of one function
+    reader.only("attention_bias", False, default=False)
+    reader.only("mlp_bias", False, default=False)
+    reader.only("topk_method", "noaux_tc", default="noaux_tc")
+    reader.only("sliding_window", None, default=None)
+
+
+def _check_derived(reader: Reader, config: ModelConfig) -> None:
+    """Raise ConfigError where a key repeats another one with a different value."""
+    heads = reader.integer("num_key_value_heads", config.num_attention_heads)
+    if heads != config.num_attention_heads:
+        raise ConfigError(
+            f"num_key_value_heads is {heads}; multi-head latent attention has one for each of the "
+            f"{config.num_attention_heads} query heads (num_attention_heads)."
+        )
+    width = reader.integer("qk_head_dim", config.qk_head_dim)
+    if width != config.qk_head_dim:
+        raise ConfigError(f"qk_head_dim is {width}, but qk_nope_head_dim + qk_rope_head_dim is {config.qk_head_dim}.")
+
+
+def _token_ids(value) -> tuple[int, ...]:
+    ids = [] if value is None else value if isinstance(value, list) else [value]
+    if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i <= MAX_INT for i in ids):
+        raise ConfigError(f"eos_token_id is {shown(value)}; it must be a token id, a list of them or null.")
+    return tuple(ids)
+
+
+def _rope_from_hf(reader: Reader) -> tuple[float, RopeScaling | None, list[str]]:
+    """(rope_theta, scaling, unknown keys) from rope_theta and rope_scaling, or rope_parameters (transformers 5)."""
+    old, new = reader.get("rope_scaling", None), reader.get("rope_parameters", None)
+    name = "rope_scaling" if new is None else "rope_parameters"
+    values = old if new is None else new
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{name} is {shown(values)}; it must be an object or null.")
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() & new.keys()):
+            if old[key] != new[key]:
+                raise ConfigError(f"rope_scaling.{key} and rope_parameters.{key} contradict each other; remove one.")
+    rope = Reader(values or {}, where=f"{name}.")
+    theta = rope.number("rope_theta") if new and "rope_theta" in new else reader.number("rope_theta")
+    if "rope_theta" in reader.values and reader.number("rope_theta") != theta:
+        raise ConfigError("rope_theta and rope_parameters.rope_theta contradict each other; remove one.")
+    kind = rope.get("rope_type", None) or rope.get("type", "default")
+    rope.read.add("type")
+    if kind == "default":
+        return theta, None, rope.unknown()
+    if kind != "yarn":
+        raise ConfigError(f"{name}.type is {shown(kind)}; this engine implements only 'yarn' and 'default'.")
+    rope.only("attention_factor", None, default=None)
+    rope.only("truncate", True, default=True)
+    scaling = RopeScaling(
+        factor=rope.number("factor"),
+        original_max_position_embeddings=rope.integer("original_max_position_embeddings"),
+        beta_fast=rope.number("beta_fast", 32.0),
+        beta_slow=rope.number("beta_slow", 1.0),
+        mscale=rope.number("mscale", 0.0),
+        mscale_all_dim=rope.number("mscale_all_dim", 0.0),
+    )
+    return theta, scaling, rope.unknown()

@@ -1,0 +1,159 @@
+"""The architecture of one model as frozen values, named as in the checkpoint's config.json.
+
+`ModelConfig.from_hf` reads config.json of Kimi K2, DeepSeek-V3 and Kimi K2.5; `from_gguf` reads the metadata of a
+deepseek2 file; `to_hf` writes a config.json that says the same. A value that changes the mathematics is honoured or
+refused by name; keys that nobody here knows are listed in one warning.
+"""
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+
+GROUP = 32  # quantization_config.group_size: the experts' inputs are multiples of it
+POSITIVE = """vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads kv_lora_rank
+    qk_nope_head_dim qk_rope_head_dim v_head_dim moe_layer_freq max_position_embeddings rms_norm_eps rope_theta"""
+POSITIVE_WITH_EXPERTS = "moe_intermediate_size num_experts_per_tok n_group topk_group routed_scaling_factor"
+MAX_LAYERS = 10_000  # a bound on loops over a hostile configuration
+
+
+@dataclass(frozen=True)
+class RopeScaling:
+    """YaRN (Peng et al., 2023) as DeepSeek-V3's reference code reads it. Lengths in tokens."""
+
+    factor: float
+    original_max_position_embeddings: int
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    mscale: float = 0.0  # 0: absent from the config
+    mscale_all_dim: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that changes the mathematics of a DeepSeek-V3-class model (DeepSeek-V3 report, sec. 2.1)."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    moe_intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    kv_lora_rank: int
+    q_lora_rank: int | None  # None: one q_proj instead of q_a_proj, q_a_layernorm, q_b_proj
+    qk_nope_head_dim: int
+    qk_rope_head_dim: int
+    v_head_dim: int
+    n_routed_experts: int
+    n_shared_experts: int
+    num_experts_per_tok: int
+    n_group: int
+    topk_group: int
+    norm_topk_prob: bool
+    scoring_func: str  # "sigmoid"
+    routed_scaling_factor: float
+    first_k_dense_replace: int
+    moe_layer_freq: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float
+    rope_scaling: RopeScaling | None
+    rope_interleave: bool  # as in the checkpoint; the converter reorders rows, so that files are always interleaved
+    tie_word_embeddings: bool
+    bos_token_id: int | None = None
+    eos_token_ids: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        _check(self)
+
+    @classmethod
+    def from_hf(cls, hf: dict) -> tuple["ModelConfig", list[str]]:
+        """(configuration, warnings) of a parsed config.json.
+
+        Raises ConfigError, which names the key, when a value is missing, of the wrong type or cannot be honoured.
+        """
+        from .from_hf import from_hf
+
+        return from_hf(hf)
+
+    @classmethod
+    def from_gguf(cls, metadata: dict) -> tuple["ModelConfig", list[str]]:
+        """(configuration, warnings) of the metadata {key: python value} of a deepseek2 GGUF file.
+
+        The rules are those of llama.cpp's converter and loader for deepseek2. Raises ConfigError as from_hf does.
+        """
+        from .from_gguf import from_gguf
+
+        return from_gguf(metadata)
+
+    def to_hf(self) -> dict:
+        """A config.json that from_hf reads as this very configuration."""
+        hf = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "eos_token_ids"}
+        scaling = self.rope_scaling
+        hf["rope_scaling"] = None if scaling is None else {"type": "yarn", **vars(scaling)}
+        return hf | {
+            "architectures": ["DeepseekV3ForCausalLM"],
+            "model_type": "kimi_k2",
+            "hidden_act": "silu",
+            "topk_method": "noaux_tc",
+            "attention_bias": False,
+            "num_key_value_heads": self.num_attention_heads,
+            "eos_token_id": list(self.eos_token_ids) or None,
+        }
+
+    @property
+    def qk_head_dim(self) -> int:
+        """Width of one query head: the part without and the part with position."""
+        return self.qk_nope_head_dim + self.qk_rope_head_dim
+
+    def is_moe_layer(self, layer: int) -> bool:
+        """Whether a layer routes to experts (modeling_deepseek.py: DeepseekV3DecoderLayer)."""
+        return self.n_routed_experts > 0 and layer >= self.first_k_dense_replace and layer % self.moe_layer_freq == 0
+
+
+def _check(c: ModelConfig) -> None:
+    """Raise ConfigError where values contradict each other or cannot be stored in the file's layouts."""
+    positive = POSITIVE.split() + ([] if c.q_lora_rank is None else ["q_lora_rank"])
+    if c.n_routed_experts:
+        positive += POSITIVE_WITH_EXPERTS.split()
+    for name in positive:
+        if not getattr(c, name) > 0:
+            raise ConfigError(f"{name} is {getattr(c, name)}; it must be greater than 0.")
+    if c.num_hidden_layers > MAX_LAYERS:
+        raise ConfigError(f"num_hidden_layers is {c.num_hidden_layers}; more than {MAX_LAYERS} is no model.")
+    if c.qk_rope_head_dim % 2:
+        raise ConfigError(f"qk_rope_head_dim is {c.qk_rope_head_dim}; rotation needs an even number.")
+    if c.rope_theta <= 1:
+        raise ConfigError(f"rope_theta is {c.rope_theta}; it must be greater than 1.")
+    if c.n_routed_experts:
+        _check_experts(c)
+    if c.rope_scaling is not None:
+        _check_scaling(c.rope_scaling)
+
+
+def _check_experts(c: ModelConfig) -> None:
+    if c.n_routed_experts % c.n_group:
+        raise ConfigError(f"n_routed_experts is {c.n_routed_experts}; it must be a multiple of n_group ({c.n_group}).")
+    if c.topk_group > c.n_group:
+        raise ConfigError(f"topk_group is {c.topk_group}; it cannot exceed n_group ({c.n_group}).")
+    per_group = c.n_routed_experts // c.n_group
+    if c.n_group > 1 and per_group < 2:
+        raise ConfigError(f"n_group is {c.n_group}; a group of {per_group} expert has no two best to score it by.")
+    if c.num_experts_per_tok > per_group * c.topk_group:
+        raise ConfigError(
+            f"num_experts_per_tok is {c.num_experts_per_tok}, but only {per_group * c.topk_group} experts can be "
+            f"chosen ({c.topk_group} of {c.n_group} groups of {per_group})."
+        )
+    for name in ("hidden_size", "moe_intermediate_size"):
+        if getattr(c, name) % GROUP:
+            raise ConfigError(f"{name} is {getattr(c, name)}; INT4 experts need a multiple of {GROUP}.")
+
+
+def _check_scaling(s: RopeScaling) -> None:
+    if s.factor < 1:
+        raise ConfigError(f"rope_scaling.factor is {s.factor}; YaRN needs at least 1.")
+    for name in ("original_max_position_embeddings", "beta_fast", "beta_slow"):
+        if not getattr(s, name) > 0:
+            raise ConfigError(f"rope_scaling.{name} is {getattr(s, name)}; it must be greater than 0.")
+    for name in ("mscale", "mscale_all_dim"):
+        if getattr(s, name) < 0:
+            raise ConfigError(f"rope_scaling.{name} is {getattr(s, name)}; it cannot be negative.")

@@ -1,0 +1,205 @@
+"""A Hugging Face checkpoint directory: config.json, safetensors shards and their index, checked against each other."""
+
+import json
+import re
+from pathlib import Path
+
+from ..config import ModelConfig
+from ..errors import CheckpointError
+from . import decode, names
+from .quantization import check_quantization
+from .safetensors_file import read_header
+from .source import GROUP, Source, SourceTensor, map_file
+
+TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
+VISION_PREFIXES = ("vision_tower.", "mm_projector.", "multi_modal_projector.")
+INDEX = "model.safetensors.index.json"
+LINEAR_SUFFIXES = (".weight", ".weight_packed", ".weight_scale", ".weight_shape", ".weight_scale_inv")
+TEXTS = {  # key of Source.texts: the files that may hold it
+    "generation_config": ("generation_config.json",),
+    "tokenizer_config": ("tokenizer_config.json",),
+    "chat_template": ("chat_template.jinja",),
+    "license": ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "license", "LICENSE-MODEL"),
+}
+
+
+def open_directory(path: Path) -> Source:
+    """The checkpoint in a directory, with every name, shape and dtype checked. Raises as open_source does."""
+    config_text = _read_text(path / "config.json")
+    if config_text is None:
+        raise CheckpointError(f"{path}: there is no config.json; give the directory of a Hugging Face checkpoint.")
+    hf = _parse_json(path / "config.json", config_text)
+    config, warnings = ModelConfig.from_hf(hf)
+    block = check_quantization(hf)
+    tensors, files = _read_shards(path, warnings)
+    tensors = _select(tensors, config, warnings)
+    _check_vectors(path, tensors, config)
+    _check_linears(path, tensors, config, block)
+    source = Source(
+        path=path,
+        name=path.resolve().name,
+        config_text=config_text,
+        config=config,
+        files=files,
+        tensors=tensors,
+        texts=_texts(path),
+        ranks=_ranks(path),
+        warnings=warnings,
+        scale_block=block,
+    )
+    source.maps = {file: map_file(file) for file in sorted({t.file for t in tensors.values()})}
+    return source
+
+
+def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTensor], list[tuple[str, int, str]]]:
+    """Every tensor of every shard by its full name, and (name, size, SHA-256 of the header) of the shards."""
+    weight_map = _weight_map(path)
+    tensors, files = {}, []
+    for shard in sorted(set(weight_map.values())):
+        file = path / shard
+        if not file.exists():
+            raise CheckpointError(f"{file}: the index names this shard but it is missing; download it.")
+        header, size, digest = read_header(file)
+        files.append((shard, size, digest))
+        for name, t in header.items():
+            if name in tensors:
+                raise CheckpointError(f"{file}: tensor {name} is also in {tensors[name].file.name}; remove one shard.")
+            tensors[name] = SourceTensor(name, t.dtype, t.shape, file, t.offset, t.nbytes)
+    for name, shard in weight_map.items():
+        if name and (name not in tensors or tensors[name].file.name != shard):
+            raise CheckpointError(f"{path / shard}: tensor {name}, which the index places here, is missing.")
+    return tensors, files
+
+
+def _weight_map(path: Path) -> dict[str, str]:
+    """{tensor name: shard} of the index; {"": file} when one file is all there is."""
+    index = path / INDEX
+    text = _read_text(index)
+    if text is None:
+        found = sorted(file.name for file in path.glob("*.safetensors"))
+        if len(found) == 1:
+            return {"": found[0]}
+        if found:
+            raise CheckpointError(f"{index}: is missing, and there are {len(found)} safetensors files; download it.")
+        raise CheckpointError(f"{path}: there is no safetensors file in this directory.")
+    parsed = _parse_json(index, text)
+    weight_map = parsed.get("weight_map") if isinstance(parsed, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index}: there is no weight_map in it; download it again.")
+    for name, shard in weight_map.items():
+        if not isinstance(shard, str) or not shard.endswith(".safetensors") or Path(shard).name != shard:
+            raise CheckpointError(f"{index}: tensor {name} is said to be in {shard!r}, which is no shard's name.")
+    return weight_map
+
+
+def _select(tensors: dict[str, SourceTensor], config: ModelConfig, warnings: list[str]) -> dict[str, SourceTensor]:
+    """The text model's tensors by their canonical names; what is left out is said in warnings.
+
+    Raises CheckpointError for a tensor inside a layer that the configuration does not know.
+    """
+    known = {name for name, _ in names.vectors(config)} | {
+        module + suffix for module, _, _ in names.linears(config) for suffix in LINEAR_SUFFIXES
+    }
+    kept, vision, later, unknown = {}, 0, 0, []
+    for full, tensor in tensors.items():
+        name = full.removeprefix(TEXT_PREFIX)
+        layer = re.match(r"model\.layers\.(\d+)\.", name)
+        if full.startswith(VISION_PREFIXES):
+            vision += 1
+        elif name in known:
+            if name in kept:
+                raise CheckpointError(f"{tensor.where} is there twice, with and without the prefix {TEXT_PREFIX}")
+            kept[name] = tensor
+        elif layer and int(layer[1]) >= config.num_hidden_layers:
+            later += 1
+        elif layer and not name.endswith(".self_attn.rotary_emb.inv_freq"):
+            raise CheckpointError(f"{tensor.where} is none that this configuration has; config.json may be another's.")
+        elif not layer and not (config.tie_word_embeddings and name == "lm_head.weight"):
+            unknown.append(full)
+    if vision:
+        warnings.append(f"{vision} tensors of the vision tower are skipped: only the text model is converted.")
+    if later:
+        warnings.append(
+            f"{later} tensors of layers from {config.num_hidden_layers} on (multi-token prediction) are skipped."
+        )
+    if unknown:
+        warnings.append(f"Unknown tensors are ignored: {', '.join(sorted(unknown))}.")
+    return kept
+
+
+def _check_vectors(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig) -> None:
+    for name, length in names.vectors(config):
+        _check(path, tensors, name, (length,), ("BF16", "F16", "F32"))
+
+
+def _check_linears(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig, block: tuple[int, int]) -> None:
+    for module, rows, cols in names.linears(config):
+        if f"{module}.weight_packed" in tensors:
+            if f"{module}.weight" in tensors:
+                raise CheckpointError(f"{tensors[module + '.weight'].where} is there both packed and plain.")
+            _check_int4(path, tensors, module, rows, cols)
+            continue
+        weight = _check(path, tensors, f"{module}.weight", (rows, cols), decode.FLOATS)
+        if weight.dtype == "F8_E4M3":
+            blocks = (-(-rows // block[0]), -(-cols // block[1]))
+            _check(path, tensors, f"{module}.weight_scale_inv", blocks, ("F32", "BF16"))
+
+
+def _check_int4(path: Path, tensors: dict[str, SourceTensor], module: str, rows: int, cols: int) -> None:
+    if cols % GROUP:
+        where = tensors[f"{module}.weight_packed"].where
+        raise CheckpointError(f"{where} has {cols} columns; INT4 needs a multiple of {GROUP}.")
+    _check(path, tensors, f"{module}.weight_packed", (rows, cols // 8), ("I32",))
+    _check(path, tensors, f"{module}.weight_scale", (rows, cols // GROUP), ("BF16",))
+    _check(path, tensors, f"{module}.weight_shape", (2,), ("I32", "I64"))  # what it says is checked by Source.linear
+
+
+def _check(
+    path: Path, tensors: dict[str, SourceTensor], name: str, shape: tuple[int, ...], dtypes: tuple[str, ...]
+) -> SourceTensor:
+    """The tensor, if it is there in the expected shape and in one of the dtypes."""
+    tensor = tensors.get(name)
+    if tensor is None:
+        raise CheckpointError(f"{path}: tensor {name} is missing; is a shard or the index incomplete?")
+    if tensor.shape != shape:
+        raise CheckpointError(f"{tensor.where} has the shape {list(tensor.shape)}, the configuration {list(shape)}.")
+    if tensor.dtype not in dtypes:
+        raise CheckpointError(f"{tensor.where} has the dtype {tensor.dtype}; {' or '.join(dtypes)} can be read here.")
+    return tensor
+
+
+def _texts(path: Path) -> dict[str, str]:
+    texts = {}
+    for key, candidates in TEXTS.items():
+        found = [text for text in (_read_text(path / name) for name in candidates) if text is not None]
+        if found:
+            texts[key] = found[0]
+    for key in ("generation_config", "tokenizer_config"):
+        if key in texts:
+            parsed = _parse_json(path / f"{key}.json", texts[key])
+            template = parsed.get("chat_template") if isinstance(parsed, dict) else None
+            if isinstance(template, str):  # as transformers: the file chat_template.jinja wins
+                texts.setdefault("chat_template", template)
+    return texts
+
+
+def _ranks(path: Path) -> bytes | None:
+    file = path / "tiktoken.model"
+    return file.read_bytes() if file.is_file() else None
+
+
+def _read_text(path: Path) -> str | None:
+    """The file's text; None when there is no such file."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+
+
+def _parse_json(path: Path, text: str):
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: is not valid JSON ({error}).") from error

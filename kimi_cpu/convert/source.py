@@ -1,0 +1,200 @@
+"""A checkpoint as the converter sees it: tensors by the names of the Hugging Face checkpoint, whatever the files are.
+
+`open_source(path)` takes a Hugging Face checkpoint directory or a GGUF file; all checks of names, shapes and dtypes
+against the configuration happen there. A Source only reads, from memory maps, and may be used by several threads.
+"""
+
+import mmap
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..config import ModelConfig
+from ..errors import CheckpointError
+from ..quant import bf16
+from . import decode
+
+GROUP = 32  # inputs that share a scale
+
+
+class SourceTensor(NamedTuple):
+    """Where a tensor lies: dtype as its file names it, logical shape, position in the file in bytes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    file: Path
+    offset: int
+    nbytes: int
+
+    @property
+    def where(self) -> str:
+        """File and tensor, as error messages begin."""
+        return f"{self.file}: tensor {self.name}"
+
+
+class Int4Linear(NamedTuple):
+    """A matrix in INT4, group 32: value = (nibble - 8) * scale.
+
+    packed i32[R, C/8], column 8w + j in bits 4j.. of word w; scales (bf16 bits) u16[R, C/32]. rounded: how many
+    scales of the source bf16 could not hold (always 0 for safetensors).
+    """
+
+    where: str
+    packed: np.ndarray
+    scales: np.ndarray
+    rows: int
+    cols: int
+    rounded: int = 0
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Exact values f32[stop - start, C] of some rows."""
+        values = decode.unpack_nibbles(self.packed[start:stop]).astype(np.float32) - np.float32(8)
+        return values * np.repeat(bf16.to_f32(self.scales[start:stop]), GROUP, axis=1)
+
+
+class FloatLinear(NamedTuple):
+    """A matrix of any other type. read(start, stop) -> exact values f32[stop - start, C] of some rows.
+
+    bits u16[R, C] is the matrix itself where the source holds bf16 (dtype "BF16"), else None.
+    """
+
+    where: str
+    dtype: str
+    rows: int
+    cols: int
+    read: Callable[[int, int], np.ndarray]
+    bits: np.ndarray | None = None
+
+
+@dataclass
+class Source:
+    """An open checkpoint; a context manager. See the module's docstring."""
+
+    path: Path
+    name: str
+    config_text: str
+    config: ModelConfig
+    files: list[tuple[str, int, str]]  # (name, size in bytes, SHA-256 of the header in hex)
+    tensors: dict[str, SourceTensor]
+    texts: dict[str, str] = field(default_factory=dict)  # generation_config, tokenizer_config, chat_template, license
+    ranks: bytes | None = None  # tiktoken.model, verbatim
+    warnings: list[str] = field(default_factory=list)
+    scale_block: tuple[int, int] = (128, 128)  # rows, columns of one weight_scale_inv
+    maps: dict[Path, mmap.mmap] = field(default_factory=dict)
+
+    def raw(self, name: str) -> np.ndarray:
+        """A read-only view of a tensor's elements in its shape (bf16 as uint16, float8 as uint8); nothing is copied."""
+        tensor = self.tensors[name]
+        return self._view(tensor, decode.NUMPY[tensor.dtype], tensor.shape)
+
+    def values(self, name: str) -> np.ndarray:
+        """f32 of a tensor of any float type, in its shape."""
+        tensor = self.tensors[name]
+        return decode.to_f32(tensor.dtype, self.raw(name))
+
+    def linear(self, module: str) -> Int4Linear | FloatLinear:
+        """The matrix of a module such as model.layers.3.mlp.experts.7.gate_proj.
+
+        Rows that rotate are in interleaved order, whatever the checkpoint's. Raises CheckpointError when an INT4
+        matrix holds a scale that is not finite or states another shape.
+        """
+        matrix = self._int4(module) if f"{module}.weight_packed" in self.tensors else self._float(module)
+        return matrix if self.config.rope_interleave else _interleaved(matrix, _rotating(module, self.config))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.tensors = {}
+        self.maps.clear()  # a map closes when its last view goes
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _view(self, tensor: SourceTensor, dtype, shape: tuple[int, ...]) -> np.ndarray:
+        dtype = np.dtype(dtype)
+        if tensor.nbytes == 0:
+            return np.zeros(shape, dtype)
+        flat = np.frombuffer(self.maps[tensor.file], np.uint8, tensor.nbytes, tensor.offset)
+        if tensor.offset % dtype.itemsize:  # allowed by the format, read by no compiled kernel
+            flat = flat.copy()
+        return flat.view(dtype).reshape(shape)
+
+    def _int4(self, module: str) -> Int4Linear:
+        packed, scales = self.raw(f"{module}.weight_packed"), self.raw(f"{module}.weight_scale")
+        where = self.tensors[f"{module}.weight_scale"].where
+        if (scales & 0x7FFF).max(initial=0) >= 0x7F80:  # exponent all ones: infinity or NaN
+            raise CheckpointError(f"{where} holds a scale that is not finite; download the file again.")
+        rows, cols = len(scales), packed.shape[1] * 8
+        stated = self.raw(f"{module}.weight_shape").tolist()
+        if stated != [rows, cols]:
+            shape = self.tensors[f"{module}.weight_shape"]
+            raise CheckpointError(f"{shape.where} says {stated}, but the matrix is {[rows, cols]}.")
+        return Int4Linear(where, packed, scales, rows, cols)
+
+    def _float(self, module: str) -> FloatLinear:
+        tensor = self.tensors[f"{module}.weight"]
+        raw = self.raw(tensor.name)
+        scales = None
+        if tensor.dtype == "F8_E4M3":
+            scales = self.values(f"{module}.weight_scale_inv")
+
+        def read(start: int, stop: int) -> np.ndarray:
+            values = decode.to_f32(tensor.dtype, raw[start:stop])
+            return values if scales is None else decode.scale_blocks(values, scales, start, self.scale_block)
+
+        bits = raw if tensor.dtype == "BF16" and scales is None else None
+        return FloatLinear(tensor.where, tensor.dtype, *tensor.shape, read, bits)
+
+
+def open_source(path) -> Source:
+    """The checkpoint at a path: a directory with config.json and safetensors, or a GGUF file.
+
+    Raises CheckpointError (one sentence naming file and tensor) or ConfigError (naming the key).
+    """
+    from .hf import open_directory
+
+    path = Path(path)
+    if path.is_dir():
+        return open_directory(path)
+    raise CheckpointError(f"{path}: neither a checkpoint directory nor a GGUF file.")
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """The whole file, read-only."""
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be mapped ({error}).") from error
+
+
+def _rotating(module: str, c: ModelConfig) -> np.ndarray | None:
+    """i64[R]: for each row of the interleaved matrix, its row in the checkpoint; None when no row rotates.
+
+    Half-split rotation pairs rows i and i + r/2 of the r rotating ones, interleaved rotation pairs 2i and 2i + 1.
+    """
+    kind = re.fullmatch(r"model\.layers\.\d+\.self_attn\.(q_proj|q_b_proj|kv_a_proj_with_mqa)", module)
+    if not kind:
+        return None
+    keys = kind[1] == "kv_a_proj_with_mqa"
+    still, heads = (c.kv_lora_rank, 1) if keys else (c.qk_nope_head_dim, c.num_attention_heads)
+    pairs = np.arange(c.qk_rope_head_dim).reshape(2, -1).T.reshape(-1)  # [0, r/2, 1, r/2 + 1, ...]
+    head = np.concatenate([np.arange(still), still + pairs])
+    return (np.arange(heads)[:, None] * len(head) + head).reshape(-1)
+
+
+def _interleaved(matrix: Int4Linear | FloatLinear, order: np.ndarray | None) -> Int4Linear | FloatLinear:
+    if order is None:
+        return matrix
+    if isinstance(matrix, Int4Linear):
+        return matrix._replace(packed=matrix.packed[order], scales=matrix.scales[order])
+    values = matrix.read(0, matrix.rows)[order]
+    bits = None if matrix.bits is None else matrix.bits[order]
+    return matrix._replace(read=lambda start, stop: values[start:stop], bits=bits)
