@@ -63,8 +63,9 @@ def _from_ggml(metadata: dict) -> Tokenizer:
     pre = metadata.get("tokenizer.ggml.pre")
     if metadata.get("tokenizer.ggml.model") != "gpt2" or pre != GGML_PRE_TOKENIZER:
         raise TokenizerError(f"Its tokenizer is of kind {pre!r} and not {GGML_PRE_TOKENIZER!r}. Use a file of Kimi K2.")
-    tokens = list(metadata["tokenizer.ggml.tokens"])
-    types = list(metadata.get("tokenizer.ggml.token_type", ()))
+    tokens, types = metadata["tokenizer.ggml.tokens"], metadata.get("tokenizer.ggml.token_type")
+    if not isinstance(tokens, list) or not isinstance(types, list) or not all(isinstance(t, str) for t in tokens):
+        raise TokenizerError("tokenizer.ggml.tokens or tokenizer.ggml.token_type is no list. Convert the model again.")
     num_base = types.count(NORMAL)
     if len(types) != len(tokens) or types[:num_base] != [NORMAL] * num_base:
         raise TokenizerError("tokenizer.ggml.token_type does not fit tokenizer.ggml.tokens. Convert the model again.")
@@ -87,7 +88,7 @@ def _parse(text: str | bytes) -> dict:
     """A JSON object. TokenizerError: it is none."""
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise TokenizerError(f"The tokenizer configuration is not JSON: {error}.") from error
     if not isinstance(parsed, dict):
         raise TokenizerError("The tokenizer configuration is not a JSON object.")

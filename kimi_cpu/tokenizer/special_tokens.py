@@ -56,6 +56,8 @@ def _names(tokenizer_config: dict) -> dict[int, str]:
         names = {int(token_id): token["content"] for token_id, token in decoder.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TokenizerError(f"added_tokens_decoder in the tokenizer configuration is malformed: {error!r}.") from error
-    if not all(isinstance(text, str) for text in names.values()):
-        raise TokenizerError("added_tokens_decoder in the tokenizer configuration holds a text that is not a string.")
+    try:
+        "".join(names.values()).encode()
+    except (TypeError, UnicodeEncodeError) as error:
+        raise TokenizerError(f"added_tokens_decoder in the tokenizer configuration holds no text: {error}.") from error
     return names

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import sentencepiece
 
@@ -78,9 +78,13 @@ class Tokenizer:
         """Text of the ids, special ones spelled out; bytes that are not UTF-8 become U+FFFD. TokenizerError: an id
         outside the vocabulary."""
         ids = list(ids)
-        if ids and not 0 <= min(ids) <= max(ids) < self.n_vocab:
-            self._refuse(min(ids) if min(ids) < 0 else max(ids))
-        return b"".join(map(self._bytes.__getitem__, ids)).decode("utf-8", "replace")
+        if ids and min(ids) < 0:
+            self._refuse(min(ids))
+        try:
+            joined = b"".join(map(self._bytes.__getitem__, ids))
+        except IndexError:
+            self._refuse(max(ids))
+        return joined.decode("utf-8", "replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes that an id stands for, a special one's text in UTF-8. TokenizerError: no such id."""
@@ -92,7 +96,7 @@ class Tokenizer:
         """Whether an id lies after the base vocabulary, so that no ordinary text encodes to it."""
         return token_id >= self._num_base
 
-    def _refuse(self, token_id: int) -> None:
+    def _refuse(self, token_id: int) -> NoReturn:
         raise TokenizerError(f"Token id {token_id} is not in the vocabulary, which ends at {self.n_vocab - 1}.")
 
     def _encode_ordinary(self, text: str) -> list[int]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.errors import KimiError, TokenizerError
+from kimi_cpu.modelfile import TensorSpec, header_bytes
 from kimi_cpu.tokenizer import Tokenizer, compile_sentencepiece
 from kimi_cpu.tokenizer.sentencepiece_model import byte_characters, read_ranks
 
@@ -16,6 +17,18 @@ from .conftest import RANKS_PATH
 TEXT = "Hello, 世界 <think>don't</think> 12345\n"
 CONFIG = {"added_tokens_decoder": {"258": {"content": "<|begin|>"}, "300": {"content": "<|im_end|>"}}}
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # llama.cpp: llama_token_type
+
+
+def write_gguf(path, architecture, metadata, tensors):
+    """A GGUF file of I8 tensors."""
+    specs = [TensorSpec(name, "I8", (len(data),), len(data)) for name, data in tensors.items()]
+    head, offsets = header_bytes(architecture, metadata, specs)
+    with path.open("wb") as file:
+        file.write(head)
+        for offset, data in zip(offsets, tensors.values(), strict=True):
+            file.seek(offset)
+            file.write(data)
+    return path
 
 
 @dataclass
@@ -67,6 +80,18 @@ def test_our_model_file_carries_the_compiled_tokenizer(small_ranks):
     assert Tokenizer.from_model_file(OpenFile({}, tensors)).eos_ids == (259, 258)
 
 
+def test_files_of_both_layouts_load_from_disk(tmp_path, small_ranks):
+    tensors = {"tokenizer.model": compile_sentencepiece(small_ranks), "tokenizer.ranks": small_ranks}
+    metadata = {"kimi-cpu.tokenizer_config": json.dumps(CONFIG)}
+    native = Tokenizer.load(write_gguf(tmp_path / "native.gguf", "kimi-cpu", metadata, tensors))
+    assert native.encode("<|begin|>ab<|im_end|>") == [258, 256, 300]
+    weights = {"output_norm.weight": bytes(64)}
+    standard = Tokenizer.load(write_gguf(tmp_path / "standard.gguf", "deepseek2", small_ggml(small_ranks), weights))
+    assert standard.encode("ab<|im_end|>") == [256, 257]
+    with pytest.raises(TokenizerError, match="none.gguf"):
+        Tokenizer.load(write_gguf(tmp_path / "none.gguf", "deepseek2", {}, weights))
+
+
 def test_llama_cpps_layout_gives_the_same_ids(kimi, ranks):
     tokens = byte_characters(read_ranks(ranks)) + list(kimi.special_tokens)
     types = [NORMAL] * (len(tokens) - 256) + [CONTROL] * 256
@@ -91,6 +116,8 @@ def test_unused_tokens_of_llama_cpps_layout_are_reserved(small_ranks):
         lambda ranks: small_ggml(ranks, special_types=(CONTROL, NORMAL, CONTROL)),
         lambda ranks: small_ggml(ranks, count=255),
         lambda ranks: ggml_metadata(["a b"], [NORMAL]),
+        lambda ranks: ggml_metadata([5], [NORMAL]),
+        lambda ranks: ggml_metadata(5, 5),
     ],
 )
 def test_a_model_file_without_a_usable_tokenizer_is_refused_by_name(small_ranks, metadata):
@@ -98,7 +125,7 @@ def test_a_model_file_without_a_usable_tokenizer_is_refused_by_name(small_ranks,
         Tokenizer.from_model_file(OpenFile(metadata(small_ranks), {}))
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"added_tokens_decoder": 5}', "\x00"])
+@pytest.mark.parametrize("text", ["{", "[1]", '{"added_tokens_decoder": 5}', "\x00", "[" * 100_000])
 def test_a_damaged_configuration_is_refused_by_name(tmp_path, small_ranks, text):
     (tmp_path / "tiktoken.model").write_bytes(small_ranks)
     (tmp_path / "tokenizer_config.json").write_text(text)

@@ -47,6 +47,7 @@ def test_without_a_configuration_kimis_names_follow_the_base_vocabulary():
         config(**{"1000": "<a>", "1001": "<a>"}),
         config(**{"1000": ""}),
         config(**{"1000": None}),
+        config(**{"1000": "\ud800"}),
         config(**{"one": "<a>"}),
         {"added_tokens_decoder": ["<a>"]},
         {"added_tokens_decoder": {"1000": "<a>"}},
