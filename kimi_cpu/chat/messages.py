@@ -1,0 +1,178 @@
+"""What clients send as a conversation, brought to the one form that the template renders correctly.
+
+Left alone, Kimi's template prints `None` for a null reasoning and nothing for a missing tool call id, and the model
+ends its turn silently when ids in the history are not `functions.NAME:IDX` with one running index.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..errors import RequestError
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def normalise_messages(messages: Iterable[Mapping]) -> list[dict]:
+    """Messages with only the keys role, content (a string), and, where they apply, name, reasoning_content (a string),
+    tool_calls (not empty) and tool_call_id. Arguments of calls stay strings or objects as they came. RequestError
+    names the message and the field that is wrong."""
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
+        raise RequestError("messages is not a list of messages.")
+    ids = _CallIds()
+    return [_message(message, f"messages[{i}]", ids) for i, message in enumerate(messages)]
+
+
+def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
+    """Tools with the keys of every object sorted; None when there are none. RequestError: a tool without a name, a
+    name twice, or something that is not JSON."""
+    if tools is None:
+        return None
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        raise RequestError("tools is not a list of tools.")
+    names: set[str] = set()
+    result = []
+    for i, tool in enumerate(tools):
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        name = function.get("name") if isinstance(function, Mapping) else None
+        if not isinstance(name, str) or not name:
+            raise RequestError(f"tools[{i}].function.name is missing or no string.")
+        if name in names:
+            raise RequestError(f"tools[{i}].function.name {name!r} is declared twice.")
+        names.add(name)
+        result.append(_sorted(_json(tool, f"tools[{i}]")))
+    return result or None
+
+
+class _CallIds:
+    """New ids for the calls of a conversation, and which of them a client's id means at this point of it."""
+
+    def __init__(self):
+        self._count = 0
+        self._by_old: dict[str, list[str]] = {}  # the client's id -> our ids, those not yet answered first
+        self._unanswered: list[str] = []
+
+    def begin_turn(self) -> None:
+        """An assistant message with calls: results without an id answer its calls only."""
+        self._turn: dict[str, list[str]] = {}
+        self._unanswered = []
+
+    def add(self, name: str, old: str | None) -> str:
+        """The id of the next call. A client may use an id again in a later turn, and then means the later call."""
+        new = f"functions.{name}:{self._count}"
+        self._count += 1
+        self._unanswered.append(new)
+        if old is not None:
+            self._turn.setdefault(old, []).append(new)
+            self._by_old[old] = self._turn[old]
+        return new
+
+    def answer(self, old: str | None, where: str) -> str:
+        """The id of the call that a tool message answers. RequestError: there is no such call."""
+        if old is None:
+            if not self._unanswered:
+                raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
+            return self._unanswered.pop(0)
+        if old not in self._by_old:
+            raise RequestError(f"{where}.tool_call_id {old!r} is the id of no call before it.")
+        candidates = self._by_old[old]
+        new = candidates.pop(0) if len(candidates) > 1 else candidates[0]
+        if new in self._unanswered:
+            self._unanswered.remove(new)
+        return new
+
+
+def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
+    """One message in normal form."""
+    if not isinstance(message, Mapping):
+        raise RequestError(f"{where} is not an object with role and content.")
+    role = message.get("role")
+    if role not in ROLES:
+        raise RequestError(f"{where}.role is {role!r} and not one of {', '.join(ROLES)}.")
+    if role != "assistant" and "content" not in message:
+        raise RequestError(f"{where}.content is missing.")
+    result = {"role": role, "content": _content(message.get("content"), f"{where}.content")}
+    if name := _text(message.get("name"), f"{where}.name"):
+        result["name"] = name
+    if role == "tool":
+        result["tool_call_id"] = ids.answer(_text(message.get("tool_call_id"), f"{where}.tool_call_id") or None, where)
+    if role == "assistant":
+        fields = [key for key in ("reasoning_content", "reasoning") if message.get(key) is not None]
+        if fields:
+            result["reasoning_content"] = _text(message[fields[0]], f"{where}.{fields[0]}")
+        if calls := _tool_calls(message.get("tool_calls"), f"{where}.tool_calls", ids):
+            result["tool_calls"] = calls
+    elif message.get("tool_calls"):
+        raise RequestError(f"{where}.tool_calls is set, but only the assistant calls tools.")
+    return result
+
+
+def _content(content: object, where: str) -> str:
+    """The text of a content: a string, a list of text parts, or null."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, Sequence):
+        raise RequestError(f"{where} is neither a string nor a list of parts nor null.")
+    texts = []
+    for i, part in enumerate(content):
+        if isinstance(part, Mapping) and part.get("type", "text") != "text":
+            raise RequestError(f"{where}[{i}] is of type {part['type']!r}, but only text can be read.")
+        text = part.get("text") if isinstance(part, Mapping) else part
+        if not isinstance(text, str):
+            raise RequestError(f"{where}[{i}] has no text.")
+        texts.append(text)
+    return "".join(texts)
+
+
+def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict]:
+    """The calls of an assistant message, with new ids; none for null or an empty list."""
+    if calls is None:
+        return []
+    if isinstance(calls, str) or not isinstance(calls, Sequence):
+        raise RequestError(f"{where} is not a list of calls.")
+    if calls:
+        ids.begin_turn()
+    result = []
+    for i, call in enumerate(calls):
+        function = call.get("function") if isinstance(call, Mapping) else None
+        name = function.get("name") if isinstance(function, Mapping) else None
+        if not isinstance(name, str) or not name:
+            raise RequestError(f"{where}[{i}].function.name is missing or no string.")
+        arguments = _arguments(function.get("arguments"), f"{where}[{i}].function.arguments")
+        new_id = ids.add(name, _text(call.get("id"), f"{where}[{i}].id") or None)
+        result.append({"id": new_id, "type": "function", "function": {"name": name, "arguments": arguments}})
+    return result
+
+
+def _arguments(arguments: object, where: str) -> str | dict:
+    """Arguments as the template takes them: a string is printed as it is, an object as JSON, and nothing means {}."""
+    if arguments is None:
+        return "{}"
+    if isinstance(arguments, str):
+        return arguments if arguments.strip() else "{}"
+    if not isinstance(arguments, Mapping):
+        raise RequestError(f"{where} is neither a JSON string nor an object.")
+    return _json(arguments, where)
+
+
+def _text(value: object, where: str) -> str | None:
+    """A string or None. RequestError: anything else."""
+    if value is not None and not isinstance(value, str):
+        raise RequestError(f"{where} is not a string.")
+    return value
+
+
+def _json(value: Mapping, where: str) -> dict:
+    """A copy of plain JSON types. RequestError: JSON cannot hold it."""
+    try:
+        return json.loads(json.dumps(value if isinstance(value, dict) else dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestError(f"{where} cannot be written as JSON ({error}).") from error
+
+
+def _sorted(value: object) -> object:
+    """The value with the keys of every object in it sorted; lists keep their order."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value

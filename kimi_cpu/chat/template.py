@@ -1,0 +1,129 @@
+"""A conversation as the model reads it: the chat template's text, and its ids."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from itertools import accumulate, chain, pairwise
+
+from jinja2 import TemplateError as JinjaError
+
+from ..errors import TemplateError
+from ..tokenizer import Tokenizer
+from ..tokenizer.pretokenize import parts
+from .messages import normalise_messages, normalise_tools
+from .sandbox import Exhausted, budget_for, compile_template
+
+# Code points that are no characters (Unicode 16, section 23.7), and a private area in case a text holds all of these.
+MARKS = (*map(chr, range(0xFDD0, 0xFDF0)), *map(chr, range(0xF0000, 0xFFFFE)))
+
+
+def render_chat(
+    messages: Iterable[Mapping],
+    tools: Iterable[Mapping] | None = None,
+    add_generation_prompt: bool = True,
+    template: str | None = None,
+    **template_kwargs: object,
+) -> str:
+    """The text of a conversation. template: Jinja source, Kimi K2 Thinking's own by default. RequestError: a message
+    or a tool is malformed; TemplateError: the template fails, or does more work than a template has reason to."""
+    variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
+    return render_template(kimi_template() if template is None else template, variables)
+
+
+def encode_chat(
+    messages: Iterable[Mapping],
+    tokenizer: Tokenizer,
+    tools: Iterable[Mapping] | None = None,
+    add_generation_prompt: bool = True,
+    template: str | None = None,
+    **template_kwargs: object,
+) -> list[int]:
+    """Ids of a conversation: those of render_chat's text, except that a special token spelled in what the caller gave
+    (messages, tools, template_kwargs) stays ordinary text. Errors as render_chat."""
+    template = kimi_template() if template is None else template
+    variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
+    mark = _unused_mark([template, *_strings(variables)])
+    starts = re.compile("[" + "".join(re.escape(c) for c in sorted({t[0] for t in tokenizer.special_tokens})) + "]")
+    rendered = render_template(template, _marked(variables, starts, rf"\g<0>{mark}"))
+    return _encode_marked(rendered, mark, starts.pattern, tokenizer)
+
+
+def render_template(template: str, variables: Mapping[str, object]) -> str:
+    """The template's text for variables as they are, called as transformers calls it. TemplateError: as render_chat."""
+    try:
+        with budget_for(dict(variables)):
+            return compile_template(template).render(variables)
+    except Exhausted as error:
+        raise TemplateError("The chat template was stopped: it loops or grows without end. Use another one.") from error
+    except (RecursionError, MemoryError) as error:
+        raise TemplateError("The chat template is nested too deeply. Use another one.") from error
+    except JinjaError as error:
+        raise TemplateError(f"The chat template cannot render this conversation: {error}") from error
+    except Exception as error:  # whatever a template's expressions raise, such as TypeError
+        raise TemplateError(f"The chat template cannot render this conversation: {error!r}.") from error
+
+
+@cache
+def kimi_template() -> str:
+    """Kimi K2 Thinking's chat_template.jinja."""
+    return (files("kimi_cpu") / "data" / "chat_template.jinja").read_text("utf-8")
+
+
+def _variables(
+    messages: Iterable[Mapping], tools: Iterable[Mapping] | None, add_generation_prompt: bool, template_kwargs: dict
+) -> dict[str, object]:
+    """What a template sees."""
+    given = {"messages": normalise_messages(messages), "tools": normalise_tools(tools), "documents": None}
+    return given | {"add_generation_prompt": bool(add_generation_prompt)} | template_kwargs
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every string in nested lists and dictionaries, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for item in chain(value, value.values()):
+            yield from _strings(item)
+
+
+def _unused_mark(texts: list[str]) -> str:
+    """A character that none of the texts holds."""
+    return next(mark for mark in MARKS if not any(mark in text for text in texts))
+
+
+def _marked(value: object, starts: re.Pattern[str], replacement: str) -> object:
+    """The value with a mark after every character that could begin a special token, in all strings and keys."""
+    if isinstance(value, str):
+        return starts.sub(replacement, value)
+    if isinstance(value, list | tuple):
+        return [_marked(item, starts, replacement) for item in value]
+    if isinstance(value, dict):
+        return {_marked(k, starts, replacement): _marked(v, starts, replacement) for k, v in value.items()}
+    return value
+
+
+def _encode_marked(rendered: str, mark: str, starts: str, tokenizer: Tokenizer) -> list[int]:
+    """Ids of a rendered text in which marks follow what the caller wrote. Long texts are cut into parts where
+    Tokenizer.encode cuts them, which counts the special tokens' characters too."""
+    names = sorted(tokenizer.special_tokens, key=len, reverse=True)
+    special = re.compile(f"(?!{starts}{mark})({'|'.join(map(re.escape, names))})")
+    pieces = [piece.replace(mark, "") for piece in special.split(rendered)]  # ordinary, special, ordinary, ...
+    text = "".join(pieces)
+    cuts = list(accumulate(map(len, parts(text))))
+    ids: list[int] = []
+    start = 0
+    for i, piece in enumerate(pieces):
+        end = start + len(piece)
+        if i % 2:
+            ids.append(tokenizer.special_tokens[piece])
+        else:
+            inner = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+            for a, b in pairwise((start, *inner, end)):
+                ids += tokenizer.encode(text[a:b], special=False)
+        start = end
+    return ids
