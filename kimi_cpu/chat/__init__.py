@@ -2,3 +2,5 @@
 
 from .budget import ThinkingBudget
 from .parser import Message, OutputParser, parse_output
+
+__all__ = ["Message", "OutputParser", "ThinkingBudget", "parse_output"]
