@@ -1,7 +1,7 @@
 """Decoding id by id."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimi_cpu.errors import TokenizerError
@@ -10,6 +10,7 @@ from kimi_cpu.tokenizer import StreamDecoder
 any_ids = st.lists(st.integers(0, 163_839) | st.integers(0, 255))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",))), st.booleans())
 def test_text_comes_out_whole_and_never_in_half_characters(kimi, text, special):
     stream = StreamDecoder(kimi)
@@ -25,6 +26,7 @@ def test_text_comes_out_whole_and_never_in_half_characters(kimi, text, special):
     assert out + stream.flush() == text
 
 
+@settings(deadline=None)
 @given(any_ids)
 def test_any_ids_joined_are_what_decode_gives(kimi, ids):
     stream = StreamDecoder(kimi)
@@ -36,6 +38,7 @@ def test_any_ids_joined_are_what_decode_gives(kimi, ids):
     assert out + stream.flush() == whole
 
 
+@settings(deadline=None)
 @given(any_ids, st.integers(0, 50))
 def test_a_flush_starts_anew(kimi, ids, cut):
     stream = StreamDecoder(kimi)
@@ -43,6 +46,7 @@ def test_a_flush_starts_anew(kimi, ids, cut):
     assert "".join(pieces) == kimi.decode(ids[:cut]) + kimi.decode(ids[cut:])
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=60), st.data())
 def test_a_stream_of_separately_encoded_parts_gives_the_whole_text(kimi, text, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
