@@ -5,6 +5,8 @@ Names are bound at first use: importing the package loads neither Numba nor a mo
 
 import importlib
 
+from .convert import convert  # bound now: later, the package of the same name would take its place
+
 _HOME = {  # public name: the module that defines it
     "Completion": "llm",
     "LLM": "llm",
@@ -12,14 +14,13 @@ _HOME = {  # public name: the module that defines it
     "Sampling": "engine",
     "Tokenizer": "tokenizer",
     "Usage": "llm",
-    "convert": "convert",
     "errors": "errors",
     "load": "llm",
     "parse_output": "chat",
     "render_chat": "chat",
 }
 
-__all__ = sorted(_HOME)
+__all__ = sorted([*_HOME, "convert"])
 
 
 def __getattr__(name: str):

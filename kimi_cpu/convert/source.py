@@ -18,8 +18,6 @@ from ..errors import CheckpointError
 from ..quant import bf16
 from . import decode
 
-GROUP = 32  # inputs that share a scale
-
 
 class SourceTensor(NamedTuple):
     """Where a tensor lies: dtype as its file names it, logical shape, position in the file in bytes."""
@@ -54,7 +52,7 @@ class Int4Linear(NamedTuple):
     def read(self, start: int, stop: int) -> np.ndarray:
         """Exact values f32[stop - start, C] of some rows."""
         values = decode.unpack_nibbles(self.packed[start:stop]).astype(np.float32) - np.float32(8)
-        return values * np.repeat(bf16.to_f32(self.scales[start:stop]), GROUP, axis=1)
+        return values * np.repeat(bf16.to_f32(self.scales[start:stop]), decode.GROUP, axis=1)
 
 
 class FloatLinear(NamedTuple):
@@ -88,14 +86,35 @@ class Source:
     maps: dict[Path, mmap.mmap] = field(default_factory=dict)
 
     def raw(self, name: str) -> np.ndarray:
-        """A read-only view of a tensor's elements in its shape (bf16 as uint16, float8 as uint8); nothing is copied."""
+        """A read-only view of a tensor's elements in its shape (bf16 as uint16, float8 as uint8); nothing is copied.
+
+        Of a GGUF block type: its bytes, u8[..., bytes a row].
+        """
         tensor = self.tensors[name]
-        return self._view(tensor, decode.NUMPY[tensor.dtype], tensor.shape)
+        dtype = np.dtype(decode.NUMPY.get(tensor.dtype, np.uint8))
+        if tensor.nbytes == 0:
+            return np.zeros(tensor.shape, dtype)
+        flat = np.frombuffer(self.maps[tensor.file], np.uint8, tensor.nbytes, tensor.offset)
+        if tensor.offset % dtype.itemsize:  # allowed by the format, read by no compiled kernel
+            flat = flat.copy()
+        shape = tensor.shape if tensor.dtype in decode.NUMPY else (*tensor.shape[:-1], -1)
+        return flat.view(dtype).reshape(shape)
 
     def values(self, name: str) -> np.ndarray:
         """f32 of a tensor of any float type, in its shape."""
-        tensor = self.tensors[name]
-        return decode.to_f32(tensor.dtype, self.raw(name))
+        return decode.to_f32(self.tensors[name].dtype, self.raw(name))
+
+    def describe(self, module: str) -> tuple[str, int, int]:
+        """(dtype, rows, cols) of a matrix without reading it; dtype INT4: `linear` gives an Int4Linear."""
+        if f"{module}.weight_packed" in self.tensors:
+            rows, words = self.tensors[f"{module}.weight_packed"].shape
+            return "INT4", rows, words * 8
+        if f"{module}.weight" not in self.tensors:
+            heads, latents, nope = self.tensors[f"{module}.k_b"].shape
+            value = self.tensors[f"{module}.v_b"].shape[1]
+            return self.tensors[f"{module}.v_b"].dtype, heads * (nope + value), latents
+        weight = self.tensors[f"{module}.weight"]
+        return "INT4" if weight.dtype == "Q4_0" else weight.dtype, *weight.shape
 
     def linear(self, module: str) -> Int4Linear | FloatLinear:
         """The matrix of a module such as model.layers.3.mlp.experts.7.gate_proj.
@@ -103,7 +122,12 @@ class Source:
         Rows that rotate are in interleaved order, whatever the checkpoint's. Raises CheckpointError when an INT4
         matrix holds a scale that is not finite or states another shape.
         """
-        matrix = self._int4(module) if f"{module}.weight_packed" in self.tensors else self._float(module)
+        if self.describe(module)[0] == "INT4":
+            matrix = self._int4(module)
+        elif f"{module}.weight" in self.tensors:
+            matrix = self._float(module)
+        else:
+            matrix = self._heads(module)
         return matrix if self.config.rope_interleave else _interleaved(matrix, _rotating(module, self.config))
 
     def close(self) -> None:
@@ -117,31 +141,22 @@ class Source:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def _view(self, tensor: SourceTensor, dtype, shape: tuple[int, ...]) -> np.ndarray:
-        dtype = np.dtype(dtype)
-        if tensor.nbytes == 0:
-            return np.zeros(shape, dtype)
-        flat = np.frombuffer(self.maps[tensor.file], np.uint8, tensor.nbytes, tensor.offset)
-        if tensor.offset % dtype.itemsize:  # allowed by the format, read by no compiled kernel
-            flat = flat.copy()
-        return flat.view(dtype).reshape(shape)
-
     def _int4(self, module: str) -> Int4Linear:
+        if f"{module}.weight" in self.tensors:
+            tensor = self.tensors[f"{module}.weight"]
+            packed, scales, rounded = decode.q4_0_to_int4(self.raw(tensor.name))
+            return Int4Linear(tensor.where, packed, _finite(tensor, scales), *tensor.shape, rounded)
         packed, scales = self.raw(f"{module}.weight_packed"), self.raw(f"{module}.weight_scale")
-        where = self.tensors[f"{module}.weight_scale"].where
-        if (scales & 0x7FFF).max(initial=0) >= 0x7F80:  # exponent all ones: infinity or NaN
-            raise CheckpointError(f"{where} holds a scale that is not finite; download the file again.")
-        rows, cols = len(scales), packed.shape[1] * 8
+        tensor, shape = self.tensors[f"{module}.weight_scale"], [len(scales), packed.shape[1] * 8]
         stated = self.raw(f"{module}.weight_shape").tolist()
-        if stated != [rows, cols]:
-            shape = self.tensors[f"{module}.weight_shape"]
-            raise CheckpointError(f"{shape.where} says {stated}, but the matrix is {[rows, cols]}.")
-        return Int4Linear(where, packed, scales, rows, cols)
+        if stated != shape:
+            where = self.tensors[f"{module}.weight_shape"].where
+            raise CheckpointError(f"{where} says {stated}, but the matrix is {shape}.")
+        return Int4Linear(tensor.where, packed, _finite(tensor, scales), *shape)
 
     def _float(self, module: str) -> FloatLinear:
         tensor = self.tensors[f"{module}.weight"]
-        raw = self.raw(tensor.name)
-        scales = None
+        raw, scales = self.raw(f"{module}.weight"), None
         if tensor.dtype == "F8_E4M3":
             scales = self.values(f"{module}.weight_scale_inv")
 
@@ -152,18 +167,30 @@ class Source:
         bits = raw if tensor.dtype == "BF16" and scales is None else None
         return FloatLinear(tensor.where, tensor.dtype, *tensor.shape, read, bits)
 
+    def _heads(self, module: str) -> FloatLinear:
+        """kv_b_proj from the halves in a GGUF file: k_b [heads, latents, nope] and v_b [heads, value, latents]."""
+        k_b = self.values(f"{module}.k_b").transpose(0, 2, 1)
+        values = np.concatenate([k_b, self.values(f"{module}.v_b")], axis=1)  # [heads, nope + value, latents]
+        values = values.reshape(-1, values.shape[2])
+        tensor = self.tensors[f"{module}.v_b"]
+        return FloatLinear(tensor.where, tensor.dtype, *values.shape, lambda start, stop: values[start:stop])
+
 
 def open_source(path) -> Source:
     """The checkpoint at a path: a directory with config.json and safetensors, or a GGUF file.
 
     Raises CheckpointError (one sentence naming file and tensor) or ConfigError (naming the key).
     """
-    from .hf import open_directory
-
     path = Path(path)
     if path.is_dir():
+        from .hf import open_directory
+
         return open_directory(path)
-    raise CheckpointError(f"{path}: neither a checkpoint directory nor a GGUF file.")
+    if not path.exists():
+        raise CheckpointError(f"{path}: there is no such checkpoint directory or file.")
+    from .gguf_source import open_gguf
+
+    return open_gguf(path)
 
 
 def map_file(path: Path) -> mmap.mmap:
@@ -173,6 +200,13 @@ def map_file(path: Path) -> mmap.mmap:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be mapped ({error}).") from error
+
+
+def _finite(tensor: SourceTensor, scales: np.ndarray) -> np.ndarray:
+    """The scales (bf16 bits), all of them finite; else CheckpointError."""
+    if (scales & 0x7FFF).max(initial=0) >= 0x7F80:  # exponent all ones: infinity or NaN
+        raise CheckpointError(f"{tensor.where} holds a scale that is not finite; download the file again.")
+    return scales
 
 
 def _rotating(module: str, c: ModelConfig) -> np.ndarray | None:

@@ -1,0 +1,40 @@
+"""kimi-cpu convert: a checkpoint becomes one model file."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("convert")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option(
+    "--dense",
+    type=click.Choice(["q8_0", "bf16"]),
+    default="q8_0",
+    show_default=True,
+    help="Type of all matrices but INT4 experts, which are kept bit for bit.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["native", "standard"]),
+    default="native",
+    show_default=True,
+    help="standard: a deepseek2 file for llama.cpp.",
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted conversion stopped.")
+@click.option("--jobs", type=click.IntRange(1), help="Threads. [default: one a physical core]")
+def command(source: Path, output: Path, dense: str, layout: str, resume: bool, jobs: int | None) -> None:
+    """Turn SOURCE, a Hugging Face checkpoint directory or a GGUF file, into one model file.
+
+    \b
+    kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf
+    kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume     after an interruption
+    """
+    from ..convert import convert
+    from .progress import bar
+
+    with bar("converting") as progress:
+        warnings = convert(source, output, dense, layout, resume, jobs, progress)
+    for warning in warnings:
+        click.echo(f"kimi-cpu: warning: {warning}", err=True)

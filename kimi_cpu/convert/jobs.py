@@ -1,0 +1,52 @@
+"""What a conversion consists of: a list of outputs, cut into units that have a hash, cut into parts that are packed."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..modelfile import TensorSpec
+
+
+class Part(NamedTuple):
+    """Bytes that one call makes. offset counts from the unit's first byte."""
+
+    offset: int
+    nbytes: int
+    pack: Callable[[], np.ndarray]  # -> u8[nbytes]; CheckpointError for what cannot be packed
+
+
+class Unit(NamedTuple):
+    """Bytes with a SHA-256 of their own: a tensor, or one expert. Its parts follow one another; gaps are zeros."""
+
+    name: str  # for progress and errors
+    offset: int  # from the tensor's first byte
+    nbytes: int
+    parts: tuple[Part, ...]
+
+
+class Output(NamedTuple):
+    """One tensor of the file and the units that fill it."""
+
+    spec: TensorSpec
+    units: tuple[Unit, ...]
+
+
+class Plan(NamedTuple):
+    """A whole file. The last tensor, the hashes, is the driver's."""
+
+    architecture: str
+    metadata: dict[str, Any]
+    outputs: list[Output]
+    warnings: list[str]  # may grow while the parts are packed
+
+
+def whole(spec: TensorSpec, parts: list[Part]) -> Output:
+    """An output that is one unit."""
+    return Output(spec, (Unit(spec.name, 0, spec.nbytes, tuple(parts)),))
+
+
+def constant(name: str, data: bytes) -> Output:
+    """An I8 tensor whose bytes are known."""
+    array = np.frombuffer(data, np.uint8)
+    return whole(TensorSpec(name, "I8", (len(data),), len(data)), [Part(0, len(data), lambda: array)])

@@ -1,0 +1,241 @@
+"""The native layout of a checkpoint as a plan: names, packed kinds, order of the tensors (docs/format.md)."""
+
+import json
+from functools import partial
+
+import numpy as np
+
+from ..config import ModelConfig
+from ..errors import CheckpointError
+from ..kernels import pack
+from ..modelfile import TensorSpec
+from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, VERSION
+from ..quant import rows16
+from ..quant.rows16 import ROWS, packed_bytes, pad
+from .jobs import Output, Part, Plan, Unit, constant, whole
+from .source import FloatLinear, Int4Linear, Source
+
+CHUNK_VALUES = 8 << 20  # values packed at a time: bounds a job's memory, 32 MiB in f32
+DENSE_KINDS = {"q8_0": "q8", "bf16": "bf16"}  # --dense: packed kind
+
+
+def plan(source: Source, dense: str) -> Plan:
+    """All outputs of a native file. dense: "q8_0" or "bf16"."""
+    builder = _Builder(source, DENSE_KINDS[dense])
+    builder.build()
+    return Plan(ARCHITECTURE, builder.metadata(), builder.outputs, source.warnings)
+
+
+class _Builder:
+    """Collects outputs in the order in which a token touches them."""
+
+    def __init__(self, source: Source, dense: str):
+        self.source, self.dense, self.config = source, dense, source.config
+        self.outputs: list[Output] = []
+        self.packed: dict[str, dict] = {}  # kimi-cpu.tensors
+
+    def build(self) -> None:
+        c = self.config
+        self._tokenizer()
+        self._matrix("token_embd", "model.embed_tokens")
+        for layer in range(c.num_hidden_layers):
+            self._layer(layer, f"blk.{layer}.", f"model.layers.{layer}.")
+        self._vector("output_norm.weight", "model.norm.weight")
+        if not c.tie_word_embeddings:
+            self._matrix("output", "lm_head")
+
+    def metadata(self) -> dict:
+        s, c = self.source, self.config
+        texts = {
+            "kimi-cpu.generation_config": s.texts.get("generation_config"),
+            "kimi-cpu.tokenizer_config": s.texts.get("tokenizer_config"),
+            "tokenizer.chat_template": s.texts.get("chat_template"),
+            "kimi-cpu.license": s.texts.get("license"),
+        }
+        files = [{"name": name, "size": size, "header_sha256": digest} for name, size, digest in s.files]
+        return {
+            "general.name": s.name,
+            "kimi-cpu.version": VERSION,
+            "kimi-cpu.config": s.config_text,
+            **{key: text for key, text in texts.items() if text},
+            "kimi-cpu.source": json.dumps({"name": s.name, "files": files}),
+            "kimi-cpu.tensors": json.dumps(self.packed),
+            **self._viewer_keys(c),
+        }
+
+    def _viewer_keys(self, c: ModelConfig) -> dict:
+        """The usual keys, for programs that show files; kimi-cpu.config is the truth."""
+        p = ARCHITECTURE + "."
+        return {
+            p + "block_count": c.num_hidden_layers,
+            p + "context_length": c.max_position_embeddings,
+            p + "embedding_length": c.hidden_size,
+            p + "feed_forward_length": c.intermediate_size,
+            p + "attention.head_count": c.num_attention_heads,
+            p + "attention.q_lora_rank": c.q_lora_rank or 0,
+            p + "attention.kv_lora_rank": c.kv_lora_rank,
+            p + "vocab_size": c.vocab_size,
+            p + "expert_count": c.n_routed_experts,
+            p + "expert_used_count": c.num_experts_per_tok,
+            p + "expert_shared_count": c.n_shared_experts,
+            p + "expert_feed_forward_length": c.moe_intermediate_size,
+        } | self._expert_keys()
+
+    def _expert_keys(self) -> dict:
+        for name, described in self.packed.items():
+            if name.endswith("ffn_exps.weight"):
+                parts = described["parts"]
+                return {
+                    "kimi-cpu.expert.offsets": [parts[k]["offset"] for k in ("gate", "up", "down")],
+                    "kimi-cpu.expert.stride": described["stride"],
+                }
+        return {}
+
+    def _tokenizer(self) -> None:
+        if self.source.ranks is None:
+            self.source.warnings.append(
+                f"{self.source.path} has no tokenizer (tiktoken.model): the file will take token ids, not text."
+            )
+            return
+        from ..tokenizer import compile_sentencepiece
+
+        self.outputs.append(constant("tokenizer.model", compile_sentencepiece(self.source.ranks)))
+        self.outputs.append(constant("tokenizer.ranks", self.source.ranks))
+
+    def _layer(self, layer: int, p: str, s: str) -> None:
+        a = s + "self_attn."
+        self._vector(p + "attn_norm.weight", s + "input_layernorm.weight")
+        if self.config.q_lora_rank:
+            self._matrix(p + "attn_q_a", a + "q_a_proj")
+        self._matrix(p + "attn_kv_a_mqa", a + "kv_a_proj_with_mqa")
+        if self.config.q_lora_rank:
+            self._vector(p + "attn_q_a_norm.weight", a + "q_a_layernorm.weight")
+        self._vector(p + "attn_kv_a_norm.weight", a + "kv_a_layernorm.weight")
+        if self.config.q_lora_rank:
+            self._matrix(p + "attn_q_b", a + "q_b_proj")
+        else:
+            self._matrix(p + "attn_q", a + "q_proj")
+        nope, value = self.config.qk_nope_head_dim, self.config.v_head_dim
+        self._heads(p + "attn_k_b", a + "kv_b_proj", 0, nope)
+        self._heads(p + "attn_v_b", a + "kv_b_proj", nope, nope + value)
+        self._matrix(p + "attn_output", a + "o_proj")
+        self._vector(p + "ffn_norm.weight", s + "post_attention_layernorm.weight")
+        if self.config.is_moe_layer(layer):
+            self._moe(p, s + "mlp.")
+        else:
+            self._mlp(p, s + "mlp.", "")
+
+    def _mlp(self, p: str, s: str, suffix: str) -> None:
+        for part in ("gate", "up", "down"):
+            self._matrix(f"{p}ffn_{part}{suffix}", f"{s}{part}_proj")
+
+    def _moe(self, p: str, s: str) -> None:
+        self._vector(p + "ffn_gate_inp.weight", s + "gate.weight")
+        self._vector(p + "exp_probs_b.bias", s + "gate.e_score_correction_bias")
+        if self.config.n_shared_experts:
+            self._mlp(p, s + "shared_experts.", "_shexp")
+        self._experts(p + "ffn_exps.weight", s + "experts.")
+
+    def _experts(self, name: str, s: str) -> None:
+        """One I8 tensor [experts, stride]; gate, up, down of an expert follow one another."""
+        count, names = self.config.n_routed_experts, ("gate", "up", "down")
+        parts, at = {}, 0
+        for part in names:
+            dtype, rows, cols = self.source.describe(f"{s}0.{part}_proj")
+            kind = _expert_kind(dtype, self.dense)
+            parts[part] = {"kind": kind, "rows": rows, "cols": cols, "offset": at}
+            at += packed_bytes(kind, rows, cols)
+        stride = pad(at, ALIGNMENT)
+        self.packed[name] = {"parts": parts, "stride": stride}
+        units = []
+        for e in range(count):
+            pieces = []
+            for part, described in parts.items():
+                module, kind = f"{s}{e}.{part}_proj", described["kind"]
+                if _expert_kind(self.source.describe(module)[0], self.dense) != kind:
+                    raise CheckpointError(f"{self.source.path}: {module} has another dtype than expert 0.")
+                pieces.extend(_parts(self.source, module, kind, described["offset"]))
+            units.append(Unit(f"{name}, expert {e}", e * stride, stride, tuple(pieces)))
+        self.outputs.append(Output(TensorSpec(name, "I8", (count, stride), count * stride), tuple(units)))
+
+    def _matrix(self, stem: str, module: str) -> None:
+        dtype, rows, cols = self.source.describe(module)
+        kind = "int4" if dtype == "INT4" else self.dense
+        self._packed_output(stem, kind, rows, cols, _parts(self.source, module, kind, 0))
+
+    def _heads(self, stem: str, module: str, begin: int, end: int) -> None:
+        """Rows [begin, end) of every head of kv_b_proj; the rows of a head are padded to whole blocks."""
+        c, cols = self.config, self.source.describe(module)[2]
+        heads, width = c.num_attention_heads, c.qk_nope_head_dim + c.v_head_dim
+        order = np.full((heads, pad(end - begin, ROWS)), -1, np.int64)
+        order[:, : end - begin] = np.arange(heads)[:, None] * width + np.arange(begin, end)
+        parts = _parts(self.source, module, self.dense, 0, order.reshape(-1))
+        self._packed_output(stem, self.dense, order.size, cols, parts)
+
+    def _packed_output(self, stem: str, kind: str, rows: int, cols: int, parts: list[Part]) -> None:
+        name = stem + ".weight"
+        nbytes = packed_bytes(kind, rows, cols)
+        self.packed[name] = {"kind": kind, "rows": rows, "cols": cols}
+        self.outputs.append(whole(TensorSpec(name, "I8", (nbytes,), nbytes), parts))
+
+    def _vector(self, name: str, tensor: str) -> None:
+        shape = tuple(self.source.tensors[tensor].shape)
+        nbytes = 4 * int(np.prod(shape))
+        part = Part(0, nbytes, partial(_f32_bytes, self.source, tensor))
+        self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
+
+
+def _expert_kind(dtype: str, dense: str) -> str:
+    """INT4 stays; FP8 experts become INT4; plain floats keep the precision that --dense asks for."""
+    return "int4" if dtype in ("INT4", "F8_E4M3") else dense
+
+
+def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarray | None = None) -> list[Part]:
+    """A matrix in pieces of whole row blocks. order: the source row of each row, -1 for a row of zeros."""
+    _, rows, cols = source.describe(module)
+    rows = rows if order is None else len(order)
+    step = max(ROWS, CHUNK_VALUES // cols // ROWS * ROWS)
+    parts = []
+    for begin in range(0, rows, step):
+        chosen = np.arange(begin, min(begin + step, rows)) if order is None else order[begin : begin + step]
+        nbytes = packed_bytes(kind, len(chosen), cols)
+        parts.append(Part(offset, nbytes, partial(_pack, source, module, kind, chosen)))
+        offset += nbytes
+    return parts
+
+
+def _pack(source: Source, module: str, kind: str, order: np.ndarray) -> np.ndarray:
+    """Packed bytes u8 of some rows of a matrix. CheckpointError: values that are NaN or infinite."""
+    linear = source.linear(module)
+    used = order[order >= 0]
+    start, stop = int(used.min(initial=linear.rows - 1)), int(used.max(initial=0)) + 1
+    if isinstance(linear, Int4Linear) and kind == "int4":
+        data, bad = pack.pack_int4(linear.packed[start:stop], linear.scales[start:stop])
+    elif isinstance(linear, FloatLinear) and linear.bits is not None and kind != "int4":
+        bits = _place(linear.bits[start:stop], order, start)
+        data, bad = (pack.pack_q8 if kind == "q8" else pack.pack_bf16)(bits)
+    else:
+        values = _place(linear.read(start, stop), order, start)
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        if not bad:
+            data = pack.pack_q8_f32(values)[0] if kind == "q8" else rows16.pack(kind, values)
+    if bad:
+        raise CheckpointError(f"{linear.where} has {bad} values that are NaN or infinite; download the file again.")
+    return data
+
+
+def _place(block: np.ndarray, order: np.ndarray, start: int) -> np.ndarray:
+    """Rows of a block that begins at row `start`, in an order; -1 is a row of zeros."""
+    if len(block) == len(order) and order[0] == start:
+        return block
+    out = np.zeros((len(order), block.shape[1]), block.dtype)
+    out[order >= 0] = block[order[order >= 0] - start]
+    return out
+
+
+def _f32_bytes(source: Source, tensor: str) -> np.ndarray:
+    values = np.ascontiguousarray(source.values(tensor), np.float32)
+    if not np.isfinite(values).all():
+        where = source.tensors[tensor].where
+        raise CheckpointError(f"{where} has values that are NaN or infinite; download the file again.")
+    return values.reshape(-1).view(np.uint8)
