@@ -30,7 +30,6 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "rich": {"cli"},
     "gguf": {"modelfile", "convert"},
     "sentencepiece": {"tokenizer"},
-    "regex": {"tokenizer"},
     "jinja2": {"chat"},
     "llguidance": {"chat"},
     "safetensors": {"convert"},
