@@ -76,14 +76,14 @@ class ModelConfig:
         return from_hf(hf)
 
     @classmethod
-    def from_gguf(cls, metadata: dict) -> tuple["ModelConfig", list[str]]:
+    def from_gguf(cls, metadata: dict, tie_word_embeddings: bool = False) -> tuple["ModelConfig", list[str]]:
         """(configuration, warnings) of the metadata {key: python value} of a deepseek2 GGUF file.
 
-        The rules are those of llama.cpp's converter and loader for deepseek2. Raises ConfigError as from_hf does.
+        tie_word_embeddings: the file has no output.weight. Raises ConfigError as from_hf does.
         """
         from .from_gguf import from_gguf
 
-        return from_gguf(metadata)
+        return from_gguf(metadata, tie_word_embeddings)
 
     def to_hf(self) -> dict:
         """A config.json that from_hf reads as this very configuration."""

@@ -1,6 +1,7 @@
 """Values of stored weights as float32, type by type."""
 
-import gguf
+from functools import cache
+
 import numpy as np
 
 from ..quant import bf16
@@ -10,7 +11,9 @@ NUMPY = {  # dtype of safetensors or GGUF: how its bytes are viewed
     **{"I16": np.int16, "U16": np.uint16, "F16": np.float16, "BF16": np.uint16, "I32": np.int32, "U32": np.uint32},
     **{"F32": np.float32, "F64": np.float64, "I64": np.int64, "U64": np.uint64},
 }
-FLOATS = ("F32", "F16", "BF16", "F8_E4M3")
+FLOATS = ("F32", "F16", "BF16", "F8_E4M3")  # of safetensors
+GROUP = 32  # inputs that share a scale
+Q4_0_BYTES = 18  # ggml: block_q4_0, an f16 scale and 32 nibbles
 
 
 def float8_e4m3_values() -> np.ndarray:
@@ -28,13 +31,32 @@ def float8_e4m3_values() -> np.ndarray:
 FLOAT8_E4M3 = float8_e4m3_values()
 
 
+@cache
+def can_decode(dtype: str) -> bool:
+    """Whether to_f32 knows a dtype, of safetensors or of GGUF."""
+    if dtype in FLOATS:
+        return True
+    import gguf  # 0.3 s: not before a GGUF type asks for it
+
+    kind = gguf.GGMLQuantizationType[dtype]
+    try:
+        gguf.quants.dequantize(np.zeros((1, gguf.GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
+    except NotImplementedError:
+        return False
+    return True
+
+
 def to_f32(dtype: str, raw: np.ndarray) -> np.ndarray:
-    """f32 of the same shape. raw: elements as NUMPY views them, for dtype in FLOATS."""
+    """f32 of the values. raw: elements as NUMPY views them, or rows u8[..., bytes a row] of a GGUF block type."""
     if dtype == "BF16":
         return bf16.to_f32(raw)
     if dtype == "F8_E4M3":
         return FLOAT8_E4M3[raw]
-    return raw.astype(np.float32)
+    if dtype in NUMPY:
+        return raw.astype(np.float32)
+    import gguf
+
+    return gguf.quants.dequantize(raw, gguf.GGMLQuantizationType[dtype])
 
 
 def scale_blocks(values: np.ndarray, scales: np.ndarray, start: int, block: tuple[int, int]) -> np.ndarray:
@@ -47,12 +69,21 @@ def scale_blocks(values: np.ndarray, scales: np.ndarray, start: int, block: tupl
     return values * by_column[rows]
 
 
-def ggml_to_f32(dtype: str, raw: np.ndarray) -> np.ndarray:
-    """f32[n, C] of rows in a GGUF block type. raw u8[n, bytes a row]."""
-    return gguf.quants.dequantize(raw, gguf.GGMLQuantizationType[dtype])
-
-
 def unpack_nibbles(packed: np.ndarray) -> np.ndarray:
     """u8[n, C]: column 8w + j is bits 4j..4j+3 of word w (compressed-tensors pack-quantized). packed i32[n, C/8]."""
     low_first = packed.view(np.uint8)  # little-endian words: byte b holds columns 2b (low) and 2b + 1 (high)
     return np.stack([low_first & 15, low_first >> 4], axis=-1).reshape(len(packed), -1)
+
+
+def q4_0_to_int4(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """(packed i32[n, C/8] as in compressed-tensors, scales (bf16 bits) u16[n, C/32], scales that bf16 had to round).
+
+    raw u8[n, bytes a row] of Q4_0: a block is an f16 scale and 16 bytes; byte k holds columns k (low) and k + 16.
+    """
+    blocks = raw.reshape(len(raw), -1, Q4_0_BYTES)
+    exact = blocks[..., :2].copy().view(np.float16)[..., 0].astype(np.float32)  # [n, blocks]
+    scales = bf16.from_f32(exact)
+    halves = np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)  # [n, blocks, 32] by column
+    packed = halves[..., 0::2] | (halves[..., 1::2] << np.uint8(4))
+    rounded = int(np.count_nonzero(bf16.to_f32(scales) != exact))
+    return packed.reshape(len(raw), -1).view(np.int32), scales, rounded

@@ -9,7 +9,7 @@ from ..errors import CheckpointError
 from . import decode, names
 from .quantization import check_quantization
 from .safetensors_file import read_header
-from .source import GROUP, Source, SourceTensor, map_file
+from .source import Source, SourceTensor, map_file
 
 TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
 VISION_PREFIXES = ("vision_tower.", "mm_projector.", "multi_modal_projector.")
@@ -146,11 +146,11 @@ def _check_linears(path: Path, tensors: dict[str, SourceTensor], config: ModelCo
 
 
 def _check_int4(path: Path, tensors: dict[str, SourceTensor], module: str, rows: int, cols: int) -> None:
-    if cols % GROUP:
+    if cols % decode.GROUP:
         where = tensors[f"{module}.weight_packed"].where
-        raise CheckpointError(f"{where} has {cols} columns; INT4 needs a multiple of {GROUP}.")
+        raise CheckpointError(f"{where} has {cols} columns; INT4 needs a multiple of {decode.GROUP}.")
     _check(path, tensors, f"{module}.weight_packed", (rows, cols // 8), ("I32",))
-    _check(path, tensors, f"{module}.weight_scale", (rows, cols // GROUP), ("BF16",))
+    _check(path, tensors, f"{module}.weight_scale", (rows, cols // decode.GROUP), ("BF16",))
     _check(path, tensors, f"{module}.weight_shape", (2,), ("I32", "I64"))  # what it says is checked by Source.linear
 
 

@@ -1,0 +1,194 @@
+"""A deepseek2 GGUF file, whole or split, under the names of the Hugging Face checkpoint that it came from."""
+
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+
+from ..config import ModelConfig
+from ..errors import CheckpointError
+from ..tokenizer.sentencepiece_model import characters_to_bytes
+from . import decode, names
+from .gguf_file import GGUFHeader, read_gguf
+from .source import Source, SourceTensor, map_file
+
+GLOBAL = {
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
+LAYER = {  # after blk.N. -> after model.layers.N.
+    "attn_norm.weight": "input_layernorm.weight",
+    "attn_q.weight": "self_attn.q_proj.weight",
+    "attn_q_a.weight": "self_attn.q_a_proj.weight",
+    "attn_q_a_norm.weight": "self_attn.q_a_layernorm.weight",
+    "attn_q_b.weight": "self_attn.q_b_proj.weight",
+    "attn_kv_a_mqa.weight": "self_attn.kv_a_proj_with_mqa.weight",
+    "attn_kv_a_norm.weight": "self_attn.kv_a_layernorm.weight",
+    "attn_kv_b.weight": "self_attn.kv_b_proj.weight",
+    "attn_k_b.weight": "self_attn.kv_b_proj.k_b",
+    "attn_v_b.weight": "self_attn.kv_b_proj.v_b",
+    "attn_output.weight": "self_attn.o_proj.weight",
+    "ffn_norm.weight": "post_attention_layernorm.weight",
+    "ffn_gate.weight": "mlp.gate_proj.weight",
+    "ffn_up.weight": "mlp.up_proj.weight",
+    "ffn_down.weight": "mlp.down_proj.weight",
+    "ffn_gate_inp.weight": "mlp.gate.weight",
+    "exp_probs_b.bias": "mlp.gate.e_score_correction_bias",
+    "ffn_gate_shexp.weight": "mlp.shared_experts.gate_proj.weight",
+    "ffn_up_shexp.weight": "mlp.shared_experts.up_proj.weight",
+    "ffn_down_shexp.weight": "mlp.shared_experts.down_proj.weight",
+}
+STACKED = {"ffn_gate_exps.weight": "gate_proj", "ffn_up_exps.weight": "up_proj", "ffn_down_exps.weight": "down_proj"}
+SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
+NORMAL = 1  # llama.cpp: LLAMA_TOKEN_TYPE_NORMAL
+
+
+def open_gguf(path: Path) -> Source:
+    """The checkpoint in a deepseek2 GGUF file, or in all files of a split. Raises as open_source does."""
+    headers = _read_parts(path)
+    first = next(iter(headers.values()))
+    if first.metadata.get("general.architecture") == "kimi-cpu":
+        raise CheckpointError(f"{path}: this is a native file of kimi-cpu already; run it with -m.")
+    tied = not any("output.weight" in header.tensors for header in headers.values())
+    config, warnings = ModelConfig.from_gguf(first.metadata, tied)
+    tensors = _select(headers, config, warnings)
+    _check(path, tensors, config)
+    source = Source(
+        path=path,
+        name=str(first.metadata.get("general.name") or path.stem),
+        config_text=json.dumps(config.to_hf(), indent=1),
+        config=config,
+        files=[(file.name, header.size, header.sha256) for file, header in headers.items()],
+        tensors=tensors,
+        texts=_texts(first.metadata, config),
+        ranks=_ranks(first.metadata, warnings),
+        warnings=warnings,
+    )
+    source.maps = {file: map_file(file) for file in headers}
+    return source
+
+
+def _read_parts(path: Path) -> dict[Path, GGUFHeader]:
+    """{file: header} of a GGUF file and of the others of its split, the first one first."""
+    split = SPLIT.fullmatch(path.name)
+    if split is None:
+        header = read_gguf(path)
+        if header.metadata.get("split.count", 1) > 1:
+            raise CheckpointError(f"{path}: is one of {header.metadata['split.count']} parts but was renamed.")
+        return {path: header}
+    count = int(split[3])
+    headers = {}
+    for number in range(1, count + 1):
+        file = path.with_name(f"{split[1]}-{number:05d}-of-{count:05d}.gguf")
+        if not file.exists():
+            raise CheckpointError(f"{file}: part {number} of {count} is missing; download it.")
+        headers[file] = read_gguf(file)
+    total = next(iter(headers.values())).metadata.get("split.tensors.count")
+    found = sum(len(header.tensors) for header in headers.values())
+    if total is not None and total != found:
+        raise CheckpointError(f"{path}: the {count} parts hold {found} tensors, not {total}; one is another model's.")
+    return headers
+
+
+def _select(headers: dict[Path, GGUFHeader], config: ModelConfig, warnings: list[str]) -> dict[str, SourceTensor]:
+    """Tensors by the checkpoint's names, stacked experts taken apart.
+
+    Raises CheckpointError for a tensor inside a layer that the architecture does not have.
+    """
+    kept, unknown = {}, []
+    for file, header in headers.items():
+        for name, t in header.tensors.items():
+            layer = re.fullmatch(r"blk\.(\d+)\.(.+)", name)
+            tensor = SourceTensor(name, t.dtype, t.shape, file, t.offset, t.nbytes)
+            if name in GLOBAL:
+                new = {GLOBAL[name]: tensor}
+            elif layer and layer[2] in LAYER:
+                new = {f"model.layers.{layer[1]}.{LAYER[layer[2]]}": tensor}
+            elif layer and layer[2] in STACKED:
+                new = _experts(tensor, f"model.layers.{layer[1]}.mlp.experts", STACKED[layer[2]], config)
+            elif layer:
+                raise CheckpointError(f"{tensor.where} is none that a layer of this architecture has.")
+            else:
+                unknown.append(name)
+                continue
+            if new.keys() & kept.keys():
+                raise CheckpointError(f"{tensor.where} is also in {kept[next(iter(new))].file.name}.")
+            kept |= new
+    if unknown:
+        warnings.append(f"Unknown tensors are ignored: {', '.join(sorted(unknown))}.")
+    return kept
+
+
+def _experts(tensor: SourceTensor, prefix: str, part: str, config: ModelConfig) -> dict[str, SourceTensor]:
+    """{name: slice} of a stacked tensor [experts, rows, cols]."""
+    if len(tensor.shape) != 3 or tensor.shape[0] != config.n_routed_experts:
+        raise CheckpointError(
+            f"{tensor.where} has the shape {list(tensor.shape)}, the metadata {config.n_routed_experts} experts."
+        )
+    nbytes = tensor.nbytes // tensor.shape[0]
+    return {
+        f"{prefix}.{e}.{part}.weight": tensor._replace(
+            shape=tensor.shape[1:], offset=tensor.offset + e * nbytes, nbytes=nbytes
+        )
+        for e in range(tensor.shape[0])
+    }
+
+
+def _check(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig) -> None:
+    """Raise CheckpointError for a tensor that is missing, mis-shaped or of a type that cannot be decoded."""
+    for name, length in names.vectors(config):
+        _check_one(path, tensors, name, (length,))
+    for module, rows, cols in names.linears(config):
+        parts = (f"{module}.k_b", f"{module}.v_b")
+        if f"{module}.weight" in tensors or not tensors.keys() >= set(parts):
+            _check_one(path, tensors, f"{module}.weight", (rows, cols))
+            continue
+        c = config
+        _check_one(path, tensors, parts[0], (c.num_attention_heads, c.kv_lora_rank, c.qk_nope_head_dim))
+        _check_one(path, tensors, parts[1], (c.num_attention_heads, c.v_head_dim, c.kv_lora_rank))
+
+
+def _check_one(path: Path, tensors: dict[str, SourceTensor], name: str, shape: tuple[int, ...]) -> None:
+    tensor = tensors.get(name)
+    if tensor is None:
+        raise CheckpointError(f"{path}: tensor {gguf_name(name)} is missing; is the file complete?")
+    if tensor.shape != shape:
+        raise CheckpointError(f"{tensor.where} has the shape {list(tensor.shape)}, the metadata says {list(shape)}.")
+    if not decode.can_decode(tensor.dtype):
+        raise CheckpointError(f"{tensor.where} has the type {tensor.dtype}, which cannot be read.")
+
+
+def gguf_name(name: str) -> str:
+    """The GGUF name of a checkpoint's tensor."""
+    layer = re.fullmatch(r"model\.layers\.(\d+)\.(.+)", name)
+    if layer is None:
+        return next(gguf for gguf, hf in GLOBAL.items() if hf == name)
+    expert = re.fullmatch(r"mlp\.experts\.\d+\.(\w+)\.weight", layer[2])
+    table, last = (STACKED, expert[1]) if expert else (LAYER, layer[2])
+    return f"blk.{layer[1]}.{next(gguf for gguf, hf in table.items() if hf == last)}"
+
+
+def _texts(metadata: dict, config: ModelConfig) -> dict[str, str]:
+    texts = {"generation_config": json.dumps({"eos_token_id": list(config.eos_token_ids)})}
+    for key, name in (("tokenizer.chat_template", "chat_template"), ("general.license", "license")):
+        if isinstance(metadata.get(key), str):
+            texts[name] = metadata[key]
+    tokens, types = metadata.get("tokenizer.ggml.tokens"), metadata.get("tokenizer.ggml.token_type")
+    if tokens and types and len(tokens) == len(types):
+        added = {str(i): {"content": tokens[i]} for i, kind in enumerate(types) if kind != NORMAL}
+        texts["tokenizer_config"] = json.dumps({"added_tokens_decoder": added}, ensure_ascii=False)
+    return texts
+
+
+def _ranks(metadata: dict, warnings: list[str]) -> bytes | None:
+    """The text of tiktoken.model: a NORMAL token's id is its rank. None, with a warning, for another tokenizer."""
+    tokens, types = metadata.get("tokenizer.ggml.tokens"), metadata.get("tokenizer.ggml.token_type")
+    if not tokens or not types:
+        return None
+    if metadata.get("tokenizer.ggml.pre") != "kimi-k2":
+        warnings.append(f"The tokenizer {metadata.get('tokenizer.ggml.pre')!r} is not Kimi's and is left out.")
+        return None
+    num_base = next((i for i, kind in enumerate(types) if kind != NORMAL), len(types))
+    lines = (b"%s %d\n" % (b64encode(characters_to_bytes(token)), i) for i, token in enumerate(tokens[:num_base]))
+    return b"".join(lines)
