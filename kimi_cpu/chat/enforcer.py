@@ -1,0 +1,273 @@
+"""Constrained decoding as a token mask: declared tools, arguments valid under their schemas, answers in JSON."""
+
+from enum import Enum, auto
+
+import numpy as np
+
+from ..errors import RequestError
+from ..tokenizer import Tokenizer
+from .closing import JsonState, closing_tokens
+from .grammar import JsonGrammar, Vocabulary
+from .tool_choice import answer_schema, chosen_tools
+
+SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
+CALL_BEGIN, ARGUMENT_BEGIN, CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
+THINK, THINK_END = "<think>", "</think>"
+MAX_TOKENS = 4096  # of a section or a JSON answer where the request has no limit of its own
+MAX_DEPTH = 32  # of a JSON text; deeper ones are closed
+MAX_NUMBER_BYTES = 32  # a double has 24 at most; json.loads refuses integers of more than 4,300 digits
+
+
+class Phase(Enum):
+    """Where the answer is."""
+
+    START = auto()  # nothing generated; thinking may begin
+    THINKING = auto()
+    ANSWER = auto()  # the answer is due and must be a section, or JSON, or either
+    FREE = auto()  # text
+    SECTION = auto()  # a call is due
+    HEADER = auto()
+    JSON = auto()  # arguments, or the answer
+    CALL_DONE = auto()  # another call, or the end of the section
+    DONE = auto()  # only an end token
+
+
+TEXT = {Phase.START, Phase.THINKING, Phase.ANSWER, Phase.FREE}
+
+
+class Enforcer:
+    """The mask of one answer, token by token; the engine's Guide.
+
+    cut: the JSON text was ended because the tokens ran out, not because the model chose to; it is valid, but may say
+    less than was meant.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        tools: list[dict] | None = None,
+        tool_choice: str | dict = "auto",
+        response_format: dict | None = None,
+        thinking: bool = False,
+        next_index: int = 0,
+        max_tokens: int | None = None,
+    ):
+        """tools, tool_choice, response_format: as in OpenAI's API. thinking: generation begins inside <think>.
+        next_index: number of the first call over the conversation. max_tokens: that may be generated; JSON texts are
+        ended in time for it, and within 4,096 tokens of their section's start without it. RequestError: a schema or a
+        choice that cannot be enforced."""
+        self._vocabulary = Vocabulary.of(tokenizer)
+        self._token_bytes = tokenizer.token_bytes
+        names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK, THINK_END)
+        missing = [name for name in names if name not in tokenizer.special_tokens]
+        if missing:
+            raise RequestError(f"The tokenizer has no token {missing[0]}, so that answers cannot be constrained.")
+        self._ids = {name: tokenizer.special_tokens[name] for name in names}
+        self._end_ids = list(tokenizer.eos_ids)
+        tools, self._must_call = chosen_tools(tools, tool_choice)
+        grammar = self._vocabulary.json_grammar
+        self._tools = {name: grammar(schema, f"The tool {name!r}", True) for name, schema in tools.items()}
+        schema = None if self._must_call else answer_schema(response_format)
+        self._answer = None if schema is None else grammar(schema, "response_format", False)
+        self._index = next_index
+        self._max_tokens = max_tokens
+        self._num_tokens = 0
+        self.cut = False
+        self._plan: list[int] = []
+        self._in_call = False
+        self._free = self._free_mask(ends=True)
+        self._bound = self._free_mask(ends=False)  # the answer is still to come
+        self._phase = Phase.THINKING if thinking else Phase.START
+
+    def forced(self) -> int | None:
+        """The id that must come next, or None."""
+        if self._plan:
+            return self._plan[0]
+        match self._phase:
+            case Phase.SECTION:
+                return self._ids[CALL_BEGIN]
+            case Phase.HEADER if self._matcher.is_accepting():
+                return self._ids[ARGUMENT_BEGIN]
+            case Phase.JSON if self._matcher.is_stopped() or (self.cut and self._matcher.is_accepting()):
+                return self._after_json[0]
+            case Phase.CALL_DONE if self._is_late:
+                return self._ids[SECTION_END]
+            case Phase.ANSWER if self._must_call:
+                return self._ids[SECTION_BEGIN]
+            case Phase.DONE:
+                return self._end_ids[0]
+        return None
+
+    def mask(self) -> np.ndarray | None:
+        """bool[n_vocab] of the ids that may come next, or None when all may. Not to be written to."""
+        if self._phase is Phase.JSON and not self._plan:
+            self._look_ahead()
+        forced = self.forced()
+        if forced is not None:
+            return self._only(self._end_ids if self._phase is Phase.DONE else [forced])
+        match self._phase:
+            case Phase.START:
+                return self._start_mask()
+            case Phase.THINKING:
+                return self._bound if self._is_bound else self._free
+            case Phase.ANSWER:
+                return self._answer_mask()
+            case Phase.FREE:
+                return self._free
+            case Phase.HEADER:
+                return self._vocabulary.allowed(self._matcher)
+            case Phase.CALL_DONE:
+                return self._only([self._ids[CALL_BEGIN], self._ids[SECTION_END]])
+        return self._json_mask()
+
+    def accept(self, token_id: int) -> None:
+        """A token was generated. ValueError: one that the mask excludes."""
+        self._num_tokens += 1
+        if self._phase is Phase.JSON:
+            self._accept_json(token_id)
+        elif self._phase in TEXT:
+            self._accept_text(token_id)
+        elif self._phase is Phase.HEADER and token_id != self._ids[ARGUMENT_BEGIN]:
+            self._header += self._token_bytes(token_id)
+            if not self._matcher.consume_token(token_id):
+                self._refuse(token_id)
+        else:
+            self._accept_marker(token_id)
+
+    def _accept_text(self, token_id: int) -> None:
+        """In thinking, in free text, or at the start of the answer."""
+        if token_id == self._ids[SECTION_BEGIN] and self._tools:
+            self._phase = Phase.SECTION
+            self._set_deadline()
+        elif token_id == self._ids[THINK] and self._phase is Phase.START:
+            self._phase = Phase.THINKING
+        elif token_id == self._ids[THINK_END] and self._phase is Phase.THINKING:
+            self._phase = Phase.ANSWER if self._is_bound else Phase.FREE
+        elif self._phase in (Phase.START, Phase.ANSWER) and self._is_bound:
+            if self._answer is None:
+                self._refuse(token_id)
+            self._set_deadline()
+            self._open_json(self._answer)
+            self._accept_json(token_id)
+        elif self._phase is Phase.START:
+            self._phase = Phase.FREE
+
+    def _accept_marker(self, token_id: int) -> None:
+        """Where control tokens alone are allowed."""
+        name = next((name for name, known in self._ids.items() if known == token_id), None)
+        match self._phase, name:
+            case Phase.SECTION | Phase.CALL_DONE, "<|tool_call_begin|>":
+                self._phase = Phase.HEADER
+                self._header = b""
+                headers = [f"functions.{tool}:{self._index}" for tool in self._tools]
+                self._matcher = self._vocabulary.header_matcher(headers)
+            case Phase.CALL_DONE, "<|tool_calls_section_end|>":
+                self._phase = Phase.DONE
+            case Phase.HEADER, _ if self._matcher.is_accepting():
+                called = self._header.decode().removeprefix("functions.").rpartition(":")[0]
+                self._index += 1
+                self._in_call = True
+                self._open_json(self._tools[called])
+            case Phase.DONE, _ if token_id in self._end_ids:
+                pass
+            case _:
+                self._refuse(token_id)
+
+    def _accept_json(self, token_id: int) -> None:
+        """In arguments or in the answer."""
+        if token_id in self._after_json and self._matcher.is_accepting():
+            self._phase = Phase.CALL_DONE if self._in_call else Phase.DONE
+            self._in_call = False
+            return
+        planned = self._plan.pop(0) if self._plan else token_id
+        if token_id != planned or not self._matcher.consume_token(token_id):
+            self._refuse(token_id)
+        self._state.feed(self._token_bytes(token_id))
+
+    def _open_json(self, grammar: JsonGrammar) -> None:
+        self._phase = Phase.JSON
+        self._grammar, self._matcher, self._state = grammar, grammar.matcher(), JsonState()
+        early = (self._deadline - self._num_tokens) // 2 > self._margin(grammar)
+        self._next_look = self._num_tokens + (self._deadline - self._num_tokens) // 4 if early else 0
+
+    def _set_deadline(self) -> None:
+        """A section or a JSON answer begins."""
+        self._limit = MAX_TOKENS - 1 if self._max_tokens is None else self._max_tokens - self._num_tokens
+        self._deadline = self._num_tokens + self._limit
+
+    def _look_ahead(self) -> None:
+        """Plans the end of the JSON text when the tokens run out or it is too deep. The nearer the deadline, the more
+        often its cost is looked at; the margin is for what a token may open in between."""
+        if self._num_tokens < self._next_look and len(self._state.stack) < MAX_DEPTH:
+            return
+        plan = closing_tokens(self._vocabulary, self._grammar, self._matcher, self._state, self._token_bytes)
+        if plan is None:
+            self._next_look = self._num_tokens + 16
+            return
+        left = self._deadline - self._num_tokens - len(plan)
+        slack = left - min(self._limit // 4, self._margin(self._grammar))
+        if slack > 0 and len(self._state.stack) < MAX_DEPTH:
+            self._next_look = self._num_tokens + max(1, slack // 4)
+            return
+        self.cut = self.cut or bool(plan)
+        self._plan = plan
+
+    def _margin(self, grammar: JsonGrammar) -> int:
+        """Tokens to keep for closing: the control tokens after it, and what one token may open."""
+        return 32 + grammar.size // 8
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether another call would hardly find room."""
+        need = min(self._limit // 2, 4 * max(map(self._margin, self._tools.values())))
+        return self.cut or self._deadline - self._num_tokens < need
+
+    @property
+    def _after_json(self) -> list[int]:
+        """What may follow the JSON text."""
+        return [self._ids[CALL_END]] if self._in_call else self._end_ids
+
+    @property
+    def _is_bound(self) -> bool:
+        """Whether the answer must be a section or JSON."""
+        return self._must_call or self._answer is not None
+
+    def _answer_mask(self) -> np.ndarray:
+        """At the start of an answer that must be a section or JSON."""
+        mask = self._only([])
+        if self._answer is not None:
+            mask = self._vocabulary.allowed(self._answer.matcher())
+        mask[self._ids[SECTION_BEGIN]] = bool(self._tools)
+        return mask
+
+    def _start_mask(self) -> np.ndarray:
+        """Of the first token, which may open the thinking."""
+        if not self._is_bound:
+            return self._free
+        mask = self._answer_mask()
+        mask[self._ids[THINK]] = True
+        return mask
+
+    def _json_mask(self) -> np.ndarray:
+        mask = self._vocabulary.allowed(self._matcher)
+        if self._state.number_bytes > MAX_NUMBER_BYTES and (ended := mask & ~self._vocabulary.numeric).any():
+            mask = ended
+        if self._matcher.is_accepting():
+            mask[self._after_json] = True
+        return mask
+
+    def _free_mask(self, ends: bool) -> np.ndarray:
+        """Of text: no tool token but the one that begins a section. ends: the answer may end here."""
+        mask = np.ones(self._vocabulary.n_vocab, bool)
+        mask[[self._ids[name] for name in (SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END)]] = False
+        mask[self._ids[SECTION_BEGIN]] = bool(self._tools)
+        mask[self._end_ids] = ends
+        return mask
+
+    def _only(self, ids: list[int]) -> np.ndarray:
+        mask = np.zeros(self._vocabulary.n_vocab, bool)
+        mask[ids] = True
+        return mask
+
+    def _refuse(self, token_id: int) -> None:
+        raise ValueError(f"Token {token_id} is not allowed in the {self._phase.name.lower()} of this answer.")
