@@ -45,6 +45,7 @@ class ThinkingBudget:
         self._clock = clock
         self._thinking = thinking
         self._num_tokens = 0  # thought so far
+        self._block_is_empty = True  # nothing to wrap up
         self._seconds = 0.0  # thought in blocks that are closed
         self._since: float | None = None  # the clock's time at the start of this block
         self._waited = 0
@@ -54,7 +55,7 @@ class ThinkingBudget:
     def forced(self) -> int | None:
         """The id that must come next, or None."""
         if not self._queue and self._thinking and self._spent() and not self._inside_character():
-            self._queue.extend([*(self._wrap_up if self._num_tokens else ()), self._end])
+            self._queue.extend([*(() if self._block_is_empty else self._wrap_up), self._end])
         return self._queue[0] if self._queue else None
 
     def mask(self) -> None:
@@ -63,15 +64,15 @@ class ThinkingBudget:
 
     def accept(self, token_id: int) -> None:
         """A token was generated."""
-        wrapping_up = bool(self._queue) and token_id == self._queue[0]
-        if wrapping_up:
+        if self._queue and token_id == self._queue[0]:
             self._queue.popleft()
         if token_id == self._begin:
             self._thinking = True
         elif token_id in self._closing:
             self._close()
-        elif self._thinking and not wrapping_up:
+        elif self._thinking:
             self._num_tokens += 1
+            self._block_is_empty = False
             self._characters.decode(self._tokenizer.token_bytes(token_id))
 
     def _spent(self) -> bool:
@@ -94,6 +95,6 @@ class ThinkingBudget:
     def _close(self) -> None:
         if self._thinking and self._since is not None:
             self._seconds += self._clock() - self._since
-        self._thinking, self._since, self._waited = False, None, 0
+        self._thinking, self._since, self._waited, self._block_is_empty = False, None, 0, True
         self._queue.clear()
         self._characters.reset()

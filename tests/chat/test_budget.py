@@ -64,6 +64,12 @@ def test_a_second_block_has_what_the_first_one_left():
     assert ids == [THINK, WORD, WORD, END, WORD, THINK, WORD, *KIMI.encode(" Enough."), END, WORD]
 
 
+def test_a_block_after_the_budget_is_spent_is_closed_without_a_wrap_up():
+    budget = ThinkingBudget(KIMI, max_tokens=1, wrap_up=" Enough.", thinking=True)
+    ids = generate(budget, [WORD, WORD, THINK, WORD])
+    assert ids == [WORD, *KIMI.encode(" Enough."), END, WORD, THINK, END, WORD]
+
+
 def test_without_limits_nothing_is_forced():
     wanted = [THINK] + [WORD] * 50
     assert generate(ThinkingBudget(KIMI), wanted) == wanted

@@ -195,6 +195,26 @@ def test_the_misspelled_section_marker_is_text_unless_a_call_follows():
     assert parse(f"Hi <|tool_call_section_begin|>\n{call('functions.bash:0')}").content == "Hi "
 
 
+def test_words_behind_the_misspelled_marker_make_it_text_even_if_a_call_follows():
+    raw = "<|tool_call_section_begin|> looks like this: "
+    assert parse(raw + call("functions.bash:0")).content == raw
+
+
+def test_whitespace_at_the_end_of_cut_reasoning_does_not_become_content():
+    message = parse("<think>well, \n", reason="length")
+    assert (message.reasoning_content, message.content, message.finish_reason) == ("well,", None, "length")
+
+
+def test_a_stray_think_end_takes_no_whitespace_away():
+    assert parse("<think>a</think>\n\n</think>b").content == "\n\nb"
+
+
+def test_half_a_character_stays_on_its_side_of_a_marker():
+    half = BYTE_ID[b"\xe5"]
+    message = parse_output([*KIMI.encode("<think>"), half, *KIMI.encode("</think>x")], KIMI)
+    assert (message.reasoning_content, message.content) == ("\ufffd", "x")
+
+
 # Sections and calls
 
 
