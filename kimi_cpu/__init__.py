@@ -5,9 +5,10 @@ Names are bound at first use: importing the package loads neither Numba nor a mo
 
 import importlib
 
-from .convert import convert  # bound now: later, the package of the same name would take its place
+from .convert import convert as convert  # bound now: later, the package of the same name would take its place
 
 _HOME = {  # public name: the module that defines it
+    "ChatCompletion": "llm",
     "Completion": "llm",
     "LLM": "llm",
     "Piece": "llm",

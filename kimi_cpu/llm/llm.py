@@ -3,19 +3,24 @@
 import os
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from ..chat.deltas import Delta, join
 from ..engine import Engine, EngineThread, Request, Sampling
 from ..errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
 from ..kernels import runtime
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
-from ..modelfile import ModelFile
+from ..modelfile import HASHES, ModelFile
 from ..tokenizer import Tokenizer
+from .conversation import ChatOptions, Conversation
 from .generation import Generation
-from .results import Completion, Piece, Timings, Usage
+from .reading import RawReader
+from .results import ChatCompletion, Completion, Piece, Timings, Usage
+from .session import LLMSession
 
 COMPUTE = ("int8", "f32")
 KV = {"int8": ("f16",), "f32": ("f16", "f32")}  # cache types by compute
@@ -100,6 +105,11 @@ class LLM:
             raise TokenizerError(f"{self.path} cannot take text: {self._no_tokenizer}. Token ids work.")
         return self._tokenizer
 
+    @cached_property
+    def model_hash(self) -> str:
+        """Names the weights: the SHA-256 over all hashes of the file, in hex."""
+        return self._file.view(HASHES)[-32:].tobytes().hex()
+
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Ids of a text; special: names such as <|im_end|> become control tokens."""
         return self.tokenizer.encode(text, special=special)
@@ -110,7 +120,7 @@ class LLM:
 
     def generate(self, prompt: str | list[int], **sampling) -> Completion:
         """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling."""
-        pieces = list(self.stream(prompt, **sampling))
+        pieces = list(self._stream_raw(prompt, sampling))
         last = pieces[-1]
         return Completion(
             text="".join(p.content for p in pieces),
@@ -120,17 +130,66 @@ class LLM:
             timings=last.timings,
         )
 
-    def stream(self, prompt: str | list[int], **sampling) -> Iterator[Piece]:
-        """The same, piece by piece; closing the iterator cancels."""
-        params = sampling_of(sampling)
-        ids = self._ids(prompt)
+    def chat(self, messages: list[dict], session: LLMSession | None = None, **options) -> ChatCompletion:
+        """The next turn of a conversation. options: fields of ChatOptions and of Sampling.
+
+        session: what was computed and generated for the conversation so far is not computed again.
+        """
+        pieces = list(self._stream_chat(messages, session, options))
+        last = pieces[-1]
+        deltas = [Delta(p.content, p.reasoning_content, p.tool_calls, p.finish_reason, p.warnings) for p in pieces]
+        message = join(deltas)
+        return ChatCompletion(
+            content=message.content,
+            reasoning_content=message.reasoning_content,
+            tool_calls=message.tool_calls,
+            finish_reason=message.finish_reason,
+            usage=last.usage,
+            timings=last.timings,
+            token_ids=tuple(i for p in pieces for i in p.token_ids),
+            warnings=message.warnings,
+        )
+
+    def stream(self, prompt: str | list, session: LLMSession | None = None, **options) -> Iterator[Piece]:
+        """generate (prompt: a text, or ids) or chat (a list of messages), piece by piece; closing it cancels."""
+        if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
+            return self._stream_chat(prompt, session, options)
+        return self._stream_raw(prompt, options)
+
+    def session(self) -> LLMSession:
+        """An empty conversation, to be passed to chat and stream, and saved."""
+        return LLMSession(self._thread, self.model_hash)
+
+    def load_session(self, path: str | os.PathLike) -> LLMSession:
+        """The conversation that was saved in a file. SessionError: it is corrupt, or of another model."""
+        return LLMSession.load(self._thread, self.model_hash, Path(path))
+
+    def _stream_raw(self, prompt: str | list[int], options: dict) -> Iterator[Piece]:
+        params = sampling_of(options)
         if params.stop:
             _ = self.tokenizer  # stop texts need one
+        stop_ids = self._stop_ids()
+        reader = RawReader(self._tokenizer, params.stop, frozenset() if params.ignore_eos else stop_ids)
+        return self._start(self._ids(prompt), params, reader)
+
+    def _stream_chat(self, messages: list[dict], session: LLMSession | None, options: dict) -> Iterator[Piece]:
+        names = {f.name for f in fields(ChatOptions)}
+        chat = ChatOptions(**{k: v for k, v in options.items() if k in names})
+        params = sampling_of({k: v for k, v in options.items() if k not in names})
+        template = self._file.metadata.get("tokenizer.chat_template")
+        conversation = Conversation(messages, chat, self.tokenizer, template)
+        ids = self._ids(conversation.prompt_ids)
+        guide = conversation.guide(self._room_for(ids, params), self.config.vocab_size)
+        return self._start(ids, params, conversation.reader(params.stop), guide, session)
+
+    def _start(self, ids: list[int], params: Sampling, reader, guide=None, session=None) -> Iterator[Piece]:
         max_tokens = self._room_for(ids, params)
         if max_tokens == 0:
             return iter([Piece(finish_reason="length", usage=Usage(len(ids), 0), timings=Timings(0.0, 0.0))])
-        request = Request(ids, params, max_tokens, stop_ids=self._stop_ids())
-        return iter(Generation(self._thread, request, self._tokenizer))
+        forms = None if session is None else session.forms(ids)
+        request = Request(ids, params, max_tokens, self._stop_ids(), guide, forms)
+        done = None if session is None else session.follow
+        return iter(Generation(self._thread, request, reader, done))
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Teacher-forced logits f32[len(ids), vocab]: row i is what follows ids[: i + 1]."""

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one request."""
+    """Tokens of one request. cached_tokens: those of the prompt that were computed before; reasoning_tokens: those of
+    the answer inside <think>."""
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -35,8 +38,33 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class ChatCompletion:
+    """An assistant's turn. reasoning_content and content are None where there is no text; tool_calls have OpenAI's
+    shape; finish_reason is "stop", "tool_calls" or "length"; warnings say what could not be read as intended."""
+
+    content: str | None
+    reasoning_content: str | None
+    tool_calls: tuple[dict, ...]
+    finish_reason: str
+    usage: Usage
+    timings: Timings
+    token_ids: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def message(self) -> dict:
+        """The turn as a message of the conversation's next request."""
+        message = {"role": "assistant", "content": self.content}
+        if self.reasoning_content is not None:
+            message["reasoning_content"] = self.reasoning_content
+        if self.tool_calls:
+            message["tool_calls"] = list(self.tool_calls)
+        return message
+
+
+@dataclass(frozen=True)
 class Piece:
-    """A piece of an answer as it comes. The last one carries finish_reason, usage and timings."""
+    """A piece of an answer as it comes. tool_calls are OpenAI's deltas. The last piece carries finish_reason, usage,
+    timings and warnings."""
 
     content: str = ""
     reasoning_content: str = ""
@@ -45,3 +73,4 @@ class Piece:
     finish_reason: str | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    warnings: tuple[str, ...] = ()

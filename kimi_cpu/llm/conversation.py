@@ -1,0 +1,73 @@
+"""A chat request: what the template, the parser and the guides make of messages and options."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
+from ..errors import RequestError
+from ..tokenizer import Tokenizer
+from .guide import ChatGuide
+from .reading import ChatReader
+
+THINK, THINK_END = "<think>", "</think>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatOptions:
+    """What a chat request may ask for besides sampling. tools, tool_choice, response_format as in OpenAI's API.
+
+    no_think: close the thinking block at once; think_budget: tokens of thinking, after which it is wrapped up;
+    think_seconds: the same in seconds. template_kwargs: further variables of the chat template.
+    """
+
+    tools: list[dict] | None = None
+    tool_choice: str | dict = "auto"
+    response_format: dict | None = None
+    no_think: bool = False
+    think_budget: int | None = None
+    think_seconds: float | None = None
+    template_kwargs: dict[str, Any] | None = None
+
+
+class Conversation:
+    """One turn to be generated: prompt_ids, and the parser and guide for what follows them."""
+
+    def __init__(self, messages: list[dict], options: ChatOptions, tokenizer: Tokenizer, template: str | None):
+        if isinstance(messages, str):
+            raise RequestError("messages is a text; give a list of messages, or use generate for raw prompts.")
+        self._options, self._tokenizer, self._messages = options, tokenizer, list(messages)
+        tools = None if options.tool_choice == "none" else options.tools
+        self._tools = tools
+        self.prompt_ids = encode_chat(
+            self._messages, tokenizer, tools, template=template, **(options.template_kwargs or {})
+        )
+        self.thinking = self._begins_inside_think()
+
+    def reader(self, stop: tuple[str, ...]) -> ChatReader:
+        """What reads the answer."""
+        return ChatReader(OutputParser(self._tokenizer, self._tools or (), self.thinking), stop)
+
+    def guide(self, max_tokens: int, num_logits: int) -> ChatGuide | None:
+        """What steers the answer; None when nothing does."""
+        o, enforcer, budget = self._options, None, None
+        if o.tools or o.response_format:
+            enforcer = Enforcer(
+                self._tokenizer,
+                o.tools,
+                o.tool_choice,
+                o.response_format,
+                thinking=self.thinking and not o.no_think,
+                next_index=sum(len(m.get("tool_calls") or ()) for m in self._messages),
+                max_tokens=max_tokens,
+            )
+        if o.no_think or o.think_budget is not None or o.think_seconds is not None:
+            budget = ThinkingBudget(
+                self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=o.no_think
+            )
+        return ChatGuide(enforcer, budget, num_logits) if enforcer or budget else None
+
+    def _begins_inside_think(self) -> bool:
+        """Whether the last thinking mark of the prompt opens a block."""
+        names = self._tokenizer.special_tokens
+        marks = {names.get(THINK): True, names.get(THINK_END): False}
+        return next((marks[i] for i in reversed(self.prompt_ids) if i in marks), False)

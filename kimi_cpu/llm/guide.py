@@ -1,0 +1,32 @@
+"""What steers one answer: the grammar of tools and JSON, and the limit on thinking, as one guide of the engine."""
+
+import numpy as np
+
+from ..chat import Enforcer, ThinkingBudget
+
+
+class ChatGuide:
+    """The engine's Guide over an enforcer and a thinking budget, either of which may be missing."""
+
+    def __init__(self, enforcer: Enforcer | None, budget: ThinkingBudget | None, num_logits: int):
+        """num_logits: columns of the logits, which may be more than the vocabulary's ids."""
+        self._guides = [guide for guide in (budget, enforcer) if guide is not None]
+        self._num_logits = num_logits
+
+    def forced(self) -> int | None:
+        """The id that must come next, or None."""
+        return next((i for i in (guide.forced() for guide in self._guides) if i is not None), None)
+
+    def mask(self) -> np.ndarray | None:
+        """bool[num_logits] of the ids that may come next, or None when all may."""
+        mask = next((m for m in (guide.mask() for guide in self._guides) if m is not None), None)
+        if mask is None or len(mask) == self._num_logits:
+            return mask
+        out = np.zeros(self._num_logits, bool)
+        out[: len(mask)] = mask[: self._num_logits]
+        return out
+
+    def accept(self, token_id: int) -> None:
+        """A token was generated."""
+        for guide in self._guides:
+            guide.accept(token_id)

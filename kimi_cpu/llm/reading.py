@@ -1,0 +1,54 @@
+"""From generated ids to pieces of text: raw text, or an assistant's turn with reasoning, content and tool calls."""
+
+from ..chat import OutputParser
+from ..chat.deltas import Delta
+from ..chat.stop import StopTexts
+from ..tokenizer import StreamDecoder, Tokenizer
+
+
+class RawReader:
+    """All ids are content. silent: ids that are not shown (the end token). Without a tokenizer there is no text."""
+
+    def __init__(self, tokenizer: Tokenizer | None, stop: tuple[str, ...], silent: frozenset[int]):
+        self._decoder = StreamDecoder(tokenizer) if tokenizer is not None else None
+        self._stops = StopTexts(stop)
+        self._silent = silent
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop text came."""
+        return self._stops.stopped
+
+    def push(self, token_id: int) -> Delta:
+        """What one more id adds."""
+        if self._decoder is None or token_id in self._silent:
+            return Delta()
+        return Delta(self._stops.push(self._decoder.push(token_id)))
+
+    def finish(self, finish_reason: str) -> Delta:
+        """What was held back: half a character, or the beginning of a stop text that did not come."""
+        text = "" if self._decoder is None else self._stops.push(self._decoder.flush())
+        return Delta(text + self._stops.flush(), finish_reason=finish_reason)
+
+
+class ChatReader:
+    """An assistant's turn. Stop texts count in the content only."""
+
+    def __init__(self, parser: OutputParser, stop: tuple[str, ...]):
+        self._parser, self._stops = parser, StopTexts(stop)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop text came."""
+        return self._stops.stopped
+
+    def push(self, token_id: int) -> Delta:
+        """What one more id adds."""
+        delta = self._parser.push(token_id)
+        return Delta(self._stops.push(delta.content), delta.reasoning_content, delta.tool_calls)
+
+    def finish(self, finish_reason: str) -> Delta:
+        """What was held back, and how the turn ended."""
+        delta = self._parser.finish(finish_reason)
+        content = self._stops.push(delta.content) + self._stops.flush()
+        return Delta(content, delta.reasoning_content, delta.tool_calls, delta.finish_reason, delta.warnings)

@@ -1,0 +1,40 @@
+"""A conversation that keeps what was computed for it, and can be saved and loaded."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..engine import EngineThread, Request
+from ..engine import session as engine_session
+
+
+class LLMSession:
+    """Pass it to LLM.chat: tokens that this model generated before are recognised as such, and not computed again."""
+
+    def __init__(self, thread: EngineThread, model_hash: str, inner: engine_session.Session | None = None):
+        self._thread, self._model_hash = thread, model_hash
+        self._inner = inner or engine_session.Session()
+
+    @classmethod
+    def load(cls, thread: EngineThread, model_hash: str, path: Path) -> "LLMSession":
+        """See LLM.load_session."""
+        return cls(thread, model_hash, thread.call(lambda engine: engine_session.load(engine, path, model_hash)))
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the conversation so far."""
+        return len(self._inner.tokens.ids)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes tokens and their latents to one file, which is either the old one or the new one. OSError."""
+        inner, model_hash = self._inner, self._model_hash
+        self._thread.call(lambda engine: engine_session.save(inner, engine, Path(path), model_hash))
+
+    def forms(self, prompt_ids: list[int]) -> np.ndarray:
+        """See engine.session.Session.forms."""
+        return self._inner.forms(prompt_ids)
+
+    def follow(self, request: Request) -> None:
+        """The conversation now is a request's prompt and answer."""
+        self._inner = engine_session.Session(request.tokens(0, request.num_tokens))
