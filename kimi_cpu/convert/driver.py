@@ -84,6 +84,8 @@ class _Conversion:
         journal = Journal(journal_path, key, resume and self.partial.exists())
         descriptor = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
         try:
+            if not journal.resumed:
+                os.ftruncate(descriptor, 0)  # gaps between tensors must be zeros
             os.ftruncate(descriptor, self.size)
             _write_at(descriptor, self.head, 0)
             self._fill(descriptor, journal)
@@ -107,7 +109,7 @@ class _Conversion:
             os.close(descriptor)
 
     def _fill(self, descriptor: int, journal: Journal) -> None:
-        """Packs, hashes and writes all units; this thread keeps the journal and reports progress."""
+        """Packs, hashes and writes all units; this thread syncs now and then and reports progress."""
         total = sum(unit.nbytes for _, unit in self.units)
         todo: queue.SimpleQueue = queue.SimpleQueue()
         for number, (_, unit) in enumerate(self.units):
@@ -118,9 +120,7 @@ class _Conversion:
         results: queue.Queue = queue.Queue(maxsize=4 * self.jobs)
         stop = threading.Event()
         workers = [
-            threading.Thread(
-                target=self._work, args=(descriptor, todo, frozenset(journal.done), results, stop), daemon=True
-            )
+            threading.Thread(target=self._work, args=(descriptor, journal, todo, results, stop), daemon=True)
             for _ in range(self.jobs)
         ]
         for worker in workers:
@@ -136,25 +136,21 @@ class _Conversion:
 
     def _collect(self, descriptor: int, journal: Journal, results: queue.Queue, total: int) -> None:
         unsynced = 0
-        while len(journal.hashes) < len(self.units):
+        while len(journal.hashes) < len(self.units) or not results.empty():
             result = results.get()
             if isinstance(result, BaseException):
                 raise result
-            number, part, nbytes, digest = result
-            if part is not None:
-                journal.part(number, part)
-            if digest is not None:
-                journal.unit(number, digest)
+            number, nbytes = result
             self.num_done += nbytes
             unsynced += nbytes
             if unsynced >= SYNC_BYTES:
-                os.fdatasync(descriptor)
-                journal.synced()
+                journal.sync(descriptor)
                 unsynced = 0
             if self.progress is not None:
-                self.progress(min(self.num_done, total), total, self.units[number][1].name)
+                self.progress(self.num_done, total, self.units[number][1].name)
 
-    def _work(self, descriptor: int, todo, done: frozenset, results: queue.Queue, stop: threading.Event) -> None:
+    def _work(self, descriptor: int, journal: Journal, todo, results: queue.Queue, stop: threading.Event) -> None:
+        """One worker: units from `todo` until there are no more. What it has written, it says in the journal."""
         try:
             while not stop.is_set():
                 number = todo.get_nowait()
@@ -163,13 +159,19 @@ class _Conversion:
                 for index, part in enumerate(unit.parts):
                     if stop.is_set():
                         return
-                    data = self._part(descriptor, start, part, (number, index) in done)
+                    done = (number, index) in journal.done
+                    data = self._part(descriptor, start, part, done)
+                    if not done:
+                        journal.part(number, index)
                     digest.update(bytes(part.offset - at))
                     digest.update(data)
                     at = part.offset + part.nbytes
-                    results.put((number, index, part.nbytes, None))
+                    if index < len(unit.parts) - 1:
+                        results.put((number, part.nbytes))
                 digest.update(bytes(unit.nbytes - at))
-                results.put((number, None, unit.nbytes - at, digest.digest()))
+                journal.unit(number, digest.digest())
+                rest = unit.nbytes - sum(part.nbytes for part in unit.parts[:-1])
+                results.put((number, rest))
         except queue.Empty:
             pass
         except BaseException as e:

@@ -3,35 +3,39 @@
     boot ID       a run begins; lines that follow were written under this boot of the machine
     part U P      part P of unit U is in the file
     unit U HEX    unit U is whole, with this SHA-256
-    synced        all lines before this one are on the disk
+    synced N      what the first N lines say is on the disk
 
 A process that is killed loses nothing that it has written: the system still has it. A machine that loses power may lose
-what was not synced; then the boot ID has changed, and lines after the last "synced" do not count.
+what was not synced; then the boot ID has changed, and only lines that are known to be synced count.
 """
 
 import os
+import threading
 from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Journal:
-    """An open journal. done: parts, hashes: units that need not be packed again. Not thread-safe."""
+    """An open journal, for several threads. done: parts, hashes: units that need not be packed again."""
 
     def __init__(self, path: Path, plan_key: str, resume: bool):
         """plan_key: names the conversion; a journal of another one does not count."""
         self.path = path
         self.done: set[tuple[int, int]] = set()
         self.hashes: dict[int, bytes] = {}
-        known = _read(path) if resume else []
-        self.resumed = bool(known) and known[0] == f"kimi-cpu conversion {plan_key}"
+        self._lock = threading.Lock()
+        title = f"kimi-cpu conversion {plan_key}"
+        lines = _read(path) if resume else []
+        self.resumed = bool(lines) and lines[0] == title
         if self.resumed:
-            self._replay(known[1:])
-        self._file = path.open("a" if self.resumed else "w", encoding="ascii")
-        if not self.resumed:
-            self._write(f"kimi-cpu conversion {plan_key}")
-        else:
-            self._file.write("\n")  # ends a line that was cut short
+            self._replay(lines)
+        lines = lines if self.resumed else [title]
+        fresh = path.with_name(path.name + ".new")  # a last line that was cut short is not in it
+        fresh.write_text("".join(line + "\n" for line in lines), encoding="ascii")
+        fresh.replace(path)
+        self._file = path.open("a", encoding="ascii")
+        self._num_lines = len(lines)
         self._write(f"boot {_boot_id()}")
 
     def part(self, unit: int, part: int) -> None:
@@ -43,9 +47,11 @@ class Journal:
         self.hashes[unit] = digest
         self._write(f"unit {unit} {digest.hex()}")
 
-    def synced(self) -> None:
-        """All that was said so far is on the disk; the caller has synced the output."""
-        self._write("synced")
+    def sync(self, descriptor: int) -> None:
+        """Brings the output, and then the journal, to the disk."""
+        num_lines = self._num_lines
+        os.fdatasync(descriptor)
+        self._write(f"synced {num_lines}")
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -57,18 +63,16 @@ class Journal:
         self.path.unlink()
 
     def _write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+            self._num_lines += 1
 
     def _replay(self, lines: list[str]) -> None:
-        boots = [i for i, line in enumerate(lines) if line.startswith("boot ")]
-        same_boot = all(lines[i] == f"boot {_boot_id()}" for i in boots)
-        last = (
-            len(lines)
-            if same_boot
-            else len(lines) - next((i for i, s in enumerate(lines[::-1]) if s == "synced"), len(lines))
-        )
-        for line in lines[:last]:
+        same_boot = all(line == f"boot {_boot_id()}" for line in lines if line.startswith("boot "))
+        synced = [int(line.split()[1]) for line in lines if line.startswith("synced ")]
+        trusted = len(lines) if same_boot else max(synced, default=0)
+        for line in lines[:trusted]:
             match line.split():
                 case ["part", unit, part] if unit.isdigit() and part.isdigit():
                     self.done.add((int(unit), int(part)))

@@ -1,0 +1,152 @@
+"""A conversion that was killed goes on, and the file is the same."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kimi_cpu import convert
+from kimi_cpu.convert import driver, journal
+from kimi_cpu.errors import Interrupted
+from tests import tiny
+
+SLOW = (  # a conversion whose every part takes a moment, in a process of its own: SOURCE OUT LOG
+    "import sys, time\n"
+    "from kimi_cpu.convert import convert, native\n"
+    "pack, log = native._pack, open(sys.argv[3], 'a', buffering=1)\n"
+    "def slow(source, module, kind, order):\n"
+    "    log.write(f'{module} {order[0]} {kind} {len(order)}\\n')\n"
+    "    time.sleep(0.002)\n"
+    "    return pack(source, module, kind, order)\n"
+    "native._pack = slow\n"
+    "print('ready', flush=True)\n"
+    "convert(sys.argv[1], sys.argv[2], resume=True, jobs=2)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny.make(tmp_path_factory.mktemp("in"))
+
+
+@pytest.fixture(scope="module")
+def whole(checkpoint, tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "out.gguf"
+    convert(checkpoint, path)
+    return path.read_bytes()
+
+
+def interrupt_after(count):
+    """A progress callback that behaves as Ctrl-C does, after some parts."""
+    seen = []
+
+    def progress(*args):
+        seen.append(args)
+        if len(seen) == count:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_killed_conversion_resumes_to_the_identical_file(checkpoint, whole, tmp_path):
+    out = tmp_path / "out.gguf"
+    rng = random.Random(0)
+    for _ in range(4):
+        command = [sys.executable, "-c", SLOW, checkpoint, out, os.devnull]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(rng.uniform(0.0, 0.15))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not out.exists()
+    convert(checkpoint, out, resume=True)
+    assert out.read_bytes() == whole
+    assert [p.name for p in tmp_path.iterdir()] == ["out.gguf"]
+
+
+def test_resumed_conversion_packs_again_at_most_one_part_a_job(checkpoint, whole, tmp_path):
+    out, log, jobs, kills = tmp_path / "out.gguf", tmp_path / "packed", 2, 3
+    command = [sys.executable, "-c", SLOW, checkpoint, out, log]
+    for _ in range(kills):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    packed = log.read_text().splitlines()
+    assert out.read_bytes() == whole
+    assert 0 <= len(packed) - len(set(packed)) <= jobs * kills
+
+
+@pytest.mark.parametrize("count", [1, 20, 60])
+def test_interrupted_conversion_packs_nothing_again(checkpoint, whole, tmp_path, monkeypatch, count):
+    out, packed = tmp_path / "out.gguf", []
+    part_of = driver._Conversion._part
+
+    def counting(self, descriptor, start, part, done):
+        if not done:
+            packed.append((start, part.offset))
+        return part_of(self, descriptor, start, part, done)
+
+    monkeypatch.setattr(driver._Conversion, "_part", counting)
+    with pytest.raises(Interrupted, match="--resume"):
+        convert(checkpoint, out, jobs=2, progress=interrupt_after(count))
+    assert not out.exists()
+    convert(checkpoint, out, resume=True, jobs=2)
+    assert out.read_bytes() == whole
+    assert len(packed) == len(set(packed))
+
+
+def test_conversion_without_resume_starts_afresh(checkpoint, whole, tmp_path):
+    out = tmp_path / "out.gguf"
+    with pytest.raises(Interrupted):
+        convert(checkpoint, out, progress=interrupt_after(10))
+    convert(checkpoint, out)
+    assert out.read_bytes() == whole
+
+
+def test_journal_of_another_conversion_does_not_count(checkpoint, tmp_path):
+    out = tmp_path / "out.gguf"
+    with pytest.raises(Interrupted):
+        convert(checkpoint, out, progress=interrupt_after(40))
+    convert(checkpoint, out, dense="bf16", resume=True)
+    convert(checkpoint, tmp_path / "other.gguf", dense="bf16")
+    assert out.read_bytes() == (tmp_path / "other.gguf").read_bytes()
+
+
+def test_after_a_reboot_only_what_was_synced_counts(tmp_path, monkeypatch):
+    path = tmp_path / "journal"
+    first = journal.Journal(path, "key", resume=False)
+    first.part(0, 0)
+    with path.open("rb") as file:
+        first.sync(file.fileno())
+    first.part(0, 1)
+    first.unit(0, bytes(32))
+    first.close()
+    again = journal.Journal(path, "key", resume=True)
+    again.close()
+    assert (again.done, again.hashes) == ({(0, 0), (0, 1)}, {0: bytes(32)})
+    monkeypatch.setattr(journal, "_boot_id", lambda: "another boot")
+    rebooted = journal.Journal(path, "key", resume=True)
+    rebooted.close()
+    assert (rebooted.done, rebooted.hashes) == ({(0, 0)}, {})
+
+
+def test_line_that_was_cut_short_does_not_count(tmp_path):
+    path = tmp_path / "journal"
+    first = journal.Journal(path, "key", resume=False)
+    first.part(3, 4)
+    first.close()
+    with path.open("a") as file:
+        file.write("part 5 6")
+    again = journal.Journal(path, "key", resume=True)
+    again.part(7, 8)
+    again.close()
+    last = journal.Journal(path, "key", resume=True)
+    last.close()
+    assert last.done == {(3, 4), (7, 8)}
