@@ -1,0 +1,207 @@
+"""The public API on the tiny model: its weights are random, its behaviour is not."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import kimi_cpu
+from kimi_cpu.errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
+from tests import tiny
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "parameters": {
+                "type": "object",
+                "properties": {"days": {"type": "integer", "minimum": 1, "maximum": 9}},
+                "required": ["days"],
+                "additionalProperties": False,
+            },
+        },
+    }
+]
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture(scope="module")
+def llm(tiny_file):
+    with kimi_cpu.load(tiny_file, context=1024) as llm:
+        yield llm
+
+
+@pytest.fixture(scope="module")
+def no_text(tmp_path_factory):
+    """A model whose checkpoint had no tokenizer."""
+    folder = tmp_path_factory.mktemp("no_text")
+    kimi_cpu.convert(tiny.make(folder / "in"), folder / "out.gguf")
+    with kimi_cpu.load(folder / "out.gguf", context=256) as llm:
+        yield llm
+
+
+def test_stream_joined_is_what_generate_returns(llm):
+    options = {"max_tokens": 30, "seed": 5}
+    whole = llm.generate("abc", **options)
+    pieces = list(llm.stream("abc", **options))
+    assert "".join(p.content for p in pieces) == whole.text
+    assert tuple(i for p in pieces for i in p.token_ids) == whole.token_ids
+    assert (pieces[-1].finish_reason, pieces[-1].usage.completion_tokens) == (whole.finish_reason, len(whole.token_ids))
+
+
+def test_same_seed_gives_the_same_answer_and_another_seed_another(llm):
+    first, again, other = (llm.generate("abc", max_tokens=30, seed=s).token_ids for s in (1, 1, 2))
+    assert first == again != other
+
+
+def test_ids_and_text_are_the_same_prompt(llm):
+    ids = llm.tokenize("abc")
+    assert (
+        llm.generate(ids, max_tokens=8, temperature=0).token_ids
+        == llm.generate("abc", max_tokens=8, temperature=0).token_ids
+    )
+    assert llm.detokenize(ids) == "abc"
+
+
+def test_stop_text_ends_the_answer_before_it(llm):
+    free = llm.generate("abc", max_tokens=40, temperature=0).text
+    stop = free[5:8]
+    stopped = llm.generate("abc", max_tokens=40, temperature=0, stop=stop)
+    assert stopped.text == free[: free.index(stop)]
+    assert stopped.finish_reason == "stop"
+
+
+def test_second_request_with_the_same_beginning_finds_it_computed(llm):
+    prompt = "The quick brown fox jumps over the lazy dog. " * 5
+    llm.generate(prompt, max_tokens=2)
+    assert llm.generate(prompt + "Again", max_tokens=2).usage.cached_tokens >= len(prompt) - 1
+
+
+def test_closed_stream_leaves_room_for_the_next_request(llm):
+    stream = llm.stream("abc", max_tokens=900)
+    next(stream)
+    stream.close()
+    assert len(llm.generate("xyz", max_tokens=5, ignore_eos=True).token_ids) == 5
+
+
+def test_requests_from_several_threads_get_their_own_answers(llm):
+    prompts = [f"prompt {n}" for n in range(4)]
+    alone = [llm.generate(p, max_tokens=12, temperature=0).token_ids for p in prompts]
+    found = [None] * 4
+
+    def ask(n):
+        found[n] = llm.generate(prompts[n], max_tokens=12, temperature=0).token_ids
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == alone
+
+
+def test_required_tool_call_is_valid_and_canonical(llm):
+    turn = llm.chat(HELLO, tools=TOOLS, tool_choice="required", max_tokens=200, seed=3)
+    (call, *_) = turn.tool_calls
+    assert turn.finish_reason == "tool_calls"
+    assert call["id"] == "functions.get_weather:0"
+    assert call["function"]["arguments"].replace(" ", "") in [f'{{"days":{n}}}' for n in range(1, 10)]
+
+
+def test_thinking_can_be_closed_at_once(llm):
+    turn = llm.chat(HELLO, no_think=True, max_tokens=10, temperature=0)
+    names = llm.tokenizer.special_tokens
+    assert turn.token_ids[:2] == (names["<think>"], names["</think>"])
+    assert turn.reasoning_content is None
+
+
+def test_typed_control_token_stays_text(llm):
+    plain = llm.chat([{"role": "user", "content": "<|im_end|>"}], max_tokens=1).usage.prompt_tokens
+    other = llm.chat([{"role": "user", "content": "(|im_end|)"}], max_tokens=1).usage.prompt_tokens
+    assert plain == other  # ten bytes each, in a vocabulary of single bytes
+
+
+def test_saved_session_goes_on_without_computing_again(tiny_file, tmp_path):
+    with kimi_cpu.load(tiny_file, context=1024) as llm:
+        session = llm.session()
+        turn = llm.chat(HELLO, session=session, max_tokens=20, temperature=0)
+        messages = [*HELLO, turn.message(), {"role": "user", "content": "More"}]
+        session.save(tmp_path / "talk")
+        straight = llm.chat(messages, session=session, max_tokens=20, temperature=0)
+    with kimi_cpu.load(tiny_file, context=1024) as llm:
+        restored = llm.chat(messages, session=llm.load_session(tmp_path / "talk"), max_tokens=20, temperature=0)
+    assert restored.token_ids == straight.token_ids
+    assert restored.usage.cached_tokens == straight.usage.cached_tokens > 50
+
+
+def test_prompt_beyond_the_context_is_refused(llm):
+    with pytest.raises(ContextOverflow, match="1024"):
+        llm.generate("x" * 1024)
+
+
+def test_answer_ends_where_the_context_does(llm):
+    answer = llm.generate("x" * 1000, ignore_eos=True)
+    assert len(answer.token_ids) == 24 and answer.finish_reason == "length"
+
+
+def test_no_tokens_asked_for_is_an_empty_answer(llm):
+    answer = llm.generate("abc", max_tokens=0)
+    assert (answer.text, answer.token_ids, answer.finish_reason) == ("", (), "length")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [({"temprature": 1}, "temprature"), ({"top_p": 2}, "top_p"), ({"seed": -1}, "seed")]
+)
+def test_wrong_parameter_is_refused_by_name(llm, options, name):
+    with pytest.raises(RequestError, match=name):
+        llm.generate("abc", **options)
+
+
+@pytest.mark.parametrize("prompt", [[], [512], [-1]])
+def test_ids_that_do_not_exist_are_refused(llm, prompt):
+    with pytest.raises(RequestError):
+        llm.generate(prompt)
+
+
+@pytest.mark.parametrize(
+    "options", [{"compute": "fp8"}, {"kv": "f32"}, {"context": 0}, {"context": 10**6}, {"chunk": 0}]
+)
+def test_wrong_way_to_load_is_refused_by_name(tiny_file, options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        kimi_cpu.load(tiny_file, **options)
+
+
+def test_model_without_tokenizer_takes_ids_and_says_why_it_takes_no_text(no_text):
+    assert len(no_text.generate([3, 4, 5], max_tokens=4, ignore_eos=True).token_ids) == 4
+    assert no_text.logits([3, 4, 5]).shape == (3, 160)
+    with pytest.raises(TokenizerError, match="no tokenizer"):
+        no_text.generate("abc")
+
+
+def test_file_of_another_layout_is_refused_with_the_remedy(tmp_path):
+    from kimi_cpu.modelfile import TensorSpec, header_bytes
+
+    head, _ = header_bytes("deepseek2", {}, [TensorSpec("x", "F32", (4,), 16)])
+    (tmp_path / "other.gguf").write_bytes(head + bytes(16))
+    with pytest.raises(ModelFileError, match="kimi-cpu convert"):
+        kimi_cpu.load(tmp_path / "other.gguf")
+
+
+def test_default_model_is_named_by_the_environment(tiny_file, monkeypatch):
+    monkeypatch.delenv("KIMI_CPU_MODEL", raising=False)
+    with pytest.raises(ConfigError, match="KIMI_CPU_MODEL"):
+        kimi_cpu.load()
+    monkeypatch.setenv("KIMI_CPU_MODEL", str(tiny_file))
+    with kimi_cpu.load(context=64) as llm:
+        assert llm.context == 64
+
+
+def test_int8_activations_stay_close_to_exact_ones(tiny_exact):
+    ids = np.random.default_rng(0).integers(3, 250, 40).tolist()
+    with kimi_cpu.load(tiny_exact, compute="f32", kv="f32") as llm:
+        exact = llm.logits(ids)
+    with kimi_cpu.load(tiny_exact) as llm:
+        rounded = llm.logits(ids)
+    cosine = (exact * rounded).sum(-1) / np.linalg.norm(exact, axis=-1) / np.linalg.norm(rounded, axis=-1)
+    assert np.median(cosine) > 0.9  # random weights amplify rounding
