@@ -26,15 +26,19 @@ from jinja2.visitor import NodeTransformer
 BASE_BUDGET = 16_000_000  # characters, whatever the conversation
 BUDGET_PER_INPUT = 32  # characters that each character of the conversation adds
 STEP = 32  # characters that one operation counts for, about a microsecond
+REFERENCE = 8  # characters that an item of a list counts for
 MAX_SOURCE = 1_000_000  # characters; Kimi's templates have 3,000 to 6,000
 MAX_BITS = 4096  # of an integer
 MAX_WIDTH = 1000  # of a printf or str.format field
-WIDE_FIELD = re.compile(r"\d{4,}|\*")
+MAX_SEPARATOR = 16  # characters between the items of a JSON list
+NOT_ASCII = re.compile(r"[^\0-~]")  # what json.dumps escapes besides quotes, backslashes and controls
+WIDE_FIELD = re.compile(r"\d{4,}|\*|\{[^{}]*\{")  # the last: a width that is itself a field
 
 FLAT_FILTERS = {"length", "count", "first", "last", "default", "d", "list", "items", "reverse", "safe", "attr"}
 DEEP_TESTS = {"in", "==", "eq", "equalto", "!=", "ne", "<", "lt", "lessthan", "<=", "le", ">", "gt", "greaterthan"}
 DEEP_TESTS |= {">=", "ge"}
 WITHDRAWN_FILTERS = ("pprint", "urlize", "xmlattr", "wordwrap", "sum")  # no chat template needs them; all can explode
+WITHDRAWN_METHODS = {"translate", "maketrans", "to_bytes"}
 FLAT_METHODS = {"get", "items", "keys", "values", "copy"}
 
 
@@ -43,10 +47,11 @@ class Exhausted(Exception):
 
 
 class Budget:
-    """What one rendering may still spend, in characters."""
+    """What one rendering may still spend, in characters, and the character that it must not escape."""
 
-    def __init__(self, characters: int):
+    def __init__(self, characters: int, mark: str):
         self._left = characters
+        self.mark = mark
 
     def spend(self, characters: int) -> None:
         """Exhausted: there is less left."""
@@ -70,6 +75,8 @@ class Budget:
                 self.spend(len(value))
                 pending.extend(value)
                 pending.extend(value.values())
+            elif isinstance(value, range):
+                self.spend(STEP * len(value))
             elif isinstance(value, Namespace):
                 pending.append(object.__getattribute__(value, "_Namespace__attrs"))
 
@@ -78,11 +85,11 @@ _BUDGET: ContextVar[Budget] = ContextVar("template budget")
 
 
 @contextmanager
-def budget_for(inputs: object) -> Iterator[None]:
+def budget_for(inputs: object, mark: str) -> Iterator[None]:
     """A budget in proportion to the inputs, for what is compiled and rendered inside."""
     size = _Gauge()
     size.spend_on(inputs)
-    token = _BUDGET.set(Budget(BASE_BUDGET + BUDGET_PER_INPUT * size.spent))
+    token = _BUDGET.set(Budget(BASE_BUDGET + BUDGET_PER_INPUT * size.spent, mark))
     try:
         yield
     finally:
@@ -122,20 +129,25 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         """A call by the template, charged for its arguments and its result."""
+        owner = getattr(called, "__self__", None)
+        if owner is self:  # a charge that was written into the template
+            return called(*args)
         budget = _BUDGET.get()
         budget.spend(STEP)
-        owner = getattr(called, "__self__", None)
-        if isinstance(owner, str | bytes | list | tuple | dict) or hasattr(called, "__wrapped__"):
+        if isinstance(owner, str | bytes | list | tuple | dict | range) or hasattr(called, "__wrapped__"):
             name = called.__name__
             owner = getattr(called.__wrapped__, "__self__", "") if owner is None else owner
             budget.spend_on(len(owner) if name in FLAT_METHODS else owner)
             _charge_growth(budget, name, (owner, *args, *kwargs.values()))
-        elif not isinstance(called, Macro) and called is not _step:
+        elif not isinstance(called, Macro):
             budget.spend_on((args, kwargs))
         result = super().call(context, called, *args, **kwargs)
-        if isinstance(result, str):
-            budget.spend(len(result))
+        _charge_result(budget, result)
         return result
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Whether a template may have this attribute."""
+        return attr not in WITHDRAWN_METHODS and super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """An operator that can make much of little, charged before it does."""
@@ -165,14 +177,10 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
         _BUDGET.get().spend_on(value)
         return value
 
-    @staticmethod
-    def step(cost: int) -> bool:
+    def step(self, cost: int) -> bool:
         """A turn of a loop or an entry into a macro; true, so that it can stand in a condition."""
         _BUDGET.get().spend(cost)
         return True
-
-
-_step = MeteredEnvironment.step
 
 
 @lru_cache(maxsize=8)
@@ -262,8 +270,7 @@ def _metered_filter(name: str, function: Any) -> Any:
         result = function(*args, **kwargs)
         if isinstance(result, Generator):
             return _counted(budget, result)
-        if isinstance(result, str | list | tuple | dict):
-            budget.spend(len(result))
+        _charge_result(budget, result)
         return result
 
     return metered
@@ -288,6 +295,14 @@ def _counted(budget: Budget, items: Iterator[Any]) -> Iterator[Any]:
         yield item
 
 
+def _charge_result(budget: Budget, result: object) -> None:
+    """Charges for the memory of what was made: characters, or references."""
+    if isinstance(result, str | bytes):
+        budget.spend(len(result))
+    elif isinstance(result, list | tuple | dict):
+        budget.spend(REFERENCE * len(result))
+
+
 def _charge_growth(budget: Budget, name: str, values: tuple) -> None:
     """Charges for what a filter or a method of str makes out of short arguments, before it does."""
     if name in FLAT_FILTERS or name in FLAT_METHODS:
@@ -309,7 +324,7 @@ def _charge_growth(budget: Budget, name: str, values: tuple) -> None:
 
 def _charge_format(budget: Budget, text: str, values: object) -> None:
     """Charges for a printf or str.format text; its fields may be at most 999 wide, and only as written in it."""
-    if WIDE_FIELD.search(text):
+    if WIDE_FIELD.search(text.replace("{{", "")):
         raise Exhausted
     budget.spend(len(text) * MAX_WIDTH if "%" in text or "{" in text else len(text))
     budget.spend_on(values)
@@ -318,8 +333,22 @@ def _charge_format(budget: Budget, text: str, values: object) -> None:
 def _tojson(
     value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
 ) -> str:
-    """transformers' tojson: json.dumps without HTML escapes."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    """transformers' tojson: json.dumps without HTML escapes. Indented text is charged as it grows."""
+    if any(len(separator) > MAX_SEPARATOR for separator in separators or ()):
+        raise Exhausted
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=indent, separators=separators, sort_keys=sort_keys)
+    budget = _BUDGET.get()
+    pieces = []
+    for piece in encoder.iterencode(value) if indent is not None else (encoder.encode(value),):
+        budget.spend(len(piece))
+        pieces.append(piece)
+    text = "".join(pieces)
+    return NOT_ASCII.sub(lambda found: _escaped(found[0], budget.mark), text) if ensure_ascii else text
+
+
+def _escaped(character: str, mark: str) -> str:
+    """The character as JSON spells it in ASCII; the mark as it is."""
+    return character if character == mark else json.dumps(character)[1:-1]
 
 
 def _raise_exception(message: str) -> None:
@@ -327,4 +356,6 @@ def _raise_exception(message: str) -> None:
 
 
 def _strftime_now(form: str) -> str:
+    if WIDE_FIELD.search(form):
+        raise Exhausted
     return datetime.now().strftime(form)

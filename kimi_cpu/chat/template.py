@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import accumulate, chain, pairwise
 
@@ -46,14 +46,15 @@ def encode_chat(
     variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
     mark = _unused_mark([template, *_strings(variables)])
     starts = re.compile("[" + "".join(re.escape(c) for c in sorted({t[0] for t in tokenizer.special_tokens})) + "]")
-    rendered = render_template(template, _marked(variables, starts, rf"\g<0>{mark}"))
-    return _encode_marked(rendered, mark, starts.pattern, tokenizer)
+    rendered = render_template(template, _marked(variables, starts, rf"\g<0>{mark}"), mark)
+    return _encode_marked(rendered, mark, tokenizer)
 
 
-def render_template(template: str, variables: Mapping[str, object]) -> str:
-    """The template's text for variables as they are, called as transformers calls it. TemplateError: as render_chat."""
+def render_template(template: str, variables: Mapping[str, object], mark: str = "") -> str:
+    """The template's text for variables as they are, called as transformers calls it. mark: a character that goes
+    through the template unchanged. TemplateError: as render_chat."""
     try:
-        with budget_for(dict(variables)):
+        with budget_for(dict(variables), mark):
             return compile_template(template).render(variables)
     except Exhausted as error:
         raise TemplateError("The chat template was stopped: it loops or grows without end. Use another one.") from error
@@ -107,11 +108,21 @@ def _marked(value: object, starts: re.Pattern[str], replacement: str) -> object:
     return value
 
 
-def _encode_marked(rendered: str, mark: str, starts: str, tokenizer: Tokenizer) -> list[int]:
+@lru_cache(maxsize=8)
+def _special_pattern(names: tuple[str, ...], mark: str) -> re.Pattern[str]:
+    """Finds special tokens, the longest where several begin, unless a mark follows their first character. Grouped by
+    that character, so that the search steps over all others."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names, key=len, reverse=True):
+        groups.setdefault(name[0], []).append(re.escape(name[1:]))
+    return re.compile("(" + "|".join(f"{re.escape(c)}(?!{mark})(?:{'|'.join(g)})" for c, g in groups.items()) + ")")
+
+
+def _encode_marked(rendered: str, mark: str, tokenizer: Tokenizer) -> list[int]:
     """Ids of a rendered text in which marks follow what the caller wrote. Long texts are cut into parts where
-    Tokenizer.encode cuts them, which counts the special tokens' characters too."""
-    names = sorted(tokenizer.special_tokens, key=len, reverse=True)
-    special = re.compile(f"(?!{starts}{mark})({'|'.join(map(re.escape, names))})")
+    Tokenizer.encode cuts them, which counts the special tokens' characters too; but a cut never splits a special token,
+    as it would there."""
+    special = _special_pattern(tuple(tokenizer.special_tokens), mark)
     pieces = [piece.replace(mark, "") for piece in special.split(rendered)]  # ordinary, special, ordinary, ...
     text = "".join(pieces)
     cuts = list(accumulate(map(len, parts(text))))
