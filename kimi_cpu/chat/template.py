@@ -56,9 +56,9 @@ def render_template(template: str, variables: Mapping[str, object], mark: str = 
     try:
         with budget_for(dict(variables), mark):
             return compile_template(template).render(variables)
-    except Exhausted as error:
+    except (Exhausted, MemoryError) as error:
         raise TemplateError("The chat template was stopped: it loops or grows without end. Use another one.") from error
-    except (RecursionError, MemoryError) as error:
+    except RecursionError as error:
         raise TemplateError("The chat template is nested too deeply. Use another one.") from error
     except JinjaError as error:
         raise TemplateError(f"The chat template cannot render this conversation: {error}") from error
