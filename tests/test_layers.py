@@ -34,7 +34,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "llguidance": {"chat"},
     "safetensors": {"convert"},
     "psutil": {"cli", "convert", "kernels"},
-    "threading": {"llm", "engine", "convert"},
+    "threading": {"llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
 }
 

@@ -1,20 +1,12 @@
 """The catalogue: every operation of the model on arrays, compiled for this CPU. `reference` has the same in numpy."""
 
 from .arrays import Activation, Cache, Experts, cache_layer_bytes, make_activation
-from .reference import (
-    absorb_queries,
-    attend_absorbed,
-    attend_expanded,
-    embed,
-    experts,
-    gate_up,
-    linear,
-    project_values,
-    quantize,
-    rms_norm,
-    route,
-    write_latents,
-)
+from .attention import attend_absorbed
+from .attention_expanded import attend_expanded
+from .heads import absorb_queries, project_values
+from .matmul import gate_up, linear
+from .moe import experts, route
+from .pointwise import embed, quantize, rms_norm, write_latents
 
 __all__ = [
     "Activation",

@@ -6,6 +6,7 @@ of them. A cache directory that cannot be written is replaced by a temporary one
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from hashlib import sha256
@@ -49,6 +50,7 @@ def _cache_directory() -> Path:
 
 _temporary: list[tempfile.TemporaryDirectory] = []  # lives as long as the process
 CACHE = _cache_directory()
+_lock = threading.Lock()
 KERNELS: list["Kernel"] = []  # every entry, in the order of definition, for warm-up
 
 

@@ -1,8 +1,142 @@
-"""Threads of the kernels."""
+"""What this process runs kernels with: the instruction set, machine code, threads, and each thread's scratch memory."""
 
+import os
+import platform
+import threading
+from collections.abc import Callable
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
 import psutil
+
+from ..errors import ConfigError
+from . import jit, micros
+from .isa import TIERS, Isa
+from .native import Library, host_tiers
+
+SPIN = "50000"  # turns of libgomp's wait loop before a thread sleeps: about 0.1 ms, longer than the gap between regions
+FORCED = "KIMI_CPU_ISA"
+_local = threading.local()  # of each Python thread: workers, scratch
+_libraries: dict[str, Library] = {}
+_lock = threading.Lock()
+
+
+def isa() -> Isa:
+    """The tier in use: $KIMI_CPU_ISA, else the machine's best. ConfigError when the machine cannot run the one forced."""
+    tiers = host_tiers()
+    name = os.environ.get(FORCED)
+    if not name:
+        return tiers[0]
+    for tier in tiers:
+        if tier.name == name:
+            return tier
+    raise ConfigError(f"{FORCED} is {name!r}; this machine runs {', '.join(tier.name for tier in tiers)}.")
+
+
+def library() -> Library:
+    """The machine code of the tier in use, compiled on first use."""
+    loaded = getattr(_local, "library", None)
+    if loaded is None:
+        tier = isa()
+        with _lock:
+            if tier.name not in _libraries:
+                _libraries[tier.name] = Library(
+                    tier, micros.micros(tier), micros.NAMES, jit.CACHE / f"micro-{tier.name}.o"
+                )
+            loaded = _local.library = _libraries[tier.name]
+    return loaded
 
 
 def configure(threads: int | None = None) -> int:
-    """Sets the number of threads (default: one a physical core that this process may use); returns it."""
-    return threads or psutil.cpu_count(logical=False) or 1
+    """Sets the number of threads of kernels called from this Python thread, and returns it.
+
+    Default: one a physical core that the process may use. The affinity is left alone. ConfigError without OpenMP.
+    """
+    if threads is None:
+        threads = default_threads()
+    _require_openmp()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    _local.workers = threads
+    return threads
+
+
+def default_threads() -> int:
+    """Physical cores, at most the CPUs that this process may run on."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(psutil.cpu_count(logical=False) or allowed, allowed))
+
+
+def workers() -> int:
+    """Threads of this Python thread's kernels."""
+    try:
+        return _local.workers
+    except AttributeError:
+        return configure()
+
+
+def scratch(name: str, size: int) -> np.ndarray:
+    """At least `size` bytes, u8, aligned to 64, kept for this Python thread under a name; grows when it must."""
+    buffers = _local.__dict__.setdefault("scratch", {})
+    buffer = buffers.get(name)
+    if buffer is None or len(buffer) < size:
+        raw = np.zeros(size + 64, np.uint8)
+        begin = -raw.ctypes.data % 64
+        buffer = buffers[name] = raw[begin : begin + size]
+    return buffer
+
+
+def warmup(progress: Callable[[int, int], None] | None = None) -> None:
+    """Compiles everything, or loads it from the cache. progress(done, total) is called after each step."""
+    steps = [library, *(k.compile for k in jit.KERNELS)]
+    for done, step in enumerate(steps, 1):
+        step()
+        if progress:
+            progress(done, len(steps))
+
+
+def compiled() -> bool:
+    """Whether an earlier process left machine code for this tier in the cache."""
+    return (jit.CACHE / f"micro-{isa().name}.o").exists()
+
+
+def describe() -> dict[str, object]:
+    """What `kimi-cpu inspect --cpu` shows."""
+    features = sorted(name for name, present in llvm.get_host_cpu_features().items() if present)
+    return {
+        "cpu": llvm.get_host_cpu_name(),
+        "machine": platform.machine(),
+        "isa": isa().name,
+        "isas": [tier.name for tier in host_tiers()],
+        "isas_known": [tier.name for tier in TIERS],
+        "threads": default_threads(),
+        "cpus": os.cpu_count(),
+        "cache": str(jit.CACHE),
+        "features": features,
+    }
+
+
+_openmp: list[bool] = []
+
+
+def _require_openmp() -> None:
+    """Chooses numba's OpenMP layer, with short waits at barriers; only before numba's first parallel region."""
+    if _openmp:
+        return
+    with _lock:
+        theirs = {name: os.environ.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+        if not any(theirs.values()):
+            os.environ["GOMP_SPINCOUNT"] = SPIN  # read once, when libgomp is loaded
+        layer = numba.config.THREADING_LAYER
+        numba.config.THREADING_LAYER = "omp"
+        try:
+            numba.set_num_threads(1)  # loads the layer
+        except (ImportError, ValueError, OSError) as e:
+            raise ConfigError(
+                "Numba finds no OpenMP runtime; install libgomp (Debian, Ubuntu: apt install libgomp1)."
+            ) from e
+        finally:
+            numba.config.THREADING_LAYER = layer
+            if theirs["GOMP_SPINCOUNT"] is None:
+                os.environ.pop("GOMP_SPINCOUNT", None)
+        _openmp.append(True)

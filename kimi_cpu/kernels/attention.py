@@ -1,0 +1,181 @@
+"""Attention over the paged latents in float32: `attend_absorbed` (2 regions) and `attend_expanded` (1 or 2 regions).
+
+Both turn a page into f32 rows [latent | rope] once and run the same three micro-kernels over it (micro_attention.py).
+Pages are taken in order, splits begin at multiples of 1,024 tokens, and every query has a column of its own: bits do
+not depend on threads, chunks or neighbours.
+"""
+
+import numpy as np
+from numba import from_dtype, prange, types
+
+from ..quant.rows16 import GROUP, ROWS, pad
+from . import runtime
+from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
+from .jit import address, call, kernel, leaf, take
+from .jobs import ADDRESSES
+from .micros import INDEX
+
+SPLIT_PAGES = 16  # 1,024 tokens: what one task of absorbed attention sums, at fixed positions
+COLUMNS = 16
+KIND_OF = {"f32": 0, "f16": 1, "int8": 2}
+SCORES, VALUES, SOFTMAX = (INDEX[f"attention_{name}"] for name in ("scores", "values", "softmax"))
+FROM_INT8, FROM_F16, COPY, ROTATE, PUT = (INDEX[n] for n in ("from_int8", "from_f16", "copy", "rotate", "put"))
+I64, F32 = types.int64, types.float32
+I32_READ = types.Array(types.int32, 1, "C", readonly=True)
+I32_2D_READ = types.Array(types.int32, 2, "C", readonly=True)
+F32_2D_READ = types.Array(F32, 2, "C", readonly=True)
+F32_3D_READ = types.Array(F32, 3, "C", readonly=True)
+
+PAGES = np.dtype(  # one layer of the cache
+    [
+        ("data", "i8"),  # address of the layer in page 0
+        ("page_bytes", "i8"),
+        ("kind", "i8"),
+        ("latent", "i8"),  # padded as stored
+        ("rope", "i8"),
+        ("row", "i8"),  # where rope begins in an f32 row: latent padded to 32 at least
+    ]
+)
+PAGES_TYPE = types.Array(from_dtype(PAGES), 1, "C")
+
+
+def attend_absorbed(
+    q: np.ndarray,
+    cache: Cache,
+    layer: int,
+    block_tables: np.ndarray,
+    seq_lens: np.ndarray,
+    scale: float,
+    out: np.ndarray,
+) -> None:
+    """out f32[S, A, L] = softmax(scale q c) c over the seq_lens[s] cached tokens c of each sequence; 2 regions.
+
+    q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S].
+    """
+    sequences, heads, _ = q.shape
+    if not sequences:
+        return
+    pages = cache_pages(cache, layer)
+    columns, splits = pad(heads, COLUMNS), -(-int(seq_lens.max()) // (SPLIT_PAGES * PAGE_TOKENS))
+    rows = int(pages[0]["latent"]) + 3  # sums, then the softmax's state
+    partial = runtime.scratch("partial", 4 * sequences * splits * rows * columns).view(np.float32)
+    partial = partial[: sequences * splits * rows * columns].reshape(sequences, splits, rows, columns)
+    width = int(pages[0]["row"] + pages[0]["rope"])
+    each = (PAGE_TOKENS + columns) * width + PAGE_TOKENS * columns
+    space = runtime.scratch("absorbed", 4 * each * runtime.workers()).view(np.float32)
+    tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
+    _absorbed(
+        runtime.library().addresses, pages, cache.latent, q, tables, lens, scale, partial, space, each, out,
+        runtime.workers(),
+    )  # fmt: skip
+
+
+def cache_pages(cache: Cache, layer: int) -> np.ndarray:
+    """One PAGES."""
+    latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
+    begin = cache.data.ctypes.data + layer * cache.layer_bytes
+    row = max(latent, pad(cache.latent, GROUP))
+    return np.array([(begin, cache.page_bytes, KIND_OF[cache.kind], latent, rope, row)], PAGES)
+
+
+@kernel(
+    types.void(
+        ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, I32_2D_READ, I32_READ, F32,
+        types.Array(F32, 4, "C"), types.Array(F32, 1, "C"), I64, types.Array(F32, 3, "C"), I64,
+    )
+)  # fmt: skip
+def _absorbed(micro, pages, latent, q, block_tables, seq_lens, scale, partial, space, each, out, workers):
+    """A task is one split of one sequence; then one is 32 latents of one sequence's merged result."""
+    sequences, splits, rows, columns = partial.shape
+    counter = np.zeros(2, np.int64)
+    for worker in prange(workers):
+        own = space[worker * each : (worker + 1) * each]
+        while True:
+            task = take(counter[:1])
+            if task >= sequences * splits:
+                break
+            s, split = task // splits, task % splits
+            if split * SPLIT_PAGES * PAGE_TOKENS < seq_lens[s]:
+                _split(
+                    micro, pages[0], latent, q[s], block_tables[s], seq_lens[s], split, scale, partial[s, split], own
+                )
+    blocks = (latent + GROUP - 1) // GROUP
+    for _ in prange(workers):
+        while True:
+            task = take(counter[1:])
+            if task >= sequences * blocks:
+                break
+            s, begin = task // blocks, task % blocks * GROUP
+            used = (seq_lens[s] + SPLIT_PAGES * PAGE_TOKENS - 1) // (SPLIT_PAGES * PAGE_TOKENS)
+            _merge(partial[s, :used], begin, min(begin + GROUP, latent), out[s])
+
+
+@leaf
+def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
+    """One sequence's heads over one split; sums f32[L padded + 3, columns] gets results and the softmax's state."""
+    columns, width = sums.shape[1], pages.row + pages.rope
+    pitch = columns * 4
+    page_rows = space[: PAGE_TOKENS * width].reshape(PAGE_TOKENS, width)
+    qt = space[PAGE_TOKENS * width :][: columns * width].reshape(width, columns)
+    scores = space[(PAGE_TOKENS + columns) * width :]
+    qt[:] = 0
+    for h in range(len(q)):
+        for i in range(latent):
+            qt[i, h] = q[h, i]
+        for i in range(q.shape[1] - latent):
+            qt[pages.row + i, h] = q[h, latent + i]
+    limits = np.full(columns, length - 1, np.int32)
+    sums[:] = 0
+    sums[pages.latent] = -np.inf
+    state = address(sums[pages.latent])
+    for index in range(split * SPLIT_PAGES, min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)):
+        load_page(micro, pages, table[index], length - index * PAGE_TOKENS, page_rows)
+        k, s = address(page_rows), address(scores)
+        call(micro[SCORES], (address(qt), pitch, k, width * 4, width, PAGE_TOKENS, s, columns))
+        first = index * PAGE_TOKENS
+        call(micro[SOFTMAX], (s, pitch, PAGE_TOKENS, first, address(limits), state, columns, np.float32(scale)))
+        factor = state + 2 * pitch
+        call(micro[VALUES], (s, pitch, k, width * 4, PAGE_TOKENS, pages.latent, address(sums), factor, columns))
+
+
+@leaf
+def _merge(partial, begin, end, out):
+    """out f32[A, L][:, begin:end] from the splits' sums, in order."""
+    splits, rows, _ = partial.shape
+    for h in range(len(out)):
+        top = -np.float32(np.inf)
+        for i in range(splits):
+            top = max(top, partial[i, rows - 3, h])
+        total = np.float32(0)
+        for i in range(splits):
+            total += np.exp(partial[i, rows - 3, h] - top) * partial[i, rows - 2, h]
+        for d in range(begin, end):
+            out[h, d] = 0
+        for i in range(splits):
+            share = np.exp(partial[i, rows - 3, h] - top) / total
+            for d in range(begin, end):
+                out[h, d] += share * partial[i, d, h]
+
+
+@leaf
+def load_page(micro, pages, page, tokens, rows):
+    """One layer of a page as f32 rows [latent, rope]; rows past the sequence's tokens are zero."""
+    begin, width = pages.data + page * pages.page_bytes, pages.latent + pages.rope
+    rows[:, pages.latent : pages.row] = 0
+    if pages.kind == 2:
+        for block in range(PAGE_TOKENS // ROWS):
+            at = begin + block * ROWS * width
+            scales, target = begin + PAGE_TOKENS * width + block * ROWS * 4, address(rows[block * ROWS])
+            call(micro[FROM_INT8], (at, scales, pages.latent // CACHE_GROUP, target, rows.shape[1] * 4))
+            at += ROWS * pages.latent
+            scales += pages.latent // CACHE_GROUP * PAGE_TOKENS * 4
+            call(micro[FROM_INT8], (at, scales, pages.rope // CACHE_GROUP, target + pages.row * 4, rows.shape[1] * 4))
+    else:
+        convert = micro[FROM_F16] if pages.kind == 1 else micro[COPY]
+        value_bytes = 2 if pages.kind == 1 else 4
+        for t in range(min(PAGE_TOKENS, tokens)):
+            at = begin + t * width * value_bytes
+            call(convert, (at, address(rows[t]), pages.latent))
+            call(convert, (at + pages.latent * value_bytes, address(rows[t]) + pages.row * 4, pages.rope))
+    if tokens < PAGE_TOKENS:
+        rows[max(tokens, 0) :] = 0

@@ -1,0 +1,230 @@
+"""`attend_expanded`: prompt chunks with keys and values rebuilt from the latents; see attention.py for what they share."""
+
+import numpy as np
+from numba import prange, types
+
+from ..quant.rows16 import GROUP, ROWS, Matrix, pad
+from . import runtime
+from .arrays import PAGE_TOKENS, Activation, Cache
+from .attention import (
+    COLUMNS,
+    F32,
+    F32_2D_READ,
+    F32_3D_READ,
+    I32_2D_READ,
+    I32_READ,
+    I64,
+    PAGES_TYPE,
+    PUT,
+    ROTATE,
+    SCORES,
+    SOFTMAX,
+    VALUES,
+    cache_pages,
+    load_page,
+)
+from .jit import address, call, kernel, leaf, take
+from .jobs import (
+    ADDRESSES,
+    GROUP_BYTES,
+    JOB,
+    JOBS,
+    OUTS,
+    QUANTIZE,
+    TILE,
+    check_rows,
+    output,
+    quantize_rows,
+    run_tile,
+    tile_size,
+)
+from .jobs import weights as job_weights
+
+QUERIES = 512  # tokens of one task: their queries and sums stay in the second-level cache
+
+
+def attend_expanded(
+    k_b: Matrix,
+    v_b: Matrix,
+    q: np.ndarray,
+    cos: np.ndarray,
+    sin: np.ndarray,
+    query_start_loc: np.ndarray,
+    seq_lens: np.ndarray,
+    cache: Cache,
+    layer: int,
+    block_tables: np.ndarray,
+    scale: float,
+    out: Activation,
+) -> None:
+    """Causal attention of prompt chunks with keys and values rebuilt from the cache; out quantised too.
+
+    q f32[T, A, N + R], not yet rotated; rows query_start_loc[s]..query_start_loc[s+1]-1 are the last tokens of the
+    seq_lens[s] of sequence s; out.x [T, A * V]. k_b [A * pad16(N), L], v_b [A * pad16(V), L]. 1 region; 2 when quantised.
+    """
+    tokens, heads, _ = q.shape
+    if not tokens:
+        return
+    check_rows(out.x, tokens, out.cols)
+    int8 = out.q is not None and k_b.kind != "bf16"
+    pages = cache_pages(cache, layer)
+    jobs = np.array(
+        [
+            (*job_weights(w.kind, w.cols, int8, w.data.ctypes.data, w.rows // heads), 0, 0, 0, 0, 0, 0)
+            for w in (k_b, v_b)
+        ],
+        JOB,
+    )
+    columns = pad(min(QUERIES, int(np.diff(query_start_loc).max())), COLUMNS)
+    page_width, key, value = int(pages[0]["row"] + pages[0]["rope"]), pad(k_b.rows // heads, 16), v_b.rows // heads
+    key += int(pages[0]["rope"])
+    each = PAGE_TOKENS * (page_width + key + value + 2 * pad(cache.latent, GROUP)) + columns * (
+        key + value + PAGE_TOKENS + 4
+    )
+    space = runtime.scratch("expanded", 4 * each * runtime.workers()).view(np.float32)
+    _expanded(
+        runtime.library().addresses, pages, jobs, int8, q, cos, sin, np.ascontiguousarray(query_start_loc),
+        np.ascontiguousarray(seq_lens), np.ascontiguousarray(block_tables), scale, output(out), space, each,
+        runtime.workers(),
+    )  # fmt: skip
+
+
+@kernel(
+    types.void(
+        ADDRESSES, PAGES_TYPE, JOBS, types.boolean, F32_3D_READ, F32_2D_READ, F32_2D_READ, I32_READ, I32_READ,
+        I32_2D_READ, F32, OUTS, types.Array(F32, 1, "C"), I64, I64,
+    )
+)  # fmt: skip
+def _expanded(micro, pages, jobs, int8, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each, workers):
+    """A task is one head of up to 512 tokens of one sequence."""
+    sequences, heads = len(seq_lens), q.shape[1]
+    first_task = np.zeros(sequences + 1, np.int64)
+    for s in range(sequences):
+        first_task[s + 1] = first_task[s] + heads * ((starts[s + 1] - starts[s] + QUERIES - 1) // QUERIES)
+    counter = np.zeros(1, np.int64)
+    for worker in prange(workers):
+        own = space[worker * each : (worker + 1) * each]
+        while True:
+            task = take(counter)
+            if task >= first_task[sequences]:
+                break
+            s = 0
+            while task >= first_task[s + 1]:
+                s += 1
+            h, part = (task - first_task[s]) % heads, (task - first_task[s]) // heads
+            begin = starts[s] + part * QUERIES
+            end = min(begin + QUERIES, starts[s + 1])
+            position = seq_lens[s] - starts[s + 1] + begin
+            _head(
+                micro, pages[0], jobs, int8, q[begin:end], h, cos[begin:end], sin[begin:end], position,
+                block_tables[s], scale, outs[0], begin, own,
+            )  # fmt: skip
+    if outs[0].q != 0:
+        for t in prange(len(q)):
+            quantize_rows(micro, outs[0], t, 1, 0, outs[0].groups)
+
+
+@leaf
+def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out, row, space):
+    """One head for tokens q f32[n, A, N + R], the first at `position`; result into rows `row`.. of a ROWS_OUT."""
+    tokens, heads, _ = q.shape
+    columns = (tokens + COLUMNS - 1) // COLUMNS * COLUMNS
+    pitch = columns * 4
+    nope, value = jobs[0].rows, jobs[1].rows  # padded to 16
+    key, width = nope + pages.rope, pages.row + pages.rope
+    at = PAGE_TOKENS * width
+    page_rows = space[:at].reshape(PAGE_TOKENS, width)
+    k = space[at:][: PAGE_TOKENS * key].reshape(PAGE_TOKENS, key)
+    at += PAGE_TOKENS * key
+    v = space[at:][: PAGE_TOKENS * value].reshape(PAGE_TOKENS, value)
+    at += PAGE_TOKENS * value
+    inputs = space[at:]
+    at += PAGE_TOKENS * 2 * jobs[0].groups * GROUP
+    qt = space[at:][: key * columns].reshape(key, columns)
+    at += key * columns
+    sums = space[at:][: value * columns].reshape(value, columns)
+    at += value * columns
+    state = space[at:][: 3 * columns].reshape(3, columns)
+    at += 3 * columns
+    scores = space[at:]
+    _queries(micro, q, h, cos, sin, nope, qt)
+    sums[:] = 0
+    state[:] = 0
+    state[0] = -np.inf
+    limits = np.full(columns, -1, np.int32)
+    for t in range(tokens):
+        limits[t] = position + t
+    last = position + tokens
+    for index in range((last + PAGE_TOKENS - 1) // PAGE_TOKENS):
+        first = index * PAGE_TOKENS
+        load_page(micro, pages, table[index], last - first, page_rows)
+        _expand(micro, jobs, int8, h, page_rows, inputs, k, v)
+        k[:, nope:] = page_rows[:, pages.row :]
+        skip = max(0, first - position) // COLUMNS * COLUMNS  # columns before it see nothing of this page
+        n, s = columns - skip, address(scores) + 4 * skip
+        call(micro[SCORES], (address(qt) + 4 * skip, pitch, address(k), key * 4, key, PAGE_TOKENS, s, n))
+        at_state = address(state) + 4 * skip
+        seen = address(limits) + 4 * skip
+        call(micro[SOFTMAX], (s, pitch, PAGE_TOKENS, first, seen, at_state, n, np.float32(scale)))
+        target = address(sums) + 4 * skip
+        call(micro[VALUES], (s, pitch, address(v), value * 4, PAGE_TOKENS, value, target, at_state + 2 * pitch, n))
+    _finish(micro, sums, state[1], out, row, tokens, h, out.cols // heads)
+
+
+@leaf
+def _queries(micro, q, h, cos, sin, nope, qt):
+    """One head's queries as columns, the last R rotated; qt f32[padded N + padded R, columns]."""
+    tokens, _, width = q.shape
+    rope = 2 * cos.shape[1]
+    rotated = np.empty(rope, np.float32)
+    qt[:] = 0
+    for t in range(tokens):
+        source = address(q[t, h]) + 4 * (width - rope)
+        call(micro[ROTATE], (source, address(cos[t]), address(sin[t]), address(rotated), rope // 2))
+        for i in range(width - rope):
+            qt[i, t] = q[t, h, i]
+        for i in range(rope):
+            qt[nope + i, t] = rotated[i]
+
+
+@leaf
+def _expand(micro, jobs, int8, h, page_rows, inputs, k, v):
+    """Keys (without position) and values of one head for a page's rows."""
+    groups = jobs[0].groups
+    table = np.empty((PAGE_TOKENS, 2), np.int64)
+    q = address(inputs)
+    s = q + PAGE_TOKENS * groups * GROUP
+    for t in range(PAGE_TOKENS):
+        table[t, 0], table[t, 1] = address(page_rows[t]), 0
+        if int8:
+            x = table[t, 0]
+            table[t, 0], table[t, 1] = q + t * groups * GROUP, s + t * groups * GROUP_BYTES
+            call(micro[QUANTIZE], (x, table[t, 0], table[t, 1], groups))
+    buffer = np.empty((TILE, ROWS), np.float32)
+    w = jobs.copy()
+    for j in range(2):
+        target, pitch = (address(k), k.shape[1] * 4) if j == 0 else (address(v), v.shape[1] * 4)
+        blocks = w[j].rows // ROWS
+        w[j].weights += h * blocks * w[j].block_bytes
+        for block in range(blocks):
+            t = 0
+            while t < PAGE_TOKENS:
+                size = tile_size(PAGE_TOKENS - t, w[j].tile)
+                run_tile(micro, w[j], block, table, t, size, buffer)
+                call(micro[PUT], (address(buffer), target + t * pitch + block * ROWS * 4, pitch, size, ROWS))
+                t += size
+
+
+@leaf
+def _finish(micro, sums, total, out, row, tokens, h, width):
+    """Columns / total into rows of the output."""
+    buffer = np.empty((TILE, ROWS), np.float32)
+    for block in range((width + ROWS - 1) // ROWS):
+        count = min(ROWS, width - block * ROWS)
+        for t in range(0, tokens, TILE):
+            size = min(TILE, tokens - t)
+            for i in range(size):
+                for j in range(count):
+                    buffer[i, j] = sums[block * ROWS + j, t + i] / total[t + i]
+            target = out.x + (row + t) * out.x_pitch + (h * width + block * ROWS) * 4
+            call(micro[PUT], (address(buffer), target, out.x_pitch, size, count))

@@ -1,0 +1,116 @@
+"""How 4 bytes of 16 rows are multiplied by 4 bytes of a token and summed into int32, one class an instruction.
+
+A sum over a group of 32 (or 64) inputs begins with `zero`, takes 4 inputs with each `step` and ends with `finish`. Where
+the instruction wants unsigned weights, stored nibbles (value + 8) and q8 values + 128 are fed to it, and `finish` adds
+-8 * sum(x) or -128 * sum(x), which the activation brings along (arrays.py).
+"""
+
+from llvmlite import ir
+
+from .arrays import SUM_INT4, SUM_Q8
+from .simd import I8, I16, I32, Emitter, Vec, vector
+
+OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum
+BIAS = {"int4": 8, "q8": 128}  # what makes the stored values unsigned
+
+
+def _bytes(e: Emitter, address: Vec) -> Vec:
+    """4 bytes of a token for every row of a register, as i8 lanes."""
+    return e.load_splat(address, I32).bits(I8)
+
+
+class Unsigned:
+    """u8 weights times s8 activations: AVX-512 VNNI, AVX-VNNI `vpdpbusd` and NEON `usdot`. Two chains hide latency."""
+
+    @staticmethod
+    def weights(e: Emitter, kind: str, raw: Vec) -> Vec:
+        return raw if kind == "int4" else raw ^ -128
+
+    @staticmethod
+    def zero(e: Emitter, kind: str) -> tuple:
+        return (None, e.i32s(0))
+
+    @staticmethod
+    def step(e: Emitter, kind: str, sums: tuple, w: Vec, x: Vec, sum_address: Vec) -> tuple:
+        first, second = sums
+        if first is None:
+            first = e.load_splat(sum_address + OFFSET[kind], I32)
+        return second, Unsigned.multiply(e, first, w, _bytes(e, x))
+
+    @staticmethod
+    def finish(e: Emitter, kind: str, sums: tuple, sum_address: Vec) -> Vec:
+        return sums[0] + sums[1]
+
+    @staticmethod
+    def multiply(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
+        """total i32 lanes + 4 products each of u8 and s8 lanes."""
+        if e.isa.dot == "usdot":
+            return e.call("llvm.aarch64.neon.usdot.v4i32.v16i8", total.type, total, u, s)
+        name = f"llvm.x86.avx512.vpdpbusd.{32 * e.isa.lanes}"
+        return e.call(name, total.type, total, u, s)
+
+
+class Maddubs:
+    """AVX2: `vpmaddubsw` sums pairs into int16. 8 steps of nibbles stay below 15 * 127 * 16 = 30,480; q8 weights do
+    not, so that |w| is unsigned, the sign moves to x and every step is widened (2 * 127 * 127 = 32,258 fits)."""
+
+    @staticmethod
+    def weights(e: Emitter, kind: str, raw: Vec) -> Vec | tuple:
+        if kind == "int4":
+            return raw
+        return e.call("llvm.abs.v32i8", raw.type, raw, Vec(e, ir.IntType(1)(0))), raw
+
+    @staticmethod
+    def zero(e: Emitter, kind: str) -> Vec:
+        return e.constant(vector(I16, 2 * e.isa.lanes), 0) if kind == "int4" else e.i32s(0)
+
+    @staticmethod
+    def step(e: Emitter, kind: str, total: Vec, w, x: Vec, sum_address: Vec) -> Vec:
+        if kind == "int4":
+            return total + Maddubs._pairs(e, w, _bytes(e, x))
+        size, signed = w
+        moved = e.call("llvm.x86.avx2.psign.b", signed.type, _bytes(e, x), signed)
+        return total + Maddubs._widen(e, Maddubs._pairs(e, size, moved))
+
+    @staticmethod
+    def finish(e: Emitter, kind: str, total: Vec, sum_address: Vec) -> Vec:
+        if kind == "q8":
+            return total
+        return Maddubs._widen(e, total) + e.load_splat(sum_address + OFFSET[kind], I32)
+
+    @staticmethod
+    def _pairs(e: Emitter, u: Vec, s: Vec) -> Vec:
+        return e.call("llvm.x86.avx2.pmadd.ub.sw", vector(I16, 16), u, s)
+
+    @staticmethod
+    def _widen(e: Emitter, pairs: Vec) -> Vec:
+        ones = e.constant(vector(I16, 16), 1)
+        return e.call("llvm.x86.avx2.pmadd.wd", vector(I32, 8), pairs, ones)
+
+
+class Signed:
+    """s8 weights times s8 activations: NEON `sdot`, and plain integer arithmetic for any other machine."""
+
+    @staticmethod
+    def weights(e: Emitter, kind: str, raw: Vec) -> Vec:
+        return raw - BIAS[kind] if kind == "int4" else raw
+
+    @staticmethod
+    def zero(e: Emitter, kind: str) -> Vec:
+        return e.i32s(0)
+
+    @staticmethod
+    def step(e: Emitter, kind: str, total: Vec, w: Vec, x: Vec, sum_address: Vec) -> Vec:
+        if e.isa.dot == "sdot":
+            return e.call("llvm.aarch64.neon.sdot.v4i32.v16i8", total.type, total, w, _bytes(e, x))
+        for j in range(4):
+            one = (w.bits(I32) << (24 - 8 * j)).sar(24)  # byte j of every row
+            total = total + one * e.splat(e.load(x + j, I8).to(I32))
+        return total
+
+    @staticmethod
+    def finish(e: Emitter, kind: str, total: Vec, sum_address: Vec) -> Vec:
+        return total
+
+
+METHODS = {"vnni": Unsigned, "usdot": Unsigned, "maddubs": Maddubs, "sdot": Signed, "generic": Signed}

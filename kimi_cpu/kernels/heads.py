@@ -1,0 +1,143 @@
+"""The per-head halves of kv_b around absorbed attention: `absorb_queries` and `project_values`."""
+
+import numpy as np
+from numba import prange, types
+
+from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
+from . import runtime
+from .arrays import Activation
+from .jit import address, call, kernel, leaf, take
+from .jobs import (
+    ADDRESSES,
+    GROUP_BYTES,
+    JOB,
+    JOBS,
+    OUTS,
+    QUANTIZE,
+    TILE,
+    check_rows,
+    output,
+    quantize_rows,
+    run_tile,
+    tile_size,
+)
+from .jobs import weights as job_weights
+from .micros import INDEX
+
+ABSORB = {kind: INDEX[f"absorb_{kind}"] for kind in BLOCK_BYTES}
+ROTATE, PUT = INDEX["rotate"], INDEX["put"]
+F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
+F32_3D_READ = types.Array(types.float32, 3, "C", readonly=True)
+F32_3D = types.Array(types.float32, 3, "C")
+I64 = types.int64
+
+
+def absorb_queries(k_b: Matrix, q: np.ndarray, cos: np.ndarray, sin: np.ndarray, out: np.ndarray) -> None:
+    """out f32[T, A, L + R] = (q_nope W_UK, rotated q_rope) of q f32[T, A, N + R]; 1 region. k_b [A * pad16(N), L]."""
+    if len(q):
+        block_bytes = packed_bytes(k_b.kind, ROWS, k_b.cols)
+        at = k_b.data.ctypes.data
+        _absorb(
+            runtime.library().addresses,
+            ABSORB[k_b.kind],
+            at,
+            block_bytes,
+            k_b.cols,
+            q,
+            cos,
+            sin,
+            out,
+            runtime.workers(),
+        )
+
+
+def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
+    """out.x[:, h * V + j] = W_UV[h, j] u[:, h], quantised too. v_b [A * pad16(V), L], u f32[T, A, L].
+
+    1 region; a second one quantises when V is not a multiple of 32.
+    """
+    tokens, heads, latent = u.shape
+    if not tokens:
+        return
+    width, padded = out.cols // heads, pad(latent, GROUP)
+    check_rows(out.x, tokens, heads * width)
+    int8 = out.q is not None and v_b.kind != "bf16"
+    first = job_weights(v_b.kind, v_b.cols, int8, v_b.data.ctypes.data, v_b.rows // heads)
+    jobs = np.array([(*first, 0, 0, 0, 0, out.x.ctypes.data, out.x.strides[0])], JOB)
+    each = tokens * (5 * padded + padded // GROUP * GROUP_BYTES)  # a worker's inputs of one head: x, q, s
+    space = runtime.scratch("project", each * runtime.workers())
+    _project(runtime.library().addresses, jobs, output(out), u, width, int8, space, each, runtime.workers())
+
+
+@kernel(types.void(ADDRESSES, I64, I64, I64, I64, F32_3D_READ, F32_2D_READ, F32_2D_READ, F32_3D, I64))
+def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, workers):
+    """A task is one head of all tokens."""
+    tokens, heads, width = q.shape
+    rope = 2 * cos.shape[1]
+    nope = width - rope
+    row_blocks = (nope + ROWS - 1) // ROWS
+    groups = (latent + GROUP - 1) // GROUP
+    counter = np.zeros(1, np.int64)
+    for _ in prange(workers):
+        x = np.zeros(row_blocks * ROWS, np.float32)
+        y = np.empty(groups * GROUP, np.float32)
+        while True:
+            h = take(counter)
+            if h >= heads:
+                break
+            head = w + h * row_blocks * block_bytes
+            for t in range(tokens):
+                x[:nope] = q[t, h, :nope]
+                call(micro[absorb], (head, block_bytes, row_blocks, groups, address(x), address(y)))
+                out[t, h, :latent] = y[:latent]
+                source, target = address(q[t, h]) + 4 * nope, address(out[t, h]) + 4 * latent
+                call(micro[ROTATE], (source, address(cos[t]), address(sin[t]), target, rope // 2))
+
+
+@kernel(types.void(ADDRESSES, JOBS, OUTS, F32_3D_READ, I64, types.boolean, types.Array(types.uint8, 1, "C"), I64, I64))
+def _project(micro, jobs, outs, u, width, int8, space, each, workers):
+    """A task is one head of all tokens: its inputs are padded and quantised, then multiplied."""
+    tokens, heads, latent = u.shape
+    counter = np.zeros(1, np.int64)
+    for worker in prange(workers):
+        table = np.empty((tokens, 2), np.int64)
+        buffer = np.empty((TILE, ROWS), np.float32)
+        own = space[worker * each : (worker + 1) * each]
+        w = jobs.copy()
+        while True:
+            h = take(counter)
+            if h >= heads:
+                break
+            w[0].weights = jobs[0].weights + h * ((jobs[0].rows + ROWS - 1) // ROWS) * jobs[0].block_bytes
+            _head_inputs(micro, u, h, int8, own, table)
+            for block in range((width + ROWS - 1) // ROWS):
+                t = 0
+                while t < tokens:
+                    size = tile_size(tokens - t, w[0].tile)
+                    run_tile(micro, w[0], block, table, t, size, buffer)
+                    target = w[0].out + t * w[0].out_pitch + (h * width + block * ROWS) * 4
+                    call(micro[PUT], (address(buffer), target, w[0].out_pitch, size, min(ROWS, width - block * ROWS)))
+                    t += size
+            if width % GROUP == 0:
+                quantize_rows(micro, outs[0], 0, tokens, h * width // GROUP, width // GROUP)
+    if width % GROUP != 0:
+        for t in prange(tokens):
+            quantize_rows(micro, outs[0], t, 1, 0, outs[0].groups)
+
+
+@leaf
+def _head_inputs(micro, u, h, int8, space, table):
+    """One head's u as inputs of a matmul in `space`, addresses in table i64[T, 2]."""
+    tokens, _, latent = u.shape
+    groups = (latent + GROUP - 1) // GROUP
+    x = space[: tokens * groups * 4 * GROUP].view(np.float32).reshape(tokens, groups * GROUP)
+    s = address(space) + tokens * groups * 4 * GROUP
+    q = s + tokens * groups * GROUP_BYTES
+    for t in range(tokens):
+        x[t, :latent] = u[t, h]
+        x[t, latent:] = 0
+        if int8:
+            table[t, 0], table[t, 1] = q + t * groups * GROUP, s + t * groups * GROUP_BYTES
+            call(micro[QUANTIZE], (address(x[t]), table[t, 0], table[t, 1], groups))
+        else:
+            table[t, 0], table[t, 1] = address(x[t]), 0

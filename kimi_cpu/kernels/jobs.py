@@ -1,0 +1,129 @@
+"""What matmul regions are told: records of addresses and sizes, and the compiled loops over tiles that they share."""
+
+import numpy as np
+from numba import from_dtype, types
+
+from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
+from . import runtime
+from .arrays import Activation
+from .jit import address, call, leaf
+from .micro_matmul import tile_name
+from .micros import INDEX
+
+QUANTIZE = INDEX["quantize"]
+TILE = 16  # the most tokens of a tile on any tier
+GROUP_BYTES = 16  # what goes with 32 quantised inputs: see arrays.Activation.s
+CHUNK_BYTES = 400_000  # activations that stay in the second-level cache beside the weights (1 MiB on Zen 4)
+BLOCKS_PER_TASK = 4  # row blocks of a task, at most: more weights would push the activations out of the cache
+TASKS_PER_WORKER = 4  # at least, where there are enough row blocks: threads take tasks as they come
+
+JOB = np.dtype(  # one matrix, its input and its output; addresses and pitches in bytes
+    [
+        ("weights", "i8"),
+        ("groups", "i8"),  # of 32 inputs
+        ("block_bytes", "i8"),  # from a row block to the next
+        ("rows", "i8"),
+        ("tiles", "i8"),  # the micro-kernel for one token; those for 2, 3, … follow
+        ("tile", "i8"),  # tokens of the largest
+        ("x", "i8"),  # q, or x for f32 compute
+        ("x_pitch", "i8"),
+        ("s", "i8"),  # 0 for f32 compute
+        ("s_pitch", "i8"),
+        ("out", "i8"),
+        ("out_pitch", "i8"),
+    ]
+)
+ROWS_OUT = np.dtype(  # an activation that is written
+    [(name, "i8") for name in ("x", "x_pitch", "q", "q_pitch", "s", "s_pitch", "cols", "groups")]  # q: 0 for f32
+)
+ADDRESSES = types.Array(types.int64, 1, "C")
+JOBS = types.Array(from_dtype(JOB), 1, "C")
+OUTS = types.Array(from_dtype(ROWS_OUT), 1, "C")
+
+
+def job(w: Matrix, a: Activation, out: np.ndarray) -> tuple:
+    """A row of JOB: out f32[T, >= rows] = a w^T."""
+    check_rows(out, len(a.x), w.rows)
+    x, x_pitch, s, s_pitch = operand(a, w.kind)
+    return (*weights(w.kind, w.cols, a.q is not None, w.data.ctypes.data, w.rows), x, x_pitch, s, s_pitch) + (
+        out.ctypes.data,
+        out.strides[0],
+    )
+
+
+def weights(kind: str, cols: int, int8: bool, address: int, rows: int) -> tuple:
+    """The first six fields of JOB."""
+    int8 = int8 and kind != "bf16"
+    block_bytes, tier = packed_bytes(kind, ROWS, cols), runtime.library().isa
+    most = tier.int8_tile if int8 else tier.f32_tile
+    return address, block_bytes // BLOCK_BYTES[kind], block_bytes, rows, INDEX[tile_name(kind, int8, 1)], most
+
+
+def operand(a: Activation, kind: str) -> tuple:
+    """(x, x_pitch, s, s_pitch) of JOB for a matrix of a kind: bf16 has no integers and takes x."""
+    if a.q is None or kind == "bf16":
+        return a.x.ctypes.data, a.x.strides[0], 0, 0
+    return a.q.ctypes.data, a.q.strides[0], a.s.ctypes.data, a.s.strides[0]
+
+
+def output(a: Activation) -> np.ndarray:
+    """One ROWS_OUT."""
+    q = (0, 0, 0, 0) if a.q is None else (a.q.ctypes.data, a.q.strides[0], a.s.ctypes.data, a.s.strides[0])
+    return np.array([(a.x.ctypes.data, a.x.strides[0], *q, a.cols, a.x.shape[1] // GROUP)], ROWS_OUT)
+
+
+def check_rows(out: np.ndarray, tokens: int, cols: int) -> None:
+    """out must hold f32[tokens, >= cols] with values side by side: kernels index blindly."""
+    assert out.dtype == np.float32 and out.ndim == 2 and out.strides[1] == 4, "rows of f32 expected"
+    assert out.shape[0] >= tokens and out.shape[1] >= cols, f"{out.shape} cannot hold {(tokens, cols)}"
+
+
+@leaf
+def fill_table(table, x, x_pitch, s, s_pitch):
+    """Addresses of consecutive tokens' inputs, table i64[T, 2]."""
+    for t in range(len(table)):
+        table[t, 0] = x + t * x_pitch
+        table[t, 1] = s + t * s_pitch
+
+
+@leaf
+def blocks_per_task(row_blocks, workers):
+    """Row blocks that one task takes."""
+    return max(1, min(BLOCKS_PER_TASK, row_blocks // (workers * TASKS_PER_WORKER)))
+
+
+@leaf
+def chunk_tokens(groups, int8):
+    """Tokens whose inputs stay in the cache while a task's weights pass: a multiple of 16."""
+    token_bytes = groups * (GROUP + GROUP_BYTES) if int8 else groups * 4 * GROUP
+    return max(TILE, CHUNK_BYTES // token_bytes // TILE * TILE)
+
+
+@leaf
+def tile_size(tokens, most):
+    """Tokens of the next tile, so that tiles are as equal as can be."""
+    return (tokens + (tokens + most - 1) // most - 1) // ((tokens + most - 1) // most)
+
+
+@leaf
+def run_tile(micro, w, block, table, first, tokens, out):
+    """out f32[tokens, 16] (an array) = row block `block` of a job, for tokens first.. of table i64[T, 2]."""
+    at = w.weights + block * w.block_bytes
+    call(micro[w.tiles + tokens - 1], (at, w.groups, address(table) + 16 * first, address(out)))
+
+
+@leaf
+def quantize_rows(micro, out, first, tokens, group, groups):
+    """Quantises `groups` groups from `group` on of rows first.. of a ROWS_OUT."""
+    if out.q == 0:
+        return
+    for t in range(first, first + tokens):
+        call(
+            micro[QUANTIZE],
+            (
+                out.x + t * out.x_pitch + group * 4 * GROUP,
+                out.q + t * out.q_pitch + group * GROUP,
+                out.s + t * out.s_pitch + group * GROUP_BYTES,
+                groups,
+            ),
+        )

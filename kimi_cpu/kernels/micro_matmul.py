@@ -1,0 +1,168 @@
+"""Micro-kernels of the matmuls: 16 rows x 1..16 tokens over all inputs, and the rounding of activations to int8.
+
+A tile keeps its sums in registers from the first input to the last, so that a row's bits depend neither on the other
+tokens of the tile nor on its size. Groups of 32 inputs are added in ascending order.
+"""
+
+from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
+from .arrays import SUM_INT4, SUM_Q8
+from .dot import METHODS
+from .isa import Isa
+from .native import Micro
+from .simd import F32, I8, I16, I32, I64, Emitter, Variable, Vec, vector
+
+INT8_KINDS = ("int4", "q8")
+KINDS = (*INT8_KINDS, "bf16")
+LINE = 64  # bytes: 16 rows x 4
+SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
+STEPS = GROUP // 4  # steps of 4 inputs in a group
+TABLE = 16  # bytes a token in the table of addresses: (q, s) or (x, unused)
+
+
+def tile_name(kind: str, int8: bool, tokens: int) -> str:
+    """Name of a tile's micro-kernel."""
+    return f"tile_{kind}_{'int8' if int8 else 'f32'}_{tokens}"
+
+
+def int8_tile(kind: str, tokens: int) -> Micro:
+    """out f32[tokens, 16] = int8 dot products of a row block; w, table [tokens] of (q, s), out are addresses."""
+
+    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
+        method, lanes = METHODS[e.isa.dot], e.isa.lanes
+        q = [e.load(table + TABLE * t, I64) for t in range(tokens)]
+        s = [e.load(table + (TABLE * t + 8), I64) for t in range(tokens)]
+        parts = range(0, ROWS, lanes)
+        sums = [[Variable(e, e.f32s(0)) for _ in parts] for _ in range(tokens)]
+        with e.loop(blocks) as block:
+            base, at, group = w + block * BLOCK_BYTES[kind], block * GROUP, block * 16
+            for p, row in enumerate(parts):
+                scale = e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes)))
+                dots = _dots(e, method, kind, base + (SCALES + 4 * row), [x + at for x in q], [y + group for y in s])
+                for t, dot in enumerate(dots):
+                    factor = scale * e.load_splat(s[t] + group, F32)
+                    sums[t][p].set(e.fma(dot.to(F32), factor, sums[t][p].get()))
+        _store_tile(e, out, sums)
+
+    return Micro(tile_name(kind, True, tokens), "iiii", body)
+
+
+def _dots(e: Emitter, method, kind: str, lines: Vec, q: list[Vec], s: list[Vec]):
+    """i32 dot products of one group for each token, in turn."""
+    tokens = range(len(q))
+    if e.isa.lanes == 8:  # 16 registers: the tokens' sums stay in them, weights pass by
+        sums = [method.zero(e, kind) for _ in tokens]
+        for k, w in enumerate(_weights(e, method, kind, lines)):
+            sums = [method.step(e, kind, sums[t], w, q[t] + 4 * k, s[t]) for t in tokens]
+        yield from (method.finish(e, kind, sums[t], s[t]) for t in tokens)
+        return
+    weights = list(_weights(e, method, kind, lines))  # 32 registers: weights stay in them, tokens pass by
+    for t in tokens:
+        total = method.zero(e, kind)
+        for k, w in enumerate(weights):
+            total = method.step(e, kind, total, w, q[t] + 4 * k, s[t])
+        yield method.finish(e, kind, total, s[t])
+
+
+def _weights(e: Emitter, method, kind: str, lines: Vec):
+    """The 8 operands of a group's steps, in the order of the inputs."""
+    register = vector(I8, 4 * e.isa.lanes)
+    for line in range(4 if kind == "int4" else 8):
+        v = e.load(lines + LINE * line, register)
+        if kind == "int4":
+            yield method.weights(e, kind, v & 15)
+            yield method.weights(e, kind, v >> 4)
+        else:
+            yield method.weights(e, kind, v)
+
+
+def f32_tile(kind: str, tokens: int) -> Micro:
+    """out f32[tokens, 16] = exact weights times f32 x; table [tokens] of (x, unused). Even and odd inputs apart."""
+
+    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
+        lanes = e.isa.lanes
+        x = [e.load(table + TABLE * t, I64) for t in range(tokens)]
+        parts = range(0, ROWS, lanes)
+        sums = [[[Variable(e, e.f32s(0)) for _ in range(2)] for _ in parts] for _ in range(tokens)]
+        with e.loop(blocks) as block:
+            base, at = w + block * BLOCK_BYTES[kind], block * (4 * GROUP)
+            for p, row in enumerate(parts):
+                for i, v in _values(e, kind, base, row):
+                    for t in range(tokens):
+                        total = sums[t][p][i % 2]
+                        total.set(e.fma(v, e.load_splat(x[t] + at + 4 * i, F32), total.get()))
+        for token in sums:
+            for pair in token:
+                pair[0].set(pair[0].get() + pair[1].get())
+        _store_tile(e, out, [[pair[0] for pair in token] for token in sums])
+
+    return Micro(tile_name(kind, False, tokens), "iiii", body)
+
+
+def _values(e: Emitter, kind: str, base: Vec, row: int):
+    """(input, its weights in rows row.. as f32 lanes) for the 32 inputs of a block."""
+    lanes = e.isa.lanes
+    if kind == "bf16":
+        for line in range(GROUP // 2):
+            pair = e.load(base + (LINE * line + 4 * row), vector(I32, lanes))
+            yield 2 * line, (pair << 16).bits(F32)
+            yield 2 * line + 1, (pair & -65536).bits(F32)
+        return
+    scale = e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes)))
+    for line in range(4 if kind == "int4" else 8):
+        v = e.load(base + (SCALES + LINE * line + 4 * row), vector(I32, lanes))
+        if kind == "int4":
+            for j in range(8):
+                nibble = (v >> (8 * (j % 4) + 4 * (j // 4))) & 15
+                yield 8 * line + j, (nibble - 8).to(F32) * scale
+        else:
+            for j in range(4):
+                yield 4 * line + j, (v << (24 - 8 * j)).sar(24).to(F32) * scale
+
+
+def _store_tile(e: Emitter, out: Vec, sums: list[list[Variable]]) -> None:
+    for t, parts in enumerate(sums):
+        for p, total in enumerate(parts):
+            e.store(out + 4 * (ROWS * t + e.isa.lanes * p), total.get())
+
+
+def _quantize(e: Emitter, x: Vec, q: Vec, s: Vec, groups: Vec) -> None:
+    """Rounds x f32[32 * groups] to q i8 and s f32[groups, 4]; reference.quantize says how."""
+    lanes = e.isa.lanes
+    with e.loop(groups) as g:
+        at = x + g * (4 * GROUP)
+        parts = [e.load(at + 4 * i, vector(F32, lanes)) for i in range(0, GROUP, lanes)]
+        scale, values = int8_values(e, parts)
+        total = None
+        for i, v in enumerate(values):
+            e.store(q + g * GROUP + i * lanes, v.to(I8))
+            total = v if total is None else total + v
+        total = total.fold(Vec.__add__)
+        e.store(s + g * 16, scale)
+        e.store(s + g * 16 + 4 * SUM_INT4, total * -8)
+        e.store(s + g * 16 + 4 * SUM_Q8, total * -128)
+
+
+def int8_values(e: Emitter, parts: list[Vec]) -> tuple[Vec, list[Vec]]:
+    """(scale f32, rounded values as i32 lanes) of the registers that make one group."""
+    largest = (parts[0].bits(I32)) & 0x7FFFFFFF  # as integers: NaN is above infinity, which is above all numbers
+    for v in parts[1:]:
+        largest = largest.maximum(v.bits(I32) & 0x7FFFFFFF)
+    scale = largest.fold(Vec.maximum).bits(F32) / 127.0
+    usable = scale.compare("<", float("inf")).where(scale.compare(">", 0.0).where(scale, 0.0), 0.0).compare("!=", 0.0)
+    divisor = e.splat(usable.where(scale, 1.0))
+    keep = e.splat(usable.where(e.constant(I32, -1), 0))
+    values = []
+    for v in parts:
+        ratio = (v / divisor).maximum(-127.0).minimum(127.0)
+        values.append(e.round(ratio).to(I32) & keep)
+    return scale, values
+
+
+QUANTIZE = Micro("quantize", "iiii", _quantize)
+
+
+def micros(isa: Isa) -> list[Micro]:
+    """The tiles that fit a tier, and `quantize`."""
+    tiles = [int8_tile(kind, t) for kind in INT8_KINDS for t in range(1, isa.int8_tile + 1)]
+    tiles += [f32_tile(kind, t) for kind in KINDS for t in range(1, isa.f32_tile + 1)]
+    return [*tiles, QUANTIZE]

@@ -1,0 +1,210 @@
+"""Micro-kernels of what is not a matmul tile: rows that are copied, added, normalised, rotated, looked up or scored."""
+
+from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
+from .micro_matmul import KINDS, LINE, SCALES
+from .native import Micro
+from .simd import F32, I16, I32, Emitter, Variable, Vec
+
+SCORE_TOKENS = (1, 4)  # shapes of the router's tile
+SCORE_ROWS = (1, 4)
+
+
+def _put(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
+    """target rows (pitch bytes apart)[:count] = source f32[tokens, 16]."""
+    with e.loop(tokens) as t:
+        for i, lanes in e.strips(count):
+            value = e.load(source + t * (4 * ROWS) + i * 4, e.lanes_of(F32, lanes))
+            e.store(target + t * pitch + i * 4, value)
+
+
+def _add(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
+    """target rows (pitch bytes apart)[:count] += source f32[tokens, 16]."""
+    with e.loop(tokens) as t:
+        for i, lanes in e.strips(count):
+            kind, at = e.lanes_of(F32, lanes), target + t * pitch + i * 4
+            e.store(at, e.load(at, kind) + e.load(source + t * (4 * ROWS) + i * 4, kind))
+
+
+def _add_weighted(e: Emitter, source: Vec, target: Vec, count: Vec, weight: Vec) -> None:
+    """target[:count] += weight * source."""
+    for i, lanes in e.strips(count):
+        kind, at = e.lanes_of(F32, lanes), target + i * 4
+        e.store(at, e.fma(e.load(source + i * 4, kind), e.splat(weight, lanes), e.load(at, kind)))
+
+
+def _clear(e: Emitter, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
+    """target rows (pitch bytes apart)[:count] = 0."""
+    with e.loop(tokens) as t:
+        for i, lanes in e.strips(count):
+            e.store(target + t * pitch + i * 4, e.f32s(0, lanes))
+
+
+def _silu_mul(e: Emitter, gate: Vec, up: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
+    """target rows (pitch bytes apart)[:count] = silu(gate) * up; gate, up f32[tokens, 16]."""
+    with e.loop(tokens) as t:
+        for i, lanes in e.strips(count):
+            kind, at = e.lanes_of(F32, lanes), t * (4 * ROWS) + i * 4
+            g = e.load(gate + at, kind)
+            e.store(target + t * pitch + i * 4, g * e.sigmoid(g) * e.load(up + at, kind))
+
+
+def _rms_norm(e: Emitter, x: Vec, weight: Vec, target: Vec, count: Vec, eps: Vec) -> None:
+    """target f32[count] = x / sqrt(mean(x^2) + eps) * weight."""
+    wide, rest = Variable(e, e.f32s(0)), Variable(e, e.f32s(0, 1))
+    for i, lanes in e.strips(count):
+        v, total = e.load(x + i * 4, e.lanes_of(F32, lanes)), rest if lanes == 1 else wide
+        total.set(e.fma(v, v, total.get()))
+    mean = (wide.get().fold(Vec.__add__) + rest.get()) / count.to(F32)
+    factor = e.f32s(1, 1) / e.call("llvm.sqrt.f32", F32, mean + eps)
+    for i, lanes in e.strips(count):
+        kind = e.lanes_of(F32, lanes)
+        normed = e.load(x + i * 4, kind) * e.splat(factor, lanes)
+        e.store(target + i * 4, normed * e.load(weight + i * 4, kind))
+
+
+def _rotate(e: Emitter, x: Vec, cos: Vec, sin: Vec, target: Vec, pairs: Vec) -> None:
+    """target f32[2 * pairs] = RoPE of neighbouring pairs of x (modeling_deepseek_v3.py: rope_interleave)."""
+    for i, lanes in e.strips(pairs):
+        kind, at, step = e.lanes_of(F32, lanes), i * 8, 4 * lanes
+        first, second = e.load(x + at, kind), e.load(x + at + step, kind)
+        even, odd = first, second
+        if lanes > 1:
+            even, odd = (first.shuffle(range(k, 2 * lanes, 2), second) for k in (0, 1))
+        c, s = e.load(cos + i * 4, kind), e.load(sin + i * 4, kind)
+        y, z = even * c - odd * s, odd * c + even * s
+        if lanes > 1:
+            mixed = [j // 2 + lanes * (j % 2) for j in range(2 * lanes)]
+            y, z = y.shuffle(mixed[:lanes], z), y.shuffle(mixed[lanes:], z)
+        e.store(target + at, y)
+        e.store(target + at + step, z)
+
+
+def embed(kind: str) -> Micro:
+    """target f32[32 * blocks] = row `row` of the row block at w."""
+
+    def body(e: Emitter, w: Vec, blocks: Vec, row: Vec, target: Vec) -> None:
+        with e.loop(blocks) as block:
+            base, out = w + block * BLOCK_BYTES[kind], target + block * (4 * GROUP)
+            if kind == "bf16":
+                for line in range(GROUP // 2):
+                    pair = e.load(base + row * 4 + LINE * line, I32)
+                    e.store(out + 8 * line, (pair << 16).bits(F32))
+                    e.store(out + (8 * line + 4), (pair & -65536).bits(F32))
+                return
+            scale = e.f32_of_bf16(e.load(base + row * 2, I16))
+            for line in range(4 if kind == "int4" else 8):
+                v = e.load(base + row * 4 + (SCALES + LINE * line), I32)
+                for j in range(8 if kind == "int4" else 4):
+                    if kind == "int4":
+                        value = ((v >> (8 * (j % 4) + 4 * (j // 4))) & 15) - 8
+                        at = 8 * line + j
+                    else:
+                        value = (v << (24 - 8 * j)).sar(24)
+                        at = 4 * line + j
+                    e.store(out + 4 * at, value.to(F32) * scale)
+
+    return Micro(f"embed_{kind}", "iiii", body)
+
+
+def scores(tokens: int, rows: int) -> Micro:
+    """out f32[tokens, rows] = dot products of f32 rows of x and w (pitches in bytes), count long."""
+
+    def body(e: Emitter, x: Vec, x_pitch: Vec, w: Vec, w_pitch: Vec, count: Vec, out: Vec) -> None:
+        sums = {}
+        for key in [(t, r) for t in range(tokens) for r in range(rows)]:
+            sums[key] = Variable(e, e.f32s(0)), Variable(e, e.f32s(0, 1))
+        for i, lanes in e.strips(count):
+            kind = e.lanes_of(F32, lanes)
+            xs = [e.load(x + x_pitch * t + i * 4, kind) for t in range(tokens)]
+            for r in range(rows):
+                v = e.load(w + w_pitch * r + i * 4, kind)
+                for t in range(tokens):
+                    total = sums[t, r][lanes == 1]
+                    total.set(e.fma(xs[t], v, total.get()))
+        for (t, r), (wide, rest) in sums.items():
+            e.store(out + 4 * (t * rows + r), wide.get().fold(Vec.__add__) + rest.get())
+
+    return Micro(f"scores_{tokens}_{rows}", "iiiiii", body)
+
+
+def _sigmoid(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
+    """target f32[count] = 1 / (1 + e^-x)."""
+    for i, lanes in e.strips(count):
+        e.store(target + i * 4, e.sigmoid(e.load(x + i * 4, e.lanes_of(F32, lanes))))
+
+
+def _copy(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
+    """target f32[count] = x."""
+    for i, lanes in e.strips(count):
+        e.store(target + i * 4, e.load(x + i * 4, e.lanes_of(F32, lanes)))
+
+
+def _to_f16(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
+    """target f16[count] = x f32[count], rounded."""
+    for i, lanes in e.strips(count):
+        e.store(target + i * 2, e.f16_of_f32(e.load(x + i * 4, e.lanes_of(F32, lanes))))
+
+
+def _from_f16(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
+    """target f32[count] = x f16[count]."""
+    for i, lanes in e.strips(count):
+        e.store(target + i * 4, e.f32_of_f16(e.load(x + i * 2, e.lanes_of(I16, lanes))))
+
+
+def absorb(kind: str) -> Micro:
+    """out f32[32 * groups] = q f32[16 * row_blocks] W: rows are summed. w_pitch: bytes from a row block to the next.
+
+    Lanes are rows: every line of a block gives a register of partial sums a column, folded at the end.
+    """
+
+    def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, out: Vec) -> None:
+        lines = {"int4": 4, "q8": 8, "bf16": 16}[kind]
+        width = GROUP // lines  # columns of a line
+        parts = range(0, ROWS, e.isa.lanes)
+        with e.loop(groups) as g:
+            head = w + g * BLOCK_BYTES[kind]
+            for line in range(lines):
+                sums = [Variable(e, e.f32s(0)) for _ in range(width)]
+                with e.loop(row_blocks) as block:
+                    base = head + block * w_pitch
+                    for row in parts:
+                        x = e.load(q + block * (4 * ROWS) + 4 * row, e.lanes_of(F32))
+                        if kind != "bf16":
+                            x = x * e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16)))
+                        offset = LINE * line + 4 * row + (0 if kind == "bf16" else SCALES)
+                        for total, v in zip(
+                            sums, _columns(e, kind, e.load(base + offset, e.lanes_of(I32))), strict=True
+                        ):
+                            total.set(e.fma(v, x, total.get()))
+                for j, total in enumerate(sums):
+                    e.store(out + g * (4 * GROUP) + 4 * (width * line + j), total.get().fold(Vec.__add__))
+
+    return Micro(f"absorb_{kind}", "iiiiii", body)
+
+
+def _columns(e: Emitter, kind: str, line: Vec):
+    """The columns of a line as f32 registers, without their scale."""
+    if kind == "bf16":
+        return [(line << 16).bits(F32), (line & -65536).bits(F32)]
+    if kind == "q8":
+        return [(line << (24 - 8 * j)).sar(24).to(F32) for j in range(4)]
+    return [(((line >> (8 * (j % 4) + 4 * (j // 4))) & 15) - 8).to(F32) for j in range(8)]
+
+
+def micros() -> list[Micro]:
+    """All of this file."""
+    plain = [
+        Micro("put", "iiiii", _put),
+        Micro("add", "iiiii", _add),
+        Micro("add_weighted", "iiif", _add_weighted),
+        Micro("clear", "iiii", _clear),
+        Micro("silu_mul", "iiiiii", _silu_mul),
+        Micro("rms_norm", "iiiif", _rms_norm),
+        Micro("rotate", "iiiii", _rotate),
+        Micro("sigmoid", "iii", _sigmoid),
+        Micro("copy", "iii", _copy),
+        Micro("to_f16", "iii", _to_f16),
+        Micro("from_f16", "iii", _from_f16),
+    ]
+    tiles = [scores(tokens, rows) for tokens in SCORE_TOKENS for rows in SCORE_ROWS]
+    return [*plain, *(embed(kind) for kind in KINDS), *(absorb(kind) for kind in KINDS), *tiles]

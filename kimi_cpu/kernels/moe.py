@@ -1,0 +1,308 @@
+"""The mixture of experts: `route` (1 region, 2 for many tokens) and `experts` (2 regions)."""
+
+import numpy as np
+from numba import from_dtype, prange, types
+
+from ..quant.rows16 import GROUP, ROWS
+from . import runtime
+from .arrays import Activation, Experts
+from .jit import address, call, kernel, leaf, take
+from .jobs import (
+    ADDRESSES,
+    JOB,
+    JOBS,
+    OUTS,
+    TILE,
+    blocks_per_task,
+    check_rows,
+    fill_table,
+    operand,
+    output,
+    run_tile,
+    tile_size,
+)
+from .jobs import weights as job_weights
+from .matmul import gate_up_group
+from .micros import INDEX
+
+ADD_WEIGHTED, CLEAR, SIGMOID = INDEX["add_weighted"], INDEX["clear"], INDEX["sigmoid"]
+SCORES = INDEX["scores_1_1"]
+ROUTER_EPS = np.float32(1e-20)  # modeling_deepseek.py: MoEGate, added to the sum of the chosen weights
+SERIAL_TOKENS = 4  # fewer tokens are sorted by one thread: a region would cost more
+IDS = types.Array(types.int32, 2, "C")
+F32_2D = types.Array(types.float32, 2, "C")
+F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
+F32_READ = types.Array(types.float32, 1, "C", readonly=True)
+CHOICE = np.dtype([("top_k", "i8"), ("n_group", "i8"), ("topk_group", "i8"), ("normalise", "i8"), ("factor", "f4")])
+
+
+def route(
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    top_k: int,
+    n_group: int,
+    topk_group: int,
+    norm_topk_prob: bool,
+    routed_scaling_factor: float,
+    ids: np.ndarray,
+    weights: np.ndarray,
+) -> None:
+    """Experts of each token, ascending, ids i32[T, k] and weights f32[T, k]: reference.route says how.
+
+    x f32[T, P], w f32[E, H], bias f32[E].
+    """
+    tokens = len(x)
+    if not tokens:
+        return
+    check_rows(x, tokens, w.shape[1])
+    choice = np.array([(top_k, n_group, topk_group, norm_topk_prob, routed_scaling_factor)], CHOICE)
+    space = runtime.scratch("route", 2 * 4 * tokens * len(w)).view(np.float32)
+    p = space[: 2 * tokens * len(w)].reshape(2, tokens, len(w))
+    _route(
+        runtime.library().addresses, x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights, runtime.workers()
+    )
+
+
+@kernel(
+    types.void(
+        ADDRESSES,
+        types.int64,
+        types.int64,
+        F32_2D_READ,
+        F32_READ,
+        types.Array(from_dtype(CHOICE), 1, "C"),
+        types.Array(types.float32, 3, "C"),
+        IDS,
+        F32_2D,
+        types.int64,
+    )
+)
+def _route(micro, x, pitch, w, bias, choice, p, ids, weights, workers):
+    """p[0] is room for probabilities, p[1] for scores."""
+    num_experts, tokens = len(bias), p.shape[1]
+    step = 4 * max(1, min(16, num_experts // (4 * 4 * workers)))
+    counter = np.zeros(1, np.int64)
+    for _ in prange(workers):
+        out = np.empty(16, np.float32)
+        while True:
+            begin = take(counter) * step
+            if begin >= num_experts:
+                break
+            _score(micro, x, pitch, w, p, begin, min(begin + step, num_experts), out)
+    if tokens < SERIAL_TOKENS:
+        for t in range(tokens):
+            _choose(micro, bias, choice[0], p[0, t], p[1, t], ids[t], weights[t])
+    else:
+        for t in prange(tokens):
+            _choose(micro, bias, choice[0], p[0, t], p[1, t], ids[t], weights[t])
+
+
+@leaf
+def _score(micro, x, pitch, w, p, begin, end, out):
+    """Logits of experts begin..end-1 for all tokens into p[0], in tiles of up to 4 tokens x 4 experts."""
+    width = w.shape[1] * 4
+    tokens = p.shape[1]
+    t = 0
+    while t < tokens:
+        m = 4 if tokens - t >= 4 else 1
+        e = begin
+        while e < end:
+            n = 4 if end - e >= 4 else 1
+            tile = SCORES + (2 if m == 4 else 0) + (1 if n == 4 else 0)
+            call(micro[tile], (x + t * pitch, pitch, address(w) + e * width, width, w.shape[1], address(out)))
+            for i in range(m):
+                for j in range(n):
+                    p[0, t + i, e + j] = out[i * n + j]
+            e += n
+        t += m
+
+
+@leaf
+def _choose(micro, bias, choice, probability, score, ids, weights):
+    """One token: probability f32[E] holds its logits; score f32[E] is room; ids i32[k] and weights f32[k] come out."""
+    num_experts = len(bias)
+    call(micro[SIGMOID], (address(probability), address(probability), num_experts))
+    for e in range(num_experts):
+        score[e] = probability[e] + bias[e]
+    if choice.n_group > 1:
+        _keep_groups(score, choice.n_group, choice.topk_group)
+    taken = np.zeros(num_experts, np.uint8)
+    for _ in range(choice.top_k):
+        taken[_best(score, taken)] = 1
+    total = np.float32(0)
+    i = 0
+    for e in range(num_experts):
+        if taken[e]:
+            ids[i] = e
+            weights[i] = probability[e]
+            total += probability[e]
+            i += 1
+    for i in range(choice.top_k):
+        weight = weights[i] / (total + ROUTER_EPS) if choice.normalise else weights[i]
+        weights[i] = weight * choice.factor
+
+
+@leaf
+def _best(score, taken):
+    """The first of the largest scores that are not taken; NaN is below everything."""
+    best = -1
+    for i in range(len(score)):
+        if not taken[i] and (best < 0 or score[i] > score[best] or (np.isnan(score[best]) and not np.isnan(score[i]))):
+            best = i
+    return best
+
+
+@leaf
+def _keep_groups(score, n_group, topk_group):
+    """Sets the scores outside the best groups to -inf; a group is as good as the sum of its two best."""
+    size = len(score) // n_group
+    quality = np.empty(n_group, np.float32)
+    for g in range(n_group):
+        taken = np.zeros(size, np.uint8)
+        members = score[g * size : (g + 1) * size]
+        total = np.float32(0)
+        for _ in range(min(2, size)):
+            i = _best(members, taken)
+            taken[i] = 1
+            total += members[i]
+        quality[g] = total
+    kept = np.zeros(n_group, np.uint8)
+    for _ in range(topk_group):
+        kept[_best(quality, kept)] = 1
+    for g in range(n_group):
+        if not kept[g]:
+            score[g * size : (g + 1) * size] = -np.inf
+
+
+def experts(
+    e: Experts,
+    a: Activation,
+    ids: np.ndarray,
+    weights: np.ndarray,
+    hidden: Activation,
+    out: np.ndarray,
+    add: bool = True,
+) -> None:
+    """out f32[T, P] (+)= sum over the chosen experts of weight * down(silu(gate a) * (up a)), in ascending expert id.
+
+    2 regions. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for [T * k, I], rows sorted by expert.
+    """
+    tokens, top_k = ids.shape
+    if not tokens:
+        return
+    check_rows(out, tokens, e.cols)
+    check_rows(hidden.x, tokens * top_k, e.rows)
+    int8, base = a.q is not None, e.data.ctypes.data
+    jobs = np.array(
+        [
+            (*job_weights(e.kind, e.cols, int8, base + e.gate_offset, e.rows), *operand(a, e.kind), 0, 0),
+            (*job_weights(e.kind, e.cols, int8, base + e.up_offset, e.rows), *operand(a, e.kind), 0, 0),
+            (
+                *job_weights(e.kind, e.rows, int8, base + e.down_offset, e.cols),
+                *operand(hidden, e.kind),
+                out.ctypes.data,
+                out.strides[0],
+            ),
+        ],
+        JOB,
+    )
+    _experts(runtime.library().addresses, jobs, e.offsets, output(hidden), ids, weights, add, runtime.workers())
+
+
+@kernel(
+    types.void(
+        ADDRESSES,
+        JOBS,
+        types.Array(types.int64, 1, "C", readonly=True),
+        OUTS,
+        types.Array(types.int32, 2, "C", readonly=True),
+        F32_2D_READ,
+        types.boolean,
+        types.int64,
+    )
+)
+def _experts(micro, jobs, offsets, hidden, ids, weights, add, workers):
+    """Rows of (token, choice) are sorted by expert; active: the experts that occur, first: where their rows begin."""
+    order, active, first = _sort(ids, len(offsets))
+    top_k = ids.shape[1]
+    table = np.empty((len(order), 2), np.int64)
+    for i in range(len(order)):
+        table[i, 0] = jobs[0].x + order[i] // top_k * jobs[0].x_pitch
+        table[i, 1] = jobs[0].s + order[i] // top_k * jobs[0].s_pitch
+    groups = (jobs[0].rows + GROUP - 1) // GROUP
+    counter = np.zeros(2, np.int64)
+    for _ in prange(workers):
+        buffer = np.empty((2, TILE, ROWS), np.float32)
+        moved = jobs[:2].copy()
+        while True:
+            task = take(counter[:1])
+            if task >= groups * len(active):
+                break
+            a = task // groups
+            for j in range(2):
+                moved[j].weights = jobs[j].weights + offsets[active[a]]
+            rows = table[first[a] : first[a + 1]]
+            gate_up_group(micro, moved[0], moved[1], rows, rows, hidden[0], first[a], task % groups, buffer)
+    inner = np.empty((len(order), 2), np.int64)
+    fill_table(inner, jobs[2].x, jobs[2].x_pitch, jobs[2].s, jobs[2].s_pitch)
+    blocks = (jobs[2].rows + ROWS - 1) // ROWS
+    step = blocks_per_task(blocks, workers)
+    for _ in prange(workers):
+        buffer = np.empty((TILE, ROWS), np.float32)
+        moved = jobs[2:].copy()
+        while True:
+            begin = take(counter[1:]) * step
+            if begin >= blocks:
+                break
+            end = min(begin + step, blocks)
+            if not add:
+                target, count = jobs[2].out + begin * ROWS * 4, min(end * ROWS, jobs[2].rows) - begin * ROWS
+                call(micro[CLEAR], (target, jobs[2].out_pitch, len(ids), count))
+            for a in range(len(active)):
+                moved[0].weights = jobs[2].weights + offsets[active[a]]
+                _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
+
+
+@leaf
+def _sort(ids, num_experts):
+    """(rows t * k + i sorted by expert and then by token, experts that occur, where their rows begin)."""
+    tokens, top_k = ids.shape
+    begin = np.zeros(num_experts + 1, np.int64)
+    for t in range(tokens):
+        for i in range(top_k):
+            begin[ids[t, i] + 1] += 1
+    occurring = 0
+    for e in range(num_experts):
+        occurring += begin[e + 1] > 0
+        begin[e + 1] += begin[e]
+    active, first = np.empty(occurring, np.int64), np.empty(occurring + 1, np.int64)
+    n = 0
+    for e in range(num_experts):
+        if begin[e + 1] > begin[e]:
+            active[n], first[n] = e, begin[e]
+            n += 1
+    first[n] = begin[num_experts]
+    order = np.empty(tokens * top_k, np.int64)
+    for t in range(tokens):
+        for i in range(top_k):
+            order[begin[ids[t, i]]] = t * top_k + i
+            begin[ids[t, i]] += 1
+    return order, active, first
+
+
+@leaf
+def _down(micro, w, table, order, weights, start, stop, begin, end, buffer):
+    """out rows of tokens order[start..stop-1] += weight * (row blocks begin..end-1 of one expert's down matrix)."""
+    top_k = weights.shape[1]
+    for block in range(begin, end):
+        count = min(ROWS, w.rows - block * ROWS)
+        t = start
+        while t < stop:
+            size = tile_size(stop - t, w.tile)
+            run_tile(micro, w, block, table, t, size, buffer)
+            for i in range(size):
+                token, choice = order[t + i] // top_k, order[t + i] % top_k
+                target = w.out + token * w.out_pitch + block * ROWS * 4
+                call(micro[ADD_WEIGHTED], (address(buffer[i]), target, count, weights[token, choice]))
+            t += size

@@ -1,0 +1,117 @@
+"""Turns micro-kernels into machine code: one LLVM module a tier, compiled once, its object file kept in the cache."""
+
+import os
+import platform
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+from .isa import Isa, supported
+from .simd import Emitter
+
+
+def host_tiers() -> list[Isa]:
+    """The tiers that this machine runs, best first."""
+    llvm.initialize_native_target()
+    return supported(platform.machine().lower(), dict(llvm.get_host_cpu_features()))
+
+
+class Micro:
+    """A micro-kernel: its name, its arguments' letters (see Emitter) and the function that writes its body."""
+
+    __slots__ = ("arguments", "body", "name")
+
+    def __init__(self, name: str, arguments: str, body: Callable[..., None]):
+        self.name, self.arguments, self.body = name, arguments, body
+
+
+def emit(micros: list[Micro], isa: Isa, triple: str) -> str:
+    """The LLVM IR of micro-kernels for a tier."""
+    module = ir.Module(isa.name)
+    module.triple = triple
+    for micro in micros:
+        emitter = Emitter(module, micro.name, micro.arguments, isa)
+        micro.body(emitter, *emitter.arguments)
+        emitter.end()
+    return str(module)
+
+
+def target_machine(isa: Isa, triple: str | None = None) -> llvm.TargetMachine:
+    """LLVM's code generator for a tier on this machine, or on another architecture's triple."""
+    if triple is not None:
+        features = ",".join("+" + name for name in isa.needs)
+        target = llvm.Target.from_triple(triple)
+        return target.create_target_machine(cpu=isa.cpu or "generic", features=features, opt=3, reloc="pic", jit=False)
+    cpu = isa.cpu or llvm.get_host_cpu_name()
+    if isa.features is None:
+        features = llvm.get_host_cpu_features().flatten()
+    else:
+        features = isa.features
+    if cpu == "generic" and platform.machine().lower() in ("x86_64", "amd64"):
+        cpu = "x86-64"
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+    )
+
+
+def optimise(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    """Parsed, verified and optimised. The tiles are unrolled by hand: LLVM must not unroll or vectorise again."""
+    module = llvm.parse_assembly(text)
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+class Library:
+    """Loaded machine code of a tier: the addresses of its micro-kernels. It stays loaded as long as the process."""
+
+    def __init__(self, isa: Isa, micros: list[Micro], names: list[str], object_file: Path | None):
+        """addresses: in the order of names, 0 for what the tier has not.
+
+        object_file: where the machine code is kept between processes; None keeps nothing.
+        """
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self.isa = isa
+        machine = target_machine(isa)
+        code = _read(object_file)
+        if code is None:
+            code = machine.emit_object(optimise(emit(micros, isa, llvm.get_process_triple()), machine))
+            _write(object_file, code)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self.addresses = np.zeros(len(names), np.int64)
+        for micro in micros:
+            self.addresses[names.index(micro.name)] = self._engine.get_function_address(micro.name)
+
+
+def _read(path: Path | None) -> bytes | None:
+    """The machine code in a file that begins with its SHA-256; None when there is none, or it is damaged."""
+    try:
+        content = path.read_bytes() if path else b""
+    except OSError:
+        return None
+    digest, code = content[:32], content[32:]
+    return code if code and sha256(code).digest() == digest else None
+
+
+def _write(path: Path | None, code: bytes) -> None:
+    """Whole or not at all; a full or read-only disk costs the next start some seconds, nothing else."""
+    if path is None:
+        return
+    partial = path.with_suffix(f".{os.getpid()}")
+    try:
+        partial.write_bytes(sha256(code).digest() + code)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,176 @@
+"""Rows by themselves: `embed`, `rms_norm`, `quantize` and `write_latents`; no region for few tokens, else 1 over tokens."""
+
+import numpy as np
+from numba import prange, types
+
+from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
+from . import runtime
+from .arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
+from .jit import address, call, kernel, leaf
+from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
+from .micros import INDEX
+
+SERIAL_TOKENS = 4  # fewer tokens take less time than waking threads
+RMS_NORM, ROTATE = INDEX["rms_norm"], INDEX["rotate"]
+TO_F32, TO_F16, STORE_INT8 = INDEX["copy"], INDEX["to_f16"], INDEX["store_int8"]
+EMBED_OF = {kind: INDEX[f"embed_{kind}"] for kind in BLOCK_BYTES}
+KIND_OF = {"f32": 0, "f16": 1, "int8": 2}
+F32_READ = types.Array(types.float32, 1, "C", readonly=True)
+F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
+I64 = types.int64
+
+
+def quantize(a: Activation) -> None:
+    """Fills a.q and a.s from a.x; nothing for f32 compute. reference.quantize says how."""
+    if a.q is not None and len(a.x):
+        _quantize(runtime.library().addresses, output(a), len(a.x))
+
+
+def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
+    """out f32[T, H] = rows ids i32[T] of w [vocab, H]."""
+    check_rows(out, len(ids), w.cols)
+    row = np.empty(pad(w.cols, GROUP), np.float32)
+    _embed(
+        runtime.library().addresses,
+        EMBED_OF[w.kind],
+        w.data.ctypes.data,
+        packed_bytes(w.kind, ROWS, w.cols),
+        np.ascontiguousarray(ids, np.int32),
+        out,
+        row,
+        w.cols,
+    )
+
+
+def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> None:
+    """out = x / sqrt(mean(x^2) + eps) * weight, quantised too. x f32[T, P], weight f32[C]."""
+    tokens = len(x)
+    check_rows(x, tokens, len(weight))
+    check_rows(out.x, tokens, len(weight))
+    if tokens:
+        _rms_norm(runtime.library().addresses, x.ctypes.data, x.strides[0], weight, eps, output(out), tokens)
+
+
+def write_latents(
+    ckv: np.ndarray,
+    norm_weight: np.ndarray,
+    eps: float,
+    cos: np.ndarray,
+    sin: np.ndarray,
+    slots: np.ndarray,
+    cache: Cache,
+    layer: int,
+) -> None:
+    """Token t's latents go to slot slots[t] = page * 64 + offset of the cache, rounded to its kind.
+
+    ckv f32[T, L + R]: the first L normalised, the last R rotated by cos, sin f32[T, R/2]; slots i64[T].
+    """
+    check_rows(ckv, len(slots), cache.latent + cache.rope)
+    widths = np.array([cache.latent, cache.rope, *cache_widths(cache.kind, cache.latent, cache.rope)], np.int64)
+    _write_latents(
+        runtime.library().addresses,
+        ckv.ctypes.data,
+        ckv.strides[0],
+        norm_weight,
+        eps,
+        cos,
+        sin,
+        slots,
+        cache.data,
+        layer * cache.layer_bytes,
+        cache.page_bytes,
+        KIND_OF[cache.kind],
+        widths,
+    )
+
+
+@kernel(types.void(ADDRESSES, OUTS, I64))
+def _quantize(micro, outs, tokens):
+    if tokens < SERIAL_TOKENS:
+        quantize_rows(micro, outs[0], 0, tokens, 0, outs[0].groups)
+    else:
+        for t in prange(tokens):
+            quantize_rows(micro, outs[0], t, 1, 0, outs[0].groups)
+
+
+@kernel(
+    types.void(
+        ADDRESSES,
+        I64,
+        I64,
+        I64,
+        types.Array(types.int32, 1, "C", readonly=True),
+        types.Array(types.float32, 2, "C"),
+        types.Array(types.float32, 1, "C"),
+        I64,
+    ),
+    parallel=False,
+)
+def _embed(micro, lookup, w, block_bytes, ids, out, row, cols):
+    for t in range(len(ids)):
+        block = w + ids[t] // ROWS * block_bytes
+        call(micro[lookup], (block, len(row) // GROUP, ids[t] % ROWS, address(row)))
+        out[t, :cols] = row[:cols]
+
+
+@kernel(types.void(ADDRESSES, I64, I64, F32_READ, types.float32, OUTS, I64))
+def _rms_norm(micro, x, pitch, weight, eps, outs, tokens):
+    if tokens < SERIAL_TOKENS:
+        for t in range(tokens):
+            _rms_norm_row(micro, x + t * pitch, weight, eps, outs[0], t)
+    else:
+        for t in prange(tokens):
+            _rms_norm_row(micro, x + t * pitch, weight, eps, outs[0], t)
+
+
+@leaf
+def _rms_norm_row(micro, x, weight, eps, out, t):
+    call(micro[RMS_NORM], (x, address(weight), out.x + t * out.x_pitch, len(weight), eps))
+    quantize_rows(micro, out, t, 1, 0, out.groups)
+
+
+@kernel(
+    types.void(
+        ADDRESSES,
+        I64,
+        I64,
+        F32_READ,
+        types.float32,
+        F32_2D_READ,
+        F32_2D_READ,
+        types.Array(I64, 1, "C", readonly=True),
+        types.Array(types.uint8, 1, "C"),
+        I64,
+        I64,
+        I64,
+        types.Array(I64, 1, "C"),
+    )
+)
+def _write_latents(micro, ckv, pitch, weight, eps, cos, sin, slots, data, begin, page_bytes, kind, widths):
+    tokens = len(slots)
+    if tokens < SERIAL_TOKENS:
+        for t in range(tokens):
+            page = address(data) + slots[t] // PAGE_TOKENS * page_bytes + begin
+            _write_row(micro, ckv + t * pitch, weight, eps, cos[t], sin[t], page, slots[t] % PAGE_TOKENS, kind, widths)
+    else:
+        for t in prange(tokens):
+            page = address(data) + slots[t] // PAGE_TOKENS * page_bytes + begin
+            _write_row(micro, ckv + t * pitch, weight, eps, cos[t], sin[t], page, slots[t] % PAGE_TOKENS, kind, widths)
+
+
+@leaf
+def _write_row(micro, ckv, weight, eps, cos, sin, page, offset, kind, widths):
+    """One token into its page."""
+    latent, rope, latent_padded, rope_padded = widths[0], widths[1], widths[2], widths[3]
+    width = latent_padded + rope_padded
+    row = np.zeros(width, np.float32)
+    call(micro[RMS_NORM], (ckv, address(weight), address(row), latent, eps))
+    call(micro[ROTATE], (ckv + 4 * latent, address(cos), address(sin), address(row) + 4 * latent_padded, rope // 2))
+    if kind == 2:
+        block = page + offset // ROWS * (ROWS * width) + offset % ROWS * 4
+        scales = page + PAGE_TOKENS * width + 4 * offset
+        call(micro[STORE_INT8], (address(row), block, scales, width // CACHE_GROUP))
+    elif kind == 1:
+        call(micro[TO_F16], (address(row), page + offset * width * 2, width))
+    else:
+        call(micro[TO_F32], (address(row), page + offset * width * 4, width))
