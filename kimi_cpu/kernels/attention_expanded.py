@@ -1,4 +1,4 @@
-"""`attend_expanded`: prompt chunks with keys and values rebuilt from the latents; see attention.py for what they share."""
+"""`attend_expanded`: prompt chunks with keys and values rebuilt from the latents; attention.py has what is shared."""
 
 import numpy as np
 from numba import prange, types
@@ -60,7 +60,8 @@ def attend_expanded(
     """Causal attention of prompt chunks with keys and values rebuilt from the cache; out quantised too.
 
     q f32[T, A, N + R], not yet rotated; rows query_start_loc[s]..query_start_loc[s+1]-1 are the last tokens of the
-    seq_lens[s] of sequence s; out.x [T, A * V]. k_b [A * pad16(N), L], v_b [A * pad16(V), L]. 1 region; 2 when quantised.
+    seq_lens[s] of sequence s; out.x [T, A * V]. k_b [A * pad16(N), L], v_b [A * pad16(V), L].
+    1 region; 2 when quantised.
     """
     tokens, heads, _ = q.shape
     if not tokens:

@@ -1,8 +1,8 @@
 """How 4 bytes of 16 rows are multiplied by 4 bytes of a token and summed into int32, one class an instruction.
 
-A sum over a group of 32 (or 64) inputs begins with `zero`, takes 4 inputs with each `step` and ends with `finish`. Where
-the instruction wants unsigned weights, stored nibbles (value + 8) and q8 values + 128 are fed to it, and `finish` adds
--8 * sum(x) or -128 * sum(x), which the activation brings along (arrays.py).
+A sum over a group of 32 (or 64) inputs begins with `zero`, takes 4 inputs with each `step` and ends with `finish`.
+Where the instruction wants unsigned weights, stored nibbles (value + 8) and q8 values + 128 are fed to it, and
+-8 * sum(x) or -128 * sum(x) is added, which the activation brings along (arrays.py).
 """
 
 from llvmlite import ir

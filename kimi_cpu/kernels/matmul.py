@@ -1,8 +1,8 @@
 """`linear` and `gate_up` on packed weights, with int8 or f32 activations, one parallel region each.
 
-A region is a list of tasks, some row blocks each, which threads take one by one; a task goes over all tokens, as many at
-a time as fit the second-level cache, so that weights come from memory once. Every element of the result is summed by
-one call of a micro-kernel, from the first input to the last.
+A region is a list of tasks, some row blocks each, which threads take one by one; a task goes over all tokens, as many
+at a time as fit the second-level cache, so that weights come from memory once. Every element of the result is summed
+by one call of a micro-kernel, from the first input to the last.
 """
 
 import numpy as np

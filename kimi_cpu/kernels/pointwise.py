@@ -1,4 +1,4 @@
-"""Rows by themselves: `embed`, `rms_norm`, `quantize` and `write_latents`; no region for few tokens, else 1 over tokens."""
+"""Rows by themselves: `embed`, `rms_norm`, `quantize`, `write_latents`; no region for few tokens, else 1."""
 
 import numpy as np
 from numba import prange, types

@@ -23,7 +23,7 @@ _lock = threading.Lock()
 
 
 def isa() -> Isa:
-    """The tier in use: $KIMI_CPU_ISA, else the machine's best. ConfigError when the machine cannot run the one forced."""
+    """The tier in use: $KIMI_CPU_ISA, else the machine's best. ConfigError when the machine cannot run it."""
     tiers = host_tiers()
     name = os.environ.get(FORCED)
     if not name:
