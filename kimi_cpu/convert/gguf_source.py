@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..config import ModelConfig
 from ..errors import CheckpointError
+from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
 from . import decode, names
-from .gguf_file import GGUFHeader, read_gguf
 from .source import Source, SourceTensor, map_file
 
 GLOBAL = {

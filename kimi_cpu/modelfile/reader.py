@@ -5,12 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gguf
 import numpy as np
 
 from ..config import ModelConfig
 from ..errors import ModelFileError
 from ..quant.rows16 import KINDS, Matrix, packed_bytes
+from .header import map_file, parse_header
 from .layout import ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, hash_rows
 
 
@@ -44,16 +44,10 @@ class ModelFile:
     def open(cls, path: str | Path) -> "ModelFile":
         """Maps a file. ModelFileError: not a GGUF file, truncated or corrupt; OSError: not readable."""
         path = Path(path)
-        with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise ModelFileError(f"{path} is not a model file (it does not begin with GGUF).")
-        try:
-            reader = gguf.GGUFReader(path)
-            metadata = {name: field.contents() for name, field in reader.fields.items()}
-            tensors = {t.name: _info(t) for t in reader.tensors}
-        except (ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError, MemoryError, TypeError) as e:
-            raise ModelFileError(f"{path} is truncated or corrupt: {e}. Convert or copy it again.") from e
-        return cls(path, metadata, tensors, np.asarray(reader.data))
+        mapped = map_file(path)
+        header = parse_header(path, mapped)
+        tensors = {name: TensorInfo(name, *tensor) for name, tensor in header.tensors.items()}
+        return cls(path, header.metadata, tensors, np.frombuffer(mapped, np.uint8))
 
     def close(self) -> None:
         """Forgets the map; it is gone when the last view is."""
@@ -94,6 +88,10 @@ class ModelFile:
     def header(self) -> np.ndarray:
         """Bytes before the first tensor."""
         return self._data[: min(t.offset for t in self.tensors.values())]
+
+    def between(self, start: int, stop: int) -> np.ndarray:
+        """Bytes [start, stop) of the file."""
+        return self._data[start:stop]
 
     def array(self, name: str) -> np.ndarray:
         """An F32 tensor: read-only f32 of its shape."""
@@ -150,8 +148,3 @@ class ModelFile:
         needed = packed_bytes(kind, rows, cols) if kind in KINDS else -1
         if needed < 0 or (nbytes != needed if exact else nbytes < needed):
             raise ModelFileError(f"{self.path}: tensor {name} does not have the size of {kind} [{rows}, {cols}].")
-
-
-def _info(tensor: gguf.ReaderTensor) -> TensorInfo:
-    shape = tuple(int(n) for n in reversed(tensor.shape.tolist()))
-    return TensorInfo(tensor.name, tensor.tensor_type.name, shape, int(tensor.data_offset), int(tensor.n_bytes))

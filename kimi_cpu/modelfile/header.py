@@ -1,7 +1,8 @@
 """The header of any GGUF file, checked against the file before anything believes it.
 
-gguf.GGUFReader takes 8 s for the two arrays of 163,840 strings in a file of Kimi K2, and tells a cut file by whatever
-numpy says; this takes 0.1 s and one sentence. Layout: gguf specification (ggml/docs/gguf.md), versions 2 and 3.
+gguf.GGUFReader takes 8 s for the two arrays of 163,840 strings in a file of Kimi K2, does not end on an array whose
+length has a flipped bit, and tells a cut file by whatever numpy says; this takes 0.1 s and one sentence.
+Layout: gguf specification (ggml/docs/gguf.md), versions 2 and 3.
 """
 
 import hashlib
@@ -13,8 +14,7 @@ from typing import NamedTuple
 
 import gguf
 
-from ..errors import CheckpointError
-from .source import map_file
+from ..errors import ModelFileError
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
@@ -41,9 +41,22 @@ class GGUFHeader(NamedTuple):
 
 
 def read_gguf(path: Path) -> GGUFHeader:
-    """The header of a GGUF file. Raises CheckpointError, one sentence naming file and tensor, when it is broken."""
-    data = map_file(path)
+    """The header of a GGUF file. Raises ModelFileError, one sentence naming file and tensor, when it is broken."""
+    return parse_header(path, map_file(path))
+
+
+def parse_header(path: Path, data: mmap.mmap) -> GGUFHeader:
+    """The same of a file that is mapped already; path is for messages."""
     return _Cursor(path, data).header()
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """The whole file, read-only. ModelFileError: it is empty; OSError: it cannot be read."""
+    with path.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:
+            raise ModelFileError(f"{path}: this is no GGUF file (it is empty).") from error
 
 
 def row_bytes(dtype: str, cols: int) -> int:
@@ -60,21 +73,21 @@ class _Cursor:
 
     def header(self) -> GGUFHeader:
         if self._bytes(4) != b"GGUF":
-            raise CheckpointError(f"{self.path}: this is no GGUF file (it does not begin with GGUF).")
+            raise ModelFileError(f"{self.path}: this is no GGUF file (it does not begin with GGUF).")
         version = self._scalar("I")
         if version not in (2, 3):
-            raise CheckpointError(f"{self.path}: GGUF version {version} cannot be read, versions 2 and 3 can.")
+            raise ModelFileError(f"{self.path}: GGUF version {version} cannot be read, versions 2 and 3 can.")
         num_tensors, num_values = self._scalar("Q"), self._scalar("Q")
         metadata = {}
         for _ in range(num_values):
             key = self._string()
             if key in metadata:
-                raise CheckpointError(f"{self.path}: metadata {key} is there twice.")
+                raise ModelFileError(f"{self.path}: metadata {key} is there twice.")
             metadata[key] = self._value(self._scalar("I"), key)
         infos = [self._tensor_info() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", gguf.GGUF_DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or not 0 < alignment <= 1 << 24:
-            raise CheckpointError(f"{self.path}: metadata general.alignment is {alignment!r}.")
+            raise ModelFileError(f"{self.path}: metadata general.alignment is {alignment!r}.")
         start = -(-self.at // alignment) * alignment
         tensors = self._place(infos, start)
         first = min((t.offset for t in tensors.values()), default=len(self.data))
@@ -83,7 +96,7 @@ class _Cursor:
 
     def _bytes(self, count: int) -> bytes:
         if count > len(self.data) - self.at:
-            raise CheckpointError(
+            raise ModelFileError(
                 f"{self.path}: the header is cut short at {len(self.data):,} bytes; download it again."
             )
         self.at += count
@@ -101,14 +114,14 @@ class _Cursor:
         if kind == STRING:
             return self._string()
         if kind != ARRAY:
-            raise CheckpointError(f"{self.path}: metadata {key} has the unknown type {kind}.")
+            raise ModelFileError(f"{self.path}: metadata {key} has the unknown type {kind}.")
         kind, count = self._scalar("I"), self._scalar("Q")
         if kind in SCALARS:
             code = SCALARS[kind]
             stored = self._bytes(count * struct.calcsize(code))
             return list(struct.unpack(f"<{count}{code}", stored))
         if kind != STRING:
-            raise CheckpointError(f"{self.path}: metadata {key} is an array of type {kind}, which cannot be read.")
+            raise ModelFileError(f"{self.path}: metadata {key} is an array of type {kind}, which cannot be read.")
         if key in SKIPPED:
             for _ in range(count):
                 self._bytes(self._scalar("Q"))
@@ -120,7 +133,7 @@ class _Cursor:
         name = self._string()
         num_dims = self._scalar("I")
         if not 1 <= num_dims <= MAX_DIMS:
-            raise CheckpointError(f"{self.path}: tensor {name} has {num_dims} dimensions.")
+            raise ModelFileError(f"{self.path}: tensor {name} has {num_dims} dimensions.")
         fastest_first = [self._scalar("Q") for _ in range(num_dims)]
         return name, tuple(reversed(fastest_first)), self._scalar("I"), self._scalar("Q")
 
@@ -129,23 +142,23 @@ class _Cursor:
         tensors = {}
         for name, shape, number, offset in infos:
             if name in tensors:
-                raise CheckpointError(f"{self.path}: the header names tensor {name} twice; download the file again.")
+                raise ModelFileError(f"{self.path}: the header names tensor {name} twice; download the file again.")
             try:
                 dtype = gguf.GGMLQuantizationType(number)
             except ValueError:
-                raise CheckpointError(f"{self.path}: tensor {name} has the unknown type {number}.") from None
+                raise ModelFileError(f"{self.path}: tensor {name} has the unknown type {number}.") from None
             block, _ = gguf.GGML_QUANT_SIZES[dtype]
             if shape[-1] % block:
-                raise CheckpointError(f"{self.path}: tensor {name} has rows of {shape[-1]}, no multiple of {block}.")
+                raise ModelFileError(f"{self.path}: tensor {name} has rows of {shape[-1]}, no multiple of {block}.")
             nbytes = prod(shape[:-1]) * row_bytes(dtype.name, shape[-1])
             tensors[name] = GGUFTensor(dtype.name, shape, start + offset, nbytes)
         end, before = start, "the header"
         for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].offset, item[1].nbytes)):
             if tensor.offset < end:
-                raise CheckpointError(f"{self.path}: tensors {before} and {name} overlap; download the file again.")
+                raise ModelFileError(f"{self.path}: tensors {before} and {name} overlap; download the file again.")
             end, before = tensor.offset + tensor.nbytes, name
             if end > len(self.data):
-                raise CheckpointError(
+                raise ModelFileError(
                     f"{self.path}: tensor {name} ends at byte {end:,}, but the file is cut short at "
                     f"{len(self.data):,}; download it again."
                 )
