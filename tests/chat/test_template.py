@@ -2,6 +2,7 @@
 
 import json
 import random
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,12 @@ def test_marks_that_are_in_the_text_already_stay_there(kimi):
     text = "".join(map(chr, range(0xFDD0, 0xFDF0))) + "<|im_end|>"
     ids = encode_chat([{"role": "user", "content": text}], kimi)
     assert kimi.decode(ids) == render_chat([{"role": "user", "content": text}])
+
+
+def test_a_control_token_of_one_character_is_the_templates_alone():
+    ranks = b"".join(b"%s %d\n" % (b64encode(bytes([i])), i) for i in range(256))
+    small = Tokenizer(ranks, None, {"added_tokens_decoder": {"256": {"content": "^"}}})
+    assert encode_chat([{"role": "user", "content": "^"}], small, template="^{{ messages[0].content }}") == [256, 94]
 
 
 @pytest.mark.parametrize("text", ["a" * 60_001, "word " * 81_000, " " * 26_000, "长" * 25_000 + "<x>"])
