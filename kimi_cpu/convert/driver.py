@@ -63,7 +63,7 @@ class _Conversion:
         self.out, self.jobs, self.progress = out, jobs, progress
         self.partial = out.with_name(out.name + ".partial")
         self.hashed = plan.architecture == native.ARCHITECTURE  # llama.cpp refuses tensors that it does not know
-        self.outputs = [*plan.outputs, _hash_output(plan.outputs)] if self.hashed else plan.outputs
+        self.outputs = [*plan.outputs, hash_output(plan.outputs)] if self.hashed else plan.outputs
         specs = [output.spec for output in self.outputs]
         self.head, offsets = header_bytes(plan.architecture, plan.metadata, specs)
         self.size = offsets[-1] + specs[-1].nbytes
@@ -212,7 +212,8 @@ class _Conversion:
             )
 
 
-def _hash_output(outputs: list[Output]) -> Output:
+def hash_output(outputs: list[Output]) -> Output:
+    """The tensor that holds the SHA-256s of all others."""
     num_rows = len(hash_rows((o.spec.name, o.spec.shape) for o in outputs)) + 1
     return Output(TensorSpec(HASHES, "I8", (num_rows, 32), 32 * num_rows), ())
 

@@ -109,6 +109,13 @@ class ModelFile:
         self._check_size(name, matrix.kind, matrix.rows, matrix.cols, matrix.data.nbytes)
         return matrix
 
+    def packed_kinds(self) -> dict[str, str]:
+        """Packed kind of each packed tensor; a tensor of experts has one for each of gate, up and down."""
+        return {
+            name: d["kind"] if "kind" in d else "/".join(dict.fromkeys(part["kind"] for part in d["parts"].values()))
+            for name, d in self._packed.items()
+        }
+
     def experts(self, layer: int) -> tuple[np.ndarray, dict[str, ExpertPart]]:
         """(u8[experts, stride] of a layer, its parts "gate", "up" and "down")."""
         name = f"blk.{layer}{EXPERTS_SUFFIX}"

@@ -1,0 +1,65 @@
+"""kimi-cpu plan: will it fit?"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from .sizes import SIZE, in_words
+
+
+@click.command("plan")
+@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.option("--context", type=click.IntRange(1), help="Tokens of context. [default: the model's own]")
+@click.option("--memory", type=SIZE, help="RAM to plan for, as 64GiB. [default: this machine's]")
+@click.option(
+    "--kv", type=click.Choice(["f16", "int8", "f32"]), default="f16", show_default=True, help="Type of cache."
+)
+@click.option("--dense", type=click.Choice(["q8_0", "bf16"]), default="q8_0", show_default=True, help="As for convert.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures, in bytes, as JSON.")
+def command(source: Path, context: int | None, memory: int | None, kv: str, dense: str, as_json: bool) -> None:
+    """Say how large SOURCE will be as a model file, and what it takes to run it.
+
+    SOURCE is a checkpoint directory, a config.json alone, or a model file. With --memory, the exit code is 4 when
+    weights and cache do not fit.
+
+    \b
+    kimi-cpu plan Kimi-K2-Thinking/config.json --context 32768 --memory 768GiB
+    """
+    from ..convert.plan import plan
+
+    needs = plan(source, context, dense, kv)
+    if as_json:
+        click.echo(json.dumps(needs.as_dict()))
+    else:
+        _print(needs)
+    if memory is None:
+        import psutil
+
+        available, where = psutil.virtual_memory().total, "this machine"
+    else:
+        available, where = memory, "--memory"
+    missing = needs.memory - available
+    if missing > 0:
+        click.echo(
+            f"Does not fit: {where} has {in_words(available)}, {in_words(missing)} too little; "
+            "experts would be read from disk again and again.",
+            err=True,
+        )
+        sys.exit(4 if memory is not None else 0)
+    click.echo(f"Fits: {where} has {in_words(available)}.", err=True)
+
+
+def _print(needs) -> None:
+    rows = [
+        ("model file", in_words(needs.file)),
+        ("weights in RAM", in_words(needs.weights)),
+        ("  without routed experts", in_words(needs.dense)),
+        (f"  {needs.num_experts} routed experts of", in_words(needs.expert)),
+        (f"cache at {needs.context} tokens", f"{in_words(needs.cache)} ({needs.cache_token:,} bytes a token)"),
+        ("RAM in all", in_words(needs.memory)),
+        ("read for one token", f"{in_words(needs.token)}: {100e9 / needs.token:.1f} tokens/s at most at 100 GB/s"),
+    ]
+    for label, value in rows:
+        click.echo(f"{label:28} {value}")

@@ -1,0 +1,69 @@
+"""What a checkpoint directory or a GGUF file holds: configuration, sizes by class, tensors."""
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..config import ModelConfig
+from ..modelfile import ModelFile
+from ..modelfile.layout import ARCHITECTURE
+from .source import open_source
+
+CLASSES = (  # part of a tensor's name, in a checkpoint or in a file: class. The first that fits.
+    ("experts.", "routed experts"),
+    ("_exps", "routed experts"),
+    ("shared_experts", "shared experts"),
+    ("shexp", "shared experts"),
+    ("self_attn", "attention"),
+    ("attn_", "attention"),
+    ("embd", "embedding and head"),
+    ("embed_tokens", "embedding and head"),
+    ("lm_head", "embedding and head"),
+    ("output.weight", "embedding and head"),
+    ("norm", "norms"),
+    ("mlp.gate.", "router"),
+    ("gate_inp", "router"),
+    ("exp_probs_b", "router"),
+    ("tokenizer", "tokenizer"),
+    ("mlp.", "dense MLP"),
+    ("ffn_", "dense MLP"),
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """kind: what it is; tensors: (name, dtype, shape, bytes) in file order; sizes: class -> bytes."""
+
+    path: str
+    kind: str
+    config: ModelConfig
+    tensors: list[tuple[str, str, list[int], int]]
+    sizes: dict[str, int]
+    warnings: list[str]
+
+    def as_dict(self) -> dict:
+        """All of it as JSON's types."""
+        return asdict(self)
+
+
+def inspect(path: str | Path) -> Contents:
+    """Contents of a checkpoint directory or a GGUF file. ModelFileError, CheckpointError, ConfigError."""
+    path = Path(path)
+    if path.is_dir():
+        with open_source(path) as source:
+            tensors = [(t.name, t.dtype, list(t.shape), t.nbytes) for t in source.tensors.values()]
+            return _contents(path, "Hugging Face checkpoint", source.config, tensors, source.warnings)
+    with ModelFile.open(path) as file:
+        packed = file.packed_kinds() if file.architecture == ARCHITECTURE else {}
+        tensors = [(t.name, packed.get(t.name, t.ggml_type), list(t.shape), t.nbytes) for t in file.tensors.values()]
+        if file.architecture == ARCHITECTURE:
+            return _contents(path, "model file, native layout", file.config, tensors, [])
+        config, warnings = ModelConfig.from_gguf(file.metadata)
+        return _contents(path, f"GGUF file of architecture {file.architecture}", config, tensors, warnings)
+
+
+def _contents(path: Path, kind: str, config: ModelConfig, tensors: list, warnings: list[str]) -> Contents:
+    sizes: dict[str, int] = defaultdict(int)
+    for name, _, _, nbytes in tensors:
+        sizes[next((label for part, label in CLASSES if part in name), "other")] += nbytes
+    return Contents(str(path), kind, config, tensors, dict(sizes), list(warnings))
