@@ -197,15 +197,16 @@ def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarra
     step = max(ROWS, CHUNK_VALUES // cols // ROWS * ROWS)
     parts = []
     for begin in range(0, rows, step):
-        chosen = np.arange(begin, min(begin + step, rows)) if order is None else order[begin : begin + step]
+        chosen = range(begin, min(begin + step, rows)) if order is None else order[begin : begin + step]
         nbytes = packed_bytes(kind, len(chosen), cols)
         parts.append(Part(offset, nbytes, partial(_pack, source, module, kind, chosen)))
         offset += nbytes
     return parts
 
 
-def _pack(source: Source, module: str, kind: str, order: np.ndarray) -> np.ndarray:
+def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> np.ndarray:
     """Packed bytes u8 of some rows of a matrix. CheckpointError: values that are NaN or infinite."""
+    order = np.asarray(order)  # a range until now: arrays of all rows of a large checkpoint would fill 2 GB
     linear = source.linear(module)
     used = order[order >= 0]
     start, stop = int(used.min(initial=linear.rows - 1)), int(used.max(initial=0)) + 1
