@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import RequestError
 from ..tokenizer import Tokenizer
 from .closing import JsonState, closing_tokens
-from .grammar import JsonGrammar, Vocabulary
+from .grammar import LIMITS, JsonGrammar, vocabulary_of
 from .tool_choice import answer_schema, chosen_tools
 
 SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -39,7 +39,7 @@ class Enforcer:
     """The mask of one answer, token by token; the engine's Guide.
 
     cut: the JSON text was ended because the tokens ran out, not because the model chose to; it is valid, but may say
-    less than was meant.
+    less than was meant. error: why the answer was ended in the middle of a JSON text, None as a rule.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Enforcer:
         next_index: number of the first call over the conversation. max_tokens: that may be generated; JSON texts are
         ended in time for it, and within 4,096 tokens of their section's start without it. RequestError: a schema or a
         choice that cannot be enforced."""
-        self._vocabulary = Vocabulary.of(tokenizer)
+        self._vocabulary = vocabulary_of(tokenizer)
         self._token_bytes = tokenizer.token_bytes
         names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK, THINK_END)
         missing = [name for name in names if name not in tokenizer.special_tokens]
@@ -73,6 +73,7 @@ class Enforcer:
         self._max_tokens = max_tokens
         self._num_tokens = 0
         self.cut = False
+        self.error: str | None = None
         self._plan: list[int] = []
         self._in_call = False
         self._free = self._free_mask(ends=True)
@@ -100,11 +101,21 @@ class Enforcer:
 
     def mask(self) -> np.ndarray | None:
         """bool[n_vocab] of the ids that may come next, or None when all may. Not to be written to."""
+        try:
+            return self._mask()
+        except RequestError as error:  # too late to refuse the request, and no reason to stop the others
+            self._give_up(str(error))
+            return self._only(self._end_ids)
+
+    def _give_up(self, error: str) -> None:
+        self.error, self._phase, self._plan = error, Phase.DONE, []
+
+    def _mask(self) -> np.ndarray:
         if self._phase is Phase.JSON and not self._plan:
             self._look_ahead()
         forced = self.forced()
         if forced is not None:
-            return self._only(self._end_ids if self._phase is Phase.DONE else [forced])
+            return self._only(self._end_ids if forced in self._end_ids else [forced])
         match self._phase:
             case Phase.START:
                 return self._start_mask()
@@ -181,7 +192,9 @@ class Enforcer:
             return
         planned = self._plan.pop(0) if self._plan else token_id
         if token_id != planned or not self._matcher.consume_token(token_id):
-            self._refuse(token_id)
+            if self._matcher.stop_reason() not in LIMITS:
+                self._refuse(token_id)
+            self._give_up("The answer became too complex for its schema to be enforced.")
         self._state.feed(self._token_bytes(token_id))
 
     def _open_json(self, grammar: JsonGrammar) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from functools import lru_cache
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
@@ -15,8 +14,8 @@ from .schema import Schema, prepare_schema
 SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
 NUM_CACHED = 128  # compiled schemas; a request compiles the schema of each of its tools
 NUMERIC = b"0123456789.eE+-"
-
-_VOCABULARIES: "WeakKeyDictionary[Tokenizer, Vocabulary]" = WeakKeyDictionary()
+NUM_VOCABULARIES = 2  # kept; a process serves one model as a rule
+LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # stop reasons that are no fault of the caller
 
 
 class Vocabulary:
@@ -38,13 +37,6 @@ class Vocabulary:
         self.end_id = tokenizer.eos_ids[0]
         self.tokenizer = LLTokenizer(TokenizerWrapper(_Bytes(tokens, special, self.end_id, self.encode)))
         self.compiled = lru_cache(NUM_CACHED)(self._compile)
-
-    @staticmethod
-    def of(tokenizer: Tokenizer) -> "Vocabulary":
-        """The tokenizer's, made at the first call (0.5 s for 163,840 tokens)."""
-        if tokenizer not in _VOCABULARIES:
-            _VOCABULARIES[tokenizer] = Vocabulary(tokenizer)
-        return _VOCABULARIES[tokenizer]
 
     def json_grammar(self, schema: dict | bool, what: str, is_object: bool) -> "JsonGrammar":
         """Grammar of the JSON texts of a schema. is_object: they are objects, whatever the schema says. RequestError:
@@ -70,7 +62,7 @@ class Vocabulary:
         return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0)
 
     def allowed(self, matcher: LLMatcher) -> np.ndarray:
-        """bool[n_vocab] of the ordinary tokens that may come next. RequestError: the grammar outgrew the library's
+        """bool[n_vocab] of the ordinary tokens that may come next. RequestError: the text outgrew the library's
         limits."""
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
         if matcher.is_error():
@@ -79,6 +71,12 @@ class Vocabulary:
         mask = np.unpackbits(bits, count=self.n_vocab, bitorder="little").view(bool)
         mask[self.end_id] = False
         return mask
+
+
+@lru_cache(NUM_VOCABULARIES)
+def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
+    """The tokenizer's, made at the first call (0.5 s for 163,840 tokens)."""
+    return Vocabulary(tokenizer)
 
 
 class JsonGrammar:
