@@ -8,12 +8,21 @@ import numpy as np
 from ..modelfile import TensorSpec
 
 
+class Origin(NamedTuple):
+    """Rows of a packed matrix: packed kind, module of the checkpoint, its row for each row (-1: a row of zeros)."""
+
+    kind: str
+    module: str
+    rows: np.ndarray | range
+
+
 class Part(NamedTuple):
     """Bytes that one call makes. offset counts from the unit's first byte."""
 
     offset: int
     nbytes: int
     pack: Callable[[], np.ndarray]  # -> u8[nbytes]; CheckpointError for what cannot be packed
+    origin: Origin | str | None = None  # where the values come from; str: a tensor kept as it is
 
 
 class Unit(NamedTuple):

@@ -12,7 +12,7 @@ from ..modelfile import TensorSpec
 from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, VERSION
 from ..quant import rows16
 from ..quant.rows16 import ROWS, packed_bytes, pad
-from .jobs import Output, Part, Plan, Unit, constant, whole
+from .jobs import Origin, Output, Part, Plan, Unit, constant, whole
 from .source import FloatLinear, Int4Linear, Source
 
 CHUNK_VALUES = 8 << 20  # values packed at a time: bounds a job's memory, 32 MiB in f32
@@ -181,7 +181,7 @@ class _Builder:
     def _vector(self, name: str, tensor: str) -> None:
         shape = tuple(self.source.tensors[tensor].shape)
         nbytes = 4 * int(np.prod(shape))
-        part = Part(0, nbytes, partial(_f32_bytes, self.source, tensor))
+        part = Part(0, nbytes, partial(_f32_bytes, self.source, tensor), tensor)
         self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
 
 
@@ -199,7 +199,7 @@ def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarra
     for begin in range(0, rows, step):
         chosen = range(begin, min(begin + step, rows)) if order is None else order[begin : begin + step]
         nbytes = packed_bytes(kind, len(chosen), cols)
-        parts.append(Part(offset, nbytes, partial(_pack, source, module, kind, chosen)))
+        parts.append(Part(offset, nbytes, partial(_pack, source, module, kind, chosen), Origin(kind, module, chosen)))
         offset += nbytes
     return parts
 
@@ -213,10 +213,10 @@ def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> 
     if isinstance(linear, Int4Linear) and kind == "int4":
         data, bad = pack.pack_int4(linear.packed[start:stop], linear.scales[start:stop])
     elif isinstance(linear, FloatLinear) and linear.bits is not None and kind != "int4":
-        bits = _place(linear.bits[start:stop], order, start)
+        bits = place(linear.bits[start:stop], order, start)
         data, bad = (pack.pack_q8 if kind == "q8" else pack.pack_bf16)(bits)
     else:
-        values = _place(linear.read(start, stop), order, start)
+        values = place(linear.read(start, stop), order, start)
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if not bad:
             data = pack.pack_q8_f32(values)[0] if kind == "q8" else rows16.pack(kind, values)
@@ -225,7 +225,7 @@ def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> 
     return data
 
 
-def _place(block: np.ndarray, order: np.ndarray, start: int) -> np.ndarray:
+def place(block: np.ndarray, order: np.ndarray, start: int) -> np.ndarray:
     """Rows of a block that begins at row `start`, in an order; -1 is a row of zeros."""
     if len(block) == len(order) and order[0] == start:
         return block
