@@ -46,7 +46,7 @@ NORMAL = 1  # llama.cpp: LLAMA_TOKEN_TYPE_NORMAL
 
 def open_gguf(path: Path) -> Source:
     """The checkpoint in a deepseek2 GGUF file, or in all files of a split. Raises as open_source does."""
-    headers = _read_parts(path)
+    headers = read_parts(path)
     first = next(iter(headers.values()))
     if first.metadata.get("general.architecture") == "kimi-cpu":
         raise CheckpointError(f"{path}: this is a native file of kimi-cpu already; run it with -m.")
@@ -69,7 +69,7 @@ def open_gguf(path: Path) -> Source:
     return source
 
 
-def _read_parts(path: Path) -> dict[Path, GGUFHeader]:
+def read_parts(path: Path) -> dict[Path, GGUFHeader]:
     """{file: header} of a GGUF file and of the others of its split, the first one first."""
     split = SPLIT.fullmatch(path.name)
     if split is None:

@@ -25,10 +25,7 @@ TEXTS = {  # key of Source.texts: the files that may hold it
 
 def open_directory(path: Path) -> Source:
     """The checkpoint in a directory, with every name, shape and dtype checked. Raises as open_source does."""
-    config_text = _read_text(path / "config.json")
-    if config_text is None:
-        raise CheckpointError(f"{path}: there is no config.json; give the directory of a Hugging Face checkpoint.")
-    hf = _parse_json(path / "config.json", config_text)
+    config_text, hf = read_config(path / "config.json")
     config, warnings = ModelConfig.from_hf(hf)
     block = check_quantization(hf)
     tensors, files = _read_shards(path, warnings)
@@ -42,13 +39,21 @@ def open_directory(path: Path) -> Source:
         config=config,
         files=files,
         tensors=tensors,
-        texts=_texts(path),
-        ranks=_ranks(path),
+        texts=read_texts(path),
+        ranks=read_ranks(path),
         warnings=warnings,
         scale_block=block,
     )
     source.maps = {file: map_file(file) for file in sorted({t.file for t in tensors.values()})}
     return source
+
+
+def read_config(path: Path) -> tuple[str, dict]:
+    """(text, parsed) of a config.json. Raises CheckpointError when it is missing or no JSON."""
+    text = _read_text(path)
+    if text is None:
+        raise CheckpointError(f"{path}: is missing; give the directory of a Hugging Face checkpoint.")
+    return text, _parse_json(path, text)
 
 
 def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTensor], list[tuple[str, int, str]]]:
@@ -168,7 +173,8 @@ def _check(
     return tensor
 
 
-def _texts(path: Path) -> dict[str, str]:
+def read_texts(path: Path) -> dict[str, str]:
+    """Source.texts of a checkpoint directory."""
     texts = {}
     for key, candidates in TEXTS.items():
         found = [text for text in (_read_text(path / name) for name in candidates) if text is not None]
@@ -183,7 +189,8 @@ def _texts(path: Path) -> dict[str, str]:
     return texts
 
 
-def _ranks(path: Path) -> bytes | None:
+def read_ranks(path: Path) -> bytes | None:
+    """tiktoken.model of a checkpoint directory, verbatim; None when there is none."""
     file = path / "tiktoken.model"
     return file.read_bytes() if file.is_file() else None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..config import ModelConfig
 from ..modelfile import ModelFile
 from ..modelfile.layout import ARCHITECTURE
+from .gguf_source import read_parts
 from .source import open_source
 
 CLASSES = (  # part of a tensor's name, in a checkpoint or in a file: class. The first that fits.
@@ -54,12 +55,18 @@ def inspect(path: str | Path) -> Contents:
             tensors = [(t.name, t.dtype, list(t.shape), t.nbytes) for t in source.tensors.values()]
             return _contents(path, "Hugging Face checkpoint", source.config, tensors, source.warnings)
     with ModelFile.open(path) as file:
-        packed = file.packed_kinds() if file.architecture == ARCHITECTURE else {}
-        tensors = [(t.name, packed.get(t.name, t.ggml_type), list(t.shape), t.nbytes) for t in file.tensors.values()]
         if file.architecture == ARCHITECTURE:
+            packed = file.packed_kinds()
+            tensors = [
+                (t.name, packed.get(t.name, t.ggml_type), list(t.shape), t.nbytes) for t in file.tensors.values()
+            ]
             return _contents(path, "model file, native layout", file.config, tensors, [])
-        config, warnings = ModelConfig.from_gguf(file.metadata)
-        return _contents(path, f"GGUF file of architecture {file.architecture}", config, tensors, warnings)
+    parts = read_parts(path)
+    metadata = next(iter(parts.values())).metadata
+    found = {name: t for header in parts.values() for name, t in header.tensors.items()}
+    config, warnings = ModelConfig.from_gguf(metadata, "output.weight" not in found)
+    tensors = [(name, t.dtype, list(t.shape), t.nbytes) for name, t in found.items()]
+    return _contents(path, f"GGUF file of architecture {metadata['general.architecture']}", config, tensors, warnings)
 
 
 def _contents(path: Path, kind: str, config: ModelConfig, tensors: list, warnings: list[str]) -> Contents:

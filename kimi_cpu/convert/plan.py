@@ -1,19 +1,19 @@
 """What a model will need, from its configuration alone: before any download or conversion."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..config import ModelConfig
-from ..errors import CheckpointError
 from ..kernels import cache_layer_bytes
 from ..kernels.arrays import PAGE_TOKENS
 from ..modelfile import HASHES, ModelFile, header_bytes
 from ..modelfile.layout import ARCHITECTURE, EXPERTS_SUFFIX
 from . import names, native
 from .driver import hash_output
-from .source import Source, SourceTensor
+from .hf import read_config, read_ranks, read_texts
+from .quantization import check_quantization, quantization_of
+from .source import Source, SourceTensor, open_source
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,23 @@ class Needs:
 def plan(path: str | Path, context: int | None = None, dense: str = "q8_0", kv: str = "f16") -> Needs:
     """Needs of a checkpoint directory, a bare config.json, or a model file. context: default the model's own."""
     path = Path(path)
-    if path.is_file() and path.suffix != ".json":
-        with ModelFile.open(path) as file:
-            if file.architecture == ARCHITECTURE:
-                sizes = {t.name: t.nbytes for t in file.tensors.values() if t.name != HASHES}
-                return _needs(file.config, sizes, path.stat().st_size, context, kv)
-            config = ModelConfig.from_gguf(file.metadata)[0]
-        hf = config.to_hf()
-    else:
-        hf = _read_config(path / "config.json" if path.is_dir() else path)
-        config = ModelConfig.from_hf(hf)[0]
-    outputs = native.plan(_imagined(path, hf, config), dense)
+    if path.is_dir() or path.suffix == ".json":
+        return _converted(_imagined(path), dense, context, kv)
+    with ModelFile.open(path) as file:
+        if file.architecture == ARCHITECTURE:
+            sizes = {t.name: t.nbytes for t in file.tensors.values() if t.name != HASHES}
+            return _needs(file.config, sizes, path.stat().st_size, context, kv)
+    with open_source(path) as source:
+        return _converted(source, dense, context, kv)
+
+
+def _converted(source: Source, dense: str, context: int | None, kv: str) -> Needs:
+    """Needs of what the converter would make of a source."""
+    outputs = native.plan(source, dense)
     everything = [*outputs.outputs, hash_output(outputs.outputs)]
     _, offsets = header_bytes(ARCHITECTURE, outputs.metadata, [o.spec for o in everything])
     size = offsets[-1] + everything[-1].spec.nbytes
-    return _needs(config, {o.spec.name: o.spec.nbytes for o in outputs.outputs}, size, context, kv)
+    return _needs(source.config, {o.spec.name: o.spec.nbytes for o in outputs.outputs}, size, context, kv)
 
 
 def _needs(config: ModelConfig, sizes: dict[str, int], size: int, context: int | None, kv: str) -> Needs:
@@ -86,25 +88,27 @@ def _total(sizes: dict[str, int], chosen: Iterable[str]) -> int:
     return sum(sizes[name] for name in chosen)
 
 
-def _read_config(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise CheckpointError(f"{path} cannot be read as a configuration: {e}.") from e
+def _imagined(path: Path) -> Source:
+    """A source with the tensors that a checkpoint of this configuration has, and none of its weights.
 
-
-def _imagined(path: Path, hf: dict, config: ModelConfig) -> Source:
-    """A source with the tensors that a checkpoint of this configuration has, and no files."""
-    method = ((hf.get("text_config") or hf).get("quantization_config") or {}).get("quant_method")
-    expert_dtype = {"compressed-tensors": "INT4", "fp8": "F8_E4M3"}.get(method, "BF16")
+    path: a directory, of whose files only config.json must be there, or a config.json.
+    """
+    directory = path if path.is_dir() else None
+    text, hf = read_config(path / "config.json" if directory else path)
+    config, warnings = ModelConfig.from_hf(hf)
+    check_quantization(hf)
+    method = (quantization_of(hf) or {}).get("quant_method")
     tensors = {}
     for module, rows, cols in names.linears(config):
-        if ".experts." in module and expert_dtype == "INT4":
+        if method == "compressed-tensors" and ".mlp.experts." in module:
             name, dtype, shape = f"{module}.weight_packed", "I32", (rows, cols // 8)
         else:
-            dtype = expert_dtype if ".experts." in module else "BF16"
             name, shape = f"{module}.weight", (rows, cols)
+            dtype = "F8_E4M3" if method == "fp8" and ".mlp.experts." in module else "BF16"
         tensors[name] = SourceTensor(name, dtype, shape, path, 0, 0)
     for name, length in names.vectors(config):
         tensors[name] = SourceTensor(name, "F32", (length,), path, 0, 0)
-    return Source(path, path.resolve().stem, json.dumps(hf), config, [], tensors)
+    source = Source(path, path.resolve().name, text, config, [], tensors, warnings=warnings)
+    if directory:
+        source.texts, source.ranks = read_texts(directory), read_ranks(directory)
+    return source

@@ -5,13 +5,18 @@ from ..errors import ConfigError
 INT4_WEIGHTS = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 32}
 
 
+def quantization_of(hf: dict) -> dict | None:
+    """quantization_config of a parsed config.json: of the model, or of the text model inside (Kimi K2.5)."""
+    text = hf.get("text_config")
+    return hf.get("quantization_config") or (text.get("quantization_config") if isinstance(text, dict) else None)
+
+
 def check_quantization(hf: dict) -> tuple[int, int]:
     """(rows, columns) of one FP8 scale block; (128, 128) when nothing is in FP8. hf: the parsed config.json.
 
     Raises ConfigError, naming the key, for a quantization that the converter cannot read.
     """
-    text = hf.get("text_config") or {}
-    quantization = hf.get("quantization_config") or text.get("quantization_config")
+    quantization = quantization_of(hf)
     if quantization is None:
         return 128, 128
     if not isinstance(quantization, dict):
