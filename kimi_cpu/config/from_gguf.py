@@ -8,6 +8,7 @@ from .model_config import ModelConfig, RopeScaling
 from .reader import Reader
 
 ARCHITECTURE = "deepseek2"
+TOKENIZER = "tokenizer.ggml."
 SIGMOID = 2  # llama.cpp: LLAMA_EXPERT_GATING_FUNC_TYPE_SIGMOID
 KIMI_VOCAB_SIZE = 163_840  # Kimi K2, K2 Thinking, K2.5
 BETA_FAST = 32.0  # llama.cpp's default for a file without the key
@@ -21,12 +22,14 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
     prefix = f"{ARCHITECTURE}."
     values = {key.removeprefix(prefix): value for key, value in metadata.items() if key.startswith(prefix)}
     reader, warnings = Reader(values, where=prefix), []
+    tokenizer = {key.removeprefix(TOKENIZER): value for key, value in metadata.items() if key.startswith(TOKENIZER)}
+    ids = Reader(tokenizer, where=TOKENIZER)
     experts = reader.integer("expert_count", 0)
     reader.only("expert_gating_func", SIGMOID, default=SIGMOID)
     reader.only("nextn_predict_layers", 0, default=0)
     key_width = reader.integer("attention.key_length_mla", reader.integer("attention.key_length"))
     rope = reader.integer("rope.dimension_count")
-    vocab_size = reader.integer("vocab_size", len(metadata.get("tokenizer.ggml.tokens", ())))
+    vocab_size = reader.integer("vocab_size", len(tokenizer.get("tokens", ())))
     config = ModelConfig(
         vocab_size=vocab_size,
         hidden_size=reader.integer("embedding_length"),
@@ -55,10 +58,8 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
         rope_scaling=_scaling(reader, str(metadata.get("general.name", "")), vocab_size, warnings),
         rope_interleave=True,
         tie_word_embeddings=tie_word_embeddings,
-        bos_token_id=metadata.get("tokenizer.ggml.bos_token_id"),
-        eos_token_ids=tuple(
-            metadata[key] for key in ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id") if key in metadata
-        ),
+        bos_token_id=ids.integer("bos_token_id") if "bos_token_id" in ids.values else None,
+        eos_token_ids=tuple(ids.integer(key) for key in ("eos_token_id", "eot_token_id") if key in ids.values),
     )
     return config, warnings
 
