@@ -1,0 +1,46 @@
+"""What a measured number is worth nothing without: the machine and the software, as text; medians with their range."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[1]
+GIB = 1 << 30
+
+
+def card(packages: Iterable[str] = ("numpy", "numba")) -> list[str]:
+    """Lines of Markdown: processor, cores, memory, kernel, versions of Python and of packages, commit, date."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return [
+        f"{_cpu()}, {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Linux {platform.release()},",
+        f"Python {platform.python_version()}, {versions}; commit {_commit()}, {date.today()}.",
+    ]
+
+
+def spread(values: Iterable[float], digits: int = 1) -> str:
+    """'median (smallest-largest)'."""
+    values = sorted(values)
+    return f"{median(values):.{digits}f} ({values[0]:.{digits}f}-{values[-1]:.{digits}f})"
+
+
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown processor")
+
+
+def _commit() -> str:
+    """The commit that the working tree is at, with a + when files in it were changed."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "kimi_cpu")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
