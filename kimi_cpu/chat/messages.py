@@ -12,13 +12,14 @@ from ..errors import RequestError
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
-def normalise_messages(messages: Iterable[Mapping]) -> list[dict]:
+def normalise_messages(messages: Iterable[Mapping], mend: bool = True) -> list[dict]:
     """Messages with only the keys role, content (a string), and, where they apply, name, reasoning_content (a string),
-    tool_calls (not empty) and tool_call_id. Arguments of calls stay strings or objects as they came. RequestError
-    names the message and the field that is wrong."""
+    tool_calls (not empty) and tool_call_id. Arguments of calls stay strings or objects as they came. mend: what the
+    template would print wrongly is put right (a null reasoning, a missing id) or refused (an image, a result of no
+    call); otherwise it goes to the template as it came. RequestError names the message and the field that is wrong."""
     if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
         raise RequestError("messages is not a list of messages.")
-    ids = _CallIds()
+    ids = _CallIds(mend)
     return [_message(message, f"messages[{i}]", ids) for i, message in enumerate(messages)]
 
 
@@ -46,7 +47,8 @@ def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
 class _CallIds:
     """New ids for the calls of a conversation, and which of them a client's id means at this point of it."""
 
-    def __init__(self):
+    def __init__(self, mend: bool):
+        self.mend = mend
         self._count = 0
         self._by_old: dict[str, list[str]] = {}  # the client's id -> our ids, those not yet answered first
         self._unanswered: list[str] = []
@@ -56,18 +58,26 @@ class _CallIds:
         self._turn: dict[str, list[str]] = {}
         self._unanswered = []
 
-    def add(self, name: str, old: str | None) -> str:
-        """The id of the next call. A client may use an id again in a later turn, and then means the later call."""
+    def add(self, name: str, old: str | None) -> dict[str, str]:
+        """The id of the next call, as its field. A client may use an id again in a later turn, and then means the
+        later call."""
         new = f"functions.{name}:{self._count}"
         self._count += 1
+        if old is None and not self.mend:
+            return {}
         self._unanswered.append(new)
         if old is not None:
             self._turn.setdefault(old, []).append(new)
             self._by_old[old] = self._turn[old]
-        return new
+        return {"id": new}
 
-    def answer(self, old: str | None, where: str) -> str:
-        """The id of the call that a tool message answers. RequestError: there is no such call."""
+    def answer(self, old: str | None, where: str) -> dict[str, str]:
+        """The id of the call that a tool message answers, as its field. RequestError: there is no such call."""
+        if not self.mend and old not in self._by_old:
+            return {} if old is None else {"tool_call_id": old}
+        return {"tool_call_id": self._answered(old, where)}
+
+    def _answered(self, old: str | None, where: str) -> str:
         if old is None:
             if not self._unanswered:
                 raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
@@ -90,15 +100,17 @@ def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
         raise RequestError(f"{where}.role is {role!r} and not one of {', '.join(ROLES)}.")
     if role != "assistant" and "content" not in message:
         raise RequestError(f"{where}.content is missing.")
-    result = {"role": role, "content": _content(message.get("content"), f"{where}.content")}
+    result = {"role": role, "content": _content(message.get("content"), f"{where}.content", ids.mend)}
     if name := _text(message.get("name"), f"{where}.name"):
         result["name"] = name
     if role == "tool":
-        result["tool_call_id"] = ids.answer(_text(message.get("tool_call_id"), f"{where}.tool_call_id") or None, where)
+        result |= ids.answer(_text(message.get("tool_call_id"), f"{where}.tool_call_id") or None, where)
     if role == "assistant":
         fields = [key for key in ("reasoning_content", "reasoning") if message.get(key) is not None]
         if fields:
             result["reasoning_content"] = _text(message[fields[0]], f"{where}.{fields[0]}")
+        elif not ids.mend and "reasoning_content" in message:
+            result["reasoning_content"] = None
         if calls := _tool_calls(message.get("tool_calls"), f"{where}.tool_calls", ids):
             result["tool_calls"] = calls
     elif message.get("tool_calls"):
@@ -106,8 +118,9 @@ def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
     return result
 
 
-def _content(content: object, where: str) -> str:
-    """The text of a content: a string, a list of text parts, or null."""
+def _content(content: object, where: str, mend: bool) -> str | list:
+    """The text of a content: a string, a list of text parts, or null. Without mend, a list that has other parts stays
+    a list."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, Sequence):
@@ -115,6 +128,8 @@ def _content(content: object, where: str) -> str:
     texts = []
     for i, part in enumerate(content):
         if isinstance(part, Mapping) and part.get("type", "text") != "text":
+            if not mend:
+                return [dict(part) if isinstance(part, Mapping) else {"text": part} for part in content]
             raise RequestError(f"{where}[{i}] is of type {part['type']!r}, but only text can be read.")
         text = part.get("text") if isinstance(part, Mapping) else part
         if not isinstance(text, str):
@@ -139,7 +154,7 @@ def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict]:
             raise RequestError(f"{where}[{i}].function.name is missing or no string.")
         arguments = _arguments(function.get("arguments"), f"{where}[{i}].function.arguments")
         new_id = ids.add(name, _text(call.get("id"), f"{where}[{i}].id") or None)
-        result.append({"id": new_id, "type": "function", "function": {"name": name, "arguments": arguments}})
+        result.append(new_id | {"type": "function", "function": {"name": name, "arguments": arguments}})
     return result
 
 

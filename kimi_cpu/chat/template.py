@@ -26,8 +26,10 @@ def render_chat(
     template: str | None = None,
     **template_kwargs: object,
 ) -> str:
-    """The text of a conversation. template: Jinja source, Kimi K2 Thinking's own by default. RequestError: a message
+    """The text that the template makes of a conversation, its tool call ids renamed; a null reasoning or a missing id
+    prints as the template prints it. template: Jinja source, Kimi K2 Thinking's own by default. RequestError: a message
     or a tool is malformed; TemplateError: the template fails, or does more work than a template has reason to."""
+    messages = normalise_messages(messages, mend=False)
     variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
     return render_template(kimi_template() if template is None else template, variables)
 
@@ -40,8 +42,10 @@ def encode_chat(
     template: str | None = None,
     **template_kwargs: object,
 ) -> list[int]:
-    """Ids of a conversation: those of render_chat's text, except that a special token spelled in what the caller gave
-    (messages, tools, template_kwargs) stays ordinary text. Errors as render_chat."""
+    """Ids of a conversation for the model to answer: those of render_chat's text, except that a special token spelled
+    in what the caller gave (messages, tools, template_kwargs) stays ordinary text, and that the messages are mended
+    first (normalise_messages). Errors as render_chat."""
+    messages = normalise_messages(messages)
     template = kimi_template() if template is None else template
     variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
     mark = _unused_mark([template, *_strings(variables)])
@@ -73,10 +77,10 @@ def kimi_template() -> str:
 
 
 def _variables(
-    messages: Iterable[Mapping], tools: Iterable[Mapping] | None, add_generation_prompt: bool, template_kwargs: dict
+    messages: list[dict], tools: Iterable[Mapping] | None, add_generation_prompt: bool, template_kwargs: dict
 ) -> dict[str, object]:
     """What a template sees."""
-    given = {"messages": normalise_messages(messages), "tools": normalise_tools(tools), "documents": None}
+    given = {"messages": messages, "tools": normalise_tools(tools), "documents": None}
     return given | {"add_generation_prompt": bool(add_generation_prompt)} | template_kwargs
 
 

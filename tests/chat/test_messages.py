@@ -75,7 +75,14 @@ def test_reasoning_has_two_names(key):
 
 def test_a_null_reasoning_prints_nothing():
     assistant = turn(call("f", "a")) | {"reasoning_content": None, "reasoning": None}
-    assert "<think></think>" in render_chat([assistant])
+    assert "<think></think>" in render_chat(normalise_messages([assistant]))
+
+
+def test_render_chat_renames_ids_and_leaves_the_rest_to_the_template():
+    messages = [turn(call("f", "a"), call("g")) | {"reasoning_content": None}, result("a"), result(), result("gone")]
+    rendered = render_chat(messages)
+    assert "<think>None</think>" in rendered and "<|tool_call_begin|><|tool_call_argument_begin|>" in rendered
+    assert [part.split("\n")[0] for part in rendered.split("## Return of ")[1:]] == ["functions.f:0", "", "gone"]
 
 
 def test_an_empty_list_of_calls_is_no_call():
