@@ -15,7 +15,7 @@ from . import jit, micros
 from .isa import TIERS, Isa
 from .native import Library, host_tiers
 
-SPIN = "50000"  # turns of libgomp's wait loop before a thread sleeps: about 0.1 ms, longer than the gap between regions
+SPIN = "0"  # libgomp waits asleep: waking costs 30 us a region, spinning beside a busy process 10 times that
 FORCED = "KIMI_CPU_ISA"
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
