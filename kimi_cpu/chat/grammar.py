@@ -1,6 +1,7 @@
 """llguidance behind a small seam: its view of the vocabulary, grammars of JSON schemas, masks as bool arrays."""
 
 import json
+from codecs import getincrementaldecoder
 from functools import lru_cache
 
 import numpy as np
@@ -21,15 +22,15 @@ LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # stop reasons that are no fau
 class Vocabulary:
     """What the masks need to know about a tokenizer; made once for each.
 
-    ids: byte -> id of the token that is this byte; lengths: int16[n_vocab], bytes of the ordinary tokens and 0 for
-    special ones; numeric: bool[n_vocab], tokens that can go on with a number.
+    ids: byte -> id of the token that is this byte; lengths: int16[n_vocab], bytes of the ordinary tokens, 1 for those
+    that stop inside a character, and 0 for special ones; numeric: bool[n_vocab], tokens that can go on with a number.
     """
 
     def __init__(self, tokenizer: Tokenizer):
         tokens = [tokenizer.token_bytes(i) for i in range(tokenizer.n_vocab)]
         special = [i for i in range(len(tokens)) if tokenizer.is_special(i)]
         self.ids = {token[0]: i for i, token in enumerate(tokens) if len(token) == 1}
-        self.lengths = np.array([min(len(token), 999) for token in tokens], np.int16)
+        self.lengths = np.array([min(len(token), 999) if _is_whole(token) else 1 for token in tokens], np.int16)
         self.lengths[special] = 0
         self.numeric = np.array([token[0] in NUMERIC for token in tokens])
         self.encode = lambda text: tokenizer.encode(text, special=False)
@@ -102,6 +103,15 @@ class _Bytes:
 
     def __call__(self, text: bytes) -> list[int]:
         return self._encode(text.decode("utf-8", "replace"))
+
+
+def _is_whole(token: bytes) -> bool:
+    """Whether no character of UTF-8 is begun at the end and not finished."""
+    if token[-1] < 0x80:
+        return True
+    decoder = getincrementaldecoder("utf-8")("replace")
+    decoder.decode(token)
+    return not decoder.getstate()[0]
 
 
 def _as_object(schema: dict | bool) -> dict:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from kimi_cpu.chat import Enforcer
-from kimi_cpu.chat.grammar import Vocabulary
+from kimi_cpu.chat.closing import JsonState, closing_tokens
+from kimi_cpu.chat.grammar import Vocabulary, vocabulary_of
 from kimi_cpu.chat.schema import shortest_match
 from kimi_cpu.errors import RequestError
 from kimi_cpu.tokenizer import Tokenizer
@@ -147,6 +148,20 @@ def test_a_call_is_ended_in_time_for_the_request_and_says_so():
     ids = generate(enforcer, lambda mask: spaces if mask[spaces] else int(mask.argmax()), 190)
     assert enforcer.cut
     assert json.loads('{"city": "' + KIMI.decode(ids).partition("<|")[0])["city"].startswith(" a a a a")
+
+
+def test_a_string_that_stops_inside_a_character_is_ended_soon():
+    vocabulary = vocabulary_of(KIMI)
+    grammar = vocabulary.json_grammar({"type": "string", "minLength": 200}, "It", is_object=False)
+    halves = [i for i in range(KIMI.n_vocab) if "\ufffd" in KIMI.decode([i])]
+    for half in halves[:: len(halves) // 10]:
+        matcher, state = grammar.matcher(), JsonState()
+        if not matcher.consume_tokens([KIMI.encode('"')[0], half]):
+            continue  # it begins inside a character
+        state.feed(b'"' + KIMI.token_bytes(half))
+        plan = closing_tokens(vocabulary, grammar, matcher, state, KIMI.token_bytes)
+        assert plan is not None
+        assert len(plan) < 200
 
 
 def test_a_call_that_ends_by_itself_is_not_cut():
