@@ -13,6 +13,7 @@ COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is im
     "inspect": "Show what a checkpoint or a model file holds.",
     "plan": "Say how large and how heavy a model will be, before any download or conversion.",
     "run": "Answer one prompt.",
+    "warmup": "Compile the kernels for this CPU ahead of their first use.",
     "verify": "Check a model file's hashes, or prove it equal to its checkpoint.",
 }
 EXIT_INTERRUPTED = 130  # by convention 128 + SIGINT

@@ -40,7 +40,9 @@ def command(
     loading = {name: options.pop(name) for name in ("threads", "context", "kv", "compute", "chunk")}
     from ..llm import load
     from . import answer
+    from .warmup import compile_kernels
 
+    compile_kernels()
     with load(path, **loading) as llm:
         if raw:
             answer.show(llm.stream(text, **options), hide_thinking=True)

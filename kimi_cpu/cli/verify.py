@@ -21,10 +21,19 @@ def command(file: Path, against: Path | None, jobs: int | None) -> None:
 
     with bar("verifying") as progress:
         report = verify(file, against, jobs, progress)
-    click.echo(f"{file}: {report.num_bytes / 1e9:.2f} GB, every hash is right.")
+    click.echo(
+        f"{file}: {report.nbytes / 1e9:.2f} GB, {report.num_tensors:,} tensors and {report.num_experts:,} experts, "
+        "every hash is right."
+    )
     if against is not None:
-        click.echo(f"{against}: {report.num_exact} parts of matrices are equal bit for bit.")
-        for label, (largest, share) in sorted(report.errors.items()):
-            click.echo(f"  {label}: largest error {largest:.3g}, {100 * share:.3f} % of its group's largest value")
+        click.echo(
+            f"{against}: {report.int4_values:,} INT4 values with {report.scales:,} scales, and {report.float_values:,} "
+            "float values, are equal bit for bit."
+        )
+        for name, error in sorted(report.errors.items()):
+            click.echo(
+                f"  {name} ({error.kind}): largest error {error.absolute:.3g}, at most {100 * error.relative:.3f} % of "
+                + ("its value" if error.kind == "bf16" else "its group's largest value")
+            )
     for warning in report.warnings:
         click.echo(f"kimi-cpu: warning: {warning}", err=True)
