@@ -9,6 +9,7 @@ from .reader import Reader
 
 ARCHITECTURE = "deepseek2"
 TOKENIZER = "tokenizer.ggml."
+EOS = ("eos_token_id", "eot_token_id")
 SIGMOID = 2  # llama.cpp: LLAMA_EXPERT_GATING_FUNC_TYPE_SIGMOID
 KIMI_VOCAB_SIZE = 163_840  # Kimi K2, K2 Thinking, K2.5
 BETA_FAST = 32.0  # llama.cpp's default for a file without the key
@@ -29,7 +30,7 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
     reader.only("nextn_predict_layers", 0, default=0)
     key_width = reader.integer("attention.key_length_mla", reader.integer("attention.key_length"))
     rope = reader.integer("rope.dimension_count")
-    vocab_size = reader.integer("vocab_size", len(tokenizer.get("tokens", ())))
+    vocab_size = reader.integer("vocab_size", _count(tokenizer.get("tokens")))
     config = ModelConfig(
         vocab_size=vocab_size,
         hidden_size=reader.integer("embedding_length"),
@@ -59,7 +60,7 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
         rope_interleave=True,
         tie_word_embeddings=tie_word_embeddings,
         bos_token_id=ids.integer("bos_token_id") if "bos_token_id" in ids.values else None,
-        eos_token_ids=tuple(ids.integer(key) for key in ("eos_token_id", "eot_token_id") if key in ids.values),
+        eos_token_ids=tuple(dict.fromkeys(ids.integer(key) for key in EOS if key in ids.values)),
     )
     return config, warnings
 
@@ -89,6 +90,10 @@ def _scaling(reader: Reader, name: str, vocab_size: int, warnings: list[str]) ->
         mscale=mscale,
         mscale_all_dim=mscale,
     )
+
+
+def _count(tokens) -> int:
+    return len(tokens) if isinstance(tokens, list) else 0
 
 
 def _decimal(value: float) -> float:
