@@ -32,7 +32,6 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "sentencepiece": {"tokenizer"},
     "jinja2": {"chat"},
     "llguidance": {"chat"},
-    "safetensors": {"convert"},
     "psutil": {"cli", "convert", "kernels"},
     "threading": {"llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
