@@ -22,30 +22,36 @@ _libraries: dict[str, Library] = {}
 _lock = threading.Lock()
 
 
-def isa() -> Isa:
-    """The tier in use: $KIMI_CPU_ISA, else the machine's best. ConfigError when the machine cannot run it."""
+def isa(name: str | None = None) -> Isa:
+    """A tier by name, by default $KIMI_CPU_ISA's, else the machine's best. ConfigError when it cannot run here."""
     tiers = host_tiers()
-    name = os.environ.get(FORCED)
-    if not name:
+    wanted = name or os.environ.get(FORCED)
+    if not wanted:
         return tiers[0]
     for tier in tiers:
-        if tier.name == name:
+        if tier.name == wanted:
             return tier
-    raise ConfigError(f"{FORCED} is {name!r}; this machine runs {', '.join(tier.name for tier in tiers)}.")
+    source = FORCED if name is None else "isa"
+    raise ConfigError(f"{source} is {wanted!r}; this machine runs {', '.join(tier.name for tier in tiers)}.")
 
 
 def library() -> Library:
-    """The machine code of the tier in use, compiled on first use."""
-    loaded = getattr(_local, "library", None)
-    if loaded is None:
-        tier = isa()
-        with _lock:
-            if tier.name not in _libraries:
-                _libraries[tier.name] = Library(
-                    tier, micros.micros(tier), micros.NAMES, jit.CACHE / f"micro-{tier.name}.o"
-                )
-            loaded = _local.library = _libraries[tier.name]
-    return loaded
+    """The machine code that kernels called from this Python thread use; compiled on first use."""
+    try:
+        return _local.library
+    except AttributeError:
+        return select()
+
+
+def select(name: str | None = None) -> Library:
+    """Chooses a tier for this Python thread; see `isa`."""
+    tier = isa(name)
+    with _lock:
+        if tier.name not in _libraries:
+            path = jit.CACHE / f"micro-{tier.name}.o"
+            _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, path)
+        _local.library = _libraries[tier.name]
+    return _local.library
 
 
 def configure(threads: int | None = None) -> int:

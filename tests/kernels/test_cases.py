@@ -1,12 +1,23 @@
-"""Every kernel against its numpy reference, on odd shapes, in this process's tier."""
+"""Every kernel on every tier of this machine, against its numpy reference."""
 
 import numpy as np
 import pytest
 
 from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, reference, runtime
+from kimi_cpu.kernels.native import host_tiers
 
 SMALL = cases.small()
+
+
+@pytest.fixture(params=[tier.name for tier in host_tiers()])
+def tier(request):
+    """Kernels of one tier, on two threads."""
+    runtime.select(request.param)
+    runtime.configure(2)
+    yield request.param
+    runtime.select()
+    runtime.configure()
 
 
 def run(case, module=kernels, seed=1):
@@ -17,7 +28,7 @@ def run(case, module=kernels, seed=1):
 
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda c: c.name)
-def test_kernel_equals_reference(case):
+def test_kernel_equals_reference(case, tier):
     for ours, truth in zip(run(case), run(case, reference), strict=True):
         error = np.abs(ours.astype(np.float64) - truth).max()
         assert error <= case.tolerance * np.abs(truth.astype(np.float64)).max()
