@@ -7,12 +7,14 @@ The format's rules (safetensors README): names are unique, offsets lie in the da
 
 import hashlib
 import json
+from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CheckpointError
 
+MAX_NAME = 256  # characters, so that messages can hold it
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors package itself
 ITEM_BYTES = {
     **{"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1},
@@ -57,8 +59,8 @@ def _parse(path: Path, header: bytes) -> dict:
     def unique(pairs):
         seen = dict(pairs)
         if len(seen) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _ in pairs)
+            twice = counts.most_common(1)[0][0][:MAX_NAME]
             raise CheckpointError(f"{path}: the header names tensor {twice} twice; download the file again.")
         return seen
 
@@ -69,6 +71,9 @@ def _parse(path: Path, header: bytes) -> dict:
     if not isinstance(entries, dict):
         raise CheckpointError(f"{path}: the header is not a JSON object; this is no safetensors file.")
     entries.pop("__metadata__", None)
+    for name in entries:
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise CheckpointError(f"{path}: the header names a tensor {name[:40]!r}; download the file again.")
     return entries
 
 

@@ -6,6 +6,7 @@ against the configuration happen there. A Source only reads, from memory maps, a
 
 import mmap
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +39,7 @@ class SourceTensor(NamedTuple):
 class Int4Linear(NamedTuple):
     """A matrix in INT4, group 32: value = (nibble - 8) * scale.
 
-    packed i32[R, C/8], column 8w + j in bits 4j.. of word w; scales (bf16 bits) u16[R, C/32]. rounded: how many
-    scales of the source bf16 could not hold (always 0 for safetensors).
+    packed i32[R, C/8], column 8w + j in bits 4j.. of word w; scales (bf16 bits) u16[R, C/32].
     """
 
     where: str
@@ -47,7 +47,6 @@ class Int4Linear(NamedTuple):
     scales: np.ndarray
     rows: int
     cols: int
-    rounded: int = 0
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Exact values f32[stop - start, C] of some rows."""
@@ -84,6 +83,8 @@ class Source:
     warnings: list[str] = field(default_factory=list)
     scale_block: tuple[int, int] = (128, 128)  # rows, columns of one weight_scale_inv
     maps: dict[Path, mmap.mmap] = field(default_factory=dict)
+    _rounded: dict[str, int] = field(default_factory=dict)  # module: its float16 scales that bf16 could not hold
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def raw(self, name: str) -> np.ndarray:
         """A read-only view of a tensor's elements in its shape (bf16 as uint16, float8 as uint8); nothing is copied.
@@ -144,8 +145,9 @@ class Source:
     def _int4(self, module: str) -> Int4Linear:
         if f"{module}.weight" in self.tensors:
             tensor = self.tensors[f"{module}.weight"]
-            packed, scales, rounded = decode.q4_0_to_int4(self.raw(tensor.name))
-            return Int4Linear(tensor.where, packed, _finite(tensor, scales), *tensor.shape, rounded)
+            packed, scales, rounded = decode.q4_0_to_int4(self.raw(f"{module}.weight"))
+            self._count_rounded(module, rounded)
+            return Int4Linear(tensor.where, packed, _finite(tensor, scales), *tensor.shape)
         packed, scales = self.raw(f"{module}.weight_packed"), self.raw(f"{module}.weight_scale")
         tensor, shape = self.tensors[f"{module}.weight_scale"], [len(scales), packed.shape[1] * 8]
         stated = self.raw(f"{module}.weight_shape").tolist()
@@ -153,6 +155,19 @@ class Source:
             where = self.tensors[f"{module}.weight_shape"].where
             raise CheckpointError(f"{where} says {stated}, but the matrix is {shape}.")
         return Int4Linear(tensor.where, packed, _finite(tensor, scales), *shape)
+
+    def _count_rounded(self, module: str, count: int) -> None:
+        """Keep one warning that says how many scales were rounded, however often a module is read."""
+        if not count:
+            return
+        with self._lock:
+            if self._rounded:
+                self.warnings.remove(self._rounding())
+            self._rounded[module] = count
+            self.warnings.append(self._rounding())
+
+    def _rounding(self) -> str:
+        return f"{sum(self._rounded.values()):,} float16 scales of Q4_0 blocks had to be rounded to bfloat16."
 
     def _float(self, module: str) -> FloatLinear:
         tensor = self.tensors[f"{module}.weight"]

@@ -19,6 +19,7 @@ from ..errors import ModelFileError
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 MAX_DIMS = 4  # ggml: GGML_MAX_DIMS
+MAX_NAME = 256  # characters; the specification allows tensors' names 64 bytes and keys more than anyone needs
 SKIPPED = ("tokenizer.ggml.merges", "tokenizer.ggml.scores")  # large, and derivable from the tokens
 
 
@@ -80,7 +81,7 @@ class _Cursor:
         num_tensors, num_values = self._scalar("Q"), self._scalar("Q")
         metadata = {}
         for _ in range(num_values):
-            key = self._string()
+            key = self._name()
             if key in metadata:
                 raise ModelFileError(f"{self.path}: metadata {key} is there twice.")
             metadata[key] = self._value(self._scalar("I"), key)
@@ -108,6 +109,13 @@ class _Cursor:
     def _string(self) -> str:
         return self._bytes(self._scalar("Q")).decode("utf-8", "replace")
 
+    def _name(self) -> str:
+        """A tensor's name or a metadata key: short and printable, so that messages can hold it."""
+        name = self._string()
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise ModelFileError(f"{self.path}: the header names something {name[:40]!r}; it is corrupt.")
+        return name
+
     def _value(self, kind: int, key: str):
         if kind in SCALARS:
             return self._scalar(SCALARS[kind])
@@ -130,7 +138,7 @@ class _Cursor:
 
     def _tensor_info(self) -> tuple[str, tuple[int, ...], int, int]:
         """(name, shape slowest first, type number, offset from the start of the data)."""
-        name = self._string()
+        name = self._name()
         num_dims = self._scalar("I")
         if not 1 <= num_dims <= MAX_DIMS:
             raise ModelFileError(f"{self.path}: tensor {name} has {num_dims} dimensions.")
