@@ -14,6 +14,7 @@ import ctypes
 import mmap
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -35,14 +36,16 @@ class Run(NamedTuple):
 
     seconds: float
     cached: float
+    cpu: float  # seconds of processor time
+    others: float  # cores that everything else on the machine kept busy, the kernel's writing included
     anonymous: int  # bytes at the peak; 0 for a copy
 
 
 class Kill(NamedTuple):
-    """seconds: since that run had opened its journal. units: that the journal then called whole."""
+    """seconds: since that run had opened its journal. parts: that the journal then called written."""
 
     seconds: float
-    units: int
+    parts: int
 
 
 def main() -> None:
@@ -63,8 +66,8 @@ def main() -> None:
             ours, theirs = race(options.source, model, copy, options.rounds, cold)
             peak = max(peak, *(run.anonymous for run in ours))
             passed &= ratio(ours, theirs) >= LEAST_RATIO
-            lines.append(table_row("cold" if cold else "warm", ours, theirs, size))
-            print(lines[-1], flush=True)
+            lines += table_rows("cold" if cold else "warm", ours, theirs, size)
+            print(*lines[-2:], sep="\n", flush=True)
         passed &= peak < MOST_ANONYMOUS
         lines += ["", f"Peak anonymous memory of the conversions: {peak / GIB:.2f} GiB (required: below 2)."]
         if options.kills:
@@ -90,11 +93,14 @@ def race(source: Path, model: Path, copy: Path, rounds: int, cold: bool) -> tupl
             os.sync()  # nothing of the last run is still being written
             files = inputs if contender == "ours" else [model]
             cached = settle(files, cold)
+            busy, used = busy_seconds(), children_seconds()
             if contender == "ours":
                 seconds, anonymous = convert(source, copy)
-                ours.append(Run(seconds, cached, anonymous))
             else:
-                theirs.append(Run(plain_copy(model, copy), cached, 0))
+                seconds, anonymous = plain_copy(model, copy), 0
+            used = children_seconds() - used
+            others = (busy_seconds() - busy - used) / seconds
+            (ours if contender == "ours" else theirs).append(Run(seconds, cached, used, others, anonymous))
             print(contender, "cold" if cold else "warm", (ours if contender == "ours" else theirs)[-1], flush=True)
     remove(copy)
     return ours, theirs
@@ -126,6 +132,19 @@ def plain_copy(source: Path, out: Path) -> float:
     return time.perf_counter() - start
 
 
+def children_seconds() -> float:
+    """Processor time of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def busy_seconds() -> float:
+    """Processor time that the whole machine has spent since its start, without idling and waiting for the disk."""
+    with open("/proc/stat") as file:
+        user, nice, system, _idle, _iowait, irq, softirq = (int(x) for x in file.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def anonymous_bytes(pid: int) -> int:
     """RssAnon of a process; 0 once it has ended."""
     try:
@@ -152,7 +171,7 @@ def survive(options: argparse.Namespace, out: Path, expected: str) -> tuple[list
         process.wait()
         if ended:
             raise RuntimeError(f"The conversion ended before kill {number + 1}; choose another --seed.")
-        kills.append(Kill(instant - last, whole_units(out)))
+        kills.append(Kill(instant - last, parts_done(out)))
         print(kills[-1], flush=True)
     process = start_conversion(options.source, out, "--resume")
     equal = process.wait() == 0 and sha256(out) == expected
@@ -182,8 +201,8 @@ def opened_conversion(source: Path, out: Path, *arguments: str) -> tuple[subproc
     return process, time.perf_counter()
 
 
-def whole_units(out: Path) -> int:
-    return sum(line.startswith("unit ") for line in journal_of(out).read_text().splitlines())
+def parts_done(out: Path) -> int:
+    return sum(line.startswith("part ") for line in journal_of(out).read_text().splitlines())
 
 
 def journal_of(out: Path) -> Path:
@@ -250,26 +269,35 @@ def introduction(options: argparse.Namespace, size: int) -> list[str]:
         "conversion is the whole command `python -m kimi_cpu convert`, its own sync included; the copy is",
         "`cp --reflink=never SRC DST && sync DST` of the converted file. Cold: posix_fadvise(DONTNEED) on all input",
         "files before each run; warm: all read before each run. Input cached: measured at the start of the runs.",
+        "CPU s: processor time of the contender; others: cores that everything else kept busy meanwhile (medians).",
         "",
-        "| cache | input cached, convert | copy | convert s | copy s | convert GB/s | copy GB/s | ratio (>= 0.60) |",
+        "| cache | contender | input cached | seconds | GB/s | CPU s | others | convert : copy (>= 0.60) |",
         "|---|---|---|---|---|---|---|---|",
     ]
 
 
-def table_row(state: str, ours: list[Run], theirs: list[Run], size: int) -> str:
-    cells = [state]
-    cells += [f"{100 * median(run.cached for run in runs):.0f} %" for runs in (ours, theirs)]
-    cells += [spread(run.seconds for run in runs) for runs in (ours, theirs)]
-    cells += [f"{size / 1e9 / median(run.seconds for run in runs):.2f}" for runs in (ours, theirs)]
-    return "| " + " | ".join([*cells, f"{ratio(ours, theirs):.2f}"]) + " |"
+def table_rows(state: str, ours: list[Run], theirs: list[Run], size: int) -> list[str]:
+    return [
+        table_row(state, "convert", ours, size, f"{ratio(ours, theirs):.2f}"),
+        table_row(state, "copy", theirs, size, ""),
+    ]
+
+
+def table_row(state: str, contender: str, runs: list[Run], size: int, last: str) -> str:
+    seconds = [run.seconds for run in runs]
+    speed = size / 1e9 / median(seconds)
+    cpu, others = median(run.cpu for run in runs), median(run.others for run in runs)
+    cached = 100 * median(run.cached for run in runs)
+    cells = [state, contender, f"{cached:.0f} %", spread(seconds), f"{speed:.2f}", f"{cpu:.1f}", f"{others:.1f}", last]
+    return "| " + " | ".join(cells) + " |"
 
 
 def kill_report(kills: list[Kill], equal: bool, expected: str, seed: int) -> list[str]:
-    whole = ", ".join(f"{kill.seconds:.2f} s ({kill.units})" for kill in kills)
+    each = ", ".join(f"{kill.seconds:.2f} s ({kill.parts})" for kill in kills)
     return [
         "",
         f"kill -9 at {len(kills)} random instants of one conversion (seed {seed}), each followed by --resume. Seconds",
-        f"since that run opened its journal (units then whole): {whole}.",
+        f"since that run opened its journal (parts then written): {each}.",
         f"SHA-256 of the final file {'equals' if equal else 'DOES NOT EQUAL'} that of the uninterrupted one,",
         f"{expected}; journal and partial file are gone.",
     ]
