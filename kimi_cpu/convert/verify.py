@@ -1,47 +1,53 @@
-"""Proof that a model file is whole, and that it holds what its checkpoint does.
+"""Proves a model file: its own hashes, and on request its equality with the checkpoint that it was made from.
 
-The file's own SHA-256s show that no bit changed since it was written. `against` shows that it was written right: the
-checkpoint is read again, INT4 values and scales are compared bit for bit, F32 tensors exactly, and matrices that were
-rounded to 8 bits or bf16 by their largest error.
+The file is read once, streaming, several units at a time; against a checkpoint the same bytes are compared too.
 """
 
-import json
-import queue
-import threading
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import psutil
 
-from ..errors import ModelFileError
-from ..kernels.pack import pack_bf16, pack_int4
+from ..errors import CheckpointError, ModelFileError
 from ..modelfile import HASHES, ModelFile
-from ..modelfile.layout import EXPERTS_SUFFIX, HashRow
-from ..quant import rows16
-from ..quant.rows16 import GROUP, ROWS, Matrix, packed_bytes
-from . import native
-from .jobs import Part, Plan, Unit
-from .source import FloatLinear, Int4Linear, Source, open_source
+from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
+from .against import Against, ClassError, Finding, open_against
 
-BLOCK_BYTES = 8 << 20  # hashed and compared at a time
-MAX_NAMED = 5  # mismatches that a message lists
+CHUNK_BYTES = 1 << 20  # read at a time where nothing is compared
+MAX_HASHES_BYTES = 1 << 20  # how far back the hashes are looked for in a corrupt file; those of Kimi K2 have 0.8 MB
+NUM_NAMED = 5  # mismatches that an error names
 Progress = Callable[[int, int, str], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """What was checked: bytes hashed, matrices compared bit for bit, and the largest errors of the others.
+    """What was proved; a failed check is an exception. errors: largest error of each class of re-quantised tensors."""
 
-    errors: class of tensor -> (largest |difference|, the same as a share of its group's largest value).
-    """
+    path: Path
+    against: Path | None
+    num_tensors: int
+    num_experts: int
+    nbytes: int
+    int4_values: int = 0  # equal to the checkpoint's, bit for bit, and
+    scales: int = 0  # so many of their bf16 scales
+    float_values: int = 0  # norms, routers and bf16 matrices that are equal
+    errors: dict[str, ClassError] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
-    num_bytes: int = 0
-    num_exact: int = 0
-    errors: dict[str, tuple[float, float]] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+
+class _Item(NamedTuple):
+    """Bytes of the file that have a SHA-256 of their own."""
+
+    row: HashRow
+    offset: int
+    nbytes: int
+    digest: bytes
 
 
 def verify(
@@ -50,219 +56,168 @@ def verify(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Checks a native file's hashes, and with `against` its content. ModelFileError names what differs."""
-    report = Report()
-    with ModelFile.open(path) as file:
-        file.require_native()
-        _check_hashes(file, jobs or psutil.cpu_count(logical=False) or 1, report, progress)
-        if against is not None:
-            with open_source(Path(against)) as source:
-                _Comparison(file, source, report).run(progress)
-                report.warnings += source.warnings
-    return report
+    """Checks a native model file. against: the checkpoint (directory or GGUF file) that it must be equal to.
+
+    jobs: threads, default one a core. progress(bytes_done, bytes_total, tensor) is called from this thread.
+    Raises ModelFileError naming the header, the tensors and experts that are damaged; CheckpointError naming the
+    checkpoint's tensors that differ from a file whose hashes hold; ConfigError; OSError.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        model = stack.enter_context(_open(path))
+        _check_padding(model)
+        comparison = None if against is None else stack.enter_context(open_against(model, Path(against)))
+        items = list(_items(model))
+        findings = _run(path, items, comparison, jobs or psutil.cpu_count(logical=False) or 1, progress)
+        return _report(model, comparison, items, findings)
 
 
-def _check_hashes(file: ModelFile, jobs: int, report: Report, progress: Progress | None) -> None:
-    stored = file.view(HASHES).tobytes()
-    if sha256(stored[:-32]).digest() != stored[-32:]:
-        raise ModelFileError(f"{file.path}: tensor {HASHES} is corrupt: it does not match its own last row.")
-    rows = file.hash_rows()
-    total = sum(t.nbytes for t in file.tensors.values())
-    wrong: list[str] = []
-    head, digest = rows[0]
-    if not _check_row(file, head, digest)[1]:  # what it says about the tensors may be wrong as well
-        raise ModelFileError(f"{file.path} is corrupt: {head} differs from what was written. Copy it again.")
-    for number, (row, good, nbytes) in enumerate(_parallel(rows, lambda r: _check_row(file, *r), jobs)):
-        if not good:
-            wrong.append(str(row))
-        report.num_bytes += nbytes
-        if progress is not None:
-            progress(min(report.num_bytes, total), total, str(rows[number][0]))
-    wrong += _wrong_expert_rows(file, rows)
-    wrong += [f"the padding before {name}" for name in _dirty_gaps(file)]
-    if wrong:
-        more = f" and {len(wrong) - MAX_NAMED} more" if len(wrong) > MAX_NAMED else ""
-        named = ", ".join(sorted(wrong)[:MAX_NAMED])
-        raise ModelFileError(f"{file.path} is corrupt: {named}{more} differ from what was written. Copy it again.")
+def _open(path: Path) -> ModelFile:
+    """The file, whose header and hashes are proved. ModelFileError says which of the two is damaged."""
+    try:
+        model = ModelFile.open(path)
+        model.require_native()
+        _check_table(model)
+    except ModelFileError as e:
+        if _hashes_hold_at_end(path):
+            raise ModelFileError(f"{path}: the header is corrupt ({e})") from e
+        raise
+    hashes = model.view(HASHES).tobytes()
+    intact = sha256(hashes[:-32]).digest() == hashes[-32:]
+    if not intact and not _hashes_hold_at_end(path):
+        raise ModelFileError(f"{path}: tensor {HASHES} is corrupt; copy the file again, or convert again.")
+    if not intact or sha256(model.header()).digest() != hashes[:32]:
+        raise ModelFileError(f"{path}: the header does not match its SHA-256; copy the file again, or convert again.")
+    return model
 
 
-def _check_row(file: ModelFile, row: HashRow, stored: bytes) -> tuple[HashRow, bool, int]:
-    """(row, whether its bytes have the stored hash, bytes read). Tensors of experts are checked by their rows."""
-    if not row.name:
-        data = file.header()
-    elif row.expert is not None:
-        data = file.view(row.name).reshape(file.tensors[row.name].shape)[row.expert]
-    elif row.name.endswith(EXPERTS_SUFFIX):
-        return row, True, 0
-    else:
-        data = file.view(row.name)
-    digest = sha256()
-    for start in range(0, len(data), BLOCK_BYTES):
-        digest.update(data[start : start + BLOCK_BYTES])
-    return row, digest.digest() == stored, data.nbytes
+def _check_table(model: ModelFile) -> None:
+    """ModelFileError unless the tensors follow one another in the file and the hashes end it."""
+    tensors, end = list(model.tensors.values()), None
+    for tensor in tensors:
+        if end is not None and tensor.offset != aligned(end):
+            raise ModelFileError(f"{model.path}: tensor {tensor.name} is not where the one before it ends.")
+        end = tensor.offset + tensor.nbytes
+    if not tensors or tensors[-1].name != HASHES:
+        raise ModelFileError(f"{model.path}: tensor {HASHES} is not the last one; convert again.")
+    size = model.path.stat().st_size
+    if size != end:
+        raise ModelFileError(f"{model.path} has {size:,} bytes, its header says {end:,}; copy the file again.")
+    model.hash_rows()
 
 
-def _wrong_expert_rows(file: ModelFile, rows: list[tuple[HashRow, bytes]]) -> list[str]:
-    """Tensors of experts whose own row is not the hash of their experts' rows."""
-    wrong, experts = [], []
-    for row, stored in rows:
+def _hashes_hold_at_end(path: Path) -> bool:
+    """Whether the file ends with hashes that their own last row confirms: if so, what is damaged is before them."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        first = aligned(max(0, size - MAX_HASHES_BYTES))
+        file.seek(first)
+        tail = file.read()
+    starts = range(aligned(max(0, len(tail) - 64)), -1, -aligned(1))
+    return any(
+        len(tail) - start >= 64 and sha256(memoryview(tail)[start:-32]).digest() == tail[-32:] for start in starts
+    )
+
+
+def _check_padding(model: ModelFile) -> None:
+    tensors = list(model.tensors.values())
+    with model.path.open("rb") as file:
+        for tensor, following in zip(tensors, tensors[1:], strict=False):
+            end = tensor.offset + tensor.nbytes
+            file.seek(end)
+            if any(file.read(following.offset - end)):
+                raise ModelFileError(
+                    f"{model.path}: the padding after tensor {tensor.name} is not zero; copy the file again."
+                )
+
+
+def _items(model: ModelFile) -> Iterator[_Item]:
+    """Every tensor and every expert, in file order. ModelFileError: hashes that contradict one another."""
+    experts = []
+    for row, digest in model.hash_rows()[1:]:
+        tensor = model.tensors[row.name]
         if row.expert is not None:
-            experts.append(stored)
-        else:
-            if row.name.endswith(EXPERTS_SUFFIX) and sha256(b"".join(experts)).digest() != stored:
-                wrong.append(str(row))
+            stride = tensor.nbytes // tensor.shape[0]
+            experts.append(digest)
+            yield _Item(row, tensor.offset + row.expert * stride, stride, digest)
+        elif row.name.endswith(EXPERTS_SUFFIX):
+            if sha256(b"".join(experts)).digest() != digest:
+                raise ModelFileError(f"{model.path}: the hash of {row} is not that of its experts; convert again.")
             experts = []
-    return wrong
-
-
-def _dirty_gaps(file: ModelFile) -> list[str]:
-    """Names of tensors before which there are bytes that are not zero and belong to nothing."""
-    dirty, at = [], len(file.header())
-    for info in sorted(file.tensors.values(), key=lambda t: t.offset):
-        if file.between(at, info.offset).any():
-            dirty.append(info.name)
-        at = info.offset + info.nbytes
-    return dirty
-
-
-def _parallel(items: list, function: Callable, jobs: int) -> Iterator:
-    """function(item) of all items in order, computed by several threads."""
-    todo: queue.SimpleQueue = queue.SimpleQueue()
-    outcomes: list = [None] * len(items)
-    finished = [threading.Event() for _ in items]
-    for number in range(len(items)):
-        todo.put(number)
-
-    def work() -> None:
-        while True:
-            try:
-                number = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                outcomes[number] = function(items[number])
-            except BaseException as e:
-                outcomes[number] = e
-            finished[number].set()
-
-    for _ in range(jobs):
-        threading.Thread(target=work, daemon=True).start()
-    for number, event in enumerate(finished):
-        event.wait()
-        if isinstance(outcomes[number], BaseException):
-            raise outcomes[number]
-        yield outcomes[number]
-
-
-class _Comparison:
-    """A native file beside the checkpoint that it was made from."""
-
-    def __init__(self, file: ModelFile, source: Source, report: Report):
-        self.file, self.source, self.report = file, source, report
-        self.rng = np.random.default_rng(0)
-
-    def run(self, progress: Progress | None) -> None:
-        """ModelFileError: what differs, by the file's name and the checkpoint's."""
-        if self.file.config != self.source.config:
-            raise ModelFileError(f"{self.file.path}: its configuration is not that of {self.source.path}.")
-        self._check_headers()
-        plan = native.plan(self.source, self._dense())
-        self._check_names(plan)
-        total, done = sum(o.spec.nbytes for o in plan.outputs), 0
-        for output in plan.outputs:
-            view = self.file.view(output.spec.name)
-            for unit in output.units:
-                self._compare_unit(output.spec.name, view[unit.offset : unit.offset + unit.nbytes], unit)
-                done += unit.nbytes
-                if progress is not None:
-                    progress(done, total, unit.name)
-
-    def _dense(self) -> str:
-        kind = self.file.matrix("token_embd.weight").kind
-        return next(option for option, packed in native.DENSE_KINDS.items() if packed == kind)
-
-    def _check_headers(self) -> None:
-        """The safetensors headers are those that the converter saw."""
-        stored = {f["name"]: f["header_sha256"] for f in json.loads(self.file.metadata["kimi-cpu.source"])["files"]}
-        for name, _, digest in self.source.files:
-            if stored.get(name) != digest:
-                raise ModelFileError(f"{self.file.path}: the header of {self.source.path / name} is another one now.")
-
-    def _check_names(self, plan: Plan) -> None:
-        expected = {o.spec.name: o.spec.shape for o in plan.outputs}
-        found = {t.name: t.shape for t in self.file.tensors.values() if t.name != HASHES}
-        for name in sorted(expected.keys() ^ found.keys()):
-            raise ModelFileError(f"{self.file.path}: tensor {name} is in one of file and checkpoint only.")
-        for name, shape in expected.items():
-            if found[name] != shape:
-                raise ModelFileError(f"{self.file.path}: tensor {name} has shape {found[name]}, not {shape}.")
-
-    def _compare_unit(self, name: str, data: np.ndarray, unit: Unit) -> None:
-        for part in unit.parts:
-            self._compare_part(name, data[part.offset : part.offset + part.nbytes], part, unit.name)
-
-    def _compare_part(self, name: str, data: np.ndarray, part: Part, unit: str) -> None:
-        made = part.pack
-        if getattr(made, "func", None) is not native._pack:  # vectors and the tokenizer: bytes as they are
-            self._expect(np.array_equal(made(), data), name, unit, "")
-            return
-        _, module, kind, order = made.args
-        linear = self.source.linear(module)
-        if isinstance(linear, Int4Linear) and kind == "int4":
-            packed, _ = pack_int4(linear.packed[order[0] : order[-1] + 1], linear.scales[order[0] : order[-1] + 1])
-            self._expect(np.array_equal(packed, data), name, unit, module)
-            self._check_by_hand(data, linear, order, name, unit, module)
-            self.report.num_exact += 1
-        elif isinstance(linear, FloatLinear) and linear.bits is not None and kind == "bf16":
-            bits = native._place(linear.bits[_span(order)], order, _span(order).start)
-            self._expect(np.array_equal(pack_bf16(bits)[0], data), name, unit, module)
-            self.report.num_exact += 1
         else:
-            self._measure(data, linear, kind, order, name, unit, module)
-
-    def _check_by_hand(self, data, linear: Int4Linear, order, name: str, unit: str, module: str) -> None:
-        """A row block of a packed matrix against numpy's layout, so that the compiled packer is not its own judge."""
-        start = int(self.rng.integers(-(-len(order) // ROWS))) * ROWS
-        rows = order[start : start + ROWS]
-        nbytes = packed_bytes("int4", len(rows), linear.cols)
-        at = packed_bytes("int4", start, linear.cols)
-        nibbles, scales = rows16.unpack_int4(Matrix("int4", len(rows), linear.cols, data[at : at + nbytes]))
-        words = linear.packed[rows[0] : rows[-1] + 1].view(np.uint32)
-        expected = ((words[..., None] >> (4 * np.arange(8, dtype=np.uint32))) & 15).reshape(nibbles.shape)
-        same = np.array_equal(nibbles, expected) and np.array_equal(scales, linear.scales[rows[0] : rows[-1] + 1])
-        self._expect(same, name, unit, module)
-
-    def _measure(self, data, linear, kind: str, order, name: str, unit: str, module: str) -> None:
-        """Largest error of rounded values. Each must be within the rounding that its kind does."""
-        span = _span(order)
-        values = native._place(linear.read(span.start, span.stop), order, span.start)
-        stored = rows16.unpack(Matrix(kind, len(order), linear.cols, data))
-        groups = np.zeros((len(order), rows16.pad(linear.cols, GROUP)), np.float32)
-        groups[:, : linear.cols] = np.abs(values)
-        peak = groups.reshape(len(order), -1, GROUP).max(-1)
-        peak = np.repeat(peak, GROUP, axis=1)[:, : linear.cols]
-        error = np.abs(stored - values)
-        share = float((error / np.where(peak == 0, np.float32(1), peak)).max(initial=0))
-        # Half a step of the scale, and what rounding the scale itself to bf16 cuts off at the group's largest value.
-        allowed = {"q8": 0.5 / 127 + 2**-8, "int4": 0.5 / 7 + 2**-3, "bf16": 2**-8}[kind]
-        self._expect(share <= allowed, name, unit, module)
-        label = f"{kind} {_class(name)}"
-        worst = self.report.errors.get(label, (0.0, 0.0))
-        self.report.errors[label] = (max(worst[0], float(error.max(initial=0))), max(worst[1], share))
-
-    def _expect(self, good: bool, name: str, unit: str, module: str) -> None:
-        if not good:
-            of = f" (checkpoint: {module})" if module else ""
-            raise ModelFileError(f"{self.file.path}: tensor {unit} differs from {self.source.path}{of}.")
+            yield _Item(row, tensor.offset, tensor.nbytes, digest)
 
 
-def _span(order: np.ndarray) -> slice:
-    """The source rows that an order uses."""
-    used = order[order >= 0]
-    return slice(int(used.min()), int(used.max()) + 1) if len(used) else slice(0, 1)
+def _run(path: Path, items: list[_Item], comparison: Against | None, jobs: int, progress) -> list[Finding]:
+    """What was found in each item, in no order. Progress is reported from this thread."""
+    total, done, findings = sum(item.nbytes for item in items), 0, []
+    descriptor = os.open(path, os.O_RDONLY)
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = {pool.submit(_check, path, descriptor, item, comparison): item for item in items}
+        for future in as_completed(futures):
+            findings.append(future.result())
+            done += futures[future].nbytes
+            if progress is not None:
+                progress(done, total, futures[future].row.name)
+    finally:
+        pool.shutdown(cancel_futures=True)  # waits: nobody reads the descriptor after this
+        os.close(descriptor)
+    return findings
 
 
-def _class(name: str) -> str:
-    """Tensors of one class in all layers: attn_q_a, ffn_down, …"""
-    parts = name.removesuffix(".weight").split(".")
-    return parts[-1]
+def _check(path: Path, descriptor: int, item: _Item, comparison: Against | None) -> Finding:
+    """Reads one item once; hashes and, if there is a checkpoint, compares it."""
+    digest = sha256()
+    finding = Finding(item.row)
+
+    def read(offset: int, nbytes: int) -> bytes:
+        """The next bytes of the item, which come in order."""
+        data = os.pread(descriptor, nbytes, item.offset + offset)
+        if len(data) != nbytes:
+            raise ModelFileError(f"{path}: {item.row} is cut short; was the file changed while it was read?")
+        digest.update(data)
+        return data
+
+    if comparison is None:
+        for at in range(0, item.nbytes, CHUNK_BYTES):
+            read(at, min(CHUNK_BYTES, item.nbytes - at))
+    else:
+        comparison.check(finding, item.nbytes, read)
+    finding.intact = digest.digest() == item.digest
+    return finding
+
+
+def _report(model: ModelFile, comparison: Against | None, items: list[_Item], findings: list[Finding]) -> Report:
+    """The report, or the exception that the findings call for: damage to the file before differences."""
+    order = {item.row: number for number, item in enumerate(items)}
+    findings = sorted(findings, key=lambda finding: order[finding.row])
+    damaged = [str(finding.row) for finding in findings if not finding.intact]
+    if damaged:
+        verb = "does not match its SHA-256" if len(damaged) == 1 else "do not match their SHA-256"
+        raise ModelFileError(f"{model.path}: {_some(damaged)} {verb}; copy the file again, or convert again.")
+    differences = [text for finding in findings for text in finding.differences]
+    if differences:
+        raise CheckpointError(f"{model.path} and {comparison.source.path} differ: {_some(differences)}.")
+    errors: dict[str, ClassError] = {}
+    for finding in findings:
+        for name, error in finding.errors.items():
+            errors[name] = error.widened(errors.get(name))
+    return Report(
+        path=model.path,
+        against=comparison and comparison.source.path,
+        num_tensors=len(model.tensors),
+        num_experts=sum(item.row.expert is not None for item in items),
+        nbytes=model.path.stat().st_size,
+        int4_values=sum(finding.int4_values for finding in findings),
+        scales=sum(finding.scales for finding in findings),
+        float_values=sum(finding.float_values for finding in findings),
+        errors=errors,
+        warnings=tuple(comparison.warnings) if comparison else (),
+    )
+
+
+def _some(names: list[str]) -> str:
+    """The first few, and how many more there are."""
+    more = len(names) - NUM_NAMED
+    return "; ".join(names[:NUM_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
