@@ -105,10 +105,9 @@ def test_float8_experts_become_q4_0(tmp_path):
     found, _ = tensors_of(tmp_path / "out.gguf")
     with open_source(tmp_path / "in") as source:
         exact = source.linear("model.layers.1.mlp.experts.2.up_proj").read(0, 32)
+    # At most one step, where a value is clipped.
     error = np.abs(found["blk.1.ffn_up_exps.weight"][2] - exact).reshape(-1, 32).max(-1)
-    assert (
-        error <= np.abs(exact).reshape(-1, 32).max(-1) / 8 * 1.01
-    ).all()  # at most one step, where a value is clipped
+    assert (error <= np.abs(exact).reshape(-1, 32).max(-1) / 8 * 1.01).all()
 
 
 def test_scales_that_float16_rounds_are_counted_and_those_beyond_it_refused(tmp_path):
