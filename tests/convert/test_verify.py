@@ -56,7 +56,7 @@ NUM_FLIPS = int(os.environ.get("KIMI_CPU_TEST_FLIPS", "40"))
 def pair(tmp_path_factory):
     """(checkpoint with a tokenizer, its model file with bf16 matrices)."""
     folder = tmp_path_factory.mktemp("pair")
-    shutil.copy(Path(__file__).parents[1] / "data" / "tiktoken.model", tiny.make(folder / "in"))
+    shutil.copy(Path(__file__).parents[1] / "data" / "tiny" / "base" / "tiktoken.model", tiny.make(folder / "in"))
     convert(folder / "in", folder / "out.gguf", dense="bf16")
     return folder / "in", folder / "out.gguf"
 
