@@ -2,13 +2,13 @@
 
 import json
 
-from ..config import ModelConfig
 from ..errors import CheckpointError
 from ..tokenizer import special_tokens_from_config
 from ..tokenizer.sentencepiece_model import byte_characters, read_ranks
 from .source import Source
 
 NORMAL, CONTROL = 1, 3  # llama.cpp: llama_token_type
+NAMED = {"eot": "<|im_end|>", "padding": "[PAD]", "unknown": "[UNK]"}
 
 
 def tokenizer_metadata(source: Source) -> dict:
@@ -18,6 +18,10 @@ def tokenizer_metadata(source: Source) -> dict:
     """
     config = source.config
     metadata = {}
+    if config.bos_token_id is not None:
+        metadata["tokenizer.ggml.bos_token_id"] = config.bos_token_id
+    if config.eos_token_ids:
+        metadata["tokenizer.ggml.eos_token_id"] = config.eos_token_ids[0]
     if "chat_template" in source.texts:
         metadata["tokenizer.chat_template"] = source.texts["chat_template"]
     if source.ranks is None:
@@ -41,7 +45,7 @@ def tokenizer_metadata(source: Source) -> dict:
         "tokenizer.ggml.token_type": [NORMAL] * len(base) + [CONTROL] * len(special),
         "tokenizer.ggml.merges": merges(base),
         "tokenizer.ggml.add_bos_token": False,
-        **_ids(config, special),
+        **{f"tokenizer.ggml.{key}_token_id": special[name] for key, name in NAMED.items() if name in special},
     }
 
 
@@ -72,9 +76,3 @@ def _encode(text: bytes, ranks: dict[bytes, int], limit: int) -> list[bytes]:
         at = candidates.index(best)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return parts
-
-
-def _ids(config: ModelConfig, special: dict[str, int]) -> dict:
-    named = {"bos": config.bos_token_id, "eos": config.eos_token_ids[0] if config.eos_token_ids else None}
-    named |= {"eot": special.get("<|im_end|>"), "padding": special.get("[PAD]"), "unknown": special.get("[UNK]")}
-    return {f"tokenizer.ggml.{name}_token_id": i for name, i in named.items() if i is not None}

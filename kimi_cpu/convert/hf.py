@@ -92,7 +92,7 @@ def _weight_map(path: Path) -> dict[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index}: there is no weight_map in it; download it again.")
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or not shard.endswith(".safetensors") or Path(shard).name != shard:
+        if not isinstance(shard, str) or "/" in shard or "\\" in shard or not shard.endswith(".safetensors"):
             raise CheckpointError(f"{index}: tensor {name} is said to be in {shard!r}, which is no shard's name.")
     return weight_map
 
@@ -108,13 +108,14 @@ def _select(tensors: dict[str, SourceTensor], config: ModelConfig, warnings: lis
     kept, vision, later, unknown = {}, 0, 0, []
     for full, tensor in tensors.items():
         name = full.removeprefix(TEXT_PREFIX)
-        layer = re.match(r"model\.layers\.(\d+)\.", name)
-        if full.startswith(VISION_PREFIXES):
-            vision += 1
-        elif name in known:
+        if name in known:
             if name in kept:
                 raise CheckpointError(f"{tensor.where} is there twice, with and without the prefix {TEXT_PREFIX}")
             kept[name] = tensor
+            continue
+        layer = re.match(r"model\.layers\.(\d+)\.", name)
+        if full.startswith(VISION_PREFIXES):
+            vision += 1
         elif layer and int(layer[1]) >= config.num_hidden_layers:
             later += 1
         elif layer and not name.endswith(".self_attn.rotary_emb.inv_freq"):
