@@ -53,9 +53,9 @@ class Enforcer:
         max_tokens: int | None = None,
     ):
         """tools, tool_choice, response_format: as in OpenAI's API. thinking: generation begins inside <think>.
-        next_index: number of the first call over the conversation. max_tokens: that may be generated; JSON texts are
-        ended in time for it, and within 4,096 tokens of their section's start without it. RequestError: a schema or a
-        choice that cannot be enforced."""
+        next_index: number of the first call over the conversation. max_tokens: that may be generated; thinking before
+        an answer that must come is ended in time for it, and so are JSON texts, which without it end within 4,096
+        tokens of their section's start. RequestError: a schema or a choice that cannot be enforced."""
         self._vocabulary = vocabulary_of(tokenizer)
         self._token_bytes = tokenizer.token_bytes
         names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK, THINK_END)
@@ -69,6 +69,8 @@ class Enforcer:
         self._tools = {name: grammar(schema, f"The tool {name!r}", True) for name, schema in tools.items()}
         schema = None if self._must_call else answer_schema(response_format)
         self._answer = None if schema is None else grammar(schema, "response_format", False)
+        grammars = [*self._tools.values(), *([] if self._answer is None else [self._answer])]
+        self._reserve = 4 * max(map(self._margin, grammars), default=0)  # tokens that the shortest answer may need
         self._index = next_index
         self._max_tokens = max_tokens
         self._num_tokens = 0
@@ -91,6 +93,8 @@ class Enforcer:
                 return self._ids[ARGUMENT_BEGIN]
             case Phase.JSON if self._matcher.is_stopped() or (self.cut and self._matcher.is_accepting()):
                 return self._after_json[0]
+            case Phase.THINKING if self._is_bound and self._thought_long:
+                return self._ids[THINK_END]
             case Phase.CALL_DONE if self._is_late:
                 return self._ids[SECTION_END]
             case Phase.ANSWER if self._must_call:
@@ -225,15 +229,22 @@ class Enforcer:
         self.cut = self.cut or bool(plan)
         self._plan = plan
 
-    def _margin(self, grammar: JsonGrammar) -> int:
+    @staticmethod
+    def _margin(grammar: JsonGrammar) -> int:
         """Tokens to keep for closing: the control tokens after it, and what one token may open."""
         return 32 + grammar.size // 8
 
     @property
+    def _thought_long(self) -> bool:
+        """Whether the answer would hardly find room behind more thinking."""
+        if self._max_tokens is None:
+            return False
+        return self._max_tokens - self._num_tokens <= min(self._max_tokens // 2, self._reserve)
+
+    @property
     def _is_late(self) -> bool:
         """Whether another call would hardly find room."""
-        need = min(self._limit // 2, 4 * max(map(self._margin, self._tools.values())))
-        return self.cut or self._deadline - self._num_tokens < need
+        return self.cut or self._deadline - self._num_tokens < min(self._limit // 2, self._reserve)
 
     @property
     def _after_json(self) -> list[int]:

@@ -56,7 +56,7 @@ class Conversation:
                 o.tools,
                 o.tool_choice,
                 o.response_format,
-                thinking=self.thinking and not o.no_think,
+                thinking=self.thinking,
                 next_index=sum(len(m.get("tool_calls") or ()) for m in self._messages),
                 max_tokens=max_tokens,
             )

@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from kimi_cpu.chat import Enforcer
+from kimi_cpu.chat import Enforcer, parse_output
 from kimi_cpu.chat.closing import JsonState, closing_tokens
 from kimi_cpu.chat.grammar import Vocabulary, vocabulary_of
 from kimi_cpu.chat.schema import shortest_match
@@ -225,6 +225,26 @@ def test_required_lets_only_a_section_follow_the_thinking():
     assert not set(KIMI.eos_ids) & allowed(enforcer)
     write(enforcer, "think_end")
     assert enforcer.forced() == IDS["section"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"tools": [tool(WEATHER)], "tool_choice": "required"}, {"response_format": {"type": "json_object"}}]
+)
+@pytest.mark.parametrize("thinking", [True, False])
+def test_thinking_leaves_room_for_an_answer_that_must_come(options, thinking):
+    enforcer = Enforcer(KIMI, **options, thinking=thinking, max_tokens=100)
+    word = KIMI.encode(" a", special=False)[0]
+    wishes = [word, IDS["think"]]
+    ids = generate(enforcer, lambda mask: next((i for i in wishes if mask[i]), int(mask.argmax())), 100)
+    message = parse_output(ids, KIMI, ["act"], thinking)
+    assert message.reasoning_content.startswith(" a a a a")
+    assert message.tool_calls if "tools" in options else isinstance(json.loads(message.content), dict)
+
+
+def test_thinking_that_no_answer_need_follow_is_not_ended():
+    enforcer = Enforcer(KIMI, [tool(WEATHER)], thinking=True, max_tokens=10)
+    write(enforcer, " a" * 10)
+    assert enforcer.forced() is None
 
 
 def test_a_named_choice_allows_that_function_alone():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import kimi_cpu
+from kimi_cpu.chat.template import kimi_template
 from kimi_cpu.errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
+from kimi_cpu.llm.conversation import ChatOptions, Conversation
 from tests import tiny
 
 TOOLS = [
@@ -114,6 +116,20 @@ def test_thinking_can_be_closed_at_once(llm):
     names = llm.tokenizer.special_tokens
     assert turn.token_ids[:2] == (names["<think>"], names["</think>"])
     assert turn.reasoning_content is None
+
+
+@pytest.mark.parametrize("end", ["", "<think>"])
+@pytest.mark.parametrize(
+    "options", [{"tools": TOOLS, "tool_choice": "required"}, {"response_format": {"type": "json_object"}}]
+)
+def test_closed_thinking_and_a_bound_answer_go_together(llm, end, options):
+    conversation = Conversation(HELLO, ChatOptions(**options, no_think=True), llm.tokenizer, kimi_template() + end)
+    guide = conversation.guide(100, llm.tokenizer.n_vocab)
+    closed = llm.tokenizer.encode("</think>" if end else "<think></think>")
+    for token_id in closed:
+        assert guide.mask()[token_id] and guide.forced() == token_id
+        guide.accept(token_id)
+    assert guide.mask().sum() < 10
 
 
 def test_typed_control_token_stays_text(llm):
