@@ -11,17 +11,17 @@ from .gguf_source import read_parts
 from .source import open_source
 
 CLASSES = (  # part of a tensor's name, in a checkpoint or in a file: class. The first that fits.
-    ("experts.", "routed experts"),
-    ("_exps", "routed experts"),
+    ("norm", "norms"),
     ("shared_experts", "shared experts"),
     ("shexp", "shared experts"),
+    ("experts.", "routed experts"),
+    ("_exps", "routed experts"),
     ("self_attn", "attention"),
     ("attn_", "attention"),
     ("embd", "embedding and head"),
     ("embed_tokens", "embedding and head"),
     ("lm_head", "embedding and head"),
     ("output.weight", "embedding and head"),
-    ("norm", "norms"),
     ("mlp.gate.", "router"),
     ("gate_inp", "router"),
     ("exp_probs_b", "router"),

@@ -18,7 +18,7 @@ from tests.test_config import published
 K2_TOTAL, K2_ACTIVE = (
     1_026_408_232_448,
     31_687_072_768,
-)  # published parameters; active ones without embedding and selection biases
+)  # parameters; active: without embedding and selection biases
 
 
 def write_config(folder, config):
