@@ -1,6 +1,7 @@
 """The native layout of a checkpoint as a plan: names, packed kinds, order of the tensors (docs/format.md)."""
 
 import json
+import threading
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..quant.rows16 import ROWS, packed_bytes, pad
 from .jobs import Origin, Output, Part, Plan, Unit, constant, whole
 from .source import FloatLinear, Int4Linear, Source
 
-CHUNK_VALUES = 8 << 20  # values packed at a time: bounds a job's memory, 32 MiB in f32
+CHUNK_VALUES = 2 << 20  # values packed at a time: what is packed is hashed and written while it is in the cache
 DENSE_KINDS = {"q8_0": "q8", "bf16": "bf16"}  # --dense: packed kind
 
 
@@ -207,7 +208,7 @@ def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarra
 def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> np.ndarray:
     """Packed bytes u8 of some rows of a matrix. CheckpointError: values that are NaN or infinite."""
     order = np.asarray(order)  # a range until now: arrays of all rows of a large checkpoint would fill 2 GB
-    linear = source.linear(module)
+    linear = _linear(source, module)
     used = order[order >= 0]
     start, stop = int(used.min(initial=linear.rows - 1)), int(used.max(initial=0)) + 1
     if isinstance(linear, Int4Linear) and kind == "int4":
@@ -240,3 +241,13 @@ def _f32_bytes(source: Source, tensor: str) -> np.ndarray:
         where = source.tensors[tensor].where
         raise CheckpointError(f"{where} has values that are NaN or infinite; download the file again.")
     return values.reshape(-1).view(np.uint8)
+
+
+_last = threading.local()  # of each worker
+
+
+def _linear(source: Source, module: str) -> Int4Linear | FloatLinear:
+    """source.linear, which checks a matrix's scales, once for all parts of a matrix that a thread packs in a row."""
+    if getattr(_last, "module", None) != (id(source), module):
+        _last.module, _last.linear = (id(source), module), source.linear(module)
+    return _last.linear

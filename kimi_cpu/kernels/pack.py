@@ -88,64 +88,53 @@ def _pack_int4(packed, scales, out32, out16):
     return bad
 
 
-def _q8_body(load):
-    """The q8 packer over a way to load a value as the bits of an f32."""
-
-    def pack(x, out8, out16):
-        rows, cols = x.shape
-        groups = (cols + GROUP - 1) // GROUP
-        bits = np.zeros(GROUP, np.uint32)
-        values, q = bits.view(np.float32), np.empty(GROUP, np.int8)
-        words, out32 = q.view(np.uint32), out8.view(np.uint32)
-        bad = 0
-        for block in range((rows + ROWS - 1) // ROWS):
-            for r in range(ROWS):
-                row = block * ROWS + r
-                for group in range(groups):
-                    at = (block * groups + group) * _Q8_BYTES
-                    count = min(GROUP, cols - GROUP * group) if row < rows else 0
-                    if count < GROUP:
-                        bits[:] = 0
-                        for i in range(count):
-                            bits[i] = load(x, row, GROUP * group + i)
-                    else:
-                        for i in range(GROUP):
-                            bits[i] = load(x, row, GROUP * group + i)
-                    peak = np.uint32(0)  # positive floats are ordered as their bits are: an integer maximum vectorises
-                    for i in range(GROUP):
-                        peak = max(peak, bits[i] & np.uint32(0x7FFFFFFF))
-                    bad += peak >= np.uint32(0x7F800000)
-                    wide = np.float32(np.uint32(peak).view(np.float32) / np.float32(127)).view(np.uint32)
-                    top = (wide + np.uint32(0x7FFF) + ((wide >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-                    scale = np.uint32(top << np.uint32(16)).view(np.float32)
-                    divisor = scale if scale != 0 else np.float32(np.inf)
-                    out16[at // 2 + r] = top
-                    for i in range(GROUP):
-                        value = np.rint(values[i] / divisor)
-                        q[i] = np.int8(min(max(value, np.float32(-127)), np.float32(127)))
-                    for line in range(8):
-                        out32[at // 4 + 8 + 16 * line + r] = words[line]
-        return bad
-
-    return pack
-
-
 @leaf
-def _load_bf16(x, row, col):
-    return np.uint32(np.uint32(x[row, col]) << np.uint32(16))
+def _pack_q8(x, shift, out8, out16):
+    """The q8 packer. x: bits of values, shifted left by `shift` those of an f32. Returns how many groups are bad."""
+    rows, cols = x.shape
+    groups = (cols + GROUP - 1) // GROUP
+    bits = np.zeros(GROUP, np.uint32)
+    values, q = bits.view(np.float32), np.empty(GROUP, np.int8)
+    words, out32 = q.view(np.uint32), out8.view(np.uint32)
+    bad = 0
+    for block in range((rows + ROWS - 1) // ROWS):
+        for r in range(ROWS):
+            row = block * ROWS + r
+            for group in range(groups):
+                at = (block * groups + group) * _Q8_BYTES
+                count = min(GROUP, cols - GROUP * group) if row < rows else 0
+                if count < GROUP:
+                    bits[:] = 0
+                    for i in range(count):
+                        bits[i] = np.uint32(x[row, GROUP * group + i]) << shift
+                else:
+                    for i in range(GROUP):
+                        bits[i] = np.uint32(x[row, GROUP * group + i]) << shift
+                peak = np.uint32(0)  # positive floats are ordered as their bits are: an integer maximum vectorises
+                for i in range(GROUP):
+                    peak = max(peak, bits[i] & np.uint32(0x7FFFFFFF))
+                bad += peak >= np.uint32(0x7F800000)
+                wide = np.float32(np.uint32(peak).view(np.float32) / np.float32(127)).view(np.uint32)
+                top = (wide + np.uint32(0x7FFF) + ((wide >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+                scale = np.uint32(top << np.uint32(16)).view(np.float32)
+                divisor = scale if scale != 0 else np.float32(np.inf)
+                out16[at // 2 + r] = top
+                for i in range(GROUP):
+                    value = np.rint(values[i] / divisor)
+                    q[i] = np.int8(min(max(value, np.float32(-127)), np.float32(127)))
+                for line in range(8):
+                    out32[at // 4 + 8 + 16 * line + r] = words[line]
+    return bad
 
 
-@leaf
-def _load_f32(x, row, col):
-    return x[row, col]
+@kernel(types.int64(_in(types.uint16, 2), _out(types.int8), _out(types.uint16)), parallel=False)
+def _pack_q8_bf16(x, out8, out16):
+    return _pack_q8(x, np.uint32(16), out8, out16)
 
 
-_pack_q8_bf16 = kernel(types.int64(_in(types.uint16, 2), _out(types.int8), _out(types.uint16)), parallel=False)(
-    _q8_body(_load_bf16)
-)
-_pack_q8_f32 = kernel(types.int64(_in(types.uint32, 2), _out(types.int8), _out(types.uint16)), parallel=False)(
-    _q8_body(_load_f32)
-)
+@kernel(types.int64(_in(types.uint32, 2), _out(types.int8), _out(types.uint16)), parallel=False)
+def _pack_q8_f32(x, out8, out16):
+    return _pack_q8(x, np.uint32(0), out8, out16)
 
 
 @kernel(types.int64(_in(types.uint16, 2), _out(types.uint16)), parallel=False)
