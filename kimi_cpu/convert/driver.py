@@ -136,7 +136,7 @@ class _Conversion:
 
     def _collect(self, descriptor: int, journal: Journal, results: queue.Queue, total: int) -> None:
         unsynced = 0
-        while len(journal.hashes) < len(self.units) or not results.empty():
+        while self.num_done < total:
             result = results.get()
             if isinstance(result, BaseException):
                 raise result
