@@ -1,8 +1,8 @@
 """The catalogue: every operation of the model on arrays, compiled for this CPU. `reference` has the same in numpy."""
 
 from .arrays import Activation, Cache, Experts, cache_layer_bytes, make_activation
-from .attention import attend_absorbed
 from .attention_expanded import attend_expanded
+from .attention_int8 import attend_absorbed
 from .heads import absorb_queries, project_values
 from .matmul import gate_up, linear
 from .moe import experts, route

@@ -1,4 +1,4 @@
-"""Attention over the paged latents in float32: `attend_absorbed` (2 regions) and `attend_expanded` (1 or 2 regions).
+"""Attention over the paged latents in float32: absorbed here (2 regions), expanded in attention_expanded.py.
 
 Both turn a page into f32 rows [latent | rope] once and run the same three micro-kernels over it (micro_attention.py).
 Pages are taken in order, splits begin at multiples of 1,024 tokens, and every query has a column of its own: bits do
@@ -39,7 +39,7 @@ PAGES = np.dtype(  # one layer of the cache
 PAGES_TYPE = types.Array(from_dtype(PAGES), 1, "C")
 
 
-def attend_absorbed(
+def attend_absorbed_float(
     q: np.ndarray,
     cache: Cache,
     layer: int,
@@ -48,13 +48,8 @@ def attend_absorbed(
     scale: float,
     out: np.ndarray,
 ) -> None:
-    """out f32[S, A, L] = softmax(scale q c) c over the seq_lens[s] cached tokens c of each sequence; 2 regions.
-
-    q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S].
-    """
+    """See attend_absorbed in attention_int8.py; the cache is f16 or f32."""
     sequences, heads, _ = q.shape
-    if not sequences:
-        return
     pages = cache_pages(cache, layer)
     columns, splits = pad(heads, COLUMNS), -(-int(seq_lens.max()) // (SPLIT_PAGES * PAGE_TOKENS))
     rows = int(pages[0]["latent"]) + 3  # sums, then the softmax's state

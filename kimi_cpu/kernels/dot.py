@@ -11,6 +11,7 @@ from .arrays import SUM_INT4, SUM_Q8
 from .simd import I8, I16, I32, Emitter, Vec, vector
 
 OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum
+SMMLA = "llvm.aarch64.neon.smmla.v4i32.v16i8"
 BIAS = {"int4": 8, "q8": 128}  # what makes the stored values unsigned
 
 
@@ -20,7 +21,7 @@ def _bytes(e: Emitter, address: Vec) -> Vec:
 
 
 class Unsigned:
-    """u8 weights times s8 activations: AVX-512 VNNI, AVX-VNNI `vpdpbusd` and NEON `usdot`. Two chains hide latency."""
+    """u8 weights times s8 activations: AVX-512 VNNI and AVX-VNNI `vpdpbusd`. Two chains hide its latency."""
 
     @staticmethod
     def weights(e: Emitter, kind: str, raw: Vec) -> Vec:
@@ -44,8 +45,6 @@ class Unsigned:
     @staticmethod
     def multiply(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
         """total i32 lanes + 4 products each of u8 and s8 lanes."""
-        if e.isa.dot == "usdot":
-            return e.call("llvm.aarch64.neon.usdot.v4i32.v16i8", total.type, total, u, s)
         name = f"llvm.x86.avx512.vpdpbusd.{32 * e.isa.lanes}"
         return e.call(name, total.type, total, u, s)
 
@@ -70,13 +69,18 @@ class Maddubs:
             return total + Maddubs._pairs(e, w, _bytes(e, x))
         size, signed = w
         moved = e.call("llvm.x86.avx2.psign.b", signed.type, _bytes(e, x), signed)
-        return total + Maddubs._widen(e, Maddubs._pairs(e, size, moved))
+        return total + Maddubs.multiply(e, size, moved)
 
     @staticmethod
     def finish(e: Emitter, kind: str, total: Vec, sum_address: Vec) -> Vec:
         if kind == "q8":
             return total
         return Maddubs._widen(e, total) + e.load_splat(sum_address + OFFSET[kind], I32)
+
+    @staticmethod
+    def multiply(e: Emitter, u: Vec, s: Vec) -> Vec:
+        """4 products each of u8 (at most 127) and s8 lanes, i32 lanes."""
+        return Maddubs._widen(e, Maddubs._pairs(e, u, s))
 
     @staticmethod
     def _pairs(e: Emitter, u: Vec, s: Vec) -> Vec:
@@ -101,7 +105,7 @@ class Signed:
 
     @staticmethod
     def step(e: Emitter, kind: str, total: Vec, w: Vec, x: Vec, sum_address: Vec) -> Vec:
-        if e.isa.dot == "sdot":
+        if e.isa.dot != "generic":
             return e.call("llvm.aarch64.neon.sdot.v4i32.v16i8", total.type, total, w, _bytes(e, x))
         for j in range(4):
             one = (w.bits(I32) << (24 - 8 * j)).sar(24)  # byte j of every row
@@ -113,4 +117,37 @@ class Signed:
         return total
 
 
-METHODS = {"vnni": Unsigned, "usdot": Unsigned, "maddubs": Maddubs, "sdot": Signed, "generic": Signed}
+METHODS = {"vnni": Unsigned, "maddubs": Maddubs, "smmla": Signed, "sdot": Signed, "generic": Signed}
+
+
+def token_pair(e: Emitter, weights: list[Vec], first: Vec, second: Vec) -> tuple[Vec, Vec]:
+    """NEON `smmla`, 2 rows x 2 tokens x 8 inputs an instruction: i32 dot products of 4 rows with two tokens.
+
+    weights: s8 registers of 4 rows x 4 inputs, in the order of the inputs; first, second: addresses of the tokens' q.
+    """
+    upper, lower = e.i32s(0), e.i32s(0)  # rows 0, 1 and rows 2, 3; lanes: (row, token) = 00, 01, 10, 11
+    for k in range(0, len(weights), 2):
+        a, b = weights[k].bits(I32), weights[k + 1].bits(I32)
+        x, y = (e.load(q + 4 * k, vector(I32, 2)) for q in (first, second))
+        both = x.shuffle(range(4), y).bits(I8)
+        upper = e.call(SMMLA, upper.type, upper, a.shuffle([0, 4, 1, 5], b).bits(I8), both)
+        lower = e.call(SMMLA, lower.type, lower, a.shuffle([2, 6, 3, 7], b).bits(I8), both)
+    return upper.shuffle([0, 2, 4, 6], lower), upper.shuffle([1, 3, 5, 7], lower)
+
+
+def products(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
+    """total i32 lanes + the 4 products each of u8 (at most `largest_unsigned`) and s8 lanes."""
+    if e.isa.dot == "vnni":
+        return Unsigned.multiply(e, total, u, s)
+    if e.isa.dot == "maddubs":
+        return total + Maddubs.multiply(e, u, s)
+    if e.isa.dot != "generic":
+        return e.call("llvm.aarch64.neon.sdot.v4i32.v16i8", total.type, total, s, u)
+    for j in range(4):
+        total = total + (u.bits(I32) << (24 - 8 * j)).sar(24) * (s.bits(I32) << (24 - 8 * j)).sar(24)
+    return total
+
+
+def largest_unsigned(e: Emitter) -> int:
+    """The largest u8 that `products` takes: pairs must fit int16 with vpmaddubsw, and sdot takes signed bytes."""
+    return 255 if e.isa.dot == "vnni" else 127

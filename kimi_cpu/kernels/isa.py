@@ -12,7 +12,7 @@ class Isa:
 
     name: str
     lanes: int  # 32-bit values in one register
-    dot: str  # "vnni", "maddubs", "sdot" or "generic": how 4 bytes are multiplied and summed
+    dot: str  # "vnni", "maddubs", "smmla", "sdot" or "generic": how 4 bytes are multiplied and summed
     int8_tile: int  # tokens in one tile of an int8 matmul: accumulators and weights together fill the registers
     f32_tile: int
     needs: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ TIERS = (  # best first
     Isa("avx512-vnni", 16, "vnni", 16, 8, needs=("avx512vnni", "avx512bw", "avx512vl", "avx512dq")),
     Isa("avx-vnni", 8, "vnni", 4, 4, needs=("avx2", "fma", "f16c", "avxvnni"), cpu=V3, features="+avxvnni"),
     Isa("avx2", 8, "maddubs", 4, 4, needs=("avx2", "fma", "f16c"), cpu=V3, features=""),
-    Isa("neon-i8mm", 4, "usdot", 4, 4, needs=("neon", "dotprod", "i8mm"), arch=("aarch64", "arm64")),
+    Isa("neon-i8mm", 4, "smmla", 4, 4, needs=("neon", "dotprod", "i8mm"), arch=("aarch64", "arm64")),
     Isa("neon-dotprod", 4, "sdot", 4, 4, needs=("neon", "dotprod"), arch=("aarch64", "arm64")),
     Isa("portable", 4, "generic", 4, 4, cpu="generic", features="", fma=False, half=False, arch=()),
 )

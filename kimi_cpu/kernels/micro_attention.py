@@ -6,7 +6,6 @@ head (expanded). Columns (queries) come in multiples of 16, keys in pages of 64.
 """
 
 from .arrays import CACHE_GROUP, PAGE_TOKENS
-from .isa import Isa
 from .micro_matmul import int8_values
 from .native import Micro
 from .simd import F32, I8, I32, Emitter, Variable, Vec, vector
@@ -133,7 +132,7 @@ def _store_int8(e: Emitter, x: Vec, block: Vec, scales: Vec, groups: Vec) -> Non
                 e.store(block + g * (16 * CACHE_GROUP) + 64 * (i * lanes // 4 + j), word)
 
 
-def micros(isa: Isa) -> list[Micro]:
+def micros() -> list[Micro]:
     """All of this file."""
     return [
         Micro("attention_scores", "iiiiiiii", _scores),

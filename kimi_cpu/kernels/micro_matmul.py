@@ -4,9 +4,11 @@ A tile keeps its sums in registers from the first input to the last, so that a r
 tokens of the tile nor on its size. Groups of 32 inputs are added in ascending order.
 """
 
+from collections.abc import Iterator
+
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
-from .arrays import SUM_INT4, SUM_Q8
-from .dot import METHODS
+from .arrays import CACHE_GROUP, SUM_INT4, SUM_Q8
+from .dot import METHODS, token_pair
 from .isa import Isa
 from .native import Micro
 from .simd import F32, I8, I16, I32, I64, Emitter, Variable, Vec, vector
@@ -30,7 +32,7 @@ def int8_tile(kind: str, tokens: int) -> Micro:
     """out f32[tokens, 16] = int8 dot products of a row block; w, table [tokens] of (q, s), out are addresses."""
 
     def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
-        method, lanes = METHODS[e.isa.dot], e.isa.lanes
+        lanes = e.isa.lanes
         q = [e.load(table + TABLE * t, I64) for t in range(tokens)]
         s = [e.load(table + (TABLE * t + 8), I64) for t in range(tokens)]
         parts = range(0, ROWS, lanes)
@@ -40,7 +42,8 @@ def int8_tile(kind: str, tokens: int) -> Micro:
             _prefetch(e, kind, tokens, base)
             for p, row in enumerate(parts):
                 scale = e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes)))
-                dots = _dots(e, method, kind, base + (SCALES + 4 * row), [x + at for x in q], [y + group for y in s])
+                operands = operands_of(e, kind, base + (SCALES + 4 * row), 4 if kind == "int4" else 8)
+                dots = dot_products(e, kind, operands, [x + at for x in q], [y + group for y in s])
                 for t, dot in enumerate(dots):
                     factor = scale * e.load_splat(s[t] + group, F32)
                     sums[t][p].set(e.fma(dot.to(F32), factor, sums[t][p].get()))
@@ -56,28 +59,31 @@ def _prefetch(e: Emitter, kind: str, tokens: int, base: Vec) -> None:
             e.prefetch(base + (AHEAD + line))
 
 
-def _dots(e: Emitter, method, kind: str, lines: Vec, q: list[Vec], s: list[Vec]):
-    """i32 dot products of one group for each token, in turn."""
-    tokens = range(len(q))
+def dot_products(e: Emitter, kind: str, operands: Iterator, q: list[Vec], s: list[Vec]) -> Iterator[Vec]:
+    """i32 dot products of one group for each token, in turn. q, s: addresses of the tokens' integers and sums."""
+    tokens, method = range(len(q)), METHODS[e.isa.dot]
     if e.isa.lanes == 8:  # 16 registers: the tokens' sums stay in them, weights pass by
         sums = [method.zero(e, kind) for _ in tokens]
-        for k, w in enumerate(_weights(e, method, kind, lines)):
+        for k, w in enumerate(operands):
             sums = [method.step(e, kind, sums[t], w, q[t] + 4 * k, s[t]) for t in tokens]
         yield from (method.finish(e, kind, sums[t], s[t]) for t in tokens)
         return
-    weights = list(_weights(e, method, kind, lines))  # 32 registers: weights stay in them, tokens pass by
-    for t in tokens:
+    weights = list(operands)  # 32 registers: weights stay in them, tokens pass by
+    pairs = len(q) // 2 if e.isa.dot == "smmla" else 0
+    for t in range(0, 2 * pairs, 2):
+        yield from token_pair(e, weights, q[t], q[t + 1])
+    for t in tokens[2 * pairs :]:
         total = method.zero(e, kind)
         for k, w in enumerate(weights):
             total = method.step(e, kind, total, w, q[t] + 4 * k, s[t])
         yield method.finish(e, kind, total, s[t])
 
 
-def _weights(e: Emitter, method, kind: str, lines: Vec):
-    """The 8 operands of a group's steps, in the order of the inputs."""
-    register = vector(I8, 4 * e.isa.lanes)
-    for line in range(4 if kind == "int4" else 8):
-        v = e.load(lines + LINE * line, register)
+def operands_of(e: Emitter, kind: str, address: Vec, lines: int) -> Iterator:
+    """What the steps of a group multiply by, in the order of the inputs, from lines of 64 bytes."""
+    method, register = METHODS[e.isa.dot], vector(I8, 4 * e.isa.lanes)
+    for line in range(lines):
+        v = e.load(address + LINE * line, register)
         if kind == "int4":
             yield method.weights(e, kind, v & 15)
             yield method.weights(e, kind, v >> 4)
@@ -136,21 +142,25 @@ def _store_tile(e: Emitter, out: Vec, sums: list[list[Variable]]) -> None:
             e.store(out + 4 * (ROWS * t + e.isa.lanes * p), total.get())
 
 
-def _quantize(e: Emitter, x: Vec, q: Vec, s: Vec, groups: Vec) -> None:
-    """Rounds x f32[32 * groups] to q i8 and s f32[groups, 4]; reference.quantize says how."""
-    lanes = e.isa.lanes
-    with e.loop(groups) as g:
-        at = x + g * (4 * GROUP)
-        parts = [e.load(at + 4 * i, vector(F32, lanes)) for i in range(0, GROUP, lanes)]
-        scale, values = int8_values(e, parts)
-        total = None
-        for i, v in enumerate(values):
-            e.store(q + g * GROUP + i * lanes, v.to(I8))
-            total = v if total is None else total + v
-        total = total.fold(Vec.__add__)
-        e.store(s + g * 16, scale)
-        e.store(s + g * 16 + 4 * SUM_INT4, total * -8)
-        e.store(s + g * 16 + 4 * SUM_Q8, total * -128)
+def quantize(group: int) -> Micro:
+    """Rounds x f32[group * groups] to q i8 and s f32[groups, 4]; reference.quantize says how."""
+
+    def body(e: Emitter, x: Vec, q: Vec, s: Vec, groups: Vec) -> None:
+        lanes = e.isa.lanes
+        with e.loop(groups) as g:
+            at = x + g * (4 * group)
+            parts = [e.load(at + 4 * i, vector(F32, lanes)) for i in range(0, group, lanes)]
+            scale, values = int8_values(e, parts)
+            total = None
+            for i, v in enumerate(values):
+                e.store(q + g * group + i * lanes, v.to(I8))
+                total = v if total is None else total + v
+            total = total.fold(Vec.__add__)
+            e.store(s + g * 16, scale)
+            e.store(s + g * 16 + 4 * SUM_INT4, total * -8)
+            e.store(s + g * 16 + 4 * SUM_Q8, total * -128)
+
+    return Micro("quantize" if group == GROUP else f"quantize_{group}", "iiii", body)
 
 
 def int8_values(e: Emitter, parts: list[Vec]) -> tuple[Vec, list[Vec]]:
@@ -169,11 +179,8 @@ def int8_values(e: Emitter, parts: list[Vec]) -> tuple[Vec, list[Vec]]:
     return scale, values
 
 
-QUANTIZE = Micro("quantize", "iiii", _quantize)
-
-
 def micros(isa: Isa) -> list[Micro]:
-    """The tiles that fit a tier, and `quantize`."""
+    """The tiles that fit a tier, and the rounding of groups of 32 and 64."""
     tiles = [int8_tile(kind, t) for kind in INT8_KINDS for t in range(1, isa.int8_tile + 1)]
     tiles += [f32_tile(kind, t) for kind in KINDS for t in range(1, isa.f32_tile + 1)]
-    return [*tiles, QUANTIZE]
+    return [*tiles, quantize(GROUP), quantize(CACHE_GROUP)]

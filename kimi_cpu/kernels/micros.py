@@ -1,13 +1,18 @@
 """The list of all micro-kernels: the same names at the same places on every tier, so that entries are compiled once."""
 
-from . import micro_attention, micro_matmul, micro_rows
+from . import micro_attention, micro_int8_attention, micro_matmul, micro_rows
 from .isa import TIERS, Isa
 from .native import Micro
 
 
 def micros(isa: Isa) -> list[Micro]:
     """The micro-kernels of a tier."""
-    return [*micro_matmul.micros(isa), *micro_rows.micros(), *micro_attention.micros(isa)]
+    return [
+        *micro_matmul.micros(isa),
+        *micro_rows.micros(),
+        *micro_attention.micros(),
+        *micro_int8_attention.micros(),
+    ]
 
 
 NAMES = list(

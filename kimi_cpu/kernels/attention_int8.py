@@ -1,0 +1,144 @@
+"""`attend_absorbed`: on an int8 cache with products of bytes (micro_int8_attention.py), else in f32 (attention.py)."""
+
+import numpy as np
+from numba import prange, types
+
+from ..quant.rows16 import pad
+from . import runtime
+from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache
+from .attention import (
+    F32,
+    F32_3D_READ,
+    I32_2D_READ,
+    I32_READ,
+    I64,
+    PAGES_TYPE,
+    SPLIT_PAGES,
+    attend_absorbed_float,
+    cache_pages,
+)
+from .jit import address, call, kernel, leaf, take
+from .jobs import ADDRESSES, GROUP_BYTES
+from .micros import INDEX
+
+SCORES, SOFTMAX, VALUES, QUANTIZE = (
+    INDEX[name] for name in ("int8_scores", "int8_softmax", "int8_values", f"quantize_{CACHE_GROUP}")
+)
+STATE = 16  # floats after a head's sums: largest score, sum, factor; 16 keep rows from sharing cache sets
+HEADS = 16  # of one task at least, so that a page's transposition is shared
+SPLIT_TOKENS = SPLIT_PAGES * PAGE_TOKENS
+U8 = types.Array(types.uint8, 1, "C")
+
+
+def attend_absorbed(
+    q: np.ndarray,
+    cache: Cache,
+    layer: int,
+    block_tables: np.ndarray,
+    seq_lens: np.ndarray,
+    scale: float,
+    out: np.ndarray,
+) -> None:
+    """out f32[S, A, L] = softmax(scale q c) c over the seq_lens[s] cached tokens c of each sequence; 2 regions.
+
+    q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S]. Queries and probabilities are rounded to 8 bits when
+    the cache is int8; otherwise all is f32.
+    """
+    sequences, heads, _ = q.shape
+    if not sequences:
+        return
+    if cache.kind != "int8":
+        attend_absorbed_float(q, cache, layer, block_tables, seq_lens, scale, out)
+        return
+    pages = cache_pages(cache, layer)
+    latent, rope = int(pages[0]["latent"]), int(pages[0]["rope"])
+    splits, groups = -(-int(seq_lens.max()) // SPLIT_TOKENS), (latent + rope) // CACHE_GROUP
+    workers = runtime.workers()
+    parts = max(1, min(heads // HEADS, 2 * workers // (sequences * splits)))
+    size = sequences * splits * heads * (latent + STATE)
+    partial = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
+    partial = partial.reshape(sequences, splits, heads, latent + STATE)
+    each = pad(-(-heads // parts) * (groups * (2 * CACHE_GROUP + GROUP_BYTES + 4) + 4 * PAGE_TOKENS), 64)
+    space = runtime.scratch("absorbed", each * workers)
+    tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
+    micro = runtime.library().addresses
+    _absorbed_int8(micro, pages, cache.latent, q, tables, lens, scale, partial, parts, space, each, out, workers)
+
+
+@kernel(
+    types.void(
+        ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, I32_2D_READ, I32_READ, F32,
+        types.Array(F32, 4, "C"), I64, U8, I64, types.Array(F32, 3, "C"), I64,
+    )
+)  # fmt: skip
+def _absorbed_int8(micro, pages, latent, q, block_tables, seq_lens, scale, partial, parts, space, each, out, workers):
+    """A task is one split of one sequence for a part of the heads; then one is one head's merged result."""
+    sequences, splits, heads, _ = partial.shape
+    size = (heads + parts - 1) // parts
+    counter = np.zeros(2, np.int64)
+    for worker in prange(workers):
+        own = space[worker * each : (worker + 1) * each]
+        while True:
+            task = take(counter[:1])
+            if task >= sequences * splits * parts:
+                break
+            s, split, h = task // (splits * parts), task // parts % splits, task % parts * size
+            if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
+                some, sums = q[s, h : h + size], partial[s, split, h : h + size]
+                _split(micro, pages[0], latent, some, block_tables[s], seq_lens[s], split, scale, sums, own)
+    for _ in prange(workers):
+        while True:
+            task = take(counter[1:])
+            if task >= sequences * heads:
+                break
+            s, h = task // heads, task % heads
+            _merge(partial[s, : (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS, h], out[s, h])
+
+
+@leaf
+def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
+    """Some heads of one sequence over one split; sums f32[heads, L padded + STATE]."""
+    heads, pitch = len(q), sums.shape[1] * 4
+    latent_groups = pages.latent // CACHE_GROUP
+    groups = latent_groups + pages.rope // CACHE_GROUP
+    x = np.zeros(groups * CACHE_GROUP, np.float32)
+    scores = address(space)
+    s = scores + heads * PAGE_TOKENS * 4
+    factors = s + heads * groups * GROUP_BYTES
+    integers = factors + heads * groups * 4
+    p = integers + heads * groups * CACHE_GROUP
+    for h in range(heads):
+        x[:latent] = q[h, :latent]
+        x[pages.latent : pages.latent + q.shape[1] - latent] = q[h, latent:]
+        at = integers + h * groups * CACHE_GROUP
+        call(micro[QUANTIZE], (address(x), at, s + h * groups * GROUP_BYTES, groups))
+    sums[:] = 0
+    sums[:, pages.latent] = -np.inf
+    state = address(sums) + pages.latent * 4
+    q_pitch, s_pitch = groups * CACHE_GROUP, groups * GROUP_BYTES
+    for index in range(split * SPLIT_PAGES, min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)):
+        page = pages.data + table[index] * pages.page_bytes
+        tokens, scales = min(PAGE_TOKENS, length - index * PAGE_TOKENS), page + PAGE_TOKENS * groups * CACHE_GROUP
+        call(micro[SCORES], (page, groups, integers, q_pitch, s, s_pitch, heads, scores))
+        call(
+            micro[SOFTMAX],
+            (scores, heads, tokens, state, pitch, scales, latent_groups, p, factors, np.float32(scale)),
+        )
+        call(micro[VALUES], (page, groups, pages.latent, heads, p, factors, state, address(sums), pitch))
+
+
+@leaf
+def _merge(partial, out):
+    """out f32[L] of one head from the splits' sums f32[splits, L padded + STATE], in order."""
+    splits, at = len(partial), partial.shape[1] - STATE
+    top = -np.float32(np.inf)
+    for i in range(splits):
+        top = max(top, partial[i, at])
+    total = np.float32(0)
+    for i in range(splits):
+        total += np.exp(partial[i, at] - top) * partial[i, at + 1]
+    out[:] = 0
+    for i in range(splits):
+        share = np.exp(partial[i, at] - top) / total
+        for d in range(len(out)):
+            out[d] += share * partial[i, d]
