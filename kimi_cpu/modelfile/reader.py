@@ -2,6 +2,7 @@
 
 import json
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from ..errors import ModelFileError
 from ..quant.rows16 import KINDS, Matrix, packed_bytes
 from .header import map_file, parse_header
 from .layout import ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, hash_rows
+
+PARTS = ("gate", "up", "down")  # matrices of an expert, in the order in which they lie
 
 
 class TensorInfo(NamedTuple):
@@ -64,7 +67,19 @@ class ModelFile:
         return self.metadata.get("general.architecture", "")
 
     def require_native(self) -> None:
-        """ModelFileError unless this is a file of the native layout that this program knows."""
+        """ModelFileError unless this is a file of the layout that this program knows, and its header is intact."""
+        self.require_version()
+        if not self.header_is_intact():
+            raise ModelFileError(
+                f"{self.path}: the header does not match its SHA-256; copy the file again, or convert again."
+            )
+
+    def header_is_intact(self) -> bool:
+        """Whether the first row of the hashes is that of the header. ModelFileError: there are no hashes."""
+        return sha256(self.header()).digest() == self.view(HASHES)[:32].tobytes()
+
+    def require_version(self) -> None:
+        """ModelFileError unless the header says that this is a file of the layout that this program knows."""
         if self.architecture != ARCHITECTURE:
             raise ModelFileError(
                 f"{self.path} has the layout of architecture {self.architecture!r}; "
@@ -103,7 +118,7 @@ class ModelFile:
     def matrix(self, name: str) -> Matrix:
         """A packed matrix, as kimi-cpu.tensors describes it."""
         described = self._packed.get(name)
-        if described is None:
+        if described is None or "kind" not in described:
             raise ModelFileError(f"{self.path}: tensor {name} is missing from kimi-cpu.tensors. Convert it again.")
         matrix = Matrix(described["kind"], described["rows"], described["cols"], self.view(name))
         self._check_size(name, matrix.kind, matrix.rows, matrix.cols, matrix.data.nbytes)
@@ -121,11 +136,11 @@ class ModelFile:
         name = f"blk.{layer}{EXPERTS_SUFFIX}"
         info = self._info(name)
         described = self._packed.get(name)
-        if described is None or len(info.shape) != 2:
+        if described is None or "parts" not in described or len(info.shape) != 2:
             raise ModelFileError(f"{self.path}: tensor {name} is not described. Convert it again.")
-        parts = {part: ExpertPart(**values) for part, values in described["parts"].items()}
+        parts = {part: ExpertPart(*(described["parts"][part][key] for key in ExpertPart._fields)) for part in PARTS}
         for part, (kind, rows, cols, offset) in parts.items():
-            self._check_size(f"{name} ({part})", kind, rows, cols, min(info.shape[1] - offset, 1 << 62), exact=False)
+            self._check_size(f"{name} ({part})", kind, rows, cols, info.shape[1] - offset, exact=False)
         return self.view(name).reshape(info.shape), parts
 
     def hash_rows(self) -> list[tuple[HashRow, bytes]]:
@@ -138,7 +153,19 @@ class ModelFile:
 
     @cached_property
     def _packed(self) -> dict[str, Any]:
-        return self._json("kimi-cpu.tensors")
+        """kimi-cpu.tensors: an entry has kind, rows and cols, or parts, each of which has them and an offset."""
+        described = self._json("kimi-cpu.tensors")
+        try:
+            for entry in described.values():
+                parts = [entry | {"offset": 0}] if "kind" in entry else [entry["parts"][name] for name in PARTS]
+                for part in parts:
+                    if type(part["kind"]) is not str:
+                        raise ValueError(f"{part['kind']} is no name")
+                    if not all(type(part[key]) is int and part[key] >= 0 for key in ("rows", "cols", "offset")):
+                        raise ValueError(f"{part} is no matrix")
+        except (KeyError, ValueError, TypeError, AttributeError) as e:
+            raise ModelFileError(f"{self.path}: metadata kimi-cpu.tensors is corrupt. Convert it again.") from e
+        return described
 
     def _json(self, key: str) -> Any:
         try:
