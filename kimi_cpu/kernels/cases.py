@@ -269,7 +269,7 @@ def small() -> list[Case]:
         cases.append(attend_absorbed(kind, [1, 64, 1100, 131], 5, 70, 8))
     for kind in ("int4", "q8", "bf16"):
         cases.append(embed(kind, 50, 96))
-        cases.append(absorb_queries(kind, 3, 3, 20, 8, 64 if kind == "int4" else 70))
+        cases.append(absorb_queries(kind, 5, 3, 20, 8, 64 if kind == "int4" else 70))
     cases += [route(t, 13, 75, 3) for t in (1, 9)]
     cases += [route(6, 16, 33, 4, groups=4, kept=2, normalise=False)]
     return cases

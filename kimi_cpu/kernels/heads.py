@@ -24,7 +24,8 @@ from .jobs import (
 from .jobs import weights as job_weights
 from .micros import INDEX
 
-ABSORB = {kind: INDEX[f"absorb_{kind}"] for kind in BLOCK_BYTES}
+SHARED = 4  # tokens of the larger micro-kernel, which follows the one for 1
+ABSORB = {kind: INDEX[f"absorb_{kind}_1"] for kind in BLOCK_BYTES}
 ROTATE, PUT = INDEX["rotate"], INDEX["put"]
 F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
 F32_3D_READ = types.Array(types.float32, 3, "C", readonly=True)
@@ -79,19 +80,25 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, workers):
     groups = (latent + GROUP - 1) // GROUP
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
-        x = np.zeros(row_blocks * ROWS, np.float32)
-        y = np.empty(groups * GROUP, np.float32)
+        x = np.zeros((SHARED, row_blocks * ROWS), np.float32)
+        y = np.empty((SHARED, groups * GROUP), np.float32)
         while True:
             h = take(counter)
             if h >= heads:
                 break
             head = w + h * row_blocks * block_bytes
-            for t in range(tokens):
-                x[:nope] = q[t, h, :nope]
-                call(micro[absorb], (head, block_bytes, row_blocks, groups, address(x), address(y)))
-                out[t, h, :latent] = y[:latent]
-                source, target = address(q[t, h]) + 4 * nope, address(out[t, h]) + 4 * latent
-                call(micro[ROTATE], (source, address(cos[t]), address(sin[t]), target, rope // 2))
+            t = 0
+            while t < tokens:
+                count = SHARED if tokens - t >= SHARED else 1
+                for i in range(count):
+                    x[i, :nope] = q[t + i, h, :nope]
+                tile = absorb if count == 1 else absorb + 1
+                call(micro[tile], (head, block_bytes, row_blocks, groups, address(x), address(y)))
+                for i in range(count):
+                    out[t + i, h, :latent] = y[i, :latent]
+                    source, target = address(q[t + i, h]) + 4 * nope, address(out[t + i, h]) + 4 * latent
+                    call(micro[ROTATE], (source, address(cos[t + i]), address(sin[t + i]), target, rope // 2))
+                t += count
 
 
 @kernel(types.void(ADDRESSES, JOBS, OUTS, F32_3D_READ, I64, types.boolean, types.Array(types.uint8, 1, "C"), I64, I64))

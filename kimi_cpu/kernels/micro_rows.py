@@ -3,10 +3,11 @@
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from .micro_matmul import KINDS, LINE, SCALES
 from .native import Micro
-from .simd import F32, I16, I32, Emitter, Variable, Vec
+from .simd import F32, I16, I32, Emitter, Variable, Vec, sum_lanes
 
 SCORE_TOKENS = (1, 4)  # shapes of the router's tile
 SCORE_ROWS = (1, 4)
+ABSORB_TOKENS = (1, 4)  # tokens that share a line's conversion
 
 
 def _put(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
@@ -151,35 +152,41 @@ def _from_f16(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
         e.store(target + i * 4, e.f32_of_f16(e.load(x + i * 2, e.lanes_of(I16, lanes))))
 
 
-def absorb(kind: str) -> Micro:
-    """out f32[32 * groups] = q f32[16 * row_blocks] W: rows are summed. w_pitch: bytes from a row block to the next.
+def absorb(kind: str, tokens: int) -> Micro:
+    """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: rows are summed.
 
-    Lanes are rows: every line of a block gives a register of partial sums a column, folded at the end.
+    w_pitch: bytes from a row block to the next. Lanes are rows: every line of a block gives a register of partial sums
+    a column and token.
     """
 
     def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, out: Vec) -> None:
         lines = {"int4": 4, "q8": 8, "bf16": 16}[kind]
         width = GROUP // lines  # columns of a line
-        parts = range(0, ROWS, e.isa.lanes)
         with e.loop(groups) as g:
             head = w + g * BLOCK_BYTES[kind]
             for line in range(lines):
-                sums = [Variable(e, e.f32s(0)) for _ in range(width)]
+                sums = [[Variable(e, e.f32s(0)) for _ in range(width)] for _ in range(tokens)]
                 with e.loop(row_blocks) as block:
-                    base = head + block * w_pitch
-                    for row in parts:
-                        x = e.load(q + block * (4 * ROWS) + 4 * row, e.lanes_of(F32))
-                        if kind != "bf16":
-                            x = x * e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16)))
-                        offset = LINE * line + 4 * row + (0 if kind == "bf16" else SCALES)
-                        for total, v in zip(
-                            sums, _columns(e, kind, e.load(base + offset, e.lanes_of(I32))), strict=True
-                        ):
-                            total.set(e.fma(v, x, total.get()))
-                for j, total in enumerate(sums):
-                    e.store(out + g * (4 * GROUP) + 4 * (width * line + j), total.get().fold(Vec.__add__))
+                    _absorb_line(e, kind, head + block * w_pitch, line, q + block * (4 * ROWS), row_blocks, sums)
+                for t, row in enumerate(sums):
+                    target = out + (groups * t + g) * (4 * GROUP) + 4 * width * line
+                    for i, total in enumerate(sum_lanes([v.get() for v in row])):
+                        e.store(target + 4 * total.lanes * i, total)
 
-    return Micro(f"absorb_{kind}", "iiiiii", body)
+    return Micro(f"absorb_{kind}_{tokens}", "iiiiii", body)
+
+
+def _absorb_line(e: Emitter, kind: str, base: Vec, line: int, q: Vec, row_blocks: Vec, sums: list) -> None:
+    """One line of one block for all tokens; q: address of the block's rows of the first token."""
+    for row in range(0, ROWS, e.isa.lanes):
+        offset = LINE * line + 4 * row + (0 if kind == "bf16" else SCALES)
+        columns = _columns(e, kind, e.load(base + offset, e.lanes_of(I32)))
+        scale = None if kind == "bf16" else e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16)))
+        for t, totals in enumerate(sums):
+            x = e.load(q + row_blocks * (4 * ROWS * t) + 4 * row, e.lanes_of(F32))
+            x = x if scale is None else x * scale
+            for total, v in zip(totals, columns, strict=True):
+                total.set(e.fma(v, x, total.get()))
 
 
 def _columns(e: Emitter, kind: str, line: Vec):
@@ -207,4 +214,4 @@ def micros() -> list[Micro]:
         Micro("from_f16", "iii", _from_f16),
     ]
     tiles = [scores(tokens, rows) for tokens in SCORE_TOKENS for rows in SCORE_ROWS]
-    return [*plain, *(embed(kind) for kind in KINDS), *(absorb(kind) for kind in KINDS), *tiles]
+    return [*plain, *(embed(kind) for kind in KINDS), *(absorb(k, t) for k in KINDS for t in ABSORB_TOKENS), *tiles]

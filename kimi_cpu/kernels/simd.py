@@ -143,6 +143,22 @@ class Vec:
         return v.lane(0) if isinstance(v.type, ir.VectorType) else v
 
 
+def sum_lanes(vectors: list[Vec]) -> list[Vec]:
+    """The sums over the lanes of each register (their number a power of two), side by side in as few as hold them.
+
+    Registers are added in pairs, half of each lane's partner from one and half from the other: a fixed tree.
+    """
+    segment = vectors[0].lanes  # lanes that belong to one of the sums
+    while segment > 1:
+        total = 2 * vectors[0].lanes if len(vectors) > 1 else vectors[0].lanes
+        first = [i for i in range(total) if i % segment < segment // 2]
+        second = [i + segment // 2 for i in first]
+        pairs = [(v, None) for v in vectors] if len(vectors) == 1 else zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [a.shuffle(first, b) + a.shuffle(second, b) for a, b in pairs]
+        segment //= 2
+    return vectors
+
+
 class Variable:
     """A value that changes in a loop (an alloca, which LLVM turns into a register)."""
 
