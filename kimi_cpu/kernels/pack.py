@@ -58,33 +58,42 @@ _INT4_WORDS = BLOCK_BYTES["int4"] // 4
 _Q8_BYTES = BLOCK_BYTES["q8"]
 
 
+@leaf
+def _interleave(word):
+    """Inputs 0..3 of a word into the low nibbles of four bytes, inputs 4..7 into the high ones."""
+    low, high = word & np.uint32(0xFFFF), word >> np.uint32(16)
+    low = (low | (low << np.uint32(8))) & np.uint32(0x00FF00FF)
+    low = (low | (low << np.uint32(4))) & np.uint32(0x0F0F0F0F)
+    high = (high | (high << np.uint32(8))) & np.uint32(0x00FF00FF)
+    high = (high | (high << np.uint32(4))) & np.uint32(0x0F0F0F0F)
+    return low | (high << np.uint32(4))
+
+
 @kernel(types.int64(_in(types.uint32, 2), _in(types.uint16, 2), _out(types.uint32), _out(types.uint16)), parallel=False)
 def _pack_int4(packed, scales, out32, out16):
     rows, words = packed.shape
     groups = words // 4
     bad = 0
     for block in range((rows + ROWS - 1) // ROWS):
+        count = min(ROWS, rows - ROWS * block)
         for group in range(groups):
             at = (block * groups + group) * _INT4_WORDS
-            for r in range(ROWS):
-                row = block * ROWS + r
-                if row < rows:
-                    scale = scales[row, group]
-                    bad += (scale & 0x7F80) == 0x7F80
-                    out16[2 * at + r] = scale
-                    for line in range(4):
-                        word = packed[row, 4 * group + line]
-                        low = word & np.uint32(0xFFFF)  # inputs 0..3: into the low nibbles of four bytes
-                        high = word >> np.uint32(16)  # inputs 4..7: into the high nibbles
-                        low = (low | (low << np.uint32(8))) & np.uint32(0x00FF00FF)
-                        low = (low | (low << np.uint32(4))) & np.uint32(0x0F0F0F0F)
-                        high = (high | (high << np.uint32(8))) & np.uint32(0x00FF00FF)
-                        high = (high | (high << np.uint32(4))) & np.uint32(0x0F0F0F0F)
-                        out32[at + 8 + 16 * line + r] = low | (high << np.uint32(4))
+            for r in range(count):
+                scale = scales[ROWS * block + r, group]
+                bad += (scale & 0x7F80) == 0x7F80
+                out16[2 * at + r] = scale
+            for r in range(count, ROWS):
+                out16[2 * at + r] = 0
+            for line in range(4):
+                to = at + 8 + 16 * line
+                if count == ROWS:  # a loop of known length: LLVM makes it gathers and one store
+                    for r in range(ROWS):
+                        out32[to + r] = _interleave(packed[ROWS * block + r, 4 * group + line])
                 else:
-                    out16[2 * at + r] = 0
-                    for line in range(4):
-                        out32[at + 8 + 16 * line + r] = np.uint32(0x88888888)  # nibble 8 is the value 0
+                    for r in range(count):
+                        out32[to + r] = _interleave(packed[ROWS * block + r, 4 * group + line])
+                    for r in range(count, ROWS):
+                        out32[to + r] = np.uint32(0x88888888)  # nibble 8 is the value 0
     return bad
 
 
