@@ -258,3 +258,50 @@ def test_command_prints_what_was_proved(pair):
     assert result.exit_code == 0
     assert "every hash is right" in result.output
     assert "98,304 INT4 values with 3,072 scales" in result.output
+
+
+def fp8_checkpoint(folder: Path) -> Path:
+    """A checkpoint whose experts are in FP8."""
+    quantization = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]}
+    config = tiny.BASE | {"quantization_config": quantization}
+    tensors, rng = tiny.tensors(config, 0, "bf16"), np.random.default_rng(0)
+    for name in [name for name in tensors if ".experts." in name]:
+        tensors[name] = ("F8_E4M3", rng.integers(0, 0x70, tensors[name][1].shape, dtype=np.uint8))
+        tensors[name + "_scale_inv"] = ("F32", np.full((1, 1), 0.001, np.float32))
+    tiny.write(folder, config, tensors)
+    return folder
+
+
+def test_experts_that_were_rounded_to_int4_are_reported(tmp_path):
+    convert(fp8_checkpoint(tmp_path / "in"), tmp_path / "out.gguf", dense="bf16")
+    report = verify(tmp_path / "out.gguf", against=tmp_path / "in")
+    assert report.int4_values == 0
+    assert report.errors.keys() == {"ffn_exps"}
+    assert report.errors["ffn_exps"].kind == "int4"
+    assert (
+        0.05 < report.errors["ffn_exps"].relative < 1 / 8 + 2**-8
+    )  # clipped at 7 of 8 steps, and the scale itself rounded
+
+
+def test_file_made_from_another_gguf_file_is_equal_to_it(pair, tmp_path):
+    checkpoint = tiny.make(tmp_path / "in", vocab_size=512)
+    shutil.copy(pair[0] / "tiktoken.model", checkpoint)
+    convert(checkpoint, tmp_path / "standard.gguf", layout="standard", dense="bf16")
+    convert(tmp_path / "standard.gguf", tmp_path / "out.gguf")
+    report = verify(tmp_path / "out.gguf", against=tmp_path / "standard.gguf")
+    assert report.int4_values == 2 * 8 * 3 * 64 * 32
+    assert "ffn_exps" not in report.errors
+
+
+def test_scales_that_bf16_cannot_hold_are_counted(pair, tmp_path):
+    """Of an F16 scale in a GGUF file; the values stay what they are."""
+    checkpoint = tiny.make(tmp_path / "in", vocab_size=512)
+    convert(checkpoint, tmp_path / "standard.gguf", layout="standard")
+    with ModelFile.open(tmp_path / "standard.gguf") as file:
+        at = file.tensors["blk.1.ffn_gate_exps.weight"].offset
+    with (tmp_path / "standard.gguf").open("r+b") as file:
+        file.seek(at)
+        file.write(np.float16(0.1).tobytes())  # 11 bits
+    convert(tmp_path / "standard.gguf", tmp_path / "out.gguf")
+    report = verify(tmp_path / "out.gguf", against=tmp_path / "standard.gguf")
+    assert "1 float16 scales of Q4_0 blocks had to be rounded to bfloat16." in report.warnings
