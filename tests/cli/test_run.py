@@ -55,7 +55,7 @@ def test_session_file_carries_the_conversation_on(tiny_file, tmp_path):
         (["run", "-m", "FILE", "abc", "--temp", "-1"], 1, "temperature"),
         (["run", "-m", "FILE", "--raw", "abc", "-c", "2"], 1, "context"),
         (["run", "-m", "missing.gguf", "abc"], 1, "missing.gguf"),
-        (["run", "-m", __file__, "abc"], 5, "not a model file"),
+        (["run", "-m", __file__, "abc"], 5, "no GGUF file"),
         (["nonsense"], 2, "nonsense"),
     ],
 )
