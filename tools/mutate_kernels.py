@@ -1,0 +1,155 @@
+"""Changes every number in the micro-kernels' sources, one at a time, and reports the changes that no test notices.
+
+    nice python tools/mutate_kernels.py [--only micro_rows] [--list] [--from N] [--seconds 90]
+
+An integer n becomes n + 1, a float x becomes x * (1 + 2^-7). Only micro-kernels whose LLVM IR changes are compiled
+again, for every tier of this machine, and tests/kernels runs on them in a child process; a crash or a hang is noticed,
+too. A change that leaves all IR the same is counted as "not here" (it concerns other tiers).
+"""
+
+import argparse
+import ast
+import importlib
+import importlib.machinery
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+import kimi_cpu.kernels
+from kimi_cpu.kernels import jit, micros, runtime
+from kimi_cpu.kernels.native import Library, emit, host_tiers
+
+ROOT = Path(__file__).parents[1]
+KERNELS = ROOT / "kimi_cpu" / "kernels"
+SOURCES = ("simd", "dot", "micro_matmul", "micro_rows", "micro_attention", "micro_int8_attention")
+MUTANT = "kimi_cpu.kernels_mutant"
+TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", "extremes", "cases")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="one source file")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="skip the first N changes")
+    parser.add_argument("--list", action="store_true", help="only list the changes")
+    parser.add_argument("--seconds", type=int, default=90, help="after which a test run counts as hanging")
+    options = parser.parse_args()
+    truth = {tier.name: texts(micros, tier) for tier in host_tiers()}
+    for kernel in jit.KERNELS:
+        kernel.compile()
+    for tier in host_tiers():
+        runtime.select(tier.name)
+    counts = {"noticed": 0, "not here": 0, "SURVIVED": 0}
+    for number, (source, line, text, tree) in enumerate(changes(options.only)):
+        if number < options.first:
+            continue
+        verdict = "listed" if options.list else judge(source, tree, truth, options.seconds)
+        counts[verdict] = counts.get(verdict, 0) + 1
+        if verdict in ("SURVIVED", "listed"):
+            print(f"{number}: {verdict}: {source}.py:{line}: {text}", flush=True)
+    print(", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    sys.exit(counts["SURVIVED"] > 0)
+
+
+def changes(only: str) -> Iterator[tuple[str, int, str, ast.Module]]:
+    """(source, line, what changes, the changed tree) for every number in the sources."""
+    for source in SOURCES:
+        if only and source != only:
+            continue
+        text = (KERNELS / f"{source}.py").read_text()
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Constant) or isinstance(node.value, bool | str | None):
+                continue
+            before = node.value
+            node.value = before + 1 if isinstance(before, int) else before * (1 + 2**-7)
+            yield (
+                source,
+                node.lineno,
+                f"{before!r} -> {node.value!r} in: {text.splitlines()[node.lineno - 1].strip()}",
+                tree,
+            )
+            node.value = before
+
+
+def judge(source: str, tree: ast.Module, truth: dict, limit: int) -> str:
+    """What becomes of one change."""
+    try:
+        mutant = load(source, compile(tree, f"{source}.py", "exec"))
+        changed = {}
+        for tier in host_tiers():
+            new = texts(mutant, tier)
+            changed[tier.name] = [n for n, text in new.items() if truth[tier.name].get(n) != text]
+    except Exception:
+        return "noticed"  # it does not even generate code
+    if not any(changed.values()):
+        return "not here"
+    child = os.fork()
+    if child == 0:
+        run_tests(mutant, changed)
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return "SURVIVED" if status == 0 else "noticed"
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "noticed"
+
+
+def texts(module: types.ModuleType, tier) -> dict[str, str]:
+    """IR of each micro-kernel of a tier by name; equal code has equal text."""
+    whole = emit(module.micros(tier), tier, llvm.get_process_triple())
+    parts = whole.split("define ")[1:]
+    return {part.split("(", 1)[0].split("@")[-1].strip('"'): part for part in parts}
+
+
+def load(source: str, code: types.CodeType) -> types.ModuleType:
+    """The `micros` module of a copy of the package in which one source is changed."""
+    for name in [n for n in sys.modules if n.startswith(MUTANT)]:
+        del sys.modules[name]
+    package = types.ModuleType(MUTANT)
+    package.__path__ = [str(KERNELS)]
+    sys.modules[MUTANT] = package
+    module = types.ModuleType(f"{MUTANT}.{source}")
+    module.__package__ = MUTANT
+    module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
+    sys.modules[module.__name__] = module
+    exec(code, module.__dict__)
+    setattr(package, source, module)
+    return importlib.import_module(f"{MUTANT}.micros")
+
+
+def run_tests(mutant: types.ModuleType, changed: dict[str, list[str]]) -> None:
+    """In the child: puts the changed machine code in place and ends with the tests' exit code."""
+    status = 1
+    try:
+        libraries = []
+        for tier in host_tiers():
+            chosen = [m for m in mutant.micros(tier) if m.name in changed[tier.name]]
+            if chosen:
+                names = [m.name for m in chosen]
+                libraries.append(Library(tier, chosen, names, None))
+                target = runtime.select(tier.name).addresses
+                for name, address in zip(names, libraries[-1].addresses, strict=True):
+                    target[micros.INDEX[name]] = address
+        runtime.select()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        import pytest
+
+        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *TESTS]) != 0)
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    assert kimi_cpu.kernels.__file__.startswith(str(ROOT)), "run it with this repository's package"
+    main()
