@@ -10,6 +10,8 @@ from numba import types
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, packed_bytes
 from .jit import kernel, leaf
 
+PAGE = 4096  # results begin at a multiple of it: such bytes go to a disk without a copy
+
 
 def _in(dtype, ndim):
     return types.Array(dtype, ndim, "C", readonly=True)
@@ -26,27 +28,43 @@ def pack_int4(packed: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, int]:
     u16[R, C/32]. C a multiple of 32. Values and scales are moved, not changed.
     """
     rows, words = packed.shape
-    out = np.empty(packed_bytes("int4", rows, 8 * words), np.uint8)
+    out = _empty("int4", rows, 8 * words)
     bad = _pack_int4(_aligned(packed).view(np.uint32), _aligned(scales), out.view(np.uint32), out.view(np.uint16))
     return out, bad
 
 
+def pack_int4_f32(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """(rows16 int4 bytes u8[n], number of values that are NaN or infinite) of f32[R, C], C a multiple of 32.
+
+    Quantised as quant.rows16.quantize_int4 does.
+    """
+    out = _empty("int4", *x.shape)
+    return out, _pack_int4_f32(_aligned(x), out.view(np.uint32), out.view(np.uint16))
+
+
 def pack_q8(bits: np.ndarray) -> tuple[np.ndarray, int]:
     """(rows16 q8 bytes u8[n], number of values that are NaN or infinite) of bf16 bits u16[R, C]."""
-    out = np.empty(packed_bytes("q8", *bits.shape), np.uint8)
+    out = _empty("q8", *bits.shape)
     return out, _pack_q8_bf16(_aligned(bits), out.view(np.int8), out.view(np.uint16))
 
 
 def pack_q8_f32(x: np.ndarray) -> tuple[np.ndarray, int]:
     """The same of f32[R, C]."""
-    out = np.empty(packed_bytes("q8", *x.shape), np.uint8)
+    out = _empty("q8", *x.shape)
     return out, _pack_q8_f32(_aligned(x).view(np.uint32), out.view(np.int8), out.view(np.uint16))
 
 
 def pack_bf16(bits: np.ndarray) -> tuple[np.ndarray, int]:
     """(rows16 bf16 bytes u8[n], number of values that are NaN or infinite) of bf16 bits u16[R, C]."""
-    out = np.empty(packed_bytes("bf16", *bits.shape), np.uint8)
+    out = _empty("bf16", *bits.shape)
     return out, _pack_bf16(_aligned(bits), out.view(np.uint16))
+
+
+def _empty(kind: str, rows: int, cols: int) -> np.ndarray:
+    nbytes = packed_bytes(kind, rows, cols)
+    room = np.empty(nbytes + PAGE, np.uint8)
+    start = -room.ctypes.data % PAGE
+    return room[start : start + nbytes]
 
 
 def _aligned(x: np.ndarray) -> np.ndarray:
@@ -94,6 +112,67 @@ def _pack_int4(packed, scales, out32, out16):
                         out32[to + r] = _interleave(packed[ROWS * block + r, 4 * group + line])
                     for r in range(count, ROWS):
                         out32[to + r] = np.uint32(0x88888888)  # nibble 8 is the value 0
+    return bad
+
+
+@leaf
+def _bf16_bits(bits):
+    """f32 given as bits, rounded to nearest even: bf16 bits, u32."""
+    return (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+
+
+@leaf
+def _quantize_int4(x, start, divisor, peak, out, sums):
+    """(bf16 bits of the scale peak / divisor, squared error) of a group; out u8[32] takes its nibbles.
+
+    x f32[C], the group begins at start. The sum is in the order of numpy's pairwise sum over 32 elements, so that the
+    same scale is chosen.
+    """
+    top = np.uint32(_bf16_bits(np.float32(peak / divisor).view(np.uint32)))
+    scale = np.uint32(top << np.uint32(16)).view(np.float32)
+    by = scale if scale != 0 else np.float32(1)
+    for j in range(8):
+        sums[j] = 0
+    for i in range(0, GROUP, 8):
+        for j in range(8):
+            value = x[start + i + j]
+            steps = min(max(np.rint(np.float32(value / by)), np.float32(-8)), np.float32(7))
+            out[i + j] = np.uint8(steps + np.float32(8))
+            error = np.float32(np.float32(steps * scale) - value)
+            sums[j] += np.float32(error * error)
+    return top, ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
+
+
+@kernel(types.int64(_in(types.float32, 2), _out(types.uint32), _out(types.uint16)), parallel=False)
+def _pack_int4_f32(x, out32, out16):
+    rows, groups = x.shape[0], x.shape[1] // GROUP
+    nibbles, trial, sums = np.empty(GROUP, np.uint8), np.empty(GROUP, np.uint8), np.empty(8, np.float32)
+    bad = 0
+    for block in range((rows + ROWS - 1) // ROWS):
+        for r in range(ROWS):
+            row = block * ROWS + r
+            for group in range(groups):
+                at = (block * groups + group) * _INT4_WORDS
+                scale, best = np.uint32(0), np.float32(np.inf)
+                nibbles[:] = 8
+                if row < rows:
+                    peak = np.float32(0)
+                    for i in range(GROUP):
+                        size = abs(x[row, GROUP * group + i])
+                        bad += not size < np.float32(np.inf)
+                        peak = max(peak, size)
+                    for divisor in (np.float32(7), np.float32(7.5), np.float32(8)):
+                        top, error = _quantize_int4(x[row], GROUP * group, divisor, peak, trial, sums)
+                        if error < best:
+                            scale, best = top, error
+                            nibbles[:] = trial
+                out16[2 * at + r] = scale
+                for line in range(4):
+                    word = np.uint32(0)
+                    for j in range(4):
+                        pair = nibbles[8 * line + j] | (nibbles[8 * line + 4 + j] << np.uint8(4))
+                        word |= np.uint32(pair & np.uint8(0xFF)) << np.uint32(8 * j)
+                    out32[at + 8 + 16 * line + r] = word
     return bad
 
 

@@ -40,6 +40,14 @@ def test_q8_equals_the_numpy_quantisation(rows, cols):
     assert bad == 0
 
 
+@pytest.mark.parametrize(("rows", "cols"), [s for s in SHAPES if s[1] % 32 == 0] + [(160, 320)])
+def test_int4_equals_the_numpy_quantisation(rows, cols):
+    x = values(rows, cols)
+    data, bad = pack.pack_int4_f32(x)
+    np.testing.assert_array_equal(data, rows16.pack("int4", x))
+    assert bad == 0
+
+
 @pytest.mark.parametrize(("rows", "cols"), SHAPES)
 def test_bf16_moves_every_value(rows, cols):
     bits = bf16.from_f32(values(rows, cols))
@@ -53,6 +61,7 @@ def test_infinity_and_nan_are_counted(bits):
     assert pack.pack_bf16(x)[1] == 1
     assert pack.pack_q8(x)[1] == 1
     assert pack.pack_q8_f32(bf16.to_f32(x))[1] == 1
+    assert pack.pack_int4_f32(bf16.to_f32(x))[1] == 1
     assert pack.pack_int4(np.zeros((16, 4), np.int32), x[:, 7:8])[1] == 1
 
 
@@ -60,3 +69,8 @@ def test_bytes_at_an_odd_place_are_packed_too():
     raw = rng.integers(0, 256, 16 * 32 * 2 + 1, dtype=np.uint8)
     odd = np.frombuffer(raw.tobytes(), np.uint8)[1:].view(np.uint16).reshape(16, 32) & 0x3FFF
     np.testing.assert_array_equal(pack.pack_bf16(odd)[0], rows16.pack_bf16(odd))
+
+
+def test_results_begin_at_a_page():
+    for data, _ in (pack.pack_bf16(np.zeros((16, 32), np.uint16)), pack.pack_int4_f32(np.zeros((3, 32), np.float32))):
+        assert data.ctypes.data % 4096 == 0 and data.flags.c_contiguous
