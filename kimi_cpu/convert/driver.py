@@ -1,17 +1,20 @@
-"""Runs a plan: packs, hashes and writes on several threads, so that the disk is the limit, and survives being killed.
+"""Runs a plan: reads, packs, hashes and writes at the same time, so that the disk is the limit, and survives kill -9.
 
+A job packs a part of a unit, and hashes it while another thread writes it; meanwhile the system reads what is next.
 The output grows under OUT.partial beside OUT.journal; the name OUT appears when the file is whole and synced.
 """
 
-import contextlib
 import errno
 import os
 import queue
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -19,11 +22,15 @@ import psutil
 from ..errors import ConfigError, Interrupted, OutOfDisk
 from ..modelfile import HASHES, TensorSpec, hash_rows, header_bytes
 from . import native
+from .ahead import ReadAhead
 from .jobs import Output, Part, Plan, Unit
 from .journal import Journal
-from .source import open_source
+from .output import OutputFile
+from .source import Source, open_source
 
 SYNC_BYTES = 1 << 30  # the output is synced, and the journal says so, after so many bytes
+MAX_JOBS = 32  # of up to 40 MiB each (native.CHUNK_VALUES in f32, and what becomes of it); they hash 30 GB/s
+PARTS_AHEAD = 8  # that the system reads for each job, 8 to 32 MiB
 Progress = Callable[[int, int, str], None]
 
 
@@ -41,7 +48,8 @@ def run(
         raise ConfigError(f"dense is {dense!r}; it must be one of {', '.join(native.DENSE_KINDS)}.")
     with open_source(source_path) as source:
         plan = _plan_of(source, layout, dense)
-        conversion = _Conversion(plan, out, jobs or psutil.cpu_count(logical=False) or 1, progress)
+        jobs = min(jobs or psutil.cpu_count(logical=False) or 1, MAX_JOBS)
+        conversion = _Conversion(source, plan, out, jobs, progress)
         conversion.run(resume)
         return plan.warnings
 
@@ -56,11 +64,23 @@ def _plan_of(source, layout: str, dense: str) -> Plan:
     raise ConfigError(f"layout is {layout!r}; it must be native or standard.")
 
 
+class _Work(NamedTuple):
+    """What the jobs of a conversion share. todo: numbers of units; results: (unit, bytes done) or an exception."""
+
+    file: OutputFile
+    journal: Journal
+    ahead: ReadAhead
+    writers: ThreadPoolExecutor
+    todo: queue.SimpleQueue
+    results: queue.SimpleQueue
+    stop: threading.Event
+
+
 class _Conversion:
     """One plan on its way to one file."""
 
-    def __init__(self, plan: Plan, out: Path, jobs: int, progress: Progress | None):
-        self.out, self.jobs, self.progress = out, jobs, progress
+    def __init__(self, source: Source, plan: Plan, out: Path, jobs: int, progress: Progress | None):
+        self.source, self.out, self.jobs, self.progress = source, out, jobs, progress
         self.partial = out.with_name(out.name + ".partial")
         self.hashed = plan.architecture == native.ARCHITECTURE  # llama.cpp refuses tensors that it does not know
         self.outputs = [*plan.outputs, hash_output(plan.outputs)] if self.hashed else plan.outputs
@@ -71,70 +91,77 @@ class _Conversion:
             (at + unit.offset, unit) for at, output in zip(offsets, plan.outputs, strict=False) for unit in output.units
         ]
         self.units: list[tuple[int, Unit]] = placed
+        self.first_part = [0, *accumulate(len(unit.parts) for _, unit in placed)]  # number of each unit's first part
         self.hash_offset = offsets[-1]
         self.num_done = 0  # bytes
 
     def run(self, resume: bool) -> None:
-        """Writes the file. On failure nothing is left; on an interruption partial file and journal are."""
-        key = sha256(self.head).hexdigest()
+        """Writes the file. Unless it is whole nothing has its name; what was done is kept if it is of use."""
         journal_path = self.out.with_name(self.out.name + ".journal")
-        if not resume:
-            self.partial.unlink(missing_ok=True)
         self._check_space()
-        journal = Journal(journal_path, key, resume and self.partial.exists())
-        descriptor = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if not journal.resumed:
-                os.ftruncate(descriptor, 0)  # gaps between tensors must be zeros
-            os.ftruncate(descriptor, self.size)
-            _write_at(descriptor, self.head, 0)
-            self._fill(descriptor, journal)
-            if self.hashed:
-                self._write_hashes(descriptor, journal)
-            os.fsync(descriptor)
-            os.replace(self.partial, self.out)
-            _sync_directory(self.out.parent)
-            journal.remove()
-        except KeyboardInterrupt:
-            raise Interrupted(f"{self.out}: interrupted; the same command with --resume goes on.") from None
-        except BaseException as e:
-            journal.close()
-            self.partial.unlink(missing_ok=True)
-            journal_path.unlink(missing_ok=True)
-            if isinstance(e, OSError) and e.errno == errno.ENOSPC:
-                raise OutOfDisk(f"{self.out}: the disk is full; {self.size / 1e9:.1f} GB are needed in all.") from e
-            raise
-        finally:
-            journal.close()
-            os.close(descriptor)
+        resume = resume and self.partial.exists() and self.partial.stat().st_size == self.size
+        with OutputFile(self.partial) as file:
+            try:
+                with Journal(journal_path, self._key(), resume) as journal:
+                    self._write(file, journal)
+            except KeyboardInterrupt:
+                raise Interrupted(f"{self.out}: interrupted; the same command with --resume goes on.") from None
+            except BaseException as e:
+                if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise OutOfDisk(
+                        f"{self.out}: the disk is full, {self.size / 1e9:.1f} GB are needed in all; make room and go "
+                        f"on with --resume, or delete {self.partial.name} and {journal_path.name}."
+                    ) from e
+                self.partial.unlink(missing_ok=True)
+                journal_path.unlink(missing_ok=True)
+                raise
+        journal_path.unlink()
 
-    def _fill(self, descriptor: int, journal: Journal) -> None:
+    def _write(self, file: OutputFile, journal: Journal) -> None:
+        """Fills the partial file and gives it its name."""
+        file.resize(self.size, keep=journal.resumed)  # gaps between tensors must be zeros
+        file.write(0, np.frombuffer(self.head, np.uint8))
+        self._fill(file, journal)
+        if self.hashed:
+            self._write_hashes(file, journal)
+        file.sync()
+        os.replace(self.partial, self.out)
+        _sync_directory(self.out.parent)
+
+    def _key(self) -> str:
+        """Names this conversion: the bytes of the header, and how the rest is cut into parts."""
+        digest = sha256(self.head)
+        for start, unit in self.units:
+            digest.update(repr((start, [(part.offset, part.nbytes) for part in unit.parts])).encode())
+        return digest.hexdigest()
+
+    def _fill(self, file: OutputFile, journal: Journal) -> None:
         """Packs, hashes and writes all units; this thread syncs now and then and reports progress."""
         total = sum(unit.nbytes for _, unit in self.units)
         todo: queue.SimpleQueue = queue.SimpleQueue()
+        parts: list[Part] = []
         for number, (_, unit) in enumerate(self.units):
             if number in journal.hashes:
                 self.num_done += unit.nbytes
             else:
                 todo.put(number)
-        results: queue.Queue = queue.Queue(maxsize=4 * self.jobs)
+            parts.extend(unit.parts)
+        results: queue.SimpleQueue = queue.SimpleQueue()
         stop = threading.Event()
-        workers = [
-            threading.Thread(target=self._work, args=(descriptor, journal, todo, results, stop), daemon=True)
-            for _ in range(self.jobs)
-        ]
-        for worker in workers:
-            worker.start()
-        try:
-            self._collect(descriptor, journal, results, total)
-        finally:
-            stop.set()
-            while any(worker.is_alive() for worker in workers):
-                _drain(results)
+        ahead = ReadAhead(self.source, parts, PARTS_AHEAD * self.jobs)
+        with ThreadPoolExecutor(self.jobs) as writers:
+            work = _Work(file, journal, ahead, writers, todo, results, stop)
+            workers = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(self.jobs)]
             for worker in workers:
-                worker.join()
+                worker.start()
+            try:
+                self._collect(file, journal, results, total)
+            finally:
+                stop.set()
+                for worker in workers:
+                    worker.join()
 
-    def _collect(self, descriptor: int, journal: Journal, results: queue.Queue, total: int) -> None:
+    def _collect(self, file: OutputFile, journal: Journal, results: queue.SimpleQueue, total: int) -> None:
         unsynced = 0
         while self.num_done < total:
             result = results.get()
@@ -144,49 +171,52 @@ class _Conversion:
             self.num_done += nbytes
             unsynced += nbytes
             if unsynced >= SYNC_BYTES:
-                journal.sync(descriptor)
+                journal.sync(file)
                 unsynced = 0
             if self.progress is not None:
                 self.progress(self.num_done, total, self.units[number][1].name)
 
-    def _work(self, descriptor: int, journal: Journal, todo, results: queue.Queue, stop: threading.Event) -> None:
-        """One worker: units from `todo` until there are no more. What it has written, it says in the journal."""
+    def _work(self, work: "_Work") -> None:
+        """One job: units from `todo` until there are no more. What it has written, it says in the journal."""
         try:
-            while not stop.is_set():
-                number = todo.get_nowait()
-                start, unit = self.units[number]
-                digest, at = sha256(), 0
-                for index, part in enumerate(unit.parts):
-                    if stop.is_set():
-                        return
-                    done = (number, index) in journal.done
-                    data = self._part(descriptor, start, part, done)
-                    if not done:
-                        journal.part(number, index)
-                    digest.update(bytes(part.offset - at))
-                    digest.update(data)
-                    at = part.offset + part.nbytes
-                    if index < len(unit.parts) - 1:
-                        results.put((number, part.nbytes))
-                digest.update(bytes(unit.nbytes - at))
-                journal.unit(number, digest.digest())
-                rest = unit.nbytes - sum(part.nbytes for part in unit.parts[:-1])
-                results.put((number, rest))
+            while not work.stop.is_set():
+                self._unit(work, work.todo.get_nowait())
         except queue.Empty:
             pass
         except BaseException as e:
-            results.put(e)
+            work.results.put(e)
 
-    def _part(self, descriptor: int, start: int, part: Part, done: bool) -> np.ndarray | bytes:
-        """Bytes of a part, which are in the file after; those of a part that is done are read back for the hash."""
-        if done:
-            return os.pread(descriptor, part.nbytes, start + part.offset)
+    def _unit(self, work: "_Work", number: int) -> None:
+        start, unit = self.units[number]
+        digest, at = sha256(), 0
+        for index, part in enumerate(unit.parts):
+            if work.stop.is_set():
+                return
+            digest.update(bytes(part.offset - at))
+            self._part(work, number, index, digest)
+            at = part.offset + part.nbytes
+            if index < len(unit.parts) - 1:
+                work.results.put((number, part.nbytes))
+        digest.update(bytes(unit.nbytes - at))
+        work.journal.unit(number, digest.digest())
+        work.results.put((number, unit.nbytes - sum(part.nbytes for part in unit.parts[:-1])))
+
+    def _part(self, work: "_Work", number: int, index: int, digest) -> None:
+        """One part is in the file, and in the hash. A part that is done is read back for the hash."""
+        start, unit = self.units[number]
+        part = unit.parts[index]
+        if (number, index) in work.journal.done:
+            digest.update(work.file.read(start + part.offset, part.nbytes))
+            return
+        work.ahead.at(self.first_part[number] + index)
         data = part.pack()
         assert data.nbytes == part.nbytes, "a part has the size that its plan says"
-        _write_at(descriptor, memoryview(data), start + part.offset)
-        return data
+        writing = work.writers.submit(work.file.write, start + part.offset, data)
+        digest.update(data)
+        writing.result()
+        work.journal.part(number, index)
 
-    def _write_hashes(self, descriptor: int, journal: Journal) -> None:
+    def _write_hashes(self, file: OutputFile, journal: Journal) -> None:
         """The last tensor: see modelfile.hash_rows."""
         rows, number = [sha256(self.head).digest()], 0
         for output in self.outputs[:-1]:
@@ -196,7 +226,7 @@ class _Conversion:
             if output.spec.name.endswith(".ffn_exps.weight"):
                 rows.append(sha256(b"".join(digests)).digest())
         rows.append(sha256(b"".join(rows)).digest())
-        _write_at(descriptor, b"".join(rows), self.hash_offset)
+        file.write(self.hash_offset, np.frombuffer(b"".join(rows), np.uint8))
 
     def _check_space(self) -> None:
         folder = self.out.parent
@@ -216,20 +246,6 @@ def hash_output(outputs: list[Output]) -> Output:
     """The tensor that holds the SHA-256s of all others."""
     num_rows = len(hash_rows((o.spec.name, o.spec.shape) for o in outputs)) + 1
     return Output(TensorSpec(HASHES, "I8", (num_rows, 32), 32 * num_rows), ())
-
-
-def _write_at(descriptor: int, data, offset: int) -> None:
-    """os.pwrite until all is written. data: contiguous bytes."""
-    view = memoryview(data).cast("B")
-    while len(view):
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _drain(results: queue.Queue) -> None:
-    """Takes what waits, so that a worker that puts can end."""
-    with contextlib.suppress(queue.Empty):
-        results.get(timeout=0.05)
 
 
 def _sync_directory(path: Path) -> None:

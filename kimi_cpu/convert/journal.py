@@ -1,17 +1,20 @@
 """What of an interrupted conversion is done: a text file beside the output, one line a fact, appended.
 
-    boot ID       a run begins; lines that follow were written under this boot of the machine
+    boot ID       the lines were written under this boot of the machine, or are known to be synced
     part U P      part P of unit U is in the file
     unit U HEX    unit U is whole, with this SHA-256
     synced N      what the first N lines say is on the disk
 
 A process that is killed loses nothing that it has written: the system still has it. A machine that loses power may lose
-what was not synced; then the boot ID has changed, and only lines that are known to be synced count.
+what was not synced; then the boot ID has changed, and only lines that are known to be synced count. The others are
+forgotten, so that a later "synced" does not speak for them.
 """
 
 import os
 import threading
 from pathlib import Path
+
+from .output import OutputFile
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -25,18 +28,24 @@ class Journal:
         self.done: set[tuple[int, int]] = set()
         self.hashes: dict[int, bytes] = {}
         self._lock = threading.Lock()
-        title = f"kimi-cpu conversion {plan_key}"
+        title, boot = f"kimi-cpu conversion {plan_key}", f"boot {_boot_id()}"
         lines = _read(path) if resume else []
-        self.resumed = bool(lines) and lines[0] == title
-        if self.resumed:
-            self._replay(lines)
-        lines = lines if self.resumed else [title]
-        fresh = path.with_name(path.name + ".new")  # a last line that was cut short is not in it
+        self.resumed = lines[:1] == [title]
+        facts = _trusted(lines, boot) if self.resumed else []
+        self._replay(facts)
+        lines = [title, boot, *facts]
+        fresh = path.with_name(path.name + ".new")
         fresh.write_text("".join(line + "\n" for line in lines), encoding="ascii")
+        _sync(fresh)  # or a machine that loses power may find neither
         fresh.replace(path)
         self._file = path.open("a", encoding="ascii")
         self._num_lines = len(lines)
-        self._write(f"boot {_boot_id()}")
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     def part(self, unit: int, part: int) -> None:
         """A part was written."""
@@ -47,20 +56,15 @@ class Journal:
         self.hashes[unit] = digest
         self._write(f"unit {unit} {digest.hex()}")
 
-    def sync(self, descriptor: int) -> None:
+    def sync(self, output: OutputFile) -> None:
         """Brings the output, and then the journal, to the disk."""
         num_lines = self._num_lines
-        os.fdatasync(descriptor)
+        output.sync()
         self._write(f"synced {num_lines}")
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
-
-    def remove(self) -> None:
-        """The output is whole; the journal is not needed any more."""
-        self.close()
-        self.path.unlink()
 
     def _write(self, line: str) -> None:
         with self._lock:
@@ -68,16 +72,27 @@ class Journal:
             self._file.flush()
             self._num_lines += 1
 
-    def _replay(self, lines: list[str]) -> None:
-        same_boot = all(line == f"boot {_boot_id()}" for line in lines if line.startswith("boot "))
-        synced = [int(line.split()[1]) for line in lines if line.startswith("synced ")]
-        trusted = len(lines) if same_boot else max(synced, default=0)
-        for line in lines[:trusted]:
+    def _replay(self, facts: list[str]) -> None:
+        for line in facts:
             match line.split():
                 case ["part", unit, part] if unit.isdigit() and part.isdigit():
                     self.done.add((int(unit), int(part)))
                 case ["unit", unit, digest] if unit.isdigit() and len(digest) == 64:
                     self.hashes[int(unit)] = bytes.fromhex(digest)
+
+
+def _trusted(lines: list[str], boot: str) -> list[str]:
+    """The lines that say what is in the output for sure: all of this boot's, of another one's those that are synced."""
+    if lines[1:2] == [boot]:
+        return lines[2:]
+    synced = [int(n) for word, _, n in (line.partition(" ") for line in lines) if word == "synced" and n.isdigit()]
+    facts = [line for line in lines[2 : max(synced, default=0)] if not line.startswith("synced ")]
+    return [*facts, f"synced {2 + len(facts)}"]
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> list[str]:

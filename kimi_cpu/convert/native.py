@@ -1,6 +1,7 @@
 """The native layout of a checkpoint as a plan: names, packed kinds, order of the tensors (docs/format.md)."""
 
 import json
+import math
 import threading
 from functools import partial
 
@@ -11,8 +12,8 @@ from ..errors import CheckpointError
 from ..kernels import pack
 from ..modelfile import TensorSpec
 from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, VERSION
-from ..quant import rows16
-from ..quant.rows16 import ROWS, packed_bytes, pad
+from ..quant import bf16
+from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
 from .jobs import Origin, Output, Part, Plan, Unit, constant, whole
 from .source import FloatLinear, Int4Linear, Source
 
@@ -194,8 +195,10 @@ def _expert_kind(dtype: str, dense: str) -> str:
 def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarray | None = None) -> list[Part]:
     """A matrix in pieces of whole row blocks. order: the source row of each row, -1 for a row of zeros."""
     _, rows, cols = source.describe(module)
+    if kind == "int4" and cols % GROUP:
+        raise CheckpointError(f"{source.path}: {module} has {cols} columns; INT4 needs a multiple of {GROUP}.")
     rows = rows if order is None else len(order)
-    step = max(ROWS, CHUNK_VALUES // cols // ROWS * ROWS)
+    step = _rows_at_a_time(kind, cols)
     parts = []
     for begin in range(0, rows, step):
         chosen = range(begin, min(begin + step, rows)) if order is None else order[begin : begin + step]
@@ -203,6 +206,13 @@ def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarra
         parts.append(Part(offset, nbytes, partial(_pack, source, module, kind, chosen), Origin(kind, module, chosen)))
         offset += nbytes
     return parts
+
+
+def _rows_at_a_time(kind: str, cols: int) -> int:
+    """Rows of a part, so many that parts end at pages if that is possible."""
+    blocks = max(1, CHUNK_VALUES // cols // ROWS)
+    whole = ALIGNMENT // math.gcd(ALIGNMENT, packed_bytes(kind, ROWS, cols))  # row blocks that fill pages
+    return (blocks // whole * whole or blocks) * ROWS
 
 
 def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> np.ndarray:
@@ -218,12 +228,17 @@ def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> 
         data, bad = (pack.pack_q8 if kind == "q8" else pack.pack_bf16)(bits)
     else:
         values = place(linear.read(start, stop), order, start)
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        if not bad:
-            data = pack.pack_q8_f32(values)[0] if kind == "q8" else rows16.pack(kind, values)
+        data, bad = _PACK_F32[kind](values)
     if bad:
         raise CheckpointError(f"{linear.where} has {bad} values that are NaN or infinite; download the file again.")
     return data
+
+
+def _pack_bf16_f32(values: np.ndarray) -> tuple[np.ndarray, int]:
+    return pack.pack_bf16(bf16.from_f32(values))
+
+
+_PACK_F32 = {"int4": pack.pack_int4_f32, "q8": pack.pack_q8_f32, "bf16": _pack_bf16_f32}
 
 
 def place(block: np.ndarray, order: np.ndarray, start: int) -> np.ndarray:
@@ -248,6 +263,7 @@ _last = threading.local()  # of each worker
 
 def _linear(source: Source, module: str) -> Int4Linear | FloatLinear:
     """source.linear, which checks a matrix's scales, once for all parts of a matrix that a thread packs in a row."""
-    if getattr(_last, "module", None) != (id(source), module):
-        _last.module, _last.linear = (id(source), module), source.linear(module)
-    return _last.linear
+    last = getattr(_last, "matrix", None)
+    if last is None or last[0] is not source or last[1] != module:
+        last = _last.matrix = source, module, source.linear(module)
+    return last[2]

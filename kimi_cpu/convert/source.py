@@ -19,6 +19,8 @@ from ..errors import CheckpointError
 from ..quant import bf16
 from . import decode
 
+AHEAD_BYTES = 1 << 20  # asked for at a time: Linux reads no more than a read-ahead window for one call
+
 
 class SourceTensor(NamedTuple):
     """Where a tensor lies: dtype as its file names it, logical shape, position in the file in bytes."""
@@ -130,6 +132,18 @@ class Source:
         else:
             matrix = self._heads(module)
         return matrix if self.config.rope_interleave else _interleaved(matrix, _rotating(module, self.config))
+
+    def prefetch(self, module: str, start: int, stop: int) -> None:
+        """Asks the system to read rows [start, stop) of a matrix from the disk; returns at once."""
+        for suffix in (".weight_packed", ".weight_scale", ".weight"):
+            tensor = self.tensors.get(module + suffix)
+            if tensor is None or not tensor.nbytes:
+                continue
+            row_bytes = tensor.nbytes // tensor.shape[0]
+            at = tensor.offset + start * row_bytes
+            at, end = at - at % mmap.PAGESIZE, tensor.offset + stop * row_bytes
+            for begin in range(at, end, AHEAD_BYTES):
+                self.maps[tensor.file].madvise(mmap.MADV_WILLNEED, begin, min(AHEAD_BYTES, end - begin))
 
     def close(self) -> None:
         """Let go of the files."""
@@ -244,6 +258,11 @@ def _interleaved(matrix: Int4Linear | FloatLinear, order: np.ndarray | None) -> 
         return matrix
     if isinstance(matrix, Int4Linear):
         return matrix._replace(packed=matrix.packed[order], scales=matrix.scales[order])
-    values = matrix.read(0, matrix.rows)[order]
+
+    def read(start: int, stop: int) -> np.ndarray:
+        rows = order[start:stop]
+        first = int(rows.min(initial=matrix.rows))
+        return matrix.read(first, int(rows.max(initial=-1)) + 1)[rows - first]
+
     bits = None if matrix.bits is None else matrix.bits[order]
-    return matrix._replace(read=lambda start, stop: values[start:stop], bits=bits)
+    return matrix._replace(read=read, bits=bits)

@@ -19,12 +19,12 @@ from ..quant.rows16 import GROUP
 from . import names
 from .ggml_tokenizer import tokenizer_metadata
 from .gguf_source import STACKED, gguf_name
-from .jobs import Output, Part, Plan, Unit, whole
+from .jobs import Origin, Output, Part, Plan, Unit, whole
 from .source import FloatLinear, Int4Linear, Source
 
 ARCHITECTURE = "deepseek2"
 SIGMOID = 2  # llama.cpp: LLAMA_EXPERT_GATING_FUNC_TYPE_SIGMOID
-CHUNK_VALUES = 8 << 20  # values packed at a time: bounds a job's memory, 32 MiB in f32
+CHUNK_VALUES = 1 << 20  # values packed at a time: bounds a job's memory to 40 MiB, f32 and what becomes of it
 DENSE_TYPES = {"q8_0": "Q8_0", "bf16": "BF16"}  # --dense: GGML type
 BLOCK_BYTES = {"Q4_0": 18, "Q8_0": 34}  # ggml: 32 inputs
 
@@ -188,7 +188,8 @@ class _Builder:
 
     def _part(self, module: str, kind: str, start: int, stop: int, cols: int) -> Part:
         one = row_bytes(kind, cols)
-        return Part(start * one, (stop - start) * one, partial(self._pack, module, kind, start, stop))
+        origin = Origin(kind, module, range(start, stop))
+        return Part(start * one, (stop - start) * one, partial(self._pack, module, kind, start, stop), origin)
 
     def _pack(self, module: str, kind: str, start: int, stop: int) -> np.ndarray:
         """u8[n] of rows start..stop of a matrix in a GGML type."""

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
-from kimi_cpu.convert import driver
-from kimi_cpu.errors import CheckpointError, ConfigError, OutOfDisk
+from kimi_cpu.convert import driver, output
+from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16, rows16
 from tests import tiny
@@ -113,15 +113,65 @@ def test_nan_is_refused_by_name_and_nothing_is_left(tmp_path):
     assert names(tmp_path) == ["in"]
 
 
-def test_full_disk_is_one_sentence_and_leaves_nothing(tiny_checkpoint, tmp_path, monkeypatch):
-    def full(*args):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def test_full_disk_is_one_sentence_and_the_conversion_can_go_on(tiny_checkpoint, tiny_file, tmp_path, monkeypatch):
+    left, write = [100], output.OutputFile.write
 
-    monkeypatch.setattr(driver.os, "pwrite", full)
+    def until_full(self, offset, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, offset, data)
+
+    monkeypatch.setattr(output.OutputFile, "write", until_full)
     result = CliRunner().invoke(cli, ["convert", str(tiny_checkpoint), "-o", str(tmp_path / "out.gguf")])
     assert isinstance(result.exception, OutOfDisk) and result.exception.exit_code == 4
-    assert "disk is full" in str(result.exception)
-    assert names(tmp_path) == []
+    assert "disk is full" in str(result.exception) and "--resume" in str(result.exception)
+    assert names(tmp_path) == ["out.gguf.journal", "out.gguf.partial"]
+    monkeypatch.undo()
+    convert(tiny_checkpoint, tmp_path / "out.gguf", resume=True)
+    assert names(tmp_path) == ["out.gguf"]
+    assert (tmp_path / "out.gguf").read_bytes() == tiny_file.read_bytes()
+
+
+def test_two_conversions_do_not_write_the_same_file(tiny_checkpoint, tmp_path):
+    with output.OutputFile(tmp_path / "out.gguf.partial"), pytest.raises(KimiError, match="another conversion"):
+        convert(tiny_checkpoint, tmp_path / "out.gguf")
+    assert names(tmp_path) == ["out.gguf.partial"]
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_what_is_written_is_read_back_with_and_without_the_cache(tmp_path, direct):
+    """Whole pages at a page, bytes that begin in the middle of one, and memory that does."""
+    rng, size = np.random.default_rng(0), 6 << 20
+    expected = np.zeros(size, np.uint8)
+    with output.OutputFile(tmp_path / "file") as file:
+        if not direct:
+            os.close(file._direct)
+            file._direct = -1
+        file.resize(size, keep=False)
+        for start, stop, shift in [(0, 5 << 20, 1), (5 << 20, (5 << 20) + 600_000, 0), (6_000_001, size - 7, 3)]:
+            data = rng.integers(0, 256, stop - start + shift, np.uint8)[shift:]
+            file.write(start, data)
+            expected[start:stop] = data
+        assert file.read(10, 1000) == expected[10:1010].tobytes()
+        file.sync()
+    assert (tmp_path / "file").read_bytes() == expected.tobytes()
+
+
+def test_disk_that_refuses_direct_writes_is_written_through_the_cache(tmp_path, monkeypatch):
+    data = np.random.default_rng(0).integers(0, 256, 3 << 20, np.uint8)
+    with output.OutputFile(tmp_path / "file") as file:
+        pwrite, direct = os.pwrite, file._direct
+
+        def refuse(descriptor, view, offset):
+            if descriptor == direct and offset:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            return pwrite(descriptor, view[: 1 << 20] if descriptor == direct else view, offset)
+
+        monkeypatch.setattr(output.os, "pwrite", refuse)
+        file.resize(data.nbytes, keep=False)
+        file.write(0, data)
+    assert (tmp_path / "file").read_bytes() == data.tobytes()
 
 
 def test_too_little_space_is_noticed_before_the_start(tiny_checkpoint, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.convert import driver, journal
+from kimi_cpu.convert import journal, native
+from kimi_cpu.convert.output import OutputFile
 from kimi_cpu.errors import Interrupted
 from tests import tiny
 
@@ -86,14 +87,13 @@ def test_resumed_conversion_packs_again_at_most_one_part_a_job(checkpoint, whole
 @pytest.mark.parametrize("count", [1, 20, 60])
 def test_interrupted_conversion_packs_nothing_again(checkpoint, whole, tmp_path, monkeypatch, count):
     out, packed = tmp_path / "out.gguf", []
-    part_of = driver._Conversion._part
+    pack = native._pack
 
-    def counting(self, descriptor, start, part, done):
-        if not done:
-            packed.append((start, part.offset))
-        return part_of(self, descriptor, start, part, done)
+    def counting(source, module, kind, order):
+        packed.append((module, order[0], kind))
+        return pack(source, module, kind, order)
 
-    monkeypatch.setattr(driver._Conversion, "_part", counting)
+    monkeypatch.setattr(native, "_pack", counting)
     with pytest.raises(Interrupted, match="--resume"):
         convert(checkpoint, out, jobs=2, progress=interrupt_after(count))
     assert not out.exists()
@@ -119,22 +119,52 @@ def test_journal_of_another_conversion_does_not_count(checkpoint, tmp_path):
     assert out.read_bytes() == (tmp_path / "other.gguf").read_bytes()
 
 
-def test_after_a_reboot_only_what_was_synced_counts(tmp_path, monkeypatch):
+@pytest.fixture
+def partial(tmp_path):
+    with OutputFile(tmp_path / "partial") as file:
+        yield file
+
+
+def test_after_a_reboot_only_what_was_synced_counts(tmp_path, partial, monkeypatch):
     path = tmp_path / "journal"
-    first = journal.Journal(path, "key", resume=False)
-    first.part(0, 0)
-    with path.open("rb") as file:
-        first.sync(file.fileno())
-    first.part(0, 1)
-    first.unit(0, bytes(32))
-    first.close()
-    again = journal.Journal(path, "key", resume=True)
-    again.close()
-    assert (again.done, again.hashes) == ({(0, 0), (0, 1)}, {0: bytes(32)})
+    with journal.Journal(path, "key", resume=False) as first:
+        first.part(0, 0)
+        first.sync(partial)
+        first.part(0, 1)
+        first.unit(0, bytes(32))
+    with journal.Journal(path, "key", resume=True) as again:
+        assert (again.done, again.hashes) == ({(0, 0), (0, 1)}, {0: bytes(32)})
     monkeypatch.setattr(journal, "_boot_id", lambda: "another boot")
-    rebooted = journal.Journal(path, "key", resume=True)
-    rebooted.close()
-    assert (rebooted.done, rebooted.hashes) == ({(0, 0)}, {})
+    with journal.Journal(path, "key", resume=True) as rebooted:
+        assert (rebooted.done, rebooted.hashes) == ({(0, 0)}, {})
+
+
+def test_what_a_reboot_lost_stays_lost_after_the_next_sync(tmp_path, partial, monkeypatch):
+    path = tmp_path / "journal"
+    with journal.Journal(path, "key", resume=False) as first:
+        first.part(0, 0)
+        first.sync(partial)
+        first.part(9, 9)
+    monkeypatch.setattr(journal, "_boot_id", lambda: "second boot")
+    with journal.Journal(path, "key", resume=True) as second:
+        second.part(0, 1)
+        second.sync(partial)
+        second.part(0, 2)
+    with journal.Journal(path, "key", resume=True) as same_boot:
+        assert same_boot.done == {(0, 0), (0, 1), (0, 2)}
+    for boot in ("third boot", "fourth boot"):
+        monkeypatch.setattr(journal, "_boot_id", lambda boot=boot: boot)
+        with journal.Journal(path, "key", resume=True) as later:
+            assert later.done == {(0, 0), (0, 1)}
+
+
+def test_partial_file_that_was_cut_is_not_resumed(checkpoint, whole, tmp_path):
+    out = tmp_path / "out.gguf"
+    with pytest.raises(Interrupted):
+        convert(checkpoint, out, progress=interrupt_after(40))
+    os.truncate(tmp_path / "out.gguf.partial", 100_000)
+    convert(checkpoint, out, resume=True)
+    assert out.read_bytes() == whole
 
 
 def test_line_that_was_cut_short_does_not_count(tmp_path):
