@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from kimi_cpu.chat import Enforcer  # noqa: E402
 from tests.chat.enforcer_schemas import SCHEMAS  # noqa: E402
-from tests.chat.test_enforcer import IDS, KIMI, WISHES, draw, tool  # noqa: E402
+from tests.chat.enforcing import IDS, KIMI, WISHES, draw, tool  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results-enforcer.md")
 

@@ -7,7 +7,7 @@ from llguidance import LLMatcher
 
 from .grammar import JsonGrammar, Vocabulary
 
-OPEN, CLOSE, QUOTE, BACKSLASH, COMMA = b"{[", b"}]", ord('"'), ord("\\"), ord(",")
+OPEN, CLOSE, QUOTE, BACKSLASH, COMMA, POINT = b"{[", b"}]", ord('"'), ord("\\"), ord(","), ord(".")
 NUMBER = b"0123456789.eE+-"
 # What is tried first where a value, a separator or an end may stand: ends, then what leads to one soonest. A digit 0
 # comes last, for it may go on for ever (0.000...) where a number must exceed 0.
@@ -16,12 +16,13 @@ MAX_PLAN = 8192  # tokens; a schema that cannot be closed in so many is left to 
 
 
 class JsonState:
-    """Where in a JSON text its bytes end: in a string or not, how deep, how far into a number."""
+    """Where in a JSON text its bytes end: in a string or not, how deep, how far into a number or a fraction."""
 
     def __init__(self):
         self.stack = bytearray()
         self.in_string = self.escaped = False
         self.number_bytes = 0
+        self.in_fraction = False
         self.last = 0  # last byte outside strings and spaces
 
     def copy(self) -> "JsonState":
@@ -47,6 +48,7 @@ class JsonState:
                     self.in_string, self.last = False, QUOTE
                 continue
             self.number_bytes = self.number_bytes + 1 if byte in NUMBER else 0
+            self.in_fraction = self.number_bytes > 0 and (self.in_fraction or byte == POINT)
             if byte == QUOTE:
                 self.in_string = True
             elif byte in OPEN:

@@ -14,8 +14,10 @@ SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_secti
 CALL_BEGIN, ARGUMENT_BEGIN, CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
 THINK, THINK_END = "<think>", "</think>"
 MAX_TOKENS = 4096  # of a section or a JSON answer where the request has no limit of its own
+CUT_WARNING = "A JSON text was ended because the tokens ran out; it is valid, but may say less than was meant."
 MAX_DEPTH = 32  # of a JSON text; deeper ones are closed
-MAX_NUMBER_BYTES = 32  # a double has 24 at most; json.loads refuses integers of more than 4,300 digits
+MAX_NUMBER_BYTES = 32  # json.loads refuses integers of more than 4,300 digits
+MAX_FRACTION_BYTES = 15  # of a number with a point, and up to 2 more; 0.99999999999999999 is read as 1
 
 
 class Phase(Enum):
@@ -39,7 +41,8 @@ class Enforcer:
     """The mask of one answer, token by token; the engine's Guide.
 
     cut: the JSON text was ended because the tokens ran out, not because the model chose to; it is valid, but may say
-    less than was meant. error: why the answer was ended in the middle of a JSON text, None as a rule.
+    less than was meant. error: why the answer was ended in the middle of a JSON text, None as a rule. warnings: on
+    both, and on what of a tool's schema was not enforced when it was called.
     """
 
     def __init__(
@@ -65,10 +68,10 @@ class Enforcer:
         self._ids = {name: tokenizer.special_tokens[name] for name in names}
         self._end_ids = list(tokenizer.eos_ids)
         tools, self._must_call = chosen_tools(tools, tool_choice)
-        grammar = self._vocabulary.json_grammar
-        self._tools = {name: grammar(schema, f"The tool {name!r}", True) for name, schema in tools.items()}
+        arguments = self._vocabulary.arguments_grammar
+        self._tools = {name: arguments(p.schema, name, p.strict) for name, p in tools.items()}
         schema = None if self._must_call else answer_schema(response_format)
-        self._answer = None if schema is None else grammar(schema, "response_format", False)
+        self._answer = None if schema is None else self._vocabulary.answer_grammar(schema)
         grammars = [*self._tools.values(), *([] if self._answer is None else [self._answer])]
         self._reserve = 4 * max(map(self._margin, grammars), default=0)  # tokens that the shortest answer may need
         self._index = next_index
@@ -76,6 +79,7 @@ class Enforcer:
         self._num_tokens = 0
         self.cut = False
         self.error: str | None = None
+        self.warnings: list[str] = []
         self._plan: list[int] = []
         self._in_call = False
         self._free = self._free_mask(ends=True)
@@ -113,6 +117,11 @@ class Enforcer:
 
     def _give_up(self, error: str) -> None:
         self.error, self._phase, self._plan = error, Phase.DONE, []
+        self._warn(error)
+
+    def _warn(self, warning: str | None) -> None:
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
 
     def _mask(self) -> np.ndarray:
         if self._phase is Phase.JSON and not self._plan:
@@ -203,6 +212,7 @@ class Enforcer:
 
     def _open_json(self, grammar: JsonGrammar) -> None:
         self._phase = Phase.JSON
+        self._warn(grammar.warning)
         self._grammar, self._matcher, self._state = grammar, grammar.matcher(), JsonState()
         early = (self._deadline - self._num_tokens) // 2 > self._margin(grammar)
         self._next_look = self._num_tokens + (self._deadline - self._num_tokens) // 4 if early else 0
@@ -227,6 +237,7 @@ class Enforcer:
             self._next_look = self._num_tokens + max(1, slack // 4)
             return
         self.cut = self.cut or bool(plan)
+        self._warn(CUT_WARNING if plan else None)
         self._plan = plan
 
     @staticmethod
@@ -274,10 +285,11 @@ class Enforcer:
 
     def _json_mask(self) -> np.ndarray:
         mask = self._vocabulary.allowed(self._matcher)
-        if self._state.number_bytes > MAX_NUMBER_BYTES and (ended := mask & ~self._vocabulary.numeric).any():
-            mask = ended
+        longest = MAX_FRACTION_BYTES if self._state.in_fraction else MAX_NUMBER_BYTES
         if self._matcher.is_accepting():
             mask[self._after_json] = True
+        if self._state.number_bytes >= longest and (ended := mask & ~self._vocabulary.numeric).any():
+            mask = ended
         return mask
 
     def _free_mask(self, ends: bool) -> np.ndarray:

@@ -16,6 +16,7 @@ SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator
 NUM_CACHED = 128  # compiled schemas; a request compiles the schema of each of its tools
 NUMERIC = b"0123456789.eE+-"
 NUM_VOCABULARIES = 2  # kept; a process serves one model as a rule
+ANY_OBJECT = {"type": "object"}
 LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # stop reasons that are no fault of the caller
 
 
@@ -39,23 +40,34 @@ class Vocabulary:
         self.tokenizer = LLTokenizer(TokenizerWrapper(_Bytes(tokens, special, self.end_id, self.encode)))
         self.compiled = lru_cache(NUM_CACHED)(self._compile)
 
-    def json_grammar(self, schema: dict | bool, what: str, is_object: bool) -> "JsonGrammar":
-        """Grammar of the JSON texts of a schema. is_object: they are objects, whatever the schema says. RequestError:
-        it cannot be enforced."""
-        if not isinstance(schema, dict | bool):
-            raise RequestError(f"{what} has {schema!r} where a JSON schema must stand.")
-        if is_object:
-            schema = _as_object(schema)
-        return self.compiled(json.dumps(schema), what)
+    def answer_grammar(self, schema: dict | bool) -> "JsonGrammar":
+        """Grammar of the answers that a response_format's schema allows. RequestError: it cannot be enforced."""
+        return self.compiled(_text(schema, "response_format"), "response_format", True)
 
-    def _compile(self, schema_text: str, what: str) -> "JsonGrammar":
+    def arguments_grammar(self, schema: dict | bool, tool: str, strict: bool) -> "JsonGrammar":
+        """Grammar of a tool's arguments: objects, whatever the schema says, with their properties in the order in which
+        the model sees them declared, as the grammar allows one order only. strict: RequestError for a schema that
+        cannot be enforced; without it, what can be is, with a warning."""
+        what = f"The tool {tool!r}"
+        return self.compiled(json.dumps(_as_object(json.loads(_text(schema, what))), sort_keys=True), what, strict)
+
+    def _compile(self, schema_text: str, what: str, strict: bool) -> "JsonGrammar":
         schema = prepare_schema(json.loads(schema_text), what)
+        warning = None
+        if schema.left_out:
+            warning = f"{what} has a schema with {schema.left_out[0]!r}, which cannot be enforced; leave it out."
         text = json.dumps(schema.value)
-        matcher = LLMatcher(self.tokenizer, LLMatcher.grammar_from_json_schema(text, overrides=SPACING), log_level=0)
+        matcher = self._json_matcher(text)
         if matcher.is_error():
             reason = " ".join(matcher.get_error().split())
-            raise RequestError(f"{what} has a schema that cannot be enforced: {reason[:300]}.")
-        return JsonGrammar(matcher, schema, len(text))
+            warning = f"{what} has a schema that cannot be enforced: {reason[:300]}."
+            schema, matcher = Schema(ANY_OBJECT), self._json_matcher(json.dumps(ANY_OBJECT))
+        if strict and warning:
+            raise RequestError(warning)
+        return JsonGrammar(matcher, schema, len(text), warning)
+
+    def _json_matcher(self, text: str) -> LLMatcher:
+        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_json_schema(text, overrides=SPACING), log_level=0)
 
     def header_matcher(self, headers: list[str]) -> LLMatcher:
         """Matcher of one of some texts that need no escapes."""
@@ -81,12 +93,14 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
 
 
 class JsonGrammar:
-    """A compiled schema. size: characters of its text, a measure of how much there is to close."""
+    """A compiled schema. size: characters of its text, a measure of how much there is to close; warning: what of the
+    schema is not enforced."""
 
-    def __init__(self, matcher: LLMatcher, schema: Schema, size: int):
+    def __init__(self, matcher: LLMatcher, schema: Schema, size: int, warning: str | None):
         self._matcher = matcher
         self.schema = schema
         self.size = size
+        self.warning = warning
 
     def matcher(self) -> LLMatcher:
         """A fresh one at the start of the text."""
@@ -114,10 +128,21 @@ def _is_whole(token: bytes) -> bool:
     return not decoder.getstate()[0]
 
 
+def _text(schema: object, what: str) -> str:
+    """The schema as JSON. RequestError: it is no schema."""
+    if not isinstance(schema, dict | bool):
+        raise RequestError(f"{what} has {schema!r} where a JSON schema must stand.")
+    try:
+        return json.dumps(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestError(f"{what} has a schema that cannot be written as JSON ({error}).") from error
+
+
 def _as_object(schema: dict | bool) -> dict:
     """The schema, for objects alone."""
-    if isinstance(schema, dict) and schema.get("type") == "object":
-        return schema
-    if isinstance(schema, dict) and "type" not in schema:
-        return {"type": "object", **schema}
-    return {"allOf": [{"type": "object"}, schema]} if isinstance(schema, dict) else {"type": "object"}
+    if isinstance(schema, bool):
+        return ANY_OBJECT
+    kind = schema.get("type", "object")
+    if kind == "object" or (isinstance(kind, list) and "object" in kind):
+        return schema | ANY_OBJECT
+    return {"allOf": [ANY_OBJECT, schema]}

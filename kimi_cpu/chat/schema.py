@@ -1,4 +1,4 @@
-"""JSON schemas made ready for the grammar compiler: what it need not see is left out, what it cannot do is named."""
+"""JSON schemas made ready for the grammar compiler: what it need not see, or cannot do, is left out."""
 
 from dataclasses import dataclass, field
 from re import _constants as regex_codes  # the parse tree of `re`: there is no public one
@@ -15,6 +15,10 @@ DATA |= {"id", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", 
 DATA |= {"minimum", "multipleOf", "pattern", "required", "type"}
 UNSUPPORTED = {"$dynamicRef", "$recursiveRef", "contains", "dependencies", "dependentRequired", "dependentSchemas"}
 UNSUPPORTED |= {"if", "not", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems"}
+MAX_INTEGER = 2**53 - 1  # JSON readers keep integers up to it exactly: RFC 8259, section 6
+EXCLUSIVE = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+SIGNS = {"minimum": 1, "maximum": -1}  # of the way from a bound into its range
+MARGIN = 1e-9  # by which a number keeps off an exclusive bound: 0.99999999999999999 is read as 1
 FORMATS = {  # the formats that llguidance enforces (parser/src/json/formats.rs) -> short texts of them
     "date-time": ("2000-01-01T00:00:00Z",),
     "time": ("00:00:00Z",),
@@ -32,16 +36,17 @@ FORMATS = {  # the formats that llguidance enforces (parser/src/json/formats.rs)
 @dataclass
 class Schema:
     """A JSON schema for the compiler. required: every name that some object in it must have; examples: short texts,
-    one or more for each pattern and format in it."""
+    one or more for each pattern and format in it; left_out: keywords that assert something and cannot be enforced."""
 
     value: dict | bool
     required: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 def prepare_schema(schema: dict | bool, what: str) -> Schema:
-    """Without annotations and unknown keywords, which by JSON Schema assert nothing. what: whose schema, for the
-    messages. RequestError: a keyword that cannot be enforced."""
+    """Without annotations and unknown keywords, which by JSON Schema assert nothing, and without those that cannot be
+    enforced. what: whose schema, for the messages. RequestError: it is no schema."""
     prepared = Schema(True)
     try:
         prepared.value = _clean(schema, what, prepared)
@@ -58,8 +63,8 @@ def _clean(schema: dict | bool, what: str, prepared: Schema) -> dict | bool:
     clean: dict = {}
     for key, value in schema.items():
         if key in UNSUPPORTED and value is not False:
-            raise RequestError(f"{what} has a schema with {key!r}, which cannot be enforced; leave it out.")
-        if key in NAMED and isinstance(value, dict):
+            prepared.left_out.append(key)
+        elif key in NAMED and isinstance(value, dict):
             clean[key] = {name: _clean(part, what, prepared) for name, part in value.items()}
         elif key in MANY and isinstance(value, list):
             clean[key] = [_clean(part, what, prepared) for part in value]
@@ -71,20 +76,52 @@ def _clean(schema: dict | bool, what: str, prepared: Schema) -> dict | bool:
                 prepared.examples += FORMATS[value]
         elif key in DATA | NAMED | MANY:
             clean[key] = value
-    _check_counts(clean, what)
+    if not _can_be_counted(clean):
+        prepared.left_out.append("minProperties")
+        del clean["minProperties"]
+    _bound_numbers(clean)
     _collect(clean, prepared)
     return clean
 
 
-def _check_counts(clean: dict, what: str) -> None:
-    """Names outside `properties` may be generated twice, so they cannot be counted on."""
+def _bound_numbers(clean: dict) -> None:
+    """Keeps numbers to what a reader of JSON takes as it was written: multiples, which could go on for ever where none
+    is met, to those that a double holds; others off an exclusive bound below them (0.0...01 is read as 0). Upper bounds
+    stay: the compiler takes 0.9 for too long under a maximum of 0.999999999 (llguidance 1.9.1)."""
+    for exclusive, inclusive in EXCLUSIVE.items():
+        if isinstance(clean.get(exclusive), bool):  # of the bound beside it, in draft 4
+            is_exclusive = clean.pop(exclusive)
+            if is_exclusive and inclusive in clean:
+                clean[exclusive] = clean.pop(inclusive)
+    bounds = {key: clean[key] for key in EXCLUSIVE | SIGNS if isinstance(clean.get(key), int | float)}
+    if any(abs(bound) >= MAX_INTEGER for bound in bounds.values()):
+        return
+    if "multipleOf" in clean:
+        for exclusive, inclusive in EXCLUSIVE.items():
+            if not clean.keys() & {exclusive, inclusive}:
+                clean[inclusive] = -SIGNS[inclusive] * MAX_INTEGER
+    elif "number" in clean.get("type", ()):
+        for exclusive, inclusive in EXCLUSIVE.items():
+            if SIGNS[inclusive] * bounds.get(exclusive, -SIGNS[inclusive]) >= 0:
+                _keep_off(clean, bounds, exclusive, inclusive)
+
+
+def _keep_off(clean: dict, bounds: dict, exclusive: str, inclusive: str) -> None:
+    """Makes an inclusive bound, a little inside, of an exclusive one, if that leaves any number."""
+    sign, bound = SIGNS[inclusive], bounds[exclusive]
+    inside = round(bound + sign * MARGIN * max(1, abs(bound)), 12)
+    opposite = [value for key, value in bounds.items() if SIGNS[EXCLUSIVE.get(key, key)] != sign]
+    if all(sign * (value - inside) > 0 for value in opposite):
+        del clean[exclusive]
+        if inclusive not in bounds or sign * (bounds[inclusive] - inside) < 0:
+            clean[inclusive] = inside
+
+
+def _can_be_counted(clean: dict) -> bool:
+    """Whether there are enough names however often one is written: those outside `properties` may come twice."""
     required = clean.get("required")
     at_least = max(1, len(required) if isinstance(required, list) else 0)
-    if isinstance(clean.get("minProperties"), int) and clean["minProperties"] > at_least:
-        raise RequestError(
-            f"{what} has a schema with 'minProperties' above the number of required ones, which cannot be enforced; "
-            "name them in 'required'."
-        )
+    return not isinstance(clean.get("minProperties"), int) or clean["minProperties"] <= at_least
 
 
 def _collect(clean: dict, prepared: Schema) -> None:

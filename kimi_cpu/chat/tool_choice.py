@@ -1,6 +1,7 @@
 """What a request asks of the answer's shape: its tools, tool_choice and response_format, in OpenAI's form."""
 
 import re
+from typing import NamedTuple
 
 from ..errors import RequestError
 
@@ -8,9 +9,16 @@ NAME = re.compile(r"[\w.-]+")  # wider than OpenAI's [a-zA-Z0-9_-]; nothing that
 NO_PARAMETERS = {"type": "object", "additionalProperties": False}  # OpenAI: parameters left out are an empty list
 
 
-def declared_tools(tools: list[dict] | None) -> dict[str, dict | bool]:
-    """Name -> JSON schema of the arguments. RequestError: a tool that is malformed or declared twice."""
-    declared: dict[str, dict | bool] = {}
+class Parameters(NamedTuple):
+    """JSON schema of a tool's arguments, and whether a keyword that cannot be enforced is to refuse the request."""
+
+    schema: dict | bool
+    strict: bool
+
+
+def declared_tools(tools: list[dict] | None) -> dict[str, Parameters]:
+    """Name -> schema of the arguments. RequestError: a tool that is malformed or declared twice."""
+    declared: dict[str, Parameters] = {}
     for tool in tools or ():
         function = tool.get("function") if isinstance(tool, dict) else None
         name = function.get("name") if isinstance(function, dict) else None
@@ -19,11 +27,12 @@ def declared_tools(tools: list[dict] | None) -> dict[str, dict | bool]:
         if name in declared:
             raise RequestError(f"The tool {name!r} is declared twice; give each tool one name.")
         schema = function.get("parameters")
-        declared[name] = NO_PARAMETERS if schema is None or schema == {} else schema
+        schema = NO_PARAMETERS if schema is None or schema == {} else schema
+        declared[name] = Parameters(schema, function.get("strict") is True)
     return declared
 
 
-def chosen_tools(tools: list[dict] | None, tool_choice: str | dict) -> tuple[dict[str, dict | bool], bool]:
+def chosen_tools(tools: list[dict] | None, tool_choice: str | dict) -> tuple[dict[str, Parameters], bool]:
     """The tools that may be called, by name, and whether one must be. RequestError: a choice that cannot be met."""
     declared = declared_tools(tools)
     if tool_choice == "none":

@@ -43,9 +43,9 @@ class Conversation:
         )
         self.thinking = self._begins_inside_think()
 
-    def reader(self, stop: tuple[str, ...]) -> ChatReader:
-        """What reads the answer."""
-        return ChatReader(OutputParser(self._tokenizer, self._tools or (), self.thinking), stop)
+    def reader(self, stop: tuple[str, ...], guide: ChatGuide | None) -> ChatReader:
+        """What reads the answer that a guide steers."""
+        return ChatReader(OutputParser(self._tokenizer, self._tools or (), self.thinking), stop, guide)
 
     def guide(self, max_tokens: int, num_logits: int) -> ChatGuide | None:
         """What steers the answer; None when nothing does."""

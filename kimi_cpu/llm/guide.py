@@ -11,7 +11,13 @@ class ChatGuide:
     def __init__(self, enforcer: Enforcer | None, budget: ThinkingBudget | None, num_logits: int):
         """num_logits: columns of the logits, which may be more than the vocabulary's ids."""
         self._guides = [guide for guide in (budget, enforcer) if guide is not None]
+        self._enforcer = enforcer
         self._num_logits = num_logits
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what could not be enforced as asked."""
+        return () if self._enforcer is None else tuple(self._enforcer.warnings)
 
     def forced(self) -> int | None:
         """The id that must come next, or None."""

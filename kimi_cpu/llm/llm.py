@@ -180,7 +180,7 @@ class LLM:
         conversation = Conversation(messages, chat, self.tokenizer, template)
         ids = self._ids(conversation.prompt_ids)
         guide = conversation.guide(self._room_for(ids, params), self.config.vocab_size)
-        return self._start(ids, params, conversation.reader(params.stop), guide, session)
+        return self._start(ids, params, conversation.reader(params.stop, guide), guide, session)
 
     def _start(self, ids: list[int], params: Sampling, reader, guide=None, session=None) -> Iterator[Piece]:
         max_tokens = self._room_for(ids, params)

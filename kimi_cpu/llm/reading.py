@@ -4,6 +4,7 @@ from ..chat import OutputParser
 from ..chat.deltas import Delta
 from ..chat.stop import StopTexts
 from ..tokenizer import StreamDecoder, Tokenizer
+from .guide import ChatGuide
 
 
 class RawReader:
@@ -34,8 +35,8 @@ class RawReader:
 class ChatReader:
     """An assistant's turn. Stop texts count in the content only."""
 
-    def __init__(self, parser: OutputParser, stop: tuple[str, ...]):
-        self._parser, self._stops = parser, StopTexts(stop)
+    def __init__(self, parser: OutputParser, stop: tuple[str, ...], guide: ChatGuide | None):
+        self._parser, self._stops, self._guide = parser, StopTexts(stop), guide
 
     @property
     def stopped(self) -> bool:
@@ -51,4 +52,5 @@ class ChatReader:
         """What was held back, and how the turn ended."""
         delta = self._parser.finish(finish_reason)
         content = self._stops.push(delta.content) + self._stops.flush()
-        return Delta(content, delta.reasoning_content, delta.tool_calls, delta.finish_reason, delta.warnings)
+        warnings = delta.warnings + (() if self._guide is None else self._guide.warnings)
+        return Delta(content, delta.reasoning_content, delta.tool_calls, delta.finish_reason, warnings)

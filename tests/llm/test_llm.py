@@ -111,6 +111,14 @@ def test_required_tool_call_is_valid_and_canonical(llm):
     assert call["function"]["arguments"].replace(" ", "") in [f'{{"days":{n}}}' for n in range(1, 10)]
 
 
+def test_what_a_tools_schema_cannot_be_kept_to_is_told_of(llm):
+    function = TOOLS[0]["function"]
+    tool = {"type": "function", "function": function | {"parameters": function["parameters"] | {"not": {}}}}
+    turn = llm.chat(HELLO, tools=[tool], tool_choice="required", max_tokens=200, seed=3)
+    assert turn.tool_calls
+    assert any("'not'" in warning for warning in turn.warnings)
+
+
 def test_thinking_can_be_closed_at_once(llm):
     turn = llm.chat(HELLO, no_think=True, max_tokens=10, temperature=0)
     names = llm.tokenizer.special_tokens
