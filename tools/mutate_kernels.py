@@ -50,6 +50,7 @@ def main() -> None:
             continue
         verdict = "listed" if options.list else judge(source, tree, truth, options.seconds)
         counts[verdict] = counts.get(verdict, 0) + 1
+        print(f"{number}: {verdict}", end="\r", file=sys.stderr, flush=True)
         if verdict in ("SURVIVED", "listed"):
             print(f"{number}: {verdict}: {source}.py:{line}: {text}", flush=True)
     print(", ".join(f"{n} {verdict}" for verdict, n in counts.items()))

@@ -24,12 +24,34 @@ class Isa:
 
 
 V3 = "x86-64-v3"
+DOTPROD = "+neon,+dotprod"  # no SVE: its code gave wrong dot products for some vector lengths under emulation
+I8MM = DOTPROD + ",+i8mm"
 TIERS = (  # best first
     Isa("avx512-vnni", 16, "vnni", 16, 8, needs=("avx512vnni", "avx512bw", "avx512vl", "avx512dq")),
     Isa("avx-vnni", 8, "vnni", 4, 4, needs=("avx2", "fma", "f16c", "avxvnni"), cpu=V3, features="+avxvnni"),
     Isa("avx2", 8, "maddubs", 4, 4, needs=("avx2", "fma", "f16c"), cpu=V3, features=""),
-    Isa("neon-i8mm", 4, "smmla", 4, 4, needs=("neon", "dotprod", "i8mm"), arch=("aarch64", "arm64")),
-    Isa("neon-dotprod", 4, "sdot", 4, 4, needs=("neon", "dotprod"), arch=("aarch64", "arm64")),
+    Isa(
+        "neon-i8mm",
+        4,
+        "smmla",
+        4,
+        4,
+        needs=("neon", "dotprod", "i8mm"),
+        cpu="generic",
+        features=I8MM,
+        arch=("aarch64", "arm64"),
+    ),
+    Isa(
+        "neon-dotprod",
+        4,
+        "sdot",
+        4,
+        4,
+        needs=("neon", "dotprod"),
+        cpu="generic",
+        features=DOTPROD,
+        arch=("aarch64", "arm64"),
+    ),
     Isa("portable", 4, "generic", 4, 4, cpu="generic", features="", fma=False, half=False, arch=()),
 )
 BY_NAME = {tier.name: tier for tier in TIERS}

@@ -13,11 +13,26 @@ from llvmlite import ir
 from .isa import Isa, supported
 from .simd import Emitter
 
+AUXILIARY = Path("/proc/self/auxv")
+HWCAP, HWCAP2 = 16, 26  # Linux, include/uapi/linux/auxvec.h
+ARM_BITS = {"neon": (HWCAP, 1), "dotprod": (HWCAP, 20), "i8mm": (HWCAP2, 13)}  # arch/arm64/include/uapi/asm/hwcap.h
+
 
 def host_tiers() -> list[Isa]:
     """The tiers that this machine runs, best first."""
+    return supported(platform.machine().lower(), host_features())
+
+
+def host_features() -> dict[str, bool]:
+    """LLVM's names of what this CPU has. On ARM Linux the kernel's word is added: LLVM guesses from /proc/cpuinfo."""
     llvm.initialize_native_target()
-    return supported(platform.machine().lower(), dict(llvm.get_host_cpu_features()))
+    features = dict(llvm.get_host_cpu_features())
+    if platform.machine().lower() in ("aarch64", "arm64") and AUXILIARY.exists():
+        words = np.frombuffer(AUXILIARY.read_bytes(), np.uint64).reshape(-1, 2)
+        values = {int(key): int(value) for key, value in words}
+        for name, (key, bit) in ARM_BITS.items():
+            features[name] = bool(values.get(key, 0) >> bit & 1)
+    return features
 
 
 class Micro:

@@ -13,7 +13,7 @@ import psutil
 from ..errors import ConfigError
 from . import jit, micros
 from .isa import TIERS, Isa
-from .native import Library, host_tiers
+from .native import Library, host_features, host_tiers
 
 SPIN = "0"  # libgomp waits asleep: waking costs 30 us a region, spinning beside a busy process 10 times that
 FORCED = "KIMI_CPU_ISA"
@@ -108,7 +108,7 @@ def compiled() -> bool:
 
 def describe() -> dict[str, object]:
     """What `kimi-cpu inspect --cpu` shows."""
-    features = sorted(name for name, present in llvm.get_host_cpu_features().items() if present)
+    features = sorted(name for name, present in host_features().items() if present)
     return {
         "cpu": llvm.get_host_cpu_name(),
         "machine": platform.machine(),
