@@ -1,0 +1,90 @@
+"""Tiers, threads, cache and warm-up."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numba
+import numpy as np
+import pytest
+
+from kimi_cpu import kernels
+from kimi_cpu.errors import ConfigError
+from kimi_cpu.kernels import cases, micro_rows, runtime
+from kimi_cpu.kernels.native import Library, host_tiers
+
+
+def test_unknown_tier_is_refused_by_name(monkeypatch):
+    with pytest.raises(ConfigError, match="isa is 'mmx'; this machine runs .*portable"):
+        runtime.select("mmx")
+    monkeypatch.setenv("KIMI_CPU_ISA", "sse9")
+    with pytest.raises(ConfigError, match="KIMI_CPU_ISA is 'sse9'"):
+        runtime.isa()
+
+
+def test_tier_is_forced_by_the_environment(monkeypatch):
+    monkeypatch.setenv("KIMI_CPU_ISA", "portable")
+    assert runtime.isa().name == "portable"
+
+
+def test_damaged_machine_code_is_compiled_again(tmp_path):
+    path, micros = tmp_path / "code.o", micro_rows.micros()[:2]
+    names = [m.name for m in micros]
+    Library(host_tiers()[0], micros, names, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert Library(host_tiers()[0], micros, names, path).addresses.all()
+    assert path.read_bytes() == whole
+
+
+def test_cache_that_cannot_be_written_is_replaced(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    code = (
+        "import numba; before = numba.config.CACHE_DIR\n"
+        "from kimi_cpu.kernels import jit\n"
+        "assert numba.config.CACHE_DIR == before and jit.CACHE.is_dir(); print(jit.CACHE)"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(blocked), "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert str(tmp_path) not in run.stdout
+    assert not os.path.exists(run.stdout.strip())  # nothing is left of it
+
+
+def test_kernels_run_on_any_one_thread():
+    case, results = cases.linear("q8", True, 3, 33, 75), []
+
+    def work():
+        problem = case.build(np.random.default_rng(0))
+        kernels.linear(*problem.arguments)
+        results.append(problem.outputs[0].tobytes())
+
+    for target in (work, lambda: (runtime.configure(1), work())):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+    work()
+    assert len(set(results)) == 1
+
+
+def test_configure_says_how_many_threads_it_set():
+    try:
+        assert runtime.configure(2) == runtime.workers() == 2
+        assert numba.threading_layer() == "omp"
+    finally:
+        assert runtime.configure() == runtime.default_threads() >= 1
+
+
+def test_warmup_reports_every_step_to_the_last():
+    steps = []
+    runtime.warmup(lambda done, total: steps.append((done, total)))
+    assert [done for done, _ in steps] == list(range(1, len(steps) + 1))
+    assert steps[-1][0] == steps[-1][1]
+
+
+def test_description_names_the_tier_in_use():
+    facts = runtime.describe()
+    assert facts["isa"] in facts["isas"]
+    assert facts["isas"][-1] == "portable"
