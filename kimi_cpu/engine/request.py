@@ -1,6 +1,7 @@
 """The state of one request: its ids, its pages and how far it has come."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -94,6 +95,19 @@ class Request:
     def num_pages(self, num_tokens: int) -> int:
         """Pages that hold num_tokens tokens."""
         return -(-num_tokens // PAGE_TOKENS)
+
+    def resume(self, output_ids: Sequence[int]) -> None:
+        """Takes ids that this engine drew for the same request before, so that what follows is what followed then.
+
+        Their latents are computed again, in the form of generated tokens; the guide sees what it saw. Call it before
+        the request is added. ValueError: the guide does not allow an id.
+        """
+        if self.guide is not None:
+            for token_id in output_ids:
+                self.guide.mask()  # the order of Engine.step: a guide may plan ahead in each of these
+                self.guide.forced()
+                self.guide.accept(token_id)
+        self.output_ids = [int(token_id) for token_id in output_ids]
 
     def restart(self) -> None:
         """Forgets what was computed; ids, seed and guide stay, so that the same tokens follow."""

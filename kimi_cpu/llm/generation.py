@@ -12,6 +12,7 @@ from .results import Piece, Timings, Usage
 class Generation:
     """An open request; iterate for its pieces. Leaving the iteration early, or cancel(), ends it in the engine.
 
+    The ids that a request was resumed with are its first pieces.
     done(request) is called once when the last token is there.
     """
 
@@ -26,6 +27,7 @@ class Generation:
         self._num_reasoning = 0
         self._started_s = time.perf_counter()
         self._first_s: float | None = None
+        self._resumed = tuple(request.output_ids)
         self._outbox: queue.SimpleQueue = thread.submit(request)
 
     def cancel(self) -> None:
@@ -35,6 +37,8 @@ class Generation:
     def __iter__(self) -> Iterator[Piece]:
         finish_reason = None
         try:
+            for token_id in self._resumed:
+                yield self._piece(token_id)
             while finish_reason is None:
                 output = self._outbox.get()
                 if isinstance(output, BaseException):
@@ -42,16 +46,20 @@ class Generation:
                 if output.token_id is None:
                     continue
                 self._first_s = self._first_s or time.perf_counter()
-                delta = self._reader.push(output.token_id)
-                self._num_reasoning += bool(delta.reasoning_content)
+                piece = self._piece(output.token_id)
                 finish_reason = "stop" if self._reader.stopped else output.finish_reason
-                yield Piece(delta.content, delta.reasoning_content, delta.tool_calls, (output.token_id,))
+                yield piece
             if self._done is not None:
                 self._done(self._request)
             yield self._last(finish_reason)
         finally:
             if self._request.finish_reason is None:
                 self.cancel()
+
+    def _piece(self, token_id: int) -> Piece:
+        delta = self._reader.push(token_id)
+        self._num_reasoning += bool(delta.reasoning_content)
+        return Piece(delta.content, delta.reasoning_content, delta.tool_calls, (token_id,))
 
     def _last(self, finish_reason: str) -> Piece:
         delta, request = self._reader.finish(finish_reason), self._request

@@ -1,7 +1,7 @@
 """LLM, the composition root: it binds file, model, engine and tokenizer, and is what a program holds."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
@@ -150,11 +150,17 @@ class LLM:
             warnings=message.warnings,
         )
 
-    def stream(self, prompt: str | list, session: LLMSession | None = None, **options) -> Iterator[Piece]:
-        """generate (prompt: a text, or ids) or chat (a list of messages), piece by piece; closing it cancels."""
+    def stream(
+        self, prompt: str | list, session: LLMSession | None = None, resume: Sequence[int] = (), **options
+    ) -> Iterator[Piece]:
+        """generate (prompt: a text, or ids) or chat (a list of messages), piece by piece; closing it cancels.
+
+        resume: ids that this model generated for the same request and seed before; the answer goes on from there with
+        the tokens that it would have had, and its pieces begin with these.
+        """
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
-            return self._stream_chat(prompt, session, options)
-        return self._stream_raw(prompt, options)
+            return self._stream_chat(prompt, session, options, resume)
+        return self._stream_raw(prompt, options, resume)
 
     def session(self) -> LLMSession:
         """An empty conversation, to be passed to chat and stream, and saved."""
@@ -164,15 +170,17 @@ class LLM:
         """The conversation that was saved in a file. SessionError: it is corrupt, or of another model."""
         return LLMSession.load(self._thread, self.model_hash, Path(path))
 
-    def _stream_raw(self, prompt: str | list[int], options: dict) -> Iterator[Piece]:
+    def _stream_raw(self, prompt: str | list[int], options: dict, resume: Sequence[int] = ()) -> Iterator[Piece]:
         params = sampling_of(options)
         if params.stop:
             _ = self.tokenizer  # stop texts need one
         stop_ids = self._stop_ids()
         reader = RawReader(self._tokenizer, params.stop, frozenset() if params.ignore_eos else stop_ids)
-        return self._start(self._ids(prompt), params, reader)
+        return self._start(self._ids(prompt), params, reader, resume=resume)
 
-    def _stream_chat(self, messages: list[dict], session: LLMSession | None, options: dict) -> Iterator[Piece]:
+    def _stream_chat(
+        self, messages: list[dict], session: LLMSession | None, options: dict, resume: Sequence[int] = ()
+    ) -> Iterator[Piece]:
         names = {f.name for f in fields(ChatOptions)}
         chat = ChatOptions(**{k: v for k, v in options.items() if k in names})
         params = sampling_of({k: v for k, v in options.items() if k not in names})
@@ -180,14 +188,17 @@ class LLM:
         conversation = Conversation(messages, chat, self.tokenizer, template)
         ids = self._ids(conversation.prompt_ids)
         guide = conversation.guide(self._room_for(ids, params), self.config.vocab_size)
-        return self._start(ids, params, conversation.reader(params.stop, guide), guide, session)
+        return self._start(ids, params, conversation.reader(params.stop, guide), guide, session, resume)
 
-    def _start(self, ids: list[int], params: Sampling, reader, guide=None, session=None) -> Iterator[Piece]:
+    def _start(self, ids: list[int], params: Sampling, reader, guide=None, session=None, resume=()) -> Iterator[Piece]:
         max_tokens = self._room_for(ids, params)
         if max_tokens == 0:
             return iter([Piece(finish_reason="length", usage=Usage(len(ids), 0), timings=Timings(0.0, 0.0))])
         forms = None if session is None else session.forms(ids)
+        if len(resume) >= max_tokens:
+            raise RequestError(f"{len(resume)} tokens to resume with leave none of {max_tokens} to generate.")
         request = Request(ids, params, max_tokens, self._stop_ids(), guide, forms)
+        request.resume(resume)
         done = None if session is None else session.follow
         return iter(Generation(self._thread, request, reader, done))
 

@@ -43,6 +43,14 @@ def test_aborted_request_frees_its_pages_and_the_others_go_on():
     assert engine.scheduler.pool.num_free == 6
 
 
+@pytest.mark.parametrize("num_known", [1, 63, 64, 100, 129])
+def test_resumed_request_goes_on_with_the_tokens_that_would_have_come(num_known):
+    prompt = list(range(5, 90))
+    request = greedy(prompt, 130)
+    request.resume(expected(prompt, num_known))
+    assert finish(Engine(FakeModel(16), FakeCache(8), VOCAB), [request]) == [expected(prompt, 130)]
+
+
 def test_stop_id_ends_a_request_and_ignore_eos_does_not():
     prompt = [9, 9, 9]
     third = expected(prompt, 3)[2]

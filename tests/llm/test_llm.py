@@ -80,6 +80,27 @@ def test_second_request_with_the_same_beginning_finds_it_computed(llm):
     assert llm.generate(prompt + "Again", max_tokens=2).usage.cached_tokens >= len(prompt) - 1
 
 
+@pytest.mark.parametrize("options", [{}, {"tools": TOOLS, "tool_choice": "required"}, {"think_budget": 20}])
+def test_resumed_answer_is_the_whole_answer(tiny_file, options):
+    options = options | {"max_tokens": 90, "seed": 4}
+    with kimi_cpu.load(tiny_file, context=1024) as llm:
+        whole = list(llm.stream(HELLO, **options))
+    ids = [i for p in whole for i in p.token_ids]
+    for known in (1, 30, len(ids) - 1):
+        with kimi_cpu.load(tiny_file, context=1024) as llm:  # a new one has nothing of it in its cache
+            again = list(llm.stream(HELLO, resume=ids[:known], **options))
+        assert [p.token_ids for p in again] == [p.token_ids for p in whole]
+        assert [(p.content, p.reasoning_content, p.tool_calls) for p in again] == [
+            (p.content, p.reasoning_content, p.tool_calls) for p in whole
+        ]
+        assert again[-1].usage.reasoning_tokens == whole[-1].usage.reasoning_tokens
+
+
+def test_tokens_that_leave_nothing_to_generate_cannot_be_resumed_with(llm):
+    with pytest.raises(RequestError, match="resume"):
+        llm.stream("abc", resume=[5, 6], max_tokens=2)
+
+
 def test_closed_stream_leaves_room_for_the_next_request(llm):
     stream = llm.stream("abc", max_tokens=900)
     next(stream)
