@@ -1,8 +1,9 @@
 """Token ids in, token ids out: scheduling, pages and sampling parameters. Never sees text."""
 
+from .drawing import TokenLogprob
 from .engine import Engine, StepOutput
 from .request import Guide, Request
-from .sampling import Sampling
+from .sampling import MAX_SEED, Sampling
 from .thread import EngineThread
 
-__all__ = ["Engine", "EngineThread", "Guide", "Request", "Sampling", "StepOutput"]
+__all__ = ["MAX_SEED", "Engine", "EngineThread", "Guide", "Request", "Sampling", "StepOutput", "TokenLogprob"]

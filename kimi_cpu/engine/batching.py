@@ -1,10 +1,10 @@
-"""Scheduled requests become the arrays of one forward pass and of its sampling. The only loops over requests."""
+"""Scheduled requests become the arrays of one forward pass. The only loops over requests."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ..model import PAGE_TOKENS, ForwardBatch, SamplingBatch
+from ..model import PAGE_TOKENS, ForwardBatch
 from .request import GENERATED, Request
 from .scheduler import Scheduled
 
@@ -48,19 +48,6 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
         num_decode_seqs=sum(s.form == GENERATED for s in spans),
     )
     return batch, owners
-
-
-def sampling_batch(requests: list[Request]) -> SamplingBatch:
-    """Parameters of the requests that draw a token, in order."""
-    s = [r.sampling for r in requests]
-    return SamplingBatch(
-        temperature=np.asarray([x.temperature for x in s], np.float32),
-        top_k=np.asarray([x.top_k for x in s], np.int32),
-        top_p=np.asarray([x.top_p for x in s], np.float32),
-        min_p=np.asarray([x.min_p for x in s], np.float32),
-        seeds=np.asarray([r.seed for r in requests], np.uint64),
-        positions=np.asarray([r.num_tokens for r in requests], np.int64),
-    )
 
 
 def _spans(scheduled: Scheduled) -> list[_Span]:

@@ -5,10 +5,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..model import PAGE_TOKENS, ForwardBatch, KVCache, sample
-from ..model.sampler import penalize
-from .batching import forward_batch, sampling_batch
+from ..model import PAGE_TOKENS, ForwardBatch, KVCache
+from .batching import forward_batch
 from .block_pool import BlockPool
+from .drawing import TokenLogprob, draw
 from .request import Request
 from .scheduler import Scheduled, Scheduler
 
@@ -28,7 +28,9 @@ class StepOutput(NamedTuple):
     request: Request
     token_id: int | None  # None: only a piece of the prompt was computed
     finish_reason: str | None
-    logits: np.ndarray | None = None  # f32[n, vocab], for requests that asked for logits
+    logprob: TokenLogprob | None  # for requests that asked for it
+    logits: np.ndarray | None  # f32[n, vocab], for requests that asked for logits
+    num_computed: int  # tokens whose latents are there: how far the prompt is
 
 
 class Engine:
@@ -72,43 +74,23 @@ class Engine:
         return self._outputs(step, owners, logits)
 
     def _outputs(self, step: list[Scheduled], owners: list[Request], logits: np.ndarray) -> list[StepOutput]:
-        drawing = [row for row, request in enumerate(owners) if not request.logits]
-        drawn = dict(zip([owners[row] for row in drawing], self._sample(logits, owners, drawing), strict=True))
+        rows = {request: [] for request, _ in step}
+        for row, request in enumerate(owners):
+            rows[request].append(row)
         outputs = []
         for request, _ in step:
-            token_id, rows = drawn.get(request), None
+            token_id, logprob, wanted = None, None, None
             if request.logits:
-                rows = logits[[row for row, owner in enumerate(owners) if owner is request]]
+                wanted = logits[rows[request]]
                 request.finish_reason = "length" if request.num_missing == 0 else None
-            elif token_id is not None:
+            elif rows[request]:
+                token_id, logprob = draw(logits[rows[request][0]], request)
                 request.output_ids.append(token_id)
                 request.finish_reason = _finish_reason(request, token_id)
+            outputs.append(StepOutput(request, token_id, request.finish_reason, logprob, wanted, request.num_computed))
             if request.finish_reason:
                 self.scheduler.remove(request)
-            outputs.append(StepOutput(request, token_id, request.finish_reason, rows))
         return outputs
-
-    def _sample(self, logits: np.ndarray, owners: list[Request], drawing: list[int]) -> list[int]:
-        """One id for each row in `drawing`: forced, or drawn from the logits that penalties and masks leave."""
-        if not drawing:
-            return []
-        requests = [owners[row] for row in drawing]
-        rows = np.stack([_adjust(logits[row], owners[row]) for row in drawing])
-        ids = sample(rows, sampling_batch(requests)).tolist()
-        for i, request in enumerate(requests):
-            if request.guide is not None:
-                forced = request.guide.forced()
-                ids[i] = ids[i] if forced is None else forced
-                request.guide.accept(ids[i])
-        return ids
-
-
-def _adjust(row: np.ndarray, request: Request) -> np.ndarray:
-    if request.sampling.repeat_penalty != 1:
-        seen = np.unique(np.asarray(request.prompt_ids + request.output_ids))
-        row = penalize(row, seen, request.sampling.repeat_penalty)
-    mask = request.guide.mask() if request.guide is not None else None
-    return row if mask is None else np.where(mask, row, -np.inf)
 
 
 def _finish_reason(request: Request, token_id: int) -> str | None:

@@ -3,6 +3,5 @@
 from .forward_batch import ForwardBatch
 from .kimi import Kimi
 from .kv_cache import PAGE_TOKENS, KVCache
-from .sampler import SamplingBatch, sample
 
-__all__ = ["PAGE_TOKENS", "ForwardBatch", "KVCache", "Kimi", "SamplingBatch", "sample"]
+__all__ = ["PAGE_TOKENS", "ForwardBatch", "KVCache", "Kimi"]

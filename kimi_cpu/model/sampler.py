@@ -1,30 +1,37 @@
 """Logits to token ids. Random numbers depend on (seed, position) alone, so a token does not depend on company."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-
-class SamplingBatch(NamedTuple):
-    """Parameters of S sequences, one entry each. temperature 0 is greedy; top_k 0, top_p 1, min_p 0 are off."""
-
-    temperature: np.ndarray  # f32[S]
-    top_k: np.ndarray  # i32[S]
-    top_p: np.ndarray  # f32[S]
-    min_p: np.ndarray  # f32[S]
-    seeds: np.ndarray  # u64[S]
-    positions: np.ndarray  # i64[S], index of the token that is drawn, in its sequence
+HEAD = 1024  # candidates that are sorted first; few draws and few nuclei reach further (sorting 163,840 takes 13 ms)
 
 
-def sample(logits: np.ndarray, batch: SamplingBatch) -> np.ndarray:
-    """Token ids i32[S] of logits f32[S, vocab]. Temperature first, then top-k, top-p and min-p, as vLLM orders them."""
-    ids = np.empty(len(logits), np.int32)
-    for s, row in enumerate(logits):
-        if batch.temperature[s] == 0:
-            ids[s] = np.argmax(row)  # the lowest id of equal ones
-        else:
-            ids[s] = _draw(row, batch, s)
-    return ids
+def sample(
+    row: np.ndarray,
+    seed: int,
+    position: int,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+) -> int:
+    """The id of the token at a position of its sequence, from logits f32[vocab].
+
+    temperature 0 is greedy, and the lowest of equal ids; top_k 0, top_p 1, min_p 0 are off. Temperature first, then
+    top-k, top-p and min-p, as vLLM orders them; one id by inversion of the cumulative distribution over the
+    candidates, best first, equal ones by id.
+    """
+    if temperature == 0:
+        return int(np.argmax(row))
+    top_k = min(top_k or len(row), len(row))
+    u = uniform(seed, position)
+    for size in (HEAD, top_k) if HEAD < top_k == len(row) else (top_k,):
+        candidates = _best(row, size)
+        p = _weights(row[candidates], temperature)
+        mass = p.sum() if size == top_k else _weights(row, temperature).sum()
+        index = _draw(p, mass, size == top_k, top_p, min_p, u)
+        if index is not None:
+            break
+    return int(candidates[index])
 
 
 def penalize(row: np.ndarray, seen: np.ndarray, repeat: float) -> np.ndarray:
@@ -35,28 +42,53 @@ def penalize(row: np.ndarray, seen: np.ndarray, repeat: float) -> np.ndarray:
     return out
 
 
+def discourage(row: np.ndarray, generated: list[int], presence: float, frequency: float) -> np.ndarray:
+    """A copy of row f32[vocab] less presence once, and frequency each time, for ids generated so far (OpenAI's API)."""
+    out = row.copy()
+    ids, counts = np.unique(np.asarray(generated, np.int64), return_counts=True)
+    out[ids] -= (presence + frequency * counts).astype(np.float32)
+    return out
+
+
+def log_probabilities(row: np.ndarray, token_id: int, num_top: int) -> tuple[float, list[tuple[int, float]]]:
+    """Log-softmax of logits f32[vocab]: of one id, and of the num_top best ones as (id, value), equal ones by id."""
+    top = float(row.max())
+    total = top + float(np.log(np.exp(row.astype(np.float64) - top).sum()))
+    best = _best(row, num_top) if num_top else ()
+    return float(row[token_id]) - total, [(int(i), float(row[i]) - total) for i in best]
+
+
 def uniform(seed: int, position: int) -> float:
     """A number in [0, 1) that (seed, position) alone decides: Philox4x64 (Salmon et al., 2011)."""
     return np.random.Generator(np.random.Philox(key=[seed, 0], counter=[0, position, 0, 0])).random()
 
 
-def _draw(row: np.ndarray, batch: SamplingBatch, s: int) -> int:
-    """One id by inversion of the cumulative distribution over the candidates, best first, equal ones by id."""
-    top_k = int(batch.top_k[s]) or len(row)
-    if top_k < len(row):
-        candidates = np.flatnonzero(row >= np.partition(row, -top_k)[-top_k])
+def _best(row: np.ndarray, size: int) -> np.ndarray:
+    """The `size` best ids, best first, equal ones by id."""
+    if size < len(row):
+        candidates = np.flatnonzero(row >= np.partition(row, -size)[-size])
     else:
         candidates = np.arange(len(row))
-    scores = row[candidates].astype(np.float64)
-    scores = (scores - scores.max()) / float(batch.temperature[s])
-    order = np.argsort(-scores, kind="stable")[:top_k]
-    candidates, p = candidates[order], np.exp(scores[order])
-    p /= p.sum()
-    keep = len(p)
-    if batch.top_p[s] < 1:
-        keep = int(np.searchsorted(np.cumsum(p), batch.top_p[s])) + 1
-    if batch.min_p[s] > 0:
-        keep = min(keep, int(np.count_nonzero(p >= batch.min_p[s] * p[0])))
-    cumulative = np.cumsum(p[:keep])
-    index = np.searchsorted(cumulative, uniform(int(batch.seeds[s]), int(batch.positions[s])) * cumulative[-1], "right")
-    return int(candidates[min(index, len(cumulative) - 1)])
+    return candidates[np.argsort(-row[candidates], kind="stable")[:size]]
+
+
+def _weights(row: np.ndarray, temperature: float) -> np.ndarray:
+    """exp((logit - largest) / temperature), f64."""
+    return np.exp((row.astype(np.float64) - float(row.max())) / temperature)
+
+
+def _draw(p: np.ndarray, mass: float, complete: bool, top_p: float, min_p: float, u: float) -> int | None:
+    """Index into weights p, the best of a distribution, best first, whose sum is mass; None: more of them are needed.
+
+    complete: p are all.
+    """
+    cumulative, keep = np.cumsum(p), len(p)
+    if top_p < 1:
+        keep = min(keep, int(np.searchsorted(cumulative, top_p * mass)) + 1)
+    if min_p > 0:
+        keep = min(keep, int(np.count_nonzero(p >= min_p * p[0])))
+    if complete or keep < len(p):
+        mass = cumulative[keep - 1]
+    elif top_p < 1 or min_p > 0 or u * mass >= cumulative[-1]:
+        return None
+    return min(int(np.searchsorted(cumulative[:keep], u * mass, "right")), keep - 1)

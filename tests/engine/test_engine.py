@@ -100,6 +100,48 @@ def test_guide_masks_and_forces_ids():
     assert {request.output_ids[i] for i in (0, 2, 3)} <= {11, 12}
 
 
+def drawn(model_row, count, **sampling):
+    """Greedy answer of a model with the same logits everywhere, and its outputs."""
+
+    class Constant(FakeModel):
+        def forward(self, batch, cache, cancelled):
+            return np.tile(np.asarray(model_row, np.float32), (len(batch.logits_indices), 1))
+
+    request = Request([0, 1], Sampling(temperature=0, **sampling), count)
+    engine = Engine(Constant(16), FakeCache(2), len(model_row))
+    engine.add(request)
+    return [output for _ in range(count) for output in engine.step()]
+
+
+def test_bias_and_penalties_move_the_choice():
+    row = [0.0, 1.0, 3.0, 2.5, 2.0]
+
+    def ids(**sampling):
+        return [o.token_id for o in drawn(row, 4, **sampling)]
+
+    assert ids() == [2, 2, 2, 2]
+    assert ids(logit_bias={"4": 1.5}) == [4, 4, 4, 4]  # JSON has text for keys
+    assert ids(presence_penalty=0.6) == [2, 3, 2, 2]
+    assert ids(frequency_penalty=0.6) == [2, 3, 2, 4]
+    assert ids(repeat_penalty=1.4) == [2, 3, 2, 2]
+
+
+def test_logprobs_are_those_of_the_models_own_logits():
+    row = [0.0, 1.0, 3.0, 2.5, 2.0]
+    (first, *_) = drawn(row, 1, logprobs=2, logit_bias={0: 100})
+    expected = row - np.log(np.exp(row).sum())
+    assert (first.token_id, first.logprob.token_id) == (0, 0)
+    assert [i for i, _ in first.logprob.top] == [2, 3]
+    np.testing.assert_allclose([first.logprob.logprob, *(v for _, v in first.logprob.top)], expected[[0, 2, 3]])
+
+
+def test_long_prompt_tells_how_far_it_is():
+    engine = Engine(FakeModel(16), FakeCache(6), VOCAB)
+    engine.add(greedy(range(2, 52), 1))
+    outputs = [o for _ in range(4) for o in engine.step()]
+    assert [(o.token_id is None, o.num_computed) for o in outputs] == [(True, 16), (True, 32), (True, 48), (False, 50)]
+
+
 def test_pool_never_hands_a_page_out_twice():
     pool = BlockPool(5)
     first, second = pool.allocate(2), pool.allocate(3)
@@ -111,7 +153,20 @@ def test_pool_never_hands_a_page_out_twice():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"min_p": 2}, {"max_tokens": -1}, {"stop": ("",)}, {"seed": -1}],
+    [
+        {"temperature": -1},
+        {"top_p": 0},
+        {"top_k": -1},
+        {"min_p": 2},
+        {"max_tokens": -1},
+        {"stop": ("",)},
+        {"seed": -1},
+        {"presence_penalty": 3},
+        {"frequency_penalty": -3},
+        {"logit_bias": {5: 101}},
+        {"logit_bias": {"x": 1}},
+        {"logprobs": 21},
+    ],
 )
 def test_sampling_value_out_of_range_is_refused_by_name(bad):
     with pytest.raises(RequestError, match=next(iter(bad))):

@@ -3,22 +3,13 @@
 import numpy as np
 import pytest
 
-from kimi_cpu.model.sampler import SamplingBatch, penalize, sample, uniform
-
-
-def batch(n=1, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, seed=0, first=0):
-    return SamplingBatch(
-        np.full(n, temperature, np.float32),
-        np.full(n, top_k, np.int32),
-        np.full(n, top_p, np.float32),
-        np.full(n, min_p, np.float32),
-        np.full(n, seed, np.uint64),
-        np.arange(first, first + n),
-    )
+from kimi_cpu.model import sampler
+from kimi_cpu.model.sampler import discourage, log_probabilities, penalize, sample, uniform
 
 
 def frequencies(logits, count=4000, **options):
-    ids = sample(np.tile(np.asarray(logits, np.float32), (count, 1)), batch(count, **options))
+    row = np.asarray(logits, np.float32)
+    ids = [sample(row, 0, position, **options) for position in range(count)]
     return np.bincount(ids, minlength=len(logits)) / count
 
 
@@ -28,7 +19,7 @@ def softmax(x):
 
 
 def test_temperature_zero_takes_the_lowest_of_the_best_ids():
-    assert sample(np.array([[0, 3, 3, 1]], np.float32), batch(temperature=0)).tolist() == [1]
+    assert sample(np.array([0, 3, 3, 1], np.float32), 0, 0, temperature=0) == 1
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -56,14 +47,34 @@ def test_masked_ids_are_never_drawn():
     assert frequencies([-np.inf, 0.0, -np.inf, 0.0])[[0, 2]].sum() == 0
 
 
-def test_token_depends_on_seed_and_position_alone():
-    logits = np.random.default_rng(1).standard_normal((6, 50)).astype(np.float32)
-    together = sample(logits, batch(6, seed=7))
-    alone = [int(sample(logits[i : i + 1], batch(1, seed=7, first=i))[0]) for i in range(6)]
-    assert together.tolist() == alone
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"top_p": 0.5}, {"top_p": 0.999}, {"min_p": 0.01}, {"top_k": 9}, {"top_k": 300}, {"temperature": 30.0}],
+)
+def test_sorting_the_best_first_only_draws_what_sorting_all_does(monkeypatch, options):
+    row = 3 * np.random.default_rng(2).standard_normal(400).astype(np.float32)
+    whole = [sample(row, 5, position, **options) for position in range(300)]
+    monkeypatch.setattr(sampler, "HEAD", 16)
+    assert [sample(row, 5, position, **options) for position in range(300)] == whole
+
+
+def test_numbers_of_seeds_and_positions_are_all_different():
     assert len({uniform(seed, position) for seed in range(20) for position in range(20)}) == 400
 
 
 def test_penalty_moves_seen_ids_away_from_being_chosen():
     out = penalize(np.array([2.0, -2.0, 1.0], np.float32), np.array([0, 1]), 2.0)
     assert out.tolist() == [1.0, -4.0, 1.0]
+
+
+def test_presence_counts_once_and_frequency_each_time():
+    row = np.array([2.0, 2.0, 2.0], np.float32)
+    assert discourage(row, [1, 2, 2], presence=0.5, frequency=0.25).tolist() == [2.0, 1.25, 1.0]
+
+
+def test_log_probabilities_are_the_log_softmax_and_the_best_come_first():
+    row = np.array([1.0, 3.0, -np.inf, 3.0, 2.0], np.float32)
+    chosen, top = log_probabilities(row, 4, 3)
+    expected = row - 3 - np.log(np.exp(row - 3).sum())
+    assert [i for i, _ in top] == [1, 3, 4]
+    np.testing.assert_allclose([chosen, *(v for _, v in top)], expected[[4, 1, 3, 4]], rtol=1e-6)
