@@ -21,7 +21,9 @@ def model_options(command):
             click.option(
                 "-b", "--chunk", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens a step."
             ),
-            click.option("--kv", type=click.Choice(["f16", "f32"]), help="Type of the cache. [default: f16]"),
+            click.option(
+                "--kv", type=click.Choice(["f16", "int8", "f32"]), help="Type of the cache; f32 with --compute f32."
+            ),
             click.option(
                 "--compute",
                 type=click.Choice(["int8", "f32"]),

@@ -1,10 +1,9 @@
 """Sizes as people write them."""
 
-import re
-
 import click
 
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+from ..config import size_bytes
+from ..errors import ConfigError
 
 
 class SizeType(click.ParamType):
@@ -14,10 +13,10 @@ class SizeType(click.ParamType):
 
     def convert(self, value, param, ctx) -> int:
         """Bytes of a text."""
-        found = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?I?)B?\s*", str(value).upper())
-        if not found or found[2] not in UNITS or found[1].count(".") > 1:
-            self.fail(f"{value!r} is not a size; write it as 48GiB or 64GB.", param, ctx)
-        return int(float(found[1]) * UNITS[found[2]])
+        try:
+            return size_bytes(value)
+        except ConfigError as e:
+            self.fail(str(e), param, ctx)
 
 
 SIZE = SizeType()

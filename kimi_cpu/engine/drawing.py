@@ -1,4 +1,4 @@
-"""One token of one request from one row of logits: bias, penalties, guide, draw, log-probabilities."""
+"""One token of one request from one row of logits: guide, bias, penalties, draw, log-probabilities."""
 
 from typing import NamedTuple
 
@@ -18,16 +18,15 @@ class TokenLogprob(NamedTuple):
 
 def draw(row: np.ndarray, request: Request) -> tuple[int, TokenLogprob | None]:
     """The request's next token from logits f32[vocab]: forced by its guide, or drawn; and its logprob."""
-    s = request.sampling
-    forced = None if request.guide is None else request.guide.forced()
-    if forced is None:
-        token_id = sampler.sample(
-            _adjusted(row, request), request.seed, request.num_tokens, s.temperature, s.top_k, s.top_p, s.min_p
-        )
-    else:
-        token_id = forced
-    if request.guide is not None:
-        request.guide.accept(token_id)
+    s, guide = request.sampling, request.guide
+    mask = None if guide is None else guide.mask()
+    token_id = None if guide is None else guide.forced()
+    if token_id is None:
+        logits = _adjusted(row, request)
+        logits = logits if mask is None else np.where(mask, logits, -np.inf)
+        token_id = sampler.sample(logits, request.seed, request.num_tokens, s.temperature, s.top_k, s.top_p, s.min_p)
+    if guide is not None:
+        guide.accept(token_id)
     if s.logprobs is None:
         return token_id, None
     logprob, top = sampler.log_probabilities(row, token_id, s.logprobs)
@@ -35,7 +34,7 @@ def draw(row: np.ndarray, request: Request) -> tuple[int, TokenLogprob | None]:
 
 
 def _adjusted(row: np.ndarray, request: Request) -> np.ndarray:
-    """The logits after bias, penalties (in vLLM's order) and the guide's mask."""
+    """The logits after bias and penalties, in vLLM's order."""
     s = request.sampling
     if s.logit_bias:
         row = row.copy()
@@ -45,5 +44,4 @@ def _adjusted(row: np.ndarray, request: Request) -> np.ndarray:
         row = sampler.penalize(row, seen, s.repeat_penalty)
     if (s.presence_penalty or s.frequency_penalty) and request.output_ids:
         row = sampler.discourage(row, request.output_ids, s.presence_penalty, s.frequency_penalty)
-    mask = None if request.guide is None else request.guide.mask()
-    return row if mask is None else np.where(mask, row, -np.inf)
+    return row

@@ -2,6 +2,7 @@
 
 from .conversation import ChatOptions
 from .llm import LLM, load
+from .loading import LoadOptions
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
 
-__all__ = ["LLM", "ChatCompletion", "ChatOptions", "Completion", "Piece", "Timings", "Usage", "load"]
+__all__ = ["LLM", "ChatCompletion", "ChatOptions", "Completion", "LoadOptions", "Piece", "Timings", "Usage", "load"]

@@ -4,7 +4,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 
-from ..engine import EngineThread, Request
+from ..engine import EngineThread, Request, TokenLogprob
 from .reading import ChatReader, RawReader
 from .results import Piece, Timings, Usage
 
@@ -28,14 +28,14 @@ class Generation:
         self._started_s = time.perf_counter()
         self._first_s: float | None = None
         self._resumed = tuple(request.output_ids)
-        self._outbox: queue.SimpleQueue = thread.submit(request)
+        self._outbox: queue.SimpleQueue | None = thread.submit(request) if request.max_tokens else None
 
     def cancel(self) -> None:
         """Ends the request; what was generated so far stays valid."""
         self._thread.abort(self._request)
 
     def __iter__(self) -> Iterator[Piece]:
-        finish_reason = None
+        finish_reason = None if self._request.max_tokens else "length"
         try:
             for token_id in self._resumed:
                 yield self._piece(token_id)
@@ -44,9 +44,11 @@ class Generation:
                 if isinstance(output, BaseException):
                     raise output
                 if output.token_id is None:
+                    if not output.finish_reason:
+                        yield Piece(prompt_progress=(output.num_computed, self._request.num_prompt_tokens))
                     continue
                 self._first_s = self._first_s or time.perf_counter()
-                piece = self._piece(output.token_id)
+                piece = self._piece(output.token_id, output.logprob)
                 finish_reason = "stop" if self._reader.stopped else output.finish_reason
                 yield piece
             if self._done is not None:
@@ -56,10 +58,11 @@ class Generation:
             if self._request.finish_reason is None:
                 self.cancel()
 
-    def _piece(self, token_id: int) -> Piece:
+    def _piece(self, token_id: int, logprob: TokenLogprob | None = None) -> Piece:
         delta = self._reader.push(token_id)
         self._num_reasoning += bool(delta.reasoning_content)
-        return Piece(delta.content, delta.reasoning_content, delta.tool_calls, (token_id,))
+        logprobs = () if logprob is None else (logprob,)
+        return Piece(delta.content, delta.reasoning_content, delta.tool_calls, (token_id,), logprobs=logprobs)
 
     def _last(self, finish_reason: str) -> Piece:
         delta, request = self._reader.finish(finish_reason), self._request
@@ -69,9 +72,8 @@ class Generation:
             delta.content,
             delta.reasoning_content,
             delta.tool_calls,
-            (),
-            delta.finish_reason,
-            Usage(request.num_prompt_tokens, len(request.output_ids), request.num_cached, self._num_reasoning),
-            Timings(prefill_s=first - self._started_s, decode_s=now - first),
-            delta.warnings,
+            finish_reason=delta.finish_reason,
+            usage=Usage(request.num_prompt_tokens, len(request.output_ids), request.num_cached, self._num_reasoning),
+            timings=Timings(prefill_s=first - self._started_s, decode_s=now - first),
+            warnings=delta.warnings,
         )

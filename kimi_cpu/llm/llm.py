@@ -1,91 +1,66 @@
 """LLM, the composition root: it binds file, model, engine and tokenizer, and is what a program holds."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..chat.deltas import Delta, join
-from ..engine import Engine, EngineThread, Request, Sampling
+from ..engine import MAX_SEED, EngineThread, Request, Sampling
 from ..errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
 from ..kernels import runtime
-from ..model import PAGE_TOKENS, Kimi, KVCache
-from ..model.weights import bind
 from ..modelfile import HASHES, ModelFile
 from ..tokenizer import Tokenizer
 from .conversation import ChatOptions, Conversation
 from .generation import Generation
-from .reading import RawReader
-from .results import ChatCompletion, Completion, Piece, Timings, Usage
+from .guide import ChatGuide
+from .loading import LoadOptions, make_engine
+from .reading import ChatReader, RawReader
+from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
 
-COMPUTE = ("int8", "f32")
-KV = {"int8": ("f16",), "f32": ("f16", "f32")}  # cache types by compute
-DEFAULT_CHUNK = 512  # prompt tokens a step: experts are read once a step, buffers stay below 100 MiB at K2's widths
 
+def load(path: str | os.PathLike | None = None, **options) -> "LLM":
+    """A model, ready to run. path: a model file, or $KIMI_CPU_MODEL when None. options: fields of LoadOptions.
 
-def load(
-    path: str | os.PathLike | None = None,
-    threads: int | None = None,
-    context: int | None = None,
-    kv: str | None = None,
-    compute: str = "int8",
-    chunk: int = DEFAULT_CHUNK,
-) -> "LLM":
-    """A model, ready to run. path: a model file, or $KIMI_CPU_MODEL when None.
-
-    threads: default one a physical core. context: tokens a request may hold, default the model's own. kv: cache type.
-    compute: "int8" (activations rounded to 8 bits per 32) or "f32" (exact). chunk: prompt tokens a step.
     Raises ModelFileError, ConfigError, OutOfMemory.
     """
     path = path or os.environ.get("KIMI_CPU_MODEL")
     if not path:
         raise ConfigError("No model was named. Pass a file, or set KIMI_CPU_MODEL.")
-    return LLM(Path(path), threads=threads, context=context, kv=kv, compute=compute, chunk=chunk)
+    known = {f.name for f in fields(LoadOptions)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ConfigError(f"Unknown option {unknown[0]!r}; known: {', '.join(sorted(known))}.")
+    return LLM(Path(path), LoadOptions(**{k: v for k, v in options.items() if v is not None}))
+
+
+class _Turn(NamedTuple):
+    """What is asked: a prompt, and how to steer and to read each answer to it."""
+
+    prompt_ids: list[int]
+    params: Sampling
+    reader: Callable[[ChatGuide | None], RawReader | ChatReader]
+    guide: Callable[[int], ChatGuide | None]  # of the tokens that may be generated
 
 
 class LLM:
     """A loaded model. Thread-safe; close it, or use it as a context manager."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        threads: int | None = None,
-        context: int | None = None,
-        kv: str | None = None,
-        compute: str = "int8",
-        chunk: int = DEFAULT_CHUNK,
-    ):
-        kv = kv or "f16"
-        if compute not in COMPUTE:
-            raise ConfigError(f"compute is {compute!r}; it must be one of {', '.join(COMPUTE)}.")
-        if kv not in KV[compute]:
-            raise ConfigError(f"kv is {kv!r}; with compute {compute} it must be one of {', '.join(KV[compute])}.")
-        if chunk < 1 or (threads is not None and threads < 1):
-            raise ConfigError("chunk and threads must be 1 or more.")
+    def __init__(self, path: Path, options: LoadOptions):
         self._file = ModelFile.open(path)
         try:
             self.path, self.config = path, self._file.config
-            self.context = self._context(context)
             self._tokenizer, self._no_tokenizer = _tokenizer_of(self._file)
-            weights = bind(self._file, self.config)
-            model = Kimi(self.config, weights, max_tokens=min(chunk, self.context), int8=compute == "int8")
-            cache = KVCache(
-                kv,
-                -(-self.context // PAGE_TOKENS),
-                self.config.num_hidden_layers,
-                self.config.kv_lora_rank,
-                self.config.qk_rope_head_dim,
-            )
+            engine, self.context = make_engine(self._file, options)
         except BaseException:
             self._file.close()
             raise
-        engine = Engine(model, cache, self.config.vocab_size)
-        self._thread = EngineThread(engine, prepare=lambda: runtime.configure(threads))
+        self._thread = EngineThread(engine, prepare=lambda: runtime.configure(options.threads))
 
     def close(self) -> None:
         """Ends running requests and gives the memory back. May be called again."""
@@ -120,7 +95,7 @@ class LLM:
 
     def generate(self, prompt: str | list[int], **sampling) -> Completion:
         """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling."""
-        pieces = list(self._stream_raw(prompt, sampling))
+        pieces = list(self._start(self._raw(prompt, sampling))[0])
         last = pieces[-1]
         return Completion(
             text="".join(p.content for p in pieces),
@@ -128,6 +103,7 @@ class LLM:
             finish_reason=last.finish_reason,
             usage=last.usage,
             timings=last.timings,
+            logprobs=tuple(x for p in pieces for x in p.logprobs),
         )
 
     def chat(self, messages: list[dict], session: LLMSession | None = None, **options) -> ChatCompletion:
@@ -135,7 +111,7 @@ class LLM:
 
         session: what was computed and generated for the conversation so far is not computed again.
         """
-        pieces = list(self._stream_chat(messages, session, options))
+        pieces = list(self._start(self._chat(messages, options), session)[0])
         last = pieces[-1]
         deltas = [Delta(p.content, p.reasoning_content, p.tool_calls, p.finish_reason, p.warnings) for p in pieces]
         message = join(deltas)
@@ -148,6 +124,7 @@ class LLM:
             timings=last.timings,
             token_ids=tuple(i for p in pieces for i in p.token_ids),
             warnings=message.warnings,
+            logprobs=tuple(x for p in pieces for x in p.logprobs),
         )
 
     def stream(
@@ -158,9 +135,7 @@ class LLM:
         resume: ids that this model generated for the same request and seed before; the answer goes on from there with
         the tokens that it would have had, and its pieces begin with these.
         """
-        if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
-            return self._stream_chat(prompt, session, options, resume)
-        return self._stream_raw(prompt, options, resume)
+        return iter(self._start(self._turn(prompt, options), session, resume=resume)[0])
 
     def session(self) -> LLMSession:
         """An empty conversation, to be passed to chat and stream, and saved."""
@@ -170,37 +145,61 @@ class LLM:
         """The conversation that was saved in a file. SessionError: it is corrupt, or of another model."""
         return LLMSession.load(self._thread, self.model_hash, Path(path))
 
-    def _stream_raw(self, prompt: str | list[int], options: dict, resume: Sequence[int] = ()) -> Iterator[Piece]:
+    def samples(self, prompt: str | list, n: int = 1, session: LLMSession | None = None, **options) -> list[Generation]:
+        """n answers to one prompt, which is computed once; iterate each for its pieces. Arguments as in stream.
+
+        With a seed, the answers have seed, seed + 1, …
+        """
+        if n < 1:
+            raise RequestError(f"n is {n}; it must be 1 or more.")
+        return self._start(self._turn(prompt, options), session, n)
+
+    def _start(
+        self, turn: _Turn, session: LLMSession | None = None, n: int = 1, resume: Sequence[int] = ()
+    ) -> list[Generation]:
+        first = self._request(turn, session, 0)
+        if resume and len(resume) >= first.max_tokens:
+            raise RequestError(f"{len(resume)} tokens to resume with leave none of {first.max_tokens} to generate.")
+        first.resume(resume)
+        requests = [first, *(self._request(turn, session, i, parent=first) for i in range(1, n))]
+        done = None if session is None else session.follow
+        return [Generation(self._thread, r, turn.reader(r.guide), done if r is first else None) for r in requests]
+
+    def _turn(self, prompt: str | list, options: dict) -> _Turn:
+        is_chat = isinstance(prompt, list) and prompt and isinstance(prompt[0], dict)
+        return self._chat(prompt, options) if is_chat else self._raw(prompt, options)
+
+    def _raw(self, prompt: str | list[int], options: dict) -> _Turn:
         params = sampling_of(options)
         if params.stop:
             _ = self.tokenizer  # stop texts need one
-        stop_ids = self._stop_ids()
-        reader = RawReader(self._tokenizer, params.stop, frozenset() if params.ignore_eos else stop_ids)
-        return self._start(self._ids(prompt), params, reader, resume=resume)
+        silent = frozenset() if params.ignore_eos else self._stop_ids()
+        return _Turn(
+            self._ids(prompt), params, lambda _: RawReader(self._tokenizer, params.stop, silent), lambda _: None
+        )
 
-    def _stream_chat(
-        self, messages: list[dict], session: LLMSession | None, options: dict, resume: Sequence[int] = ()
-    ) -> Iterator[Piece]:
+    def _chat(self, messages: list[dict], options: dict) -> _Turn:
         names = {f.name for f in fields(ChatOptions)}
         chat = ChatOptions(**{k: v for k, v in options.items() if k in names})
         params = sampling_of({k: v for k, v in options.items() if k not in names})
         template = self._file.metadata.get("tokenizer.chat_template")
         conversation = Conversation(messages, chat, self.tokenizer, template)
-        ids = self._ids(conversation.prompt_ids)
-        guide = conversation.guide(self._room_for(ids, params), self.config.vocab_size)
-        return self._start(ids, params, conversation.reader(params.stop, guide), guide, session, resume)
+        return _Turn(
+            self._ids(conversation.prompt_ids),
+            params,
+            lambda guide: conversation.reader(params.stop, guide),
+            lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size),
+        )
 
-    def _start(self, ids: list[int], params: Sampling, reader, guide=None, session=None, resume=()) -> Iterator[Piece]:
-        max_tokens = self._room_for(ids, params)
-        if max_tokens == 0:
-            return iter([Piece(finish_reason="length", usage=Usage(len(ids), 0), timings=Timings(0.0, 0.0))])
-        forms = None if session is None else session.forms(ids)
-        if len(resume) >= max_tokens:
-            raise RequestError(f"{len(resume)} tokens to resume with leave none of {max_tokens} to generate.")
-        request = Request(ids, params, max_tokens, self._stop_ids(), guide, forms)
-        request.resume(resume)
-        done = None if session is None else session.follow
-        return iter(Generation(self._thread, request, reader, done))
+    def _request(self, turn: _Turn, session: LLMSession | None, number: int, parent: Request | None = None) -> Request:
+        """The number-th sample of a turn."""
+        max_tokens, params = self._room_for(turn.prompt_ids, turn.params), turn.params
+        self._require_ids(params.logit_bias, "logit_bias: ")
+        if params.seed is not None:
+            params = replace(params, seed=(params.seed + number) % MAX_SEED)
+        forms = None if session is None else session.forms(turn.prompt_ids)
+        guide = turn.guide(max_tokens)
+        return Request(turn.prompt_ids, params, max_tokens, self._stop_ids(), guide, forms, parent=parent)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Teacher-forced logits f32[len(ids), vocab]: row i is what follows ids[: i + 1]."""
@@ -216,22 +215,17 @@ class LLM:
             done = output.finish_reason is not None
         return np.concatenate(parts)
 
-    def _context(self, context: int | None) -> int:
-        limit = self.config.max_position_embeddings
-        if context is None:
-            return limit
-        if not 1 <= context <= limit:
-            raise ConfigError(f"context is {context}; {self.path} allows 1 to {limit} tokens.")
-        return context
-
     def _ids(self, prompt: str | list[int]) -> list[int]:
         ids = self.tokenize(prompt) if isinstance(prompt, str) else [int(i) for i in prompt]
         if not ids:
             raise RequestError("The prompt is empty; at least one token is needed.")
+        self._require_ids(ids)
+        return ids
+
+    def _require_ids(self, ids: Iterable[int], what: str = "") -> None:
         bad = next((i for i in ids if not 0 <= i < self.config.vocab_size), None)
         if bad is not None:
-            raise RequestError(f"Token id {bad} is outside the vocabulary of {self.config.vocab_size}.")
-        return ids
+            raise RequestError(f"{what}Token id {bad} is outside the vocabulary of {self.config.vocab_size}.")
 
     def _room_for(self, ids: list[int], params: Sampling) -> int:
         """Tokens that may be generated after ids."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..engine import TokenLogprob
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -35,6 +37,7 @@ class Completion:
     finish_reason: str
     usage: Usage
     timings: Timings
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class ChatCompletion:
     timings: Timings
     token_ids: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     def message(self) -> dict:
         """The turn as a message of the conversation's next request."""
@@ -64,7 +68,8 @@ class ChatCompletion:
 @dataclass(frozen=True)
 class Piece:
     """A piece of an answer as it comes. tool_calls are OpenAI's deltas. The last piece carries finish_reason, usage,
-    timings and warnings."""
+    timings and warnings. logprobs: one of each of token_ids, where the request asked for them. prompt_progress:
+    (tokens computed, tokens of the prompt) in the pieces without a token that a long prompt sends while it is read."""
 
     content: str = ""
     reasoning_content: str = ""
@@ -74,3 +79,5 @@ class Piece:
     usage: Usage | None = None
     timings: Timings | None = None
     warnings: tuple[str, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_progress: tuple[int, int] | None = None

@@ -180,6 +180,61 @@ def test_saved_session_goes_on_without_computing_again(tiny_file, tmp_path):
     assert restored.usage.cached_tokens == straight.usage.cached_tokens > 50
 
 
+def test_samples_of_a_prompt_compute_it_once_and_have_seeds_of_their_own(llm):
+    prompt = "Once upon a time there was a fox. " * 4
+    samples = [list(g) for g in llm.samples(prompt, 3, max_tokens=10, seed=8, ignore_eos=True)]
+    ids = [tuple(i for p in pieces for i in p.token_ids) for pieces in samples]
+    assert ids == [llm.generate(prompt, max_tokens=10, seed=s, ignore_eos=True).token_ids for s in (8, 9, 10)]
+    assert [p[-1].usage.cached_tokens for p in samples] == [0, len(prompt) - 1, len(prompt) - 1]
+
+
+def test_samples_of_a_chat_are_steered_one_by_one(llm):
+    samples = llm.samples(HELLO, 2, tools=TOOLS, tool_choice="required", max_tokens=200, seed=3)
+    assert [list(g)[-1].finish_reason for g in samples] == ["tool_calls", "tool_calls"]
+
+
+def test_logprobs_belong_to_the_tokens(llm):
+    ids = llm.tokenize("abcdef")
+    answer = llm.generate(ids, max_tokens=5, seed=1, logprobs=3, ignore_eos=True)
+    assert [x.token_id for x in answer.logprobs] == list(answer.token_ids)
+    row = llm.logits(ids)[-1].astype(np.float64)
+    expected = row - row.max() - np.log(np.exp(row - row.max()).sum())
+    first = answer.logprobs[0]
+    np.testing.assert_allclose(first.logprob, expected[first.token_id])
+    np.testing.assert_allclose([v for _, v in first.top], np.sort(expected)[:-4:-1])
+
+
+def test_bias_for_an_id_that_does_not_exist_is_refused(llm):
+    with pytest.raises(RequestError, match="logit_bias"):
+        llm.generate("abc", logit_bias={100_000: 1})
+
+
+def test_long_prompt_sends_its_progress(tiny_file):
+    with kimi_cpu.load(tiny_file, context=256, chunk=32) as llm:
+        pieces = list(llm.stream("x" * 80, max_tokens=2, ignore_eos=True))
+    assert [p.prompt_progress for p in pieces if not p.token_ids and not p.finish_reason] == [(32, 80), (64, 80)]
+
+
+@pytest.mark.parametrize("kv", ["f16", "int8"])
+def test_long_context_takes_no_memory_before_it_is_used(tmp_path, kv):
+    import psutil
+
+    wide = {"kv_lora_rank": 512, "num_hidden_layers": 30, "max_position_embeddings": 262144}
+    kimi_cpu.convert(tiny.make(tmp_path / "in", **wide), tmp_path / "out.gguf")
+    before = psutil.Process().memory_info().rss
+    with kimi_cpu.load(tmp_path / "out.gguf", kv=kv, context=262144) as llm:
+        assert len(llm.generate([3, 4, 5], max_tokens=3, ignore_eos=True).token_ids) == 3
+        assert psutil.Process().memory_info().rss - before < 500e6  # the whole context would be 8.5 or 4.8 GB
+
+
+def test_context_follows_the_memory_of_the_cache_unless_it_is_named(tiny_file):
+    with kimi_cpu.load(tiny_file, cache_memory="200K") as llm:
+        assert 64 <= llm.context < 4096
+        most = llm.context
+    with pytest.raises(ConfigError, match=f"at most {most} tokens"):
+        kimi_cpu.load(tiny_file, cache_memory="200K", context=4096)
+
+
 def test_prompt_beyond_the_context_is_refused(llm):
     with pytest.raises(ContextOverflow, match="1024"):
         llm.generate("x" * 1024)
@@ -210,10 +265,22 @@ def test_ids_that_do_not_exist_are_refused(llm, prompt):
 
 
 @pytest.mark.parametrize(
-    "options", [{"compute": "fp8"}, {"kv": "f32"}, {"context": 0}, {"context": 10**6}, {"chunk": 0}]
+    "options",
+    [
+        {"compute": "fp8"},
+        {"kv": "f32"},
+        {"context": 0},
+        {"context": 10**6},
+        {"chunk": 0},
+        {"parallel": 0},
+        {"cache_memory": "much"},
+        {"cache_memory": "10K"},
+        {"contxt": 10},
+    ],
 )
 def test_wrong_way_to_load_is_refused_by_name(tiny_file, options):
-    with pytest.raises(ConfigError, match=next(iter(options))):
+    (name, value) = next(iter(options.items()))
+    with pytest.raises(ConfigError, match=f"{name}|{value}"):
         kimi_cpu.load(tiny_file, **options)
 
 

@@ -15,10 +15,10 @@ from kimi_cpu.modelfile import ModelFile
 
 PROMPT = np.random.default_rng(0).integers(3, 250, 150).tolist()
 OTHERS = [np.random.default_rng(n).integers(3, 250, 20 + 37 * n).tolist() for n in range(1, 5)]
-WAYS = [("int8", "f16"), ("f32", "f32")]
+WAYS = [("int8", "f16"), ("int8", "int8"), ("f32", "f32")]
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=lambda way: way[0])
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
 def make(request, tiny_file):
     """A function that makes an engine: make(chunk, num_pages, max_running)."""
     compute, kv = request.param

@@ -1,0 +1,87 @@
+"""How a model is loaded: the options, and the engine that comes of them and of a file."""
+
+import os
+from dataclasses import dataclass
+
+from ..config import ModelConfig, size_bytes
+from ..engine import Engine
+from ..errors import ConfigError
+from ..kernels import cache_layer_bytes
+from ..model import PAGE_TOKENS, Kimi, KVCache
+from ..model.weights import bind
+from ..modelfile import ModelFile
+
+KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
+CACHE_SHARE = 8  # of the machine's memory, the part that the caches of several sequences take by default
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """Ways to load a model. Raises ConfigError for a value that cannot be.
+
+    threads: default one a physical core. context: tokens a request may hold, default the model's own. kv: type of the
+    cache: "f16", "int8" (with compute "int8") or "f32" (with compute "f32"). compute: "int8" (activations rounded to
+    8 bits per 32) or "f32" (exact). chunk: tokens a step at most. parallel: sequences that run at once.
+    cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed.
+    Default: an eighth of the machine's memory, or one context if that is more.
+    """
+
+    threads: int | None = None
+    context: int | None = None
+    kv: str = "f16"
+    compute: str = "int8"
+    chunk: int = 512  # experts are read once a step, buffers stay below 100 MiB at K2's widths
+    parallel: int = 16
+    cache_memory: int | str | None = None
+
+    def __post_init__(self):
+        if self.compute not in KV:
+            raise ConfigError(f"compute is {self.compute!r}; it must be one of {', '.join(KV)}.")
+        if self.kv not in KV[self.compute]:
+            raise ConfigError(
+                f"kv is {self.kv!r}; with compute {self.compute} it must be one of {', '.join(KV[self.compute])}."
+            )
+        for name in ("chunk", "parallel", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; it must be 1 or more.")
+        if self.cache_memory is not None:
+            object.__setattr__(self, "cache_memory", size_bytes(self.cache_memory))
+
+
+def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
+    """An engine over a file's weights, and the tokens of its context. ConfigError, ModelFileError, OutOfMemory."""
+    config = file.config
+    context, num_pages = _sizes(config, options, str(file.path))
+    weights = bind(file, config)
+    model = Kimi(config, weights, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
+    layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
+    cache = KVCache(options.kv, num_pages, layers, latent, rope)
+    return Engine(model, cache, config.vocab_size, options.parallel), context
+
+
+def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, int]:
+    """(tokens of context, pages of the cache). Pages hold one context at least, and all sequences' at most."""
+    limit = config.max_position_embeddings
+    context = limit if options.context is None else options.context
+    if not 1 <= context <= limit:
+        raise ConfigError(f"context is {context}; {path} allows 1 to {limit} tokens.")
+    page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
+    needed = -(-context // PAGE_TOKENS)
+    if options.cache_memory is None:
+        allowed = max(needed, _memory_bytes() // CACHE_SHARE // page_bytes)
+    else:
+        allowed = options.cache_memory // page_bytes
+        if options.context is None and 0 < allowed < needed:
+            context, needed = allowed * PAGE_TOKENS, allowed
+    if allowed < needed:
+        raise ConfigError(
+            f"cache_memory is {options.cache_memory} bytes; a context of {context} tokens needs {needed * page_bytes}. "
+            f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
+        )
+    return context, min(allowed, options.parallel * needed)
+
+
+def _memory_bytes() -> int:
+    """Of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
