@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "kimi_cpu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
-    "cli": {"convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
+    "cli": {"bench", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
+    "bench": {"llm", "errors"},
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},
     "engine": {"model", "config", "errors"},  # no tokenizer, no chat: never sees text
