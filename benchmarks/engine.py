@@ -1,0 +1,330 @@
+"""Tokens a second of this engine and of llama.cpp on the same weights, in turn, in one run.
+
+    python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf --standard DIR/standard.gguf
+    python benchmarks/engine.py DIR/native.gguf DIR/standard.gguf [--rows pp512,tg64,tg64@d4096,x16] [--threads 1,2]
+                                [--rounds 5] [--kv f16,int8] [--write]
+
+Needs llama-cpp-python, built for this CPU. Each engine lives in its own process and sleeps while the other is measured.
+Rows are llama-bench's; x16 is one decode step of 16 sequences at a depth of 64 tokens, all sequences counted. "read" is
+the share of the memory's bandwidth, measured by a reader just before, that the bytes read for a token make up; "mul"
+the share of the multiply-adds of the kernel benchmark's experts (512 tokens). --write puts the table in RESULTS.md.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from threading import Thread
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+BATCH_DEPTH, BATCH_STEPS = 64, 8
+PROMPT_STEP = 512  # tokens of a step, both engines
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("native", type=Path)
+    parser.add_argument("standard", type=Path)
+    parser.add_argument("--rows", default="tg64,pp512,pp2048,tg64@d4096,tg64@d16384,x16")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kv", default="f16,int8", help="our types of cache; llama.cpp's is f16")
+    parser.add_argument("--flash", default="on,off", help="llama.cpp's flash attention; the faster one is shown")
+    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        serve(json.loads(args.worker))
+        return
+    rows = args.rows.split(",")
+    context = max(parse(row)[1] + parse(row)[2] for row in rows) + 64
+    lines = []
+    for threads in (int(n) for n in args.threads.split(",")):
+        ours = {
+            kv: Worker(engine="kimi", path=args.native, kv=kv, threads=threads, context=context)
+            for kv in args.kv.split(",")
+        }
+        theirs = {
+            flash: Worker(engine="llama", path=args.standard, flash=flash, threads=threads, context=context)
+            for flash in ([] if args.no_peer else args.flash.split(","))
+        }
+        for row in rows:
+            lines.append(compare(row, threads, ours, theirs, args.rounds))
+            print(lines[-1], flush=True)
+        for worker in (*ours.values(), *theirs.values()):
+            worker.close()
+    if args.write:
+        write(lines, args)
+
+
+def parse(row: str) -> tuple[str, int, int]:
+    """(kind, count, depth) of pp512, tg64@d4096 or x16."""
+    if row.startswith("x"):
+        return "x", int(row[1:]), BATCH_DEPTH + BATCH_STEPS
+    name, _, depth = row.partition("@d")
+    return name[:2], int(name[2:]), int(depth or 0)
+
+
+class Worker:
+    """One engine in its own process; answers one question at a time."""
+
+    def __init__(self, **settings):
+        text = json.dumps({name: str(v) if isinstance(v, Path) else v for name, v in settings.items()})
+        command = [sys.executable, __file__, "-", "-", "--worker", text]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, what: str, **more) -> dict:
+        self._process.stdin.write(json.dumps({"what": what, **more}) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def compare(row: str, threads: int, ours: dict, theirs: dict, rounds: int) -> str:
+    """One line of the table: all engines in turn, `rounds` times, after one turn that is not counted."""
+    workers = {**{f"kimi {kv}": w for kv, w in ours.items()}, **{f"llama {flash}": w for flash, w in theirs.items()}}
+    rates, shares = {name: [] for name in workers}, {name: [] for name in workers}
+    for turn in range(rounds + 1):
+        for name, worker in workers.items():
+            before = next(iter(ours.values())).ask("machine", row=row)
+            answer = worker.ask("row", row=row)
+            if turn:
+                rates[name].append(answer["rate"])
+                if "bytes" in answer:
+                    after = next(iter(ours.values())).ask("machine", row=row)
+                    read = median([before["reader"], after["reader"]])
+                    if "macs" in answer:
+                        shares[name].append(answer["rate"] * answer["macs"] / before["macs"])
+                    else:
+                        shares[name].append(answer["rate"] * answer["bytes"] / read)
+    best = max((median(r) for name, r in rates.items() if name.startswith("llama")), default=0)
+    cells = []
+    for name, r in rates.items():
+        text = f"{median(r):.1f} ({min(r):.1f}-{max(r):.1f})"
+        if name.startswith("kimi"):
+            share = f"{100 * median(shares[name]):.0f} %" if shares[name] else ""
+            text += f" | {median(r) / best:.2f} | {share}" if best else f" | | {share}"
+        cells.append(text)
+    return f"| {threads} | {row} | " + " | ".join(cells) + " |"
+
+
+def write(lines: list[str], args) -> None:
+    """RESULTS.md."""
+    from machine import card
+
+    from kimi_cpu.kernels import runtime
+
+    kinds = args.kv.split(",")
+    head = [f"kimi-cpu {kv} | ratio | share" for kv in kinds] + [f"llama.cpp, flash {f}" for f in args.flash.split(",")]
+    text = [
+        "# Engine",
+        "",
+        "Written by benchmarks/engine.py: tokens a second, median (smallest-largest) of "
+        f"{args.rounds} alternating runs; ratio to the faster llama.cpp.",
+        "Share: of the memory bandwidth that a reader gets just before and after (tg, x), or of the multiply-adds",
+        "a second of the experts' kernel on 512 tokens just before (pp; attention's are counted too).",
+        "",
+        *card(("numpy", "numba", "llama-cpp-python")),
+        f"isa {runtime.isa().name}; {args.native.name}: {args.native.stat().st_size / 1e9:.2f} GB. "
+        "llama.cpp repacks its weights for this CPU (its default), cache f16.",
+        "",
+        "| threads | row | " + " | ".join(head) + " |",
+        "|" + "--|" * (2 + 3 * len(kinds) + len(args.flash.split(","))),
+        *lines,
+    ]
+    RESULTS.write_text("\n".join(text) + "\n")
+
+
+def serve(settings: dict) -> None:
+    """A worker's life: questions on stdin, answers on stdout."""
+    engine = (Kimi if settings["engine"] == "kimi" else Llama)(settings)
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer = engine.machine(question["row"]) if question["what"] == "machine" else engine.row(question["row"])
+        print(json.dumps(answer), flush=True)
+
+
+class Kimi:
+    """This engine, through the Python API; batches through the engine itself."""
+
+    def __init__(self, settings: dict):
+        import numpy as np
+        from kernels import Reader
+
+        import kimi_cpu
+        from kimi_cpu.kernels import cases, runtime
+
+        self.threads = settings["threads"]
+        self.llm = kimi_cpu.load(
+            settings["path"], threads=self.threads, context=settings["context"], kv=settings["kv"], chunk=PROMPT_STEP
+        )
+        self.path = settings["path"]
+        runtime.configure(self.threads)
+        self.reader = Reader()
+        self.experts = None
+        self._row, self._run = None, None
+        self._cases, self._np = cases, np
+
+    def machine(self, row: str) -> dict:
+        """What the machine can do right now: bytes a second from memory, multiply-adds of the experts' kernel."""
+        answer = {"reader": 1e9 * median(self.reader.bandwidth(self.threads) for _ in range(3))}
+        if row.startswith("pp"):
+            from kimi_cpu import kernels
+
+            if self.experts is None:
+                case = self._cases.experts("int4", True, 512, 24, 8, 2048, 7168)
+                self.experts = case, case.build(self._np.random.default_rng(0))
+                kernels.experts(*self.experts[1].arguments)
+            case, problem = self.experts
+            begin = time.perf_counter()
+            kernels.experts(*problem.arguments)
+            answer["macs"] = case.macs / (time.perf_counter() - begin)
+        return answer
+
+    def row(self, row: str) -> dict:
+        """Tokens a second of one run."""
+        from kimi_cpu.bench import Row, prepare
+        from kimi_cpu.convert.plan import plan
+
+        kind, count, depth = parse(row)
+        if kind == "x":
+            return {"rate": self._batched(count)}
+        if self._row != row:
+            self._row, self._run = row, prepare(self.llm, Row(kind, count, depth))
+        rate = self._run()
+        needs = plan(self.path, context=64)
+        answer = {"rate": rate, "bytes": needs.token + depth * needs.cache_token}
+        if kind == "pp":
+            answer["macs"] = macs(self.llm.config, count, depth)
+        return answer
+
+    def _batched(self, sequences: int) -> float:
+        """Tokens a second while all sequences generate: between the last one's first token and the first one's last."""
+        times = [[] for _ in range(sequences)]
+
+        def follow(own: list[float]) -> None:
+            ids = self._ids(BATCH_DEPTH)
+            for piece in self.llm.stream(ids, max_tokens=2 * BATCH_STEPS, temperature=0.0, ignore_eos=True):
+                own.extend(time.perf_counter() for _ in piece.token_ids)
+
+        threads = [Thread(target=follow, args=(own,)) for own in times]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        begin, end = max(own[0] for own in times), min(own[-1] for own in times)
+        return sum(begin < at <= end for own in times for at in own) / (end - begin)
+
+    def _ids(self, count: int) -> list[int]:
+        return self._np.random.default_rng().integers(0, self.llm.config.vocab_size, count).tolist()
+
+
+def macs(config, count: int, depth: int) -> float:
+    """Multiply-adds a token of a prompt: matrices that a token uses, and attention over what stands before it."""
+    c = config
+    heads, nope, rope, value = c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim
+    attention = c.hidden_size * (c.q_lora_rank + c.kv_lora_rank + rope) + c.q_lora_rank * heads * (nope + rope)
+    attention += heads * value * c.hidden_size + c.kv_lora_rank * heads * (nope + value)
+    pairs = depth + (count + 1) / 2
+    total = 0.0
+    for layer in range(c.num_hidden_layers):
+        total += attention + pairs * heads * (nope + rope + value)
+        if c.is_moe_layer(layer):
+            experts = c.num_experts_per_tok + c.n_shared_experts
+            total += 3 * experts * c.moe_intermediate_size * c.hidden_size + c.n_routed_experts * c.hidden_size
+        else:
+            total += 3 * c.intermediate_size * c.hidden_size
+    return total
+
+
+class Llama:
+    """llama.cpp through llama-cpp-python's low-level functions, measured as llama-bench measures."""
+
+    def __init__(self, settings: dict):
+        import llama_cpp
+        import numpy as np
+
+        self.api, self.np = llama_cpp, np
+        llama_cpp.llama_backend_init()
+        self._log = llama_cpp.llama_log_callback(lambda *_: None)
+        llama_cpp.llama_log_set(self._log, None)
+        model = llama_cpp.llama_model_default_params()
+        self.model = llama_cpp.llama_model_load_from_file(settings["path"].encode(), model)
+        context = llama_cpp.llama_context_default_params()
+        context.n_ctx = max(settings["context"], 16 * 128)
+        context.n_batch = context.n_ubatch = PROMPT_STEP
+        context.n_threads = context.n_threads_batch = settings["threads"]
+        context.n_seq_max, context.kv_unified = 16, True
+        context.flash_attn_type = 1 if settings["flash"] == "on" else 0
+        self.context = llama_cpp.llama_init_from_model(self.model, context)
+        self.memory = llama_cpp.llama_get_memory(self.context)
+        self.vocab = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
+        self.batch = llama_cpp.llama_batch_init(PROMPT_STEP, 0, 1)
+        self.depth = 0
+
+    def row(self, row: str) -> dict:
+        """Tokens a second of one run."""
+        kind, count, depth = parse(row)
+        if kind == "x":
+            return {"rate": self._batched(count)}
+        if self.depth != depth:
+            self.api.llama_memory_clear(self.memory, True)
+            self._prompt(depth, 0)
+            self.depth = depth
+        self.api.llama_memory_seq_rm(self.memory, 0, depth, -1)
+        if kind == "pp":
+            begin = time.perf_counter()
+            self._prompt(count, depth)
+        else:
+            self._step([(0, depth)])
+            begin = time.perf_counter()
+            for i in range(count):
+                self._step([(0, depth + 1 + i)])
+        seconds = time.perf_counter() - begin
+        self.api.llama_memory_seq_rm(self.memory, 0, depth, -1)
+        return {"rate": count / seconds}
+
+    def _batched(self, sequences: int) -> float:
+        self.api.llama_memory_clear(self.memory, True)
+        self.depth = 0
+        for s in range(sequences):
+            self._prompt(BATCH_DEPTH, 0, s)
+        self._step([(s, BATCH_DEPTH) for s in range(sequences)])
+        begin = time.perf_counter()
+        for i in range(BATCH_STEPS):
+            self._step([(s, BATCH_DEPTH + 1 + i) for s in range(sequences)])
+        seconds = time.perf_counter() - begin
+        self.api.llama_memory_clear(self.memory, True)
+        return sequences * BATCH_STEPS / seconds
+
+    def _prompt(self, count: int, start: int, sequence: int = 0) -> None:
+        """Random tokens; logits of the last one."""
+        for first in range(0, count, PROMPT_STEP):
+            size = min(PROMPT_STEP, count - first)
+            self._decode([(sequence, start + first + i, first + i == count - 1) for i in range(size)])
+
+    def _step(self, tokens: list[tuple[int, int]]) -> None:
+        self._decode([(sequence, position, True) for sequence, position in tokens])
+
+    def _decode(self, tokens: list[tuple[int, int, bool]]) -> None:
+        batch, ids = self.batch, self.np.random.randint(0, self.vocab, len(tokens))
+        batch.n_tokens = len(tokens)
+        for i, (sequence, position, logits) in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i] = int(ids[i]), position, 1
+            batch.seq_id[i][0], batch.logits[i] = sequence, logits
+        if self.api.llama_decode(self.context, batch):
+            raise SystemExit("llama_decode failed")
+        self.api.llama_synchronize(self.context)
+
+
+if __name__ == "__main__":
+    main()
