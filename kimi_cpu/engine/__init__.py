@@ -4,6 +4,17 @@ from .drawing import TokenLogprob
 from .engine import Engine, StepOutput
 from .request import Guide, Request
 from .sampling import MAX_SEED, Sampling
+from .speculation import Speculation
 from .thread import EngineThread
 
-__all__ = ["MAX_SEED", "Engine", "EngineThread", "Guide", "Request", "Sampling", "StepOutput", "TokenLogprob"]
+__all__ = [
+    "MAX_SEED",
+    "Engine",
+    "EngineThread",
+    "Guide",
+    "Request",
+    "Sampling",
+    "Speculation",
+    "StepOutput",
+    "TokenLogprob",
+]

@@ -16,11 +16,11 @@ class _Span(NamedTuple):
     start: int
     ids: np.ndarray  # i32[n]
     form: int
-    last: bool  # whether the request's tokens of this step end here
 
 
 def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
-    """Arrays of a step, and the request of each row of logits: its last token's when one is to be drawn, or all."""
+    """Arrays of a step, and the request of each row of logits: of the last token and drafts where one is to be drawn,
+    or of all."""
     spans = [span for scheduled in step for span in _spans(scheduled)]
     spans.sort(key=lambda s: s.form != GENERATED)  # stable: decode rows come first
     lengths = [len(s.ids) for s in spans]
@@ -34,7 +34,7 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
         positions.append(where)
         slots.append(table[where // PAGE_TOKENS].astype(np.int64) * PAGE_TOKENS + where % PAGE_TOKENS)
         rows = range(starts[row], starts[row + 1])
-        rows = rows if span.request.logits else rows[-1:] if span.last and _draws(span) else ()
+        rows = rows if span.request.logits else rows[-1:] if _draws(span) else ()
         wanted.extend(rows)
         owners.extend([span.request] * len(rows))
     batch = ForwardBatch(
@@ -51,14 +51,18 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
 
 
 def _spans(scheduled: Scheduled) -> list[_Span]:
-    request, count = scheduled
-    start, end = request.num_computed, request.num_computed + count
-    ids, forms = request.tokens(start, end)
+    request, count, draft_ids = scheduled
+    start = request.num_computed
+    ids, forms = request.tokens(start, start + count)
+    if draft_ids:  # they are computed as the generated tokens that they may become
+        ids = np.concatenate([ids, np.asarray(draft_ids, np.int32)])
+        forms = np.concatenate([forms, np.full(len(draft_ids), GENERATED, np.uint8)])
+        count += len(draft_ids)
     cuts = [i for i in range(1, count) if forms[i] == GENERATED or forms[i] != forms[i - 1]]
     edges = zip([0, *cuts], [*cuts, count], strict=True)
-    return [_Span(request, start + a, ids[a:b], int(forms[a]), start + b == end) for a, b in edges]
+    return [_Span(request, start + a, ids[a:b], int(forms[a])) for a, b in edges]
 
 
 def _draws(span: _Span) -> bool:
-    """Whether the request's last token runs in this span, so that the next one is drawn."""
-    return span.start + len(span.ids) == span.request.num_tokens
+    """Whether a token may be drawn after this span: it ends with the request's last token or one that was drafted."""
+    return span.request.max_tokens > 0 and span.start + len(span.ids) >= span.request.num_tokens

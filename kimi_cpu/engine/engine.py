@@ -1,11 +1,12 @@
 """add, step, abort: the loop from scheduled tokens to drawn ones. Knows nothing but ids."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..model import PAGE_TOKENS, ForwardBatch, KVCache
+from ..model import ForwardBatch, KVCache
 from .batching import forward_batch
 from .block_pool import BlockPool
 from .drawing import TokenLogprob, draw
@@ -33,22 +34,38 @@ class StepOutput(NamedTuple):
     num_computed: int  # tokens whose latents are there: how far the prompt is
 
 
-class Engine:
-    """Runs requests over one model and one cache. Used by one thread at a time."""
+class Drafts(Protocol):
+    """Guesses at what follows; see Speculation."""
 
-    def __init__(self, model: Model, cache: KVCache, vocab_size: int, max_running: int = 1):
-        self.model, self.cache = model, cache
+    def propose(self, request: Request, num_rows: int, limit: int) -> list[int]:
+        """Ids that may follow a request's last token."""
+
+    def observe(self, num_rows: int, seconds: float) -> None:
+        """A step of decode rows alone took so long."""
+
+
+class Engine:
+    """Runs requests over one model and one cache. Used by one thread at a time.
+
+    interrupted: asked between two layers of a step of an idle request; True ends the step.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        cache: KVCache,
+        vocab_size: int,
+        max_running: int = 1,
+        speculation: Drafts | None = None,
+    ):
+        self.model, self.cache, self.speculation = model, cache, speculation
+        self.interrupted: Callable[[], bool] = lambda: False
         pool = BlockPool(cache.num_pages)
         self.scheduler = Scheduler(pool, model.max_tokens, max_running, vocab_size, cache.copy_page)
 
     @property
-    def context(self) -> int:
-        """Tokens that one request may hold."""
-        return self.cache.num_pages * PAGE_TOKENS
-
-    @property
     def has_work(self) -> bool:
-        return bool(self.scheduler.waiting or self.scheduler.running)
+        return bool(self.scheduler.waiting or self.scheduler.running or self.scheduler.idle)
 
     def add(self, request: Request) -> None:
         """Queues a request."""
@@ -59,38 +76,67 @@ class Engine:
         self.scheduler.remove(request)
 
     def step(self) -> list[StepOutput]:
-        """One forward pass over what the scheduler chose, and one token for each request that is due.
+        """One forward pass over what the scheduler chose; tokens for each request that is due, one or more.
 
         Empty when a request of the step was aborted meanwhile: the others lose the step and nothing else.
         """
         step = self.scheduler.schedule()
         if not step:
             return []
+        started_s, decoding = time.perf_counter(), self._decoding(step)
+        if decoding:
+            step = self._with_drafts(step)
         batch, owners = forward_batch(step)
-        logits = self.model.forward(batch, self.cache, lambda: any(s.request.aborted for s in step))
+        logits = self.model.forward(batch, self.cache, lambda: self._cancelled(step))
         if logits is None:
             return []
-        self.scheduler.computed(step)
-        return self._outputs(step, owners, logits)
-
-    def _outputs(self, step: list[Scheduled], owners: list[Request], logits: np.ndarray) -> list[StepOutput]:
-        rows = {request: [] for request, _ in step}
+        rows = {request: [] for request, *_ in step}
         for row, request in enumerate(owners):
             rows[request].append(row)
-        outputs = []
-        for request, _ in step:
-            token_id, logprob, wanted = None, None, None
-            if request.logits:
-                wanted = logits[rows[request]]
-                request.finish_reason = "length" if request.num_missing == 0 else None
-            elif rows[request]:
-                token_id, logprob = draw(logits[rows[request][0]], request)
-                request.output_ids.append(token_id)
-                request.finish_reason = _finish_reason(request, token_id)
-            outputs.append(StepOutput(request, token_id, request.finish_reason, logprob, wanted, request.num_computed))
-            if request.finish_reason:
-                self.scheduler.remove(request)
+        outputs = [output for scheduled in step for output in self._outputs(scheduled, logits[rows[scheduled.request]])]
+        if decoding:
+            self.speculation.observe(len(batch.token_ids), time.perf_counter() - started_s)
         return outputs
+
+    def _decoding(self, step: list[Scheduled]) -> bool:
+        """Whether drafts may pay: all rows are generated tokens."""
+        return self.speculation is not None and all(r.output_ids and r.num_missing == 1 for r, *_ in step)
+
+    def _with_drafts(self, step: list[Scheduled]) -> list[Scheduled]:
+        room, out = self.model.max_tokens - len(step), []
+        for request, count, _ in step:
+            limit = min(room, request.max_tokens - len(request.output_ids) - 1)
+            draft = self.speculation.propose(request, len(step), limit)
+            draft = draft[: self.scheduler.room_for_draft(request, len(draft))]
+            room -= len(draft)
+            out.append(Scheduled(request, count, tuple(draft)))
+        return out
+
+    def _cancelled(self, step: list[Scheduled]) -> bool:
+        return any(s.request.aborted for s in step) or (step[0].request.idle and self.interrupted())
+
+    def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
+        """What a step brought for one request, from its rows of logits."""
+        request, count, draft_ids = scheduled
+        self.scheduler.computed(request, count)
+        if not request.max_tokens or not len(logits):
+            done = not request.max_tokens and request.num_missing == 0
+            yield self._output(request, None, None, "length" if done else None, logits if request.logits else None)
+            return
+        for row, drafted in zip(logits, (*draft_ids, None), strict=True):
+            token_id, logprob = draw(row, request)
+            request.output_ids.append(token_id)
+            if token_id == drafted:
+                self.scheduler.computed(request, 1)
+            yield self._output(request, token_id, logprob, _finish_reason(request, token_id))
+            if request.finish_reason or token_id != drafted:
+                return
+
+    def _output(self, request, token_id, logprob, finish_reason, logits=None) -> StepOutput:
+        request.finish_reason = finish_reason
+        if finish_reason:
+            self.scheduler.remove(request)
+        return StepOutput(request, token_id, finish_reason, logprob, logits, request.num_computed)
 
 
 def _finish_reason(request: Request, token_id: int) -> str | None:

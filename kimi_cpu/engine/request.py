@@ -39,10 +39,12 @@ class Request:
         forms: np.ndarray | None = None,
         logits: bool = False,
         parent: "Request | None" = None,
+        idle: bool = False,
     ):
-        """max_tokens: with the context's limit in it. forms: u8[len(prompt_ids)], GENERATED where an earlier answer of
-        this engine stands in the prompt. logits: the logits of the prompt are wanted and nothing else. parent: a
-        request with the same prompt, whose pages this one takes when they are ready."""
+        """max_tokens: with the context's limit in it; 0: the prompt is computed and no token drawn. forms:
+        u8[len(prompt_ids)], GENERATED where an earlier answer of this engine stands in the prompt. logits: the logits
+        of the prompt are wanted and nothing else. parent: a request with the same prompt, whose pages this one takes
+        when they are ready. idle: runs while no other request is there, and gives way at once when one comes."""
         self.prompt_ids = prompt_ids
         self.sampling = sampling
         self.max_tokens = max_tokens
@@ -50,6 +52,7 @@ class Request:
         self.guide = guide
         self.logits = logits
         self.parent = parent
+        self.idle = idle
         self.seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
         self.output_ids: list[int] = []
         self.num_computed = 0  # tokens whose latents are in the cache

@@ -8,14 +8,16 @@ from ..model import PAGE_TOKENS
 from .block_pool import BlockPool
 from .request import Request
 
+MAX_IDLE = 16  # idle requests that are kept; the oldest are forgotten
 LOGITS_STEP_BYTES = 64 << 20  # logits of a whole prompt are handed out in pieces of at most this size
 
 
 class Scheduled(NamedTuple):
-    """num_tokens tokens of a request, from request.num_computed on, run in this step."""
+    """num_tokens tokens of a request, from request.num_computed on, run in this step, and after them a draft."""
 
     request: Request
     num_tokens: int
+    draft_ids: tuple[int, ...] = ()
 
 
 class Scheduler:
@@ -36,10 +38,19 @@ class Scheduler:
         self.pool, self.max_tokens, self.max_running, self.copy_page = pool, max_tokens, max_running, copy_page
         self.max_logits_rows = max(1, LOGITS_STEP_BYTES // (4 * vocab_size))
         self.waiting: deque[Request] = deque()
+        self.idle: deque[Request] = deque(maxlen=MAX_IDLE)  # run one at a time, when nothing else is there
         self.running: list[Request] = []  # oldest first
 
     def add(self, request: Request) -> None:
-        """Queues a request."""
+        """Queues a request; an idle one that runs gives way to any other."""
+        if request.idle:
+            self.idle.append(request)
+            return
+        for other in [*self.running, *self.waiting]:
+            if other.idle:
+                self.remove(other)
+                other.restart()
+                self.idle.append(other)
         self.waiting.append(request)
 
     def remove(self, request: Request) -> None:
@@ -49,9 +60,13 @@ class Scheduler:
             self._release(request)
         elif request in self.waiting:
             self.waiting.remove(request)
+        elif request in self.idle:
+            self.idle.remove(request)
 
     def schedule(self) -> list[Scheduled]:
         """The next step; empty when nothing is left to do. Every token in it has its place in a page."""
+        if self.idle and not self.running and not self.waiting:
+            self.waiting.append(self.idle.popleft())
         self._admit()
         wanted = self._share_budget()
         step = []
@@ -63,14 +78,19 @@ class Scheduler:
                 step.append(Scheduled(request, count))
         return step
 
-    def computed(self, step: list[Scheduled]) -> None:
-        """The tokens of a step are in the cache: counts them and makes full pages findable."""
-        for request, count in step:
-            request.num_computed += count
-            while (len(request.page_keys) + 1) * PAGE_TOKENS <= request.num_computed:
-                page = len(request.page_keys)
-                tokens = request.tokens(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS)
-                request.page_keys.append(self.pool.register(request.block_table[page], request.parent_key, tokens))
+    def room_for_draft(self, request: Request, count: int) -> int:
+        """How many of `count` drafted tokens after a request's last one have a place in a page; takes free pages."""
+        while count and not self._grow(request, request.num_tokens + count):
+            count -= 1
+        return count
+
+    def computed(self, request: Request, count: int) -> None:
+        """The request's next `count` tokens are in the cache: counts them and makes full pages findable."""
+        request.num_computed += count
+        while (len(request.page_keys) + 1) * PAGE_TOKENS <= request.num_computed:
+            page = len(request.page_keys)
+            tokens = request.tokens(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS)
+            request.page_keys.append(self.pool.register(request.block_table[page], request.parent_key, tokens))
 
     def _share_budget(self) -> dict[Request, int]:
         """Tokens of each running request: one for those that decode, equal shares of the rest for the others."""

@@ -20,6 +20,7 @@ class EngineThread:
         self._outboxes: dict[Request, queue.SimpleQueue] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
         self._dead: BaseException | None = None
+        engine.interrupted = lambda: not self._inbox.empty()
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
         self._thread.start()
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from ..config import ModelConfig, size_bytes
-from ..engine import Engine
+from ..engine import Engine, Speculation
 from ..errors import ConfigError
 from ..kernels import cache_layer_bytes
 from ..model import PAGE_TOKENS, Kimi, KVCache
@@ -23,7 +23,8 @@ class LoadOptions:
     cache: "f16", "int8" (with compute "int8") or "f32" (with compute "f32"). compute: "int8" (activations rounded to
     8 bits per 32) or "f32" (exact). chunk: tokens a step at most. parallel: sequences that run at once.
     cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed.
-    Default: an eighth of the machine's memory, or one context if that is more.
+    Default: an eighth of the machine's memory, or one context if that is more. speculate: draft tokens from what the
+    text repeats, where that pays; the answer is the same.
     """
 
     threads: int | None = None
@@ -33,6 +34,7 @@ class LoadOptions:
     chunk: int = 512  # experts are read once a step, buffers stay below 100 MiB at K2's widths
     parallel: int = 16
     cache_memory: int | str | None = None
+    speculate: bool = True
 
     def __post_init__(self):
         if self.compute not in KV:
@@ -57,7 +59,8 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
     model = Kimi(config, weights, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
     layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
     cache = KVCache(options.kv, num_pages, layers, latent, rope)
-    return Engine(model, cache, config.vocab_size, options.parallel), context
+    speculation = Speculation() if options.speculate else None
+    return Engine(model, cache, config.vocab_size, options.parallel, speculation), context
 
 
 def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, int]:

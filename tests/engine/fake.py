@@ -63,6 +63,27 @@ def expected(prompt, count):
     return ids
 
 
+class Guesses:
+    """Drafts of which a random part is right: any number of true tokens, then any number of others."""
+
+    def __init__(self, seed=0):
+        self.rng = np.random.default_rng(seed)
+        self.num_drafted = 0
+
+    def propose(self, request, num_rows, limit):
+        cached = np.concatenate([2 * np.asarray(request.prompt_ids), 2 * np.asarray(request.output_ids) + 1])
+        right, ids = int(self.rng.integers(0, 9)), []
+        for _ in range(right):
+            ids.append(next_id(cached))
+            cached = np.append(cached, 2 * ids[-1] + 1)
+        ids = (ids + self.rng.integers(0, VOCAB, 8).tolist())[: min(int(self.rng.integers(0, 9)), max(limit, 0))]
+        self.num_drafted += len(ids)
+        return ids
+
+    def observe(self, num_rows, seconds):
+        pass
+
+
 def greedy(prompt, max_tokens, **options):
     """A request for max_tokens greedy tokens."""
     return Request(list(prompt), Sampling(temperature=0, max_tokens=max_tokens), max_tokens, **options)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from kimi_cpu.engine import Engine
 from kimi_cpu.model import PAGE_TOKENS
 
-from .fake import VOCAB, FakeCache, FakeModel, expected, finish, greedy
+from .fake import VOCAB, FakeCache, FakeModel, Guesses, expected, finish, greedy
 
 NUM_SCHEDULES = int(os.environ.get("KIMI_CPU_TEST_SCHEDULES", "300"))
 PREFIX = [(7 * i) % 90 + 2 for i in range(3 * PAGE_TOKENS)]
 
 
-def make(num_pages=12, chunk=32, max_running=4):
-    return Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running)
+def make(num_pages=12, chunk=32, max_running=4, speculation=None):
+    return Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running, speculation)
 
 
 def check_pool(engine):
@@ -33,6 +33,7 @@ actions = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.integers(0, 3 * PAGE_TOKENS), st.integers(0, 5), st.integers(1, 90)),
         st.tuples(st.just("fork"), st.integers(0, 9), st.integers(1, 90)),
+        st.tuples(st.just("idle"), st.integers(1, 3 * PAGE_TOKENS)),
         st.tuples(st.just("step"), st.integers(1, 12)),
         st.tuples(st.just("abort"), st.integers(0, 9)),
         st.tuples(st.just("preempt")),
@@ -42,9 +43,9 @@ actions = st.lists(
 
 
 @settings(max_examples=NUM_SCHEDULES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(actions, st.integers(5, 14), st.sampled_from([1, 5, 32, 200]), st.integers(1, 5))
-def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, chunk, max_running):
-    engine = make(num_pages, chunk, max_running)
+@given(actions, st.integers(5, 14), st.sampled_from([1, 5, 32, 200]), st.integers(1, 5), st.booleans())
+def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, chunk, max_running, speculates):
+    engine = make(num_pages, chunk, max_running, Guesses() if speculates else None)
     alive, total = [], {}
     for what, *args in schedule:
         if what == "add":
@@ -59,6 +60,8 @@ def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, ch
             request = greedy(parent.prompt_ids, min(args[1], room), parent=parent)
             engine.add(request)
             alive.append(request)
+        elif what == "idle":
+            engine.add(greedy(PREFIX[: args[0]], 0, idle=True))
         elif what == "step":
             for _ in range(args[0]):
                 engine.step()
@@ -124,6 +127,58 @@ def test_requests_that_outgrow_the_pool_are_preempted_and_still_right(num_pages)
     prompts = [[n + 2] * 60 for n in range(4)]
     engine = make(num_pages=num_pages, max_running=4)
     assert finish(engine, [greedy(p, 150) for p in prompts]) == [expected(p, 150) for p in prompts]
+
+
+def test_drafts_change_the_number_of_steps_and_nothing_else():
+    prompts = [PREFIX[:n] for n in (3, 64, 130)]
+
+    def answer(speculation):
+        engine, steps, outputs = make(20, 64, speculation=speculation), 0, []
+        for prompt in prompts:
+            engine.add(greedy(prompt, 100))
+        while engine.has_work:
+            outputs += engine.step()
+            steps += 1
+        assert engine.scheduler.pool.num_free == 20
+        return [o.token_id for o in sorted(outputs, key=lambda o: o.request.num_prompt_tokens)], steps, engine
+
+    plain, steps, _ = answer(None)
+    drafted, fewer, engine = answer(Guesses())
+    assert drafted == plain
+    assert fewer < 0.6 * steps
+    for prompt in prompts:  # no page with a refuted draft in it can be found
+        again = greedy([*prompt, *expected(prompt, 100)], 3, forms=np.array([0] * len(prompt) + [1] * 100))
+        assert finish(engine, [again]) == finish(make(20), [again_alone(again)])
+
+
+def again_alone(request):
+    return greedy(request.prompt_ids, request.max_tokens, forms=request.tokens(0, request.num_prompt_tokens).forms)
+
+
+def test_drafts_take_no_page_from_another_request():
+    engine = make(num_pages=3, max_running=2, speculation=Guesses())
+    prompts = [PREFIX[:62], PREFIX[64:126]]
+    assert finish(engine, [greedy(p, 60) for p in prompts]) == [expected(p, 60) for p in prompts]
+
+
+def test_idle_request_gives_way_at_once_and_what_it_computed_is_found():
+    engine = make(num_pages=20, chunk=16)
+    idle, real = greedy(PREFIX, 0, idle=True), greedy([5, 6], 3)
+    engine.add(idle)
+    for _ in range(6):
+        engine.step()
+    engine.add(real)
+    steps = 0
+    while not real.finish_reason:
+        assert [o.request for o in engine.step()] == [real]
+        steps += 1
+    assert steps == 3
+    while engine.has_work:
+        engine.step()
+    assert (idle.finish_reason, idle.output_ids, idle.num_cached) == ("length", [], 96)
+    follower = greedy([*PREFIX, 7], 2)
+    assert finish(engine, [follower]) == [expected(follower.prompt_ids, 2)]
+    assert follower.num_cached == len(PREFIX)
 
 
 def test_long_prompt_does_not_stall_a_running_answer():

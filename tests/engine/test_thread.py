@@ -1,5 +1,8 @@
 """EngineThread: work in, results out, and nobody waits for a dead engine."""
 
+import threading
+import time
+
 import pytest
 
 from kimi_cpu.engine import Engine, EngineThread
@@ -47,3 +50,23 @@ def test_closing_twice_is_harmless_and_ends_open_requests():
     thread.close()
     with pytest.raises(EngineDeadError):
         drain(outbox)
+
+
+def test_request_interrupts_the_step_of_an_idle_one():
+    class Slow(FakeModel):
+        """Its step over a long prompt ends only when it is cancelled."""
+
+        def forward(self, batch, cache, cancelled):
+            if len(batch.token_ids) > 50:
+                entered.set()
+                while not cancelled():
+                    time.sleep(0.001)
+                return None
+            return super().forward(batch, cache, cancelled)
+
+    entered = threading.Event()
+    thread = EngineThread(Engine(Slow(100), FakeCache(8), VOCAB))
+    thread.submit(greedy([5] * 90, 0, idle=True))
+    assert entered.wait(20)
+    assert drain(thread.submit(greedy([3, 4], 5))) == expected([3, 4], 5)
+    thread.close()
