@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "kimi_cpu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
-    "cli": {"bench", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
+    "cli": {"batch", "bench", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
+    "batch": {"errors"},
     "bench": {"llm", "errors"},
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},
@@ -34,7 +35,8 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "jinja2": {"chat"},
     "llguidance": {"chat"},
     "psutil": {"cli", "convert", "kernels"},
-    "threading": {"llm", "engine", "convert", "kernels"},
+    "sqlite3": {"batch"},
+    "threading": {"batch", "llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
 }
 

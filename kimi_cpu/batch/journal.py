@@ -1,0 +1,147 @@
+"""What a run remembers beside its results: how it was begun, the tokens of unfinished answers, results that wait.
+
+An SQLite file beside the output, there while the run is unfinished. Its lock keeps a second run away from the output.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ConfigError, KimiError, OutOfDisk
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (name TEXT PRIMARY KEY, value);
+CREATE TABLE IF NOT EXISTS tokens (key BLOB, start INTEGER, ids BLOB, PRIMARY KEY (key, start)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (key BLOB PRIMARY KEY, position INTEGER, line BLOB);
+CREATE INDEX IF NOT EXISTS held_by_position ON held (position);
+"""
+
+
+class Journal:
+    """Use from one thread. What was written counts after commit()."""
+
+    def __init__(self, path: Path, identity: dict[str, str | int]):
+        """identity: what must be equal for a run to be continued. ConfigError: it is not, another process is at it, or
+        the file cannot be read."""
+        self.path, self.is_new = path, not path.exists()
+        with self._translated():
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # also spares the shared memory that NFS lacks
+                self._db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} COMMIT; BEGIN;")
+                self._recognise(identity)
+            except BaseException:
+                self._db.close()
+                raise
+
+    @property
+    def synced_bytes(self) -> int:
+        """The bytes of the output that are on the disk for sure."""
+        row = self._db.execute("SELECT value FROM run WHERE name = 'synced_bytes'").fetchone()
+        return row[0] if row else 0
+
+    def close(self) -> None:
+        """Forgets what was not committed."""
+        self._db.close()
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        """There is nothing to remember. No journal may be open there."""
+        for name in (path.name + "-journal", path.name):  # SQLite's own goes first: it belongs to this very database
+            path.with_name(name).unlink(missing_ok=True)
+
+    def commit(self, synced_bytes: int) -> None:
+        """Brings everything to the disk."""
+        with self._translated():
+            self._db.execute("INSERT OR REPLACE INTO run VALUES ('synced_bytes', ?)", (synced_bytes,))
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN")
+
+    def add_tokens(self, key: bytes, start: int, ids: Sequence[int]) -> None:
+        """The answer to key goes on with ids at its token number start."""
+        with self._translated():
+            self._db.execute(
+                "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", (key, start, np.asarray(ids, np.int32).tobytes())
+            )
+
+    def tokens(self, key: bytes) -> list[int]:
+        """The ids that are known of the unfinished answer to key."""
+        ids: list[int] = []
+        with self._translated():
+            rows = self._db.execute("SELECT start, ids FROM tokens WHERE key = ? ORDER BY start", (key,))
+            for start, data in rows:
+                if start != len(ids):
+                    break
+                ids.extend(np.frombuffer(data, np.int32).tolist())
+        return ids
+
+    def forget_tokens(self, keys: Iterable[bytes]) -> None:
+        """These answers are finished."""
+        with self._translated():
+            self._db.executemany("DELETE FROM tokens WHERE key = ?", ((key,) for key in keys))
+
+    def hold(self, key: bytes, position: int, line: bytes) -> None:
+        """A result waits for those before its position."""
+        with self._translated():
+            self._db.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", (key, position, line))
+
+    def holds(self, key: bytes) -> bool:
+        """Whether a result waits."""
+        with self._translated():
+            return self._db.execute("SELECT 1 FROM held WHERE key = ?", (key,)).fetchone() is not None
+
+    def held_keys(self) -> Iterator[bytes]:
+        """The keys of all results that wait. Their positions are those of the run before."""
+        return (key for (key,) in self._db.execute("SELECT key FROM held"))
+
+    def move_held(self, key: bytes, position: int) -> None:
+        """A waiting result has this position in this run."""
+        with self._translated():
+            self._db.execute("UPDATE held SET position = ? WHERE key = ?", (position, key))
+
+    def forget_positions(self) -> None:
+        """No waiting result has a position until move_held."""
+        with self._translated():
+            self._db.execute("UPDATE held SET position = NULL")
+
+    def held_at(self, position: int) -> tuple[bytes, bytes] | None:
+        """(key, line) of the result that waits at a position."""
+        with self._translated():
+            return self._db.execute("SELECT key, line FROM held WHERE position = ?", (position,)).fetchone()
+
+    def forget_held(self, keys: Iterable[bytes]) -> None:
+        """These results are in the output."""
+        with self._translated():
+            self._db.executemany("DELETE FROM held WHERE key = ?", ((key,) for key in keys))
+
+    def _recognise(self, identity: dict[str, str | int]) -> None:
+        known = dict(self._db.execute("SELECT name, value FROM run"))
+        for name, value in identity.items():
+            before = known.get(name, value)
+            if before != value:
+                raise ConfigError(
+                    f"The run in {self.path} was begun with {name} {before!r}, not {value!r}. "
+                    "Continue it with the same, or start afresh with --no-resume."
+                )
+        self._db.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", identity.items())
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """SQLite's errors become ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise ConfigError(f"Another process is at work on {self.path}.") from e
+            if e.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise OutOfDisk(
+                    f"{self.path} cannot be written: {e}. Make room, and run the same command again."
+                ) from e
+            raise KimiError(f"{self.path}: {e}.") from e
+        except sqlite3.DatabaseError as e:
+            raise ConfigError(
+                f"{self.path} cannot be read: {e}. Delete it: results stay, unfinished answers begin again."
+            ) from e

@@ -1,0 +1,40 @@
+"""How many sequences run at once: measured while the work is done."""
+
+FIRST = 4  # a step of one sequence reads nearly all that one of a few reads
+GAIN = 1.1  # tokens a second, for twice the sequences; less is not worth their memory and everyone's wait
+WINDOW_S = 2.0  # measured at least
+WINDOW_TOKENS = 8  # a sequence, measured at least
+BUSY = 0.75  # share of the sequences that must be generating, else it is not their number that is measured
+
+
+class Limit:
+    """target doubles as long as that makes more tokens a second, up to most. fixed: it is most from the start."""
+
+    def __init__(self, most: int, fixed: bool = False):
+        self.most = most
+        self.target = most if fixed else min(FIRST, most)
+        self._settled = self.target == most
+        self._best, self._best_target = 0.0, self.target
+        self._since: tuple[float, int] | None = None  # seconds and tokens at the beginning of what is measured
+
+    def observe(self, now_s: float, num_tokens: int, num_generating: int) -> None:
+        """At now_s, num_tokens have been generated in all, and num_generating sequences are past their prompt."""
+        if self._settled:
+            return
+        if num_generating < BUSY * self.target:
+            self._since = None
+        elif self._since is None:
+            self._since = now_s, num_tokens
+        else:
+            seconds, tokens = now_s - self._since[0], num_tokens - self._since[1]
+            if seconds >= WINDOW_S and tokens >= WINDOW_TOKENS * self.target:
+                self._decide(tokens / seconds)
+
+    def _decide(self, rate: float) -> None:
+        self._since = None
+        if rate < GAIN * self._best:
+            self.target, self._settled = self._best_target, True
+            return
+        self._best, self._best_target = rate, self.target
+        self._settled = self.target == self.most
+        self.target = min(2 * self.target, self.most)

@@ -1,0 +1,170 @@
+"""One run over files: input, output and journal put together with a model's loop."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import ConfigError, Interrupted
+from .index import Index
+from .journal import Journal
+from .limit import Limit
+from .loop import Loop, Tally
+from .output import Output, ResultFile
+from .results import Failure, key_of_line
+from .source import Job, Rejected, Shard, read
+from .window import Entry
+from .worker import Model, Worker
+
+MAX_PARALLEL = 128  # sequences, unless the caller says more
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How a run is done. identity: what of the caller's options must stay the same when the run is continued.
+
+    parallel: sequences at once; None: measured, up to MAX_PARALLEL.
+    """
+
+    resume: bool = True
+    text: bool = False
+    ordered: bool = False
+    shard: Shard = Shard()
+    parallel: int | None = None
+    identity: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. The first three are results in the output: those found there, and what came since."""
+
+    num_found: int
+    num_found_failed: int
+    tally: Tally
+    num_lines: int  # of the input, read so far
+    read_bytes: int
+    input_bytes: int
+    seconds: float
+
+    @property
+    def num_done(self) -> int:
+        """Results in the output."""
+        return self.num_found + self.tally.completed + self.tally.failed
+
+    @property
+    def num_failed(self) -> int:
+        """Those of them that are failures."""
+        return self.num_found_failed + self.tally.failed
+
+
+class Run:
+    """A batch from one file to another. `stop` may be called at any time, also by a signal handler."""
+
+    def __init__(self, model: Model, source: Path, output: Path, options: BatchOptions):
+        """ConfigError: source and output are the same file."""
+        if output.exists() and source.exists() and output.samefile(source):
+            raise ConfigError(f"{output} is the input; name another file for the output.")
+        self._source, self._path, self._options = source, output, options
+        self._worker = Worker(model)
+        self._limit = Limit(options.parallel or MAX_PARALLEL, fixed=options.parallel is not None)
+        self._num_found = self._num_found_failed = self._num_lines = self._read_bytes = 0
+        self._input_bytes = source.stat().st_size
+        self._next_position = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Saves unfinished answers and lets run() return."""
+        self._stopped = True
+        self._worker.wake()
+
+    def run(self, report: Callable[[Progress], None] = lambda progress: None) -> Progress:
+        """Answers what has no result yet. report is called every second.
+
+        ConfigError: the output is of another run, or another process writes it. OutOfDisk. What the model raises.
+        """
+        started = time.monotonic()
+        journal_path = self._path.with_name(self._path.name + ".journal")
+        if not self._options.resume:
+            Journal.remove(journal_path)
+            self._path.unlink(missing_ok=True)
+        journal = Journal(journal_path, self._identity())
+        index = Index()
+        try:
+            file = ResultFile(self._path)
+            self._recover(file, journal, index)
+            output = Output(file, journal, self._options.ordered)
+            loop = Loop(
+                self._worker,
+                output,
+                self._limit,
+                journal.tokens,
+                lambda: self._stopped,
+                lambda tally: report(self._progress(tally, started)),
+            )
+            loop.run(self._entries(index, output, journal))
+            file.close()
+        finally:
+            journal.close()
+            index.close()
+        if not self._stopped:
+            Journal.remove(journal_path)
+        return self._progress(loop.tally, started)
+
+    def _identity(self) -> dict[str, str | int]:
+        o = self._options
+        shard = f"{o.shard.index or o.shard.num_shards}/{o.shard.num_shards}"
+        return {"format": 1, "text": int(o.text), "ordered": int(o.ordered), "shard": shard, **o.identity}
+
+    def _recover(self, file: ResultFile, journal: Journal, index: Index) -> None:
+        """Finds the results that are there."""
+        found = file.recover(None if journal.is_new else journal.synced_bytes)
+
+        def keys() -> Iterator[bytes]:
+            for key, is_answer in found:
+                if self._stopped:
+                    raise Interrupted("Stopped before anything was done.")
+                self._num_found += 1
+                self._num_found_failed += not is_answer
+                yield key
+
+        index.add_finished(keys())
+        written = [key for key in journal.held_keys() if key in index]
+        journal.forget_held(written)  # the machine went down between the two
+        journal.forget_positions()
+
+    def _entries(self, index: Index, output: Output, journal: Journal) -> Iterator[Entry]:
+        """What is to be done, line by line of the input."""
+        for item in read(self._source, self._options.text):
+            self._num_lines, self._read_bytes = item.line.number, item.line.end
+            item = self._unanswered(item, index) if self._options.shard.holds(item.key) else None
+            if item is None:
+                yield None
+                continue
+            position = self._next_position
+            self._next_position += 1
+            if self._options.ordered and journal.holds(item.key):
+                output.place(position, item.key)
+                yield None
+            else:
+                yield position, item
+
+    def _unanswered(self, item: Job | Rejected, index: Index) -> Job | Rejected | None:
+        """The item if it has no result yet; a second one with its custom_id is rejected."""
+        finished, again = index.read(item.key)
+        if again:
+            message = f"custom_id {item.custom_id!r} of line {item.line.number} stands on an earlier line, too."
+            why = Failure(message, "duplicate_custom_id", "custom_id")
+            item = Rejected(key_of_line(item.line.number), item.custom_id, why, item.line)
+            finished, _ = index.read(item.key)
+        return None if finished else item
+
+    def _progress(self, tally: Tally, started: float) -> Progress:
+        return Progress(
+            self._num_found,
+            self._num_found_failed,
+            tally,
+            self._num_lines,
+            self._read_bytes,
+            self._input_bytes,
+            time.monotonic() - started,
+        )

@@ -1,0 +1,155 @@
+"""The input, line by line: what can be run, and what cannot and why. Only the line at hand is in memory."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import ConfigError
+from .results import Failure, key_of_id, key_of_line
+
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+MAX_LINE_BYTES = 64 << 20  # longer than any context that a model here has
+PREFIX_CHARACTERS = 1 << 16  # of a prompt, that are compared with those of other prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request that can be run. key: its result's. prefix: the beginning of its prompt, as a text to compare."""
+
+    key: bytes
+    custom_id: str
+    url: str
+    body: dict
+    line: "Line"
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that cannot be run. custom_id: where there is one."""
+
+    key: bytes
+    custom_id: str | None
+    why: Failure
+    line: "Line"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a line stands: its number, counted from 1, and the bytes of the input up to and with it."""
+
+    number: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part index of num_shards: the keys that leave this remainder."""
+
+    index: int = 0
+    num_shards: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Of "I/N". I counts from 1; I = 0 is N, for those that count from 0. ConfigError."""
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and int(count) > 0 and int(index) <= int(count)):
+            raise ConfigError(f"shard is {text!r}; it must be I/N, such as 1/3, 2/3 and 3/3.")
+        return cls(int(index) % int(count), int(count))
+
+    def holds(self, key: bytes) -> bool:
+        """Whether a line with this key belongs here."""
+        return int.from_bytes(key, "little") % self.num_shards == self.index
+
+
+def read(path: Path, text: bool = False) -> Iterator[Job | Rejected]:
+    """Every line of a file that is not blank. text: a line is a user's message as it is, named "line-N". OSError."""
+    with path.open("rb") as file:
+        end = 0
+        for number, (line, num_bytes) in enumerate(_lines(file), 1):
+            end += num_bytes
+            if line is None or line.strip():
+                place = Line(number, end)
+                yield _long(place) if line is None else _text(line, place) if text else _request(line, place)
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[bytes | None, int]]:
+    """(line, its bytes); None instead of a line that is too long."""
+    while line := file.readline(MAX_LINE_BYTES):
+        num_bytes = len(line)
+        if num_bytes < MAX_LINE_BYTES or line.endswith(b"\n"):
+            yield line, num_bytes
+            continue
+        while rest := file.readline(1 << 20):
+            num_bytes += len(rest)
+            if rest.endswith(b"\n"):
+                break
+        yield None, num_bytes
+
+
+def _long(place: Line) -> Rejected:
+    return _nameless(place, f"Line {place.number} is longer than {MAX_LINE_BYTES >> 20} MiB.", "invalid_json_line")
+
+
+def _nameless(place: Line, message: str, code: str, param: str | None = None) -> Rejected:
+    return Rejected(key_of_line(place.number), None, Failure(message, code, param), place)
+
+
+def _text(line: bytes, place: Line) -> Job | Rejected:
+    custom_id = f"line-{place.number}"
+    try:
+        content = line.rstrip(b"\r\n").decode("utf-8-sig" if place.number == 1 else "utf-8")
+    except UnicodeDecodeError as e:
+        why = Failure(f"Line {place.number} is not UTF-8: {e.reason} at byte {e.start}.", "invalid_text_line")
+        return Rejected(key_of_id(custom_id), custom_id, why, place)
+    body = {"messages": [{"role": "user", "content": content}]}
+    return Job(key_of_id(custom_id), custom_id, CHAT, body, place, content[:PREFIX_CHARACTERS])
+
+
+def _request(line: bytes, place: Line) -> Job | Rejected:
+    try:
+        request = json.loads(line, parse_constant=_no_number)
+    except (ValueError, RecursionError) as e:  # UnicodeDecodeError is a ValueError
+        return _nameless(place, f"Line {place.number} is not JSON: {e}.", "invalid_json_line")
+    if not isinstance(request, dict):
+        return _nameless(place, f"Line {place.number} is not a JSON object.", "invalid_json_line")
+    custom_id = request.get("custom_id")
+    if not isinstance(custom_id, str) or not custom_id:
+        message = f"Line {place.number} has no custom_id: a text that no other line has."
+        return _nameless(place, message, "missing_required_parameter", "custom_id")
+    why = _wrong(request)
+    if why is not None:
+        return Rejected(key_of_id(custom_id), custom_id, why, place)
+    url, body = request["url"], request["body"]
+    return Job(key_of_id(custom_id), custom_id, url, body, place, _prefix(url, body))
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _wrong(request: dict[str, Any]) -> Failure | None:
+    """What is wrong with a request apart from its body."""
+    unknown = sorted(set(request) - {"custom_id", "method", "url", "body"})
+    if unknown:
+        return Failure(
+            f"Unknown field {unknown[0]!r}; a line has custom_id, method, url and body.",
+            "unknown_parameter",
+            unknown[0],
+        )
+    if request.get("method", "POST") != "POST":
+        return Failure(f"method is {request['method']!r}; it must be POST.", "invalid_method", "method")
+    if request.get("url") not in (CHAT, COMPLETIONS):
+        return Failure(f"url is {request.get('url')!r}; it must be {CHAT} or {COMPLETIONS}.", "invalid_url", "url")
+    if not isinstance(request.get("body"), dict):
+        return Failure("body is missing; it must be a JSON object.", "missing_required_parameter", "body")
+    return None
+
+
+def _prefix(url: str, body: dict) -> str:
+    """The beginning of a prompt, near enough as the model will see it: tools first, then the messages in order."""
+    prompt = [body.get("tools"), body.get("messages")] if url == CHAT else body.get("prompt")
+    text = prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+    return text[:PREFIX_CHARACTERS]

@@ -1,0 +1,109 @@
+"""A model that answers with numbers which (custom_id, place) alone decide, as slowly as wanted; and files for it."""
+
+import json
+import threading
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+from kimi_cpu.batch import BatchOptions, Run
+from kimi_cpu.batch.results import Failure
+from kimi_cpu.batch.worker import Tokens
+
+
+def token(custom_id, place):
+    """The id at a place of an answer."""
+    name = custom_id.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(name + b" %d" % place, digest_size=2).digest(), "big")
+
+
+def answer(custom_id, count):
+    """All ids of an answer."""
+    return [token(custom_id, place) for place in range(count)]
+
+
+class FakeAnswer:
+    """max_tokens ids, step_s apart."""
+
+    resumable = True
+
+    def __init__(self, model, job, resume):
+        self.model, self.custom_id, self.count = model, job.custom_id, job.body["max_tokens"]
+        self.ids, self.cancelled = list(resume), False
+
+    def __iter__(self):
+        if self.ids:
+            yield tuple(self.ids)
+        while len(self.ids) < self.count and not self.cancelled:
+            time.sleep(self.model.step_s)
+            self.model.step()
+            self.ids.append(token(self.custom_id, len(self.ids)))
+            yield (self.ids[-1],)
+
+    def cancel(self):
+        self.cancelled = True
+
+    def body(self):
+        return {"ids": self.ids}
+
+    def tokens(self):
+        return Tokens(prompt=1, completion=len(self.ids))
+
+
+class FakeModel:
+    """resumed: the ids that each job began with. at_step: called once, at a step of all answers together."""
+
+    def __init__(self, step_s=0.0, at_step=(0, None)):
+        self.step_s, self.num_steps, self.resumed, self.order = step_s, 0, {}, []
+        self.at_step = at_step
+        self.lock = threading.Lock()
+
+    def step(self):
+        with self.lock:
+            self.num_steps += 1
+            if self.num_steps == self.at_step[0]:
+                self.at_step[1]()
+
+    def answer(self, job, resume):
+        if "max_tokens" not in job.body:
+            return Failure("max_tokens is missing.", param="max_tokens")
+        self.resumed[job.custom_id] = list(resume)
+        self.order.append(job.custom_id)
+        return FakeAnswer(self, job, resume)
+
+
+def request(custom_id, count=3, url="/v1/completions", **body):
+    """A line of input."""
+    body = {"prompt": custom_id, "max_tokens": count} | body
+    return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body})
+
+
+def write(path: Path, lines) -> Path:
+    """An input file."""
+    path.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+def run(source, output, model=None, **options):
+    """A whole run; how far it came."""
+    return Run(model or FakeModel(), source, output, BatchOptions(**options)).run()
+
+
+def interrupted(source, output, step=100, **options):
+    """A run that is stopped at a step."""
+    model = FakeModel(0.001)
+    stopped = Run(model, source, output, BatchOptions(**options))
+    model.at_step = step, stopped.stop
+    return stopped.run()
+
+
+def results(output: Path) -> list[dict]:
+    """The lines of an output."""
+    return [json.loads(line) for line in output.read_bytes().splitlines()]
+
+
+def answers(output: Path) -> dict[str, list[int]]:
+    """Ids by custom_id, of an output without failures or repetitions."""
+    found = [(r["custom_id"], r["response"]["body"]["ids"]) for r in results(output)]
+    assert len(dict(found)) == len(found), "a result stands twice in the output"
+    return dict(found)

@@ -1,0 +1,44 @@
+"""The number of sequences at once, on machines of which the throughput is known."""
+
+import pytest
+
+from kimi_cpu.batch.limit import FIRST, Limit
+
+
+def settle(limit, rate, seconds=400):
+    """The targets that a machine sees which generates rate(sequences) tokens a second."""
+    tokens, targets = 0.0, []
+    for second in range(seconds):
+        limit.observe(float(second), int(tokens), limit.target)
+        targets.append(limit.target)
+        tokens += rate(limit.target)
+    return targets
+
+
+@pytest.mark.parametrize(("saturates", "expected"), [(1, FIRST), (8, 8), (20, 32), (1000, 128)])
+def test_number_doubles_while_throughput_grows(saturates, expected):
+    targets = settle(Limit(128), lambda n: 3 * min(n, saturates))
+    assert (
+        targets[-1] == expected
+        and targets == sorted(targets[: targets.index(max(targets)) + 1]) + targets[targets.index(max(targets)) + 1 :]
+    )
+
+
+def test_number_that_makes_it_slower_is_taken_back():
+    assert settle(Limit(128), lambda n: n if n <= 16 else 10)[-1] == 16
+
+
+def test_most_need_not_be_a_power_of_two():
+    assert settle(Limit(24), lambda n: n)[-1] == 24
+    assert settle(Limit(24), lambda n: n if n <= 16 else 10)[-1] == 16
+
+
+def test_fixed_number_stays():
+    assert set(settle(Limit(24, fixed=True), lambda n: 1)) == {24}
+
+
+def test_nothing_is_measured_while_prompts_are_computed():
+    limit = Limit(128)
+    for second in range(100):
+        limit.observe(float(second), 1000 * second, limit.target // 2)
+    assert limit.target == FIRST
