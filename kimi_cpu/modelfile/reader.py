@@ -1,6 +1,7 @@
 """A model file as read-only views of its bytes. Opening reads the header and nothing else."""
 
 import json
+import math
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -142,6 +143,18 @@ class ModelFile:
         for part, (kind, rows, cols, offset) in parts.items():
             self._check_size(f"{name} ({part})", kind, rows, cols, info.shape[1] - offset, exact=False)
         return self.view(name).reshape(info.shape), parts
+
+    @property
+    def num_weights(self) -> int:
+        """How many numbers the model consists of: its matrices, experts and vectors."""
+        total = sum(math.prod(t.shape) for t in self.tensors.values() if t.ggml_type == "F32")
+        for name, described in self._packed.items():
+            if "kind" in described:
+                total += described["rows"] * described["cols"]
+            else:
+                one = sum(part["rows"] * part["cols"] for part in described["parts"].values())
+                total += self._info(name).shape[0] * one
+        return total
 
     def hash_rows(self) -> list[tuple[HashRow, bytes]]:
         """What each stored SHA-256 covers, and the hash. ModelFileError: there are none, or they are corrupt."""

@@ -1,0 +1,97 @@
+"""The curriculum: questions are right, repeatable, and held out for good."""
+
+import json
+import re
+
+import pytest
+
+from kimi_cpu import render_chat
+from tools.train_demo.curriculum import arithmetic, held_out, make
+from tools.train_demo.curriculum.mix import TESTS
+
+
+def conversation(example) -> str:
+    """Everything that is said, as one text."""
+    return json.dumps([m.get("content", "") for m in example.messages if m["role"] != "system"])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return list(make("short", 1, 4000))
+
+
+@pytest.mark.parametrize("task", sorted(TESTS))
+def test_no_held_out_question_is_trained_on(task, trained):
+    tested = {conversation(e) for e in held_out(task, 30)}
+    assert tested
+    assert not tested & {conversation(e) for e in trained if e.task == task}
+
+
+def test_no_held_out_sum_is_trained_on_in_any_wording_or_order(trained):
+    tested = {working(e) for e in held_out("arithmetic", 200)}
+    seen = {working(e) for e in trained if e.task == "arithmetic"}
+    assert len(seen) > 500
+    assert not tested & seen
+    for line in (line for e in trained if e.task == "drill" for line in e.messages[0]["content"].splitlines()):
+        assert first_sum(line) not in tested
+
+
+def working(example) -> tuple:
+    return first_sum(example.messages[-1]["content"])
+
+
+def first_sum(text: str) -> tuple:
+    """(smaller number, sign, larger number) of the first sum that stands in a text."""
+    a, sign, b = re.search(r"(\d+) ([-+*]) (\d+)", text).groups()
+    return min(int(a), int(b)), sign, max(int(a), int(b))
+
+
+@pytest.mark.parametrize("op", "+-*")
+def test_workings_end_in_the_value_and_every_step_of_them_is_true(op):
+    for a in range(0, 100, 3):
+        for b in range(0, 100 if op != "*" else 10, 2):
+            text = arithmetic.working(a, op, b)
+            value = {"+": a + b, "-": a - b, "*": a * b}[op]
+            assert re.findall(r"-?\d+", text)[-1] == str(value)
+            for step, result in re.findall(r"((?:\d+ [-+*] )+\d+) = (-?\d+)", text):
+                assert eval(step) == int(result), text
+
+
+def test_the_same_seed_gives_the_same_examples():
+    assert list(make("long", 3, 50)) == list(make("long", 3, 50)) != list(make("long", 4, 50))
+
+
+def test_every_call_is_of_a_declared_tool_with_its_arguments(trained):
+    calls = 0
+    for example in trained:
+        declared = {t["function"]["name"]: t["function"]["parameters"] for t in example.tools or ()}
+        for call in (c for m in example.messages for c in m.get("tool_calls", ())):
+            properties = declared[call["function"]["name"]]["properties"]
+            assert set(json.loads(call["function"]["arguments"])) == set(properties)
+            calls += 1
+    assert calls > 500
+
+
+def test_the_last_turn_holds_what_is_asked_for():
+    for task in TESTS:
+        for example in held_out(task, 10):
+            assert all(answer in example.messages[-1]["content"] for answer in example.answers)
+            if task not in ("story", "prose"):
+                assert example.answers
+
+
+def test_parts_that_count_are_what_the_assistant_writes(trained):
+    from tools.train_demo.documents import spans
+
+    for example in trained[:300]:
+        parts = list(spans(example))
+        if example.messages[0]["role"] == "text":
+            assert [counts for _, counts in parts] == [True]
+            continue
+        text = "".join(part for part, _ in parts)
+        assert text.startswith(render_chat(example.messages[:-1], example.tools))
+        written = [part for part, counts in parts if counts]
+        assert written[-1].endswith(example.messages[-1]["content"] + "<|im_end|>")
+        assert all(part.startswith("<think>") and part.endswith("<|im_end|>") for part in written)
+        turns = [m for m in example.messages if m["role"] == "assistant" and m.get("reasoning_content")]
+        assert len(written) == len(turns)

@@ -1,0 +1,37 @@
+"""Muon for matrices (Jordan et al., 2024: momentum, orthogonalised by a Newton-Schulz iteration), Adam for the rest."""
+
+import torch
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+STEPS = 5
+
+
+def orthogonalise(g: torch.Tensor) -> torch.Tensor:
+    """Nearly the orthogonal factor of g f32[..., R, C]: singular values become about 1."""
+    a, b, c = COEFFICIENTS
+    tall = g.shape[-2] > g.shape[-1]
+    x = g.mT if tall else g
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(STEPS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum; a matrix moves by lr * sqrt(max(1, rows / cols)) * its orthogonalised momentum."""
+
+    def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["buffer"] = torch.zeros_like(p)
+                buffer = state["buffer"].lerp_(p.grad, 1 - group["momentum"])
+                update = orthogonalise(p.grad.lerp(buffer, group["momentum"]))
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(update, alpha=-group["lr"] * max(1, p.shape[-2] / p.shape[-1]) ** 0.5)

@@ -1,0 +1,72 @@
+"""What is trained and how: the architecture, as Kimi K2's config.json says it, the data and the schedule."""
+
+from dataclasses import dataclass
+
+CONFIG = {
+    "architectures": ["DeepseekV3ForCausalLM"],
+    "model_type": "kimi_k2",
+    "vocab_size": 2560,
+    "hidden_size": 256,
+    "intermediate_size": 512,
+    "moe_intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "n_shared_experts": 1,
+    "n_routed_experts": 16,
+    "num_experts_per_tok": 4,
+    "routed_scaling_factor": 2.0,
+    "kv_lora_rank": 96,
+    "q_lora_rank": 128,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 32,
+    "v_head_dim": 64,
+    "n_group": 1,
+    "topk_group": 1,
+    "topk_method": "noaux_tc",
+    "scoring_func": "sigmoid",
+    "norm_topk_prob": True,
+    "first_k_dense_replace": 1,
+    "moe_layer_freq": 1,
+    "hidden_act": "silu",
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 50000.0,
+    "rope_scaling": {
+        "type": "yarn",
+        "factor": 8.0,
+        "original_max_position_embeddings": 1024,
+        "beta_fast": 1.0,
+        "beta_slow": 1.0,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+    },
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "tie_word_embeddings": False,
+}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Training on one mix of the curriculum. documents: how many are made (they come again when they are used up);
+    longest: those with more tokens are left out."""
+
+    mix: str
+    seed: int
+    until_step: int
+    documents: int
+    longest: int
+
+
+PHASES = (
+    Phase("short", seed=1, until_step=1600, documents=90_000, longest=1024),
+    Phase("long", seed=2, until_step=3000, documents=60_000, longest=4096),
+)
+STEPS = PHASES[-1].until_step
+WARMUP_STEPS = 60
+DECAY_STEPS = 800  # the learning rate falls to zero over the last ones, in a line
+TOKENS_A_STEP = 6144  # about so many, padding not counted
+MUON_LR, ADAM_LR, WEIGHT_DECAY = 0.02, 2e-3, 0.1
+BALANCE_SPEED = 1e-3
+TOKENIZER_DOCUMENTS, BASE_VOCAB = 12_000, 2304
