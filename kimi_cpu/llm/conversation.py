@@ -1,5 +1,6 @@
 """A chat request: what the template, the parser and the guides make of messages and options."""
 
+import os.path
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +36,10 @@ class Conversation:
     def __init__(self, messages: list[dict], options: ChatOptions, tokenizer: Tokenizer, template: str | None):
         if isinstance(messages, str):
             raise RequestError("messages is a text; give a list of messages, or use generate for raw prompts.")
-        self._options, self._tokenizer, self._messages = options, tokenizer, list(messages)
-        tools = None if options.tool_choice == "none" else options.tools
-        self._tools = tools
-        self.prompt_ids = encode_chat(
-            self._messages, tokenizer, tools, template=template, **(options.template_kwargs or {})
-        )
+        self._options, self._tokenizer, self._template = options, tokenizer, template
+        self._messages = list(messages)
+        self._tools = None if options.tool_choice == "none" else options.tools
+        self.prompt_ids = self._encode(self._messages)
         self.thinking = self._begins_inside_think()
 
     def reader(self, stop: tuple[str, ...], guide: ChatGuide | None) -> ChatReader:
@@ -65,6 +64,20 @@ class Conversation:
                 self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=o.no_think
             )
         return ChatGuide(enforcer, budget, num_logits) if enforcer or budget else None
+
+    def following(self, turn: dict) -> list[int]:
+        """Ids with which the prompt after this turn will begin, whatever comes: an answer, or the tools' results.
+
+        The template may leave out reasoning then that it shows now. TemplateError, RequestError as for any prompt.
+        """
+        calls = turn.get("tool_calls")
+        message = {"role": "tool", "tool_call_id": calls[0]["id"]} if calls else {"role": "user"}
+        first, second = (self._encode([*self._messages, turn, message | {"content": text}]) for text in ("a", "1"))
+        return os.path.commonprefix([first, second])
+
+    def _encode(self, messages: list[dict]) -> list[int]:
+        kwargs = self._options.template_kwargs or {}
+        return encode_chat(messages, self._tokenizer, self._tools, template=self._template, **kwargs)
 
     def _begins_inside_think(self) -> bool:
         """Whether the last thinking mark of the prompt opens a block."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..chat.deltas import Delta, join
+from ..chat.deltas import Delta, Message, join
 from ..engine import MAX_SEED, EngineThread, Request, Sampling
-from ..errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
+from ..errors import (
+    ConfigError,
+    ContextOverflow,
+    EngineDeadError,
+    ModelFileError,
+    RequestError,
+    TemplateError,
+    TokenizerError,
+)
 from ..kernels import runtime
 from ..modelfile import HASHES, ModelFile
 from ..tokenizer import Tokenizer
@@ -20,7 +29,7 @@ from .generation import Generation
 from .guide import ChatGuide
 from .loading import LoadOptions, make_engine
 from .reading import ChatReader, RawReader
-from .results import ChatCompletion, Completion, Piece
+from .results import ChatCompletion, Completion, Piece, message_of
 from .session import LLMSession
 
 
@@ -46,6 +55,7 @@ class _Turn(NamedTuple):
     params: Sampling
     reader: Callable[[ChatGuide | None], RawReader | ChatReader]
     guide: Callable[[int], ChatGuide | None]  # of the tokens that may be generated
+    conversation: Conversation | None = None
 
 
 class LLM:
@@ -60,6 +70,7 @@ class LLM:
         except BaseException:
             self._file.close()
             raise
+        self._read_ahead = options.read_ahead
         self._thread = EngineThread(engine, prepare=lambda: runtime.configure(options.threads))
 
     def close(self) -> None:
@@ -162,8 +173,21 @@ class LLM:
             raise RequestError(f"{len(resume)} tokens to resume with leave none of {first.max_tokens} to generate.")
         first.resume(resume)
         requests = [first, *(self._request(turn, session, i, parent=first) for i in range(1, n))]
-        done = None if session is None else session.follow
+
+        def done(request: Request, num_tokens: int, message: Message) -> None:
+            if session is not None:
+                session.follow(request, num_tokens)
+            if turn.conversation is not None and n == 1 and self._read_ahead:
+                self._prefill(turn.conversation, message, session)
+
         return [Generation(self._thread, r, turn.reader(r.guide), done if r is first else None) for r in requests]
+
+    def _prefill(self, conversation: Conversation, turn: Message, session: LLMSession | None) -> None:
+        """Has what the next turn's prompt will begin with computed in idle time."""
+        with suppress(RequestError, TemplateError, EngineDeadError):  # it only saves time
+            ids = conversation.following(message_of(turn))[: self.context - 1]
+            forms = None if session is None else session.forms(ids)
+            self._thread.submit(Request(ids, Sampling(), 0, forms=forms, idle=True))
 
     def _turn(self, prompt: str | list, options: dict) -> _Turn:
         is_chat = isinstance(prompt, list) and prompt and isinstance(prompt[0], dict)
@@ -189,6 +213,7 @@ class LLM:
             params,
             lambda guide: conversation.reader(params.stop, guide),
             lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size),
+            conversation,
         )
 
     def _request(self, turn: _Turn, session: LLMSession | None, number: int, parent: Request | None = None) -> Request:

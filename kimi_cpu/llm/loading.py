@@ -24,7 +24,8 @@ class LoadOptions:
     8 bits per 32) or "f32" (exact). chunk: tokens a step at most. parallel: sequences that run at once.
     cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed.
     Default: an eighth of the machine's memory, or one context if that is more. speculate: draft tokens from what the
-    text repeats, where that pays; the answer is the same.
+    text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended, compute what the
+    next one's prompt will begin with while nothing else runs.
     """
 
     threads: int | None = None
@@ -35,6 +36,7 @@ class LoadOptions:
     parallel: int = 16
     cache_memory: int | str | None = None
     speculate: bool = True
+    read_ahead: bool = True
 
     def __post_init__(self):
         if self.compute not in KV:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..chat.deltas import Message
 from ..engine import TokenLogprob
 
 
@@ -57,12 +58,7 @@ class ChatCompletion:
 
     def message(self) -> dict:
         """The turn as a message of the conversation's next request."""
-        message = {"role": "assistant", "content": self.content}
-        if self.reasoning_content is not None:
-            message["reasoning_content"] = self.reasoning_content
-        if self.tool_calls:
-            message["tool_calls"] = list(self.tool_calls)
-        return message
+        return message_of(self)
 
 
 @dataclass(frozen=True)
@@ -81,3 +77,13 @@ class Piece:
     warnings: tuple[str, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_progress: tuple[int, int] | None = None
+
+
+def message_of(turn: ChatCompletion | Message) -> dict:
+    """An assistant's turn as a message of the conversation's next request."""
+    message = {"role": "assistant", "content": turn.content}
+    if turn.reasoning_content is not None:
+        message["reasoning_content"] = turn.reasoning_content
+    if turn.tool_calls:
+        message["tool_calls"] = list(turn.tool_calls)
+    return message

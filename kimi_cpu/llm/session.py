@@ -35,6 +35,6 @@ class LLMSession:
         """See engine.session.Session.forms."""
         return self._inner.forms(prompt_ids)
 
-    def follow(self, request: Request) -> None:
-        """The conversation now is a request's prompt and answer."""
-        self._inner = engine_session.Session(request.tokens(0, request.num_tokens))
+    def follow(self, request: Request, num_tokens: int) -> None:
+        """The conversation now is a request's prompt and num_tokens of its answer."""
+        self._inner = engine_session.Session(request.tokens(0, request.num_prompt_tokens + num_tokens))

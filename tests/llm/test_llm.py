@@ -1,6 +1,7 @@
 """The public API on the tiny model: its weights are random, its behaviour is not."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -233,6 +234,52 @@ def test_context_follows_the_memory_of_the_cache_unless_it_is_named(tiny_file):
         most = llm.context
     with pytest.raises(ConfigError, match=f"at most {most} tokens"):
         kimi_cpu.load(tiny_file, cache_memory="200K", context=4096)
+
+
+def wait_until_idle(llm):
+    """Until the engine has nothing left to do, idle requests included."""
+    while llm._thread.call(lambda engine: engine.has_work):
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("with_session", [False, True])
+def test_next_turn_finds_its_prompt_read_ahead_although_reasoning_was_dropped(tiny_file, with_session):
+    call = {"id": "functions.f:0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    reasoning = "It is better to ask. " * 10
+    messages = [*HELLO, {"role": "assistant", "content": "", "reasoning_content": reasoning, "tool_calls": [call]}]
+    messages.append({"role": "tool", "tool_call_id": call["id"], "content": "Yes."})
+
+    def second_turn(read_ahead):
+        with kimi_cpu.load(tiny_file, context=1024, read_ahead=read_ahead) as llm:
+            options = {"seed": 3, "max_tokens": 60, "no_think": True}
+            options |= {"session": llm.session()} if with_session else {}
+            turn = llm.chat(messages, **options)
+            wait_until_idle(llm)
+            return turn, llm.chat([*messages, turn.message(), {"role": "user", "content": "More"}], **options)
+
+    (first, plain), (_, ahead) = second_turn(False), second_turn(True)
+    assert ahead.token_ids == plain.token_ids
+    assert first.usage.prompt_tokens > len(reasoning) > ahead.usage.prompt_tokens - first.usage.prompt_tokens
+    assert plain.usage.cached_tokens < 150  # as far as the reasoning that is no longer there
+    assert ahead.usage.prompt_tokens - ahead.usage.cached_tokens < len("More") + 20
+
+
+def test_what_follows_a_tool_call_is_read_ahead(tiny_file):
+    with kimi_cpu.load(tiny_file, context=1024) as llm:
+        turn = llm.chat(HELLO, tools=TOOLS, tool_choice="required", max_tokens=200, seed=3)
+        wait_until_idle(llm)
+        results = [{"role": "tool", "tool_call_id": c["id"], "content": "rain"} for c in turn.tool_calls]
+        usage = llm.chat([*HELLO, turn.message(), *results], tools=TOOLS, max_tokens=5).usage
+        assert usage.prompt_tokens - usage.cached_tokens < 100 * len(results)
+
+
+def test_session_ends_where_the_answer_does_that_a_stop_text_ended(llm):
+    options = {"no_think": True, "max_tokens": 40, "seed": 3}
+    free = llm.chat(HELLO, **options).content
+    session = llm.session()
+    turn = llm.chat(HELLO, session=session, stop=free[5], **options)
+    assert turn.usage.completion_tokens == len(turn.token_ids)
+    assert session.num_tokens == turn.usage.total_tokens
 
 
 def test_prompt_beyond_the_context_is_refused(llm):
