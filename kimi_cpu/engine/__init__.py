@@ -1,5 +1,6 @@
 """Token ids in, token ids out: scheduling, pages and sampling parameters. Never sees text."""
 
+from .disk_store import DiskStore
 from .drawing import TokenLogprob
 from .engine import Engine, StepOutput
 from .request import Guide, Request
@@ -9,6 +10,7 @@ from .thread import EngineThread
 
 __all__ = [
     "MAX_SEED",
+    "DiskStore",
     "Engine",
     "EngineThread",
     "Guide",

@@ -44,6 +44,14 @@ class Match(NamedTuple):
     num_copied: int  # tokens of copy_from that fit
 
 
+class Found(NamedTuple):
+    """A full page, the key of what stands before it, and its tokens."""
+
+    block_id: int
+    parent: bytes
+    tokens: Tokens
+
+
 class _Entry(NamedTuple):
     key: bytes | None  # None: the page is not full
     parent: bytes
@@ -111,6 +119,14 @@ class BlockPool:
             if full:
                 self._by_key[key] = block_id
         return key or parent
+
+    def find(self, key: bytes) -> Found | None:
+        """The full page of a key, if it is still there."""
+        block_id = self._by_key.get(key)
+        if block_id is None:
+            return None
+        entry = self._entries[block_id]
+        return Found(block_id, entry.parent, entry.tokens)
 
     def match(self, tokens: Tokens) -> Match:
         """The longest beginning of a sequence that the pool holds. Tokens are compared: a collision cannot leak."""

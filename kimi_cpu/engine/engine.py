@@ -9,6 +9,7 @@ import numpy as np
 from ..model import ForwardBatch, KVCache
 from .batching import forward_batch
 from .block_pool import BlockPool
+from .disk_store import DiskStore
 from .drawing import TokenLogprob, draw
 from .request import Request
 from .scheduler import Scheduled, Scheduler
@@ -57,15 +58,17 @@ class Engine:
         vocab_size: int,
         max_running: int = 1,
         speculation: Drafts | None = None,
+        store: DiskStore | None = None,
     ):
         self.model, self.cache, self.speculation = model, cache, speculation
         self.interrupted: Callable[[], bool] = lambda: False
         pool = BlockPool(cache.num_pages)
-        self.scheduler = Scheduler(pool, model.max_tokens, max_running, vocab_size, cache.copy_page)
+        self.scheduler = Scheduler(pool, model.max_tokens, max_running, vocab_size, cache, store)
 
     @property
     def has_work(self) -> bool:
-        return bool(self.scheduler.waiting or self.scheduler.running or self.scheduler.idle)
+        s = self.scheduler
+        return bool(s.waiting or s.running or s.idle or (s.store is not None and s.store.has_pending))
 
     def add(self, request: Request) -> None:
         """Queues a request."""
@@ -75,11 +78,19 @@ class Engine:
         """Forgets a request; its pages are free."""
         self.scheduler.remove(request)
 
+    def close(self) -> None:
+        """Writes what waits to be written to disk."""
+        while self.scheduler.store is not None and self.scheduler.store.has_pending:
+            self.scheduler.write_page()
+
     def step(self) -> list[StepOutput]:
         """One forward pass over what the scheduler chose; tokens for each request that is due, one or more.
 
-        Empty when a request of the step was aborted meanwhile: the others lose the step and nothing else.
+        Empty when a request of the step was aborted meanwhile: the others lose the step and nothing else. One page that
+        waits for it is written to disk besides.
         """
+        if self.scheduler.store is not None:
+            self.scheduler.write_page()
         step = self.scheduler.schedule()
         if not step:
             return []

@@ -1,11 +1,13 @@
 """Which tokens run in the next step: one of every decoding request, and prompts in chunks beside them."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from ..model import PAGE_TOKENS
-from .block_pool import BlockPool
+from .block_pool import ROOT, BlockPool, Match, Tokens, chain_key
+from .disk_store import DiskStore
 from .request import Request
 
 MAX_IDLE = 16  # idle requests that are kept; the oldest are forgotten
@@ -20,11 +22,21 @@ class Scheduled(NamedTuple):
     draft_ids: tuple[int, ...] = ()
 
 
+class Pages(Protocol):
+    """The content of the pages; see KVCache."""
+
+    def page(self, page: int) -> np.ndarray:
+        """A writable view u8[page_bytes]."""
+
+    def copy_page(self, source: int, target: int) -> None:
+        """Copies one page's content to another."""
+
+
 class Scheduler:
     """First come, first served, with preemption of the youngest when pages run out.
 
     max_tokens bounds a step, max_running the requests that hold pages. A request must fit into the pool when it is
-    alone there; the caller sees to that. copy_page(source, target) copies a page's content.
+    alone there; the caller sees to that. store: where full pages are looked for that the pool has lost.
     """
 
     def __init__(
@@ -33,9 +45,16 @@ class Scheduler:
         max_tokens: int,
         max_running: int,
         vocab_size: int,
-        copy_page: Callable[[int, int], None],
+        cache: Pages,
+        store: DiskStore | None = None,
     ):
-        self.pool, self.max_tokens, self.max_running, self.copy_page = pool, max_tokens, max_running, copy_page
+        self.pool, self.max_tokens, self.max_running, self.cache, self.store = (
+            pool,
+            max_tokens,
+            max_running,
+            cache,
+            store,
+        )
         self.max_logits_rows = max(1, LOGITS_STEP_BYTES // (4 * vocab_size))
         self.waiting: deque[Request] = deque()
         self.idle: deque[Request] = deque(maxlen=MAX_IDLE)  # run one at a time, when nothing else is there
@@ -91,6 +110,17 @@ class Scheduler:
             page = len(request.page_keys)
             tokens = request.tokens(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS)
             request.page_keys.append(self.pool.register(request.block_table[page], request.parent_key, tokens))
+            if self.store is not None:
+                self.store.offer(request.parent_key)
+
+    def write_page(self) -> None:
+        """Writes one page that waits for it to disk, if the pool still has it."""
+        found = None
+        while found is None and self.store.has_pending:
+            key = self.store.next_pending()
+            found = self.pool.find(key)
+        if found is not None:
+            self.store.write(key, found.parent, found.tokens, self.cache.page(found.block_id))
 
     def _share_budget(self) -> dict[Request, int]:
         """Tokens of each running request: one for those that decode, equal shares of the rest for the others."""
@@ -123,26 +153,48 @@ class Scheduler:
         """
         if request.parent in self.running:
             self._register_tail(request.parent)
-        match = self.pool.match(request.tokens(0, 0 if request.logits else request.num_tokens - 1))
+        tokens = request.tokens(0, 0 if request.logits else request.num_tokens - 1)
+        match = self.pool.match(tokens)
         self.pool.hold(match.block_ids)
         missing = request.num_pages(request.num_tokens) - len(match.block_ids)
         spare = len(self.running)  # each of these may need a page in the next steps
         if self.running and missing + spare > self.pool.num_free:
             self.pool.release(match.block_ids)
             return False
+        if self.store is not None:
+            match = self._with_stored(match, tokens)
         request.block_table, request.page_keys = list(match.block_ids), list(match.keys)
         request.num_computed = len(match.block_ids) * PAGE_TOKENS
         if match.copy_from is not None:
             self.pool.hold([match.copy_from])  # or it might be the very page that is handed out
             target = self.pool.allocate(1)
             if target is not None:
-                self.copy_page(match.copy_from, target[0])
+                self.cache.copy_page(match.copy_from, target[0])
                 request.block_table += target
                 request.num_computed += match.num_copied
             self.pool.release([match.copy_from])
         if not request.output_ids:
             request.num_cached = request.num_computed
         return True
+
+    def _with_stored(self, match: Match, tokens: Tokens) -> Match:
+        """A match and the full pages that the disk has after it, all of them held."""
+        parent, stored = match.keys[-1] if match.keys else ROOT, []
+        for start in range(len(match.block_ids) * PAGE_TOKENS, len(tokens.ids) - PAGE_TOKENS + 1, PAGE_TOKENS):
+            page = tokens.part(start, start + PAGE_TOKENS)
+            key = chain_key(parent, page)
+            target = self.pool.allocate(1) if key in self.store else None
+            if target is None:
+                break
+            stored += target
+            if not self.store.read(key, page, self.cache.page(target[0])):
+                break
+            parent = self.pool.register(target[0], parent, page)
+        again = self.pool.match(tokens)
+        self.pool.hold(again.block_ids)
+        self.pool.release([*match.block_ids, *stored])
+        self.store.touch(again.keys)
+        return again
 
     def _grow(self, request: Request, num_tokens: int) -> bool:
         """Appends pages to a block table for num_tokens tokens. False when there are none."""

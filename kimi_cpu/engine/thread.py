@@ -68,6 +68,7 @@ class EngineThread:
                     if outbox is not None:
                         outbox.put(output)
             self._die(EngineDeadError("The model was closed."))
+            self._engine.close()
         except BaseException as e:  # whatever it was, every open request must hear of it
             self._die(e)
 

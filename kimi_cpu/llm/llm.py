@@ -22,12 +22,12 @@ from ..errors import (
     TokenizerError,
 )
 from ..kernels import runtime
-from ..modelfile import HASHES, ModelFile
+from ..modelfile import ModelFile
 from ..tokenizer import Tokenizer
 from .conversation import ChatOptions, Conversation
 from .generation import Generation
 from .guide import ChatGuide
-from .loading import LoadOptions, make_engine
+from .loading import LoadOptions, make_engine, model_hash
 from .reading import ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece, message_of
 from .session import LLMSession
@@ -93,8 +93,8 @@ class LLM:
 
     @cached_property
     def model_hash(self) -> str:
-        """Names the weights: the SHA-256 over all hashes of the file, in hex."""
-        return self._file.view(HASHES)[-32:].tobytes().hex()
+        """Names the weights, in hex."""
+        return model_hash(self._file)
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Ids of a text; special: names such as <|im_end|> become control tokens."""

@@ -2,14 +2,15 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config import ModelConfig, size_bytes
-from ..engine import Engine, Speculation
+from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError
-from ..kernels import cache_layer_bytes
+from ..kernels import cache_layer_bytes, runtime
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
-from ..modelfile import ModelFile
+from ..modelfile import HASHES, ModelFile
 
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 CACHE_SHARE = 8  # of the machine's memory, the part that the caches of several sequences take by default
@@ -25,7 +26,9 @@ class LoadOptions:
     cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed.
     Default: an eighth of the machine's memory, or one context if that is more. speculate: draft tokens from what the
     text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended, compute what the
-    next one's prompt will begin with while nothing else runs.
+    next one's prompt will begin with while nothing else runs. cache_disk: bytes, or as "50GiB", of files in cache_dir
+    that keep computed prompts for later runs, of all models together; default none. cache_dir: default
+    $XDG_CACHE_HOME/kimi-cpu/prefixes.
     """
 
     threads: int | None = None
@@ -37,6 +40,8 @@ class LoadOptions:
     cache_memory: int | str | None = None
     speculate: bool = True
     read_ahead: bool = True
+    cache_disk: int | str | None = None
+    cache_dir: str | os.PathLike | None = None
 
     def __post_init__(self):
         if self.compute not in KV:
@@ -49,8 +54,12 @@ class LoadOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be 1 or more.")
-        if self.cache_memory is not None:
-            object.__setattr__(self, "cache_memory", size_bytes(self.cache_memory))
+        for name in ("cache_memory", "cache_disk"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, size_bytes(value))
+        if self.cache_dir is not None and self.cache_disk is None:
+            raise ConfigError("cache_dir is given without cache_disk, the bytes that may lie there.")
 
 
 def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
@@ -62,7 +71,8 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
     layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
     cache = KVCache(options.kv, num_pages, layers, latent, rope)
     speculation = Speculation() if options.speculate else None
-    return Engine(model, cache, config.vocab_size, options.parallel, speculation), context
+    store = None if options.cache_disk is None else _store(file, options, cache.page_bytes)
+    return Engine(model, cache, config.vocab_size, options.parallel, speculation, store), context
 
 
 def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, int]:
@@ -85,6 +95,24 @@ def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, i
             f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
         )
     return context, min(allowed, options.parallel * needed)
+
+
+def model_hash(file: ModelFile) -> str:
+    """Names the weights: the SHA-256 over all hashes of the file, in hex."""
+    return file.view(HASHES)[-32:].tobytes().hex()
+
+
+def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore:
+    """Pages are found again by the same weights, cache, arithmetic and instruction set only: the same bits."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kimi-cpu" / "prefixes"
+    directory = default if options.cache_dir is None else Path(options.cache_dir)
+    if options.cache_disk < 2 * page_bytes:
+        raise ConfigError(f"cache_disk is {options.cache_disk} bytes; a page of 64 tokens alone takes {page_bytes}.")
+    namespace = " ".join([model_hash(file), options.kv, options.compute, runtime.isa().name])
+    try:
+        return DiskStore(directory, options.cache_disk, namespace)
+    except OSError as e:
+        raise ConfigError(f"cache_dir {directory} cannot be used: {e.strerror}.") from e
 
 
 def _memory_bytes() -> int:

@@ -1,13 +1,15 @@
 """Pages: shared, copied, preempted and found again, and never mixed up."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kimi_cpu.engine import Engine
+from kimi_cpu.engine import DiskStore, Engine
 from kimi_cpu.model import PAGE_TOKENS
 
 from .fake import VOCAB, FakeCache, FakeModel, Guesses, expected, finish, greedy
@@ -16,8 +18,8 @@ NUM_SCHEDULES = int(os.environ.get("KIMI_CPU_TEST_SCHEDULES", "300"))
 PREFIX = [(7 * i) % 90 + 2 for i in range(3 * PAGE_TOKENS)]
 
 
-def make(num_pages=12, chunk=32, max_running=4, speculation=None):
-    return Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running, speculation)
+def make(num_pages=12, chunk=32, max_running=4, speculation=None, store=None):
+    return Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running, speculation, store)
 
 
 def check_pool(engine):
@@ -43,9 +45,16 @@ actions = st.lists(
 
 
 @settings(max_examples=NUM_SCHEDULES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(actions, st.integers(5, 14), st.sampled_from([1, 5, 32, 200]), st.integers(1, 5), st.booleans())
-def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, chunk, max_running, speculates):
-    engine = make(num_pages, chunk, max_running, Guesses() if speculates else None)
+@given(actions, st.integers(5, 14), st.sampled_from([1, 5, 32, 200]), st.integers(1, 5), st.booleans(), st.booleans())
+def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, chunk, max_running, speculates, stores):
+    speculation = Guesses() if speculates else None
+    with tempfile.TemporaryDirectory() as folder:
+        store = DiskStore(Path(folder), 7000, "model") if stores else None  # 8 pages
+        run_schedule(make(num_pages, chunk, max_running, speculation, store), schedule)
+
+
+def run_schedule(engine, schedule):
+    num_pages = engine.cache.num_pages
     alive, total = [], {}
     for what, *args in schedule:
         if what == "add":

@@ -282,6 +282,20 @@ def test_session_ends_where_the_answer_does_that_a_stop_text_ended(llm):
     assert session.num_tokens == turn.usage.total_tokens
 
 
+def test_prompt_outlives_the_process_on_disk(tiny_file, tmp_path):
+    prompt = "You are a careful agent. " * 20
+
+    def ask(**options):
+        with kimi_cpu.load(tiny_file, context=1024, **options) as llm:
+            return llm.generate(prompt, max_tokens=8, seed=1)
+
+    store = {"cache_disk": "10MiB", "cache_dir": tmp_path / "prefixes"}
+    first, second, other = ask(**store), ask(**store), ask(**store, kv="int8")
+    assert first.usage.cached_tokens == other.usage.cached_tokens == 0
+    assert second.usage.cached_tokens == len(prompt) // 64 * 64
+    assert second.token_ids == first.token_ids == ask().token_ids
+
+
 def test_prompt_beyond_the_context_is_refused(llm):
     with pytest.raises(ContextOverflow, match="1024"):
         llm.generate("x" * 1024)
@@ -322,6 +336,8 @@ def test_ids_that_do_not_exist_are_refused(llm, prompt):
         {"parallel": 0},
         {"cache_memory": "much"},
         {"cache_memory": "10K"},
+        {"cache_disk": "1K"},
+        {"cache_dir": "/tmp"},
         {"contxt": 10},
     ],
 )
