@@ -1,7 +1,8 @@
 """A conversation's tokens and their latents, kept from request to request and, in a file, from one run to the next.
 
 File: one line of JSON (the header), padded with spaces to a multiple of 4,096 bytes; ids i32[n]; forms u8[n]; both
-padded likewise; the pages, one after the other; a CRC-32 of each page as u32. The header holds that of ids and forms.
+padded likewise; the pages, one after the other; a CRC-32 of each page as u32. The header holds that of ids and forms,
+and at its end that of the header before it.
 """
 
 import json
@@ -17,7 +18,7 @@ from .block_pool import ROOT, Tokens
 from .engine import Engine
 from .request import GIVEN
 
-MAGIC, VERSION = "kimi-cpu session", 1
+MAGIC, VERSION = "kimi-cpu session", 2
 ALIGNMENT = 4096
 
 
@@ -57,8 +58,9 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
         "num_tokens": len(session.tokens.ids),
         "num_cached": num_cached,
         "num_pages": len(block_ids),
-        "crc": crc32(ids + forms),
+        "tokens_crc": crc32(ids + forms),
     }
+    header["crc"] = crc32(json.dumps(header).encode())
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -93,7 +95,7 @@ def load(engine: Engine, path: Path, model_hash: str) -> Session:
     if len(data) != body + num_pages * (page_bytes + 4):
         raise SessionError(f"{path} is truncated; the conversation starts afresh.")
     texts = data[ALIGNMENT : ALIGNMENT + 5 * n]
-    if crc32(texts) != header["crc"]:
+    if crc32(texts) != header["tokens_crc"]:
         raise SessionError(f"{path} is corrupt (its tokens); the conversation starts afresh.")
     tokens = Tokens(texts[: 4 * n].view(np.int32).copy(), texts[4 * n :].copy())
     pages = data[body : body + num_pages * page_bytes].reshape(num_pages, page_bytes)
@@ -121,16 +123,27 @@ def _header(path: Path, line: bytes, model_hash: str, engine: Engine) -> dict:
     try:
         header = json.loads(line)
         known = header["magic"] == MAGIC
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known:
-        raise SessionError(f"{path} is not a session file.")
-    if header["version"] != VERSION:
-        raise SessionError(f"{path} has session format {header['version']}, this program knows {VERSION}.")
+        raise SessionError(
+            f"{path} is not a session file, or its beginning is damaged; the conversation starts afresh."
+        )
+    if header.get("version") != VERSION:
+        raise SessionError(
+            f"{path} has session format {header.get('version')}, this program knows {VERSION}; "
+            "the conversation starts afresh."
+        )
+    crc = header.pop("crc", None)
+    if crc != crc32(json.dumps(header).encode()):
+        raise SessionError(f"{path} is corrupt (its header); the conversation starts afresh.")
     if header["model"] != model_hash:
         raise SessionError(f"{path} belongs to another model; the conversation starts afresh.")
     if (header["cache"], header["page_bytes"]) != (engine.cache.view.kind, engine.cache.page_bytes):
-        raise SessionError(f"{path} was saved with --kv {header['cache']}; load the model with the same.")
+        raise SessionError(
+            f"{path} was saved with --kv {header['cache']}; load the model with the same, "
+            "or the conversation starts afresh."
+        )
     return header
 
 

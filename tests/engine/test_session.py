@@ -70,16 +70,41 @@ def test_any_flipped_bit_in_tokens_or_pages_is_noticed(saved):
         assert engine.scheduler.pool.num_free == 12
 
 
+def test_any_flipped_bit_in_the_header_is_noticed(saved):
+    path, _ = saved
+    good = path.read_bytes()
+    for at in range(good.index(b"\n")):
+        for bit in (1, 8):
+            path.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
+            with pytest.raises(SessionError, match="starts afresh"):
+                load(make(), path, "model")
+
+
+@pytest.mark.parametrize("text", [b"[" * 4000, b"{}", b"[1]", b'{"magic": "kimi-cpu session"}', b"\xff\xfe"])
+def test_what_is_no_session_is_told_from_one(saved, text):
+    path, _ = saved
+    path.write_bytes(text + b"\n" + bytes(9000))
+    with pytest.raises(SessionError, match="starts afresh"):
+        load(make(), path, "model")
+
+
+def test_cache_of_another_type_is_named(saved):
+    engine = make()
+    engine.cache.view.kind = "other"
+    with pytest.raises(SessionError, match="--kv fake"):
+        load(engine, saved[0], "model")
+
+
 @pytest.mark.parametrize("size", [0, 10, 4096, 5000, 9000, -1])
 def test_truncated_file_is_refused(saved, size):
     path, _ = saved
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(SessionError):
+    with pytest.raises(SessionError, match="starts afresh"):
         load(make(), path, "model")
 
 
 def test_session_of_another_model_is_refused(saved):
-    with pytest.raises(SessionError, match="another model"):
+    with pytest.raises(SessionError, match="another model; the conversation starts afresh"):
         load(make(), saved[0], "another")
 
 
@@ -89,6 +114,22 @@ def test_session_larger_than_the_cache_brings_what_fits(saved):
     request = greedy(PROMPT[:100], 3)
     finish(engine, [request])
     assert request.num_cached == 64  # one page; the other is needed for what follows
+
+
+def test_save_that_fails_leaves_the_old_file_and_nothing_else(saved):
+    path, session = saved
+
+    class Broken(FakeCache):
+        def page(self, page):
+            raise OSError("no such luck")
+
+    engine, before = make(), path.read_bytes()
+    conversation(engine)
+    engine.cache = Broken(12)
+    with pytest.raises(OSError, match="no such luck"):
+        save(session, engine, path, "model")
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_killing_a_save_leaves_the_old_file(tmp_path):
