@@ -52,6 +52,10 @@ class ThinkingBudget:
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")
         self._queue: deque[int] = deque([self._begin] if no_think and not thinking else [])
 
+    def end(self) -> None:
+        """The limit is reached now, whatever it was."""
+        self._max_tokens = 0
+
     def forced(self) -> int | None:
         """The id that must come next, or None."""
         if not self._queue and self._thinking and self._spent() and not self._inside_character():

@@ -3,11 +3,18 @@
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import EngineDeadError
 from .engine import Engine, StepOutput
 from .request import Request
+
+
+class Outbox(Protocol):
+    """Where what comes of a request is put."""
+
+    def put(self, item: "StepOutput | BaseException") -> None:
+        """From the engine's thread; must not wait."""
 
 
 class EngineThread:
@@ -17,21 +24,16 @@ class EngineThread:
         """prepare: called once on the thread before anything else (threads of the kernels belong to it)."""
         self._engine, self._prepare = engine, prepare
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self._outboxes: dict[Request, queue.SimpleQueue] = {}
+        self._outboxes: dict[Request, Outbox] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
         self._dead: BaseException | None = None
         engine.interrupted = lambda: not self._inbox.empty()
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request) -> "queue.SimpleQueue[StepOutput | BaseException]":
-        """Queues a request; its StepOutputs, or one exception, arrive on the queue returned."""
-        outbox: queue.SimpleQueue = queue.SimpleQueue()
-        with self._lock:
-            if self._dead is not None:
-                raise EngineDeadError(f"The engine has stopped: {self._dead}") from self._dead
-            self._inbox.put(("add", request, outbox))
-        return outbox
+    def submit(self, request: Request, outbox: Outbox | None = None) -> None:
+        """Queues a request; its StepOutputs, or one EngineDeadError, arrive in the outbox. EngineDeadError."""
+        self._send("add", request, outbox)
 
     def abort(self, request: Request) -> None:
         """Ends a request at once, also between two layers of a step; nothing more arrives for it."""
@@ -41,20 +43,29 @@ class EngineThread:
     def call(self, function: Callable[[Engine], Any]) -> Any:
         """function(engine) run on the thread between two steps: what it returns, or the exception that it raised."""
         outbox: queue.SimpleQueue = queue.SimpleQueue()
-        with self._lock:
-            if self._dead is not None:
-                raise EngineDeadError(f"The engine has stopped: {self._dead}") from self._dead
-            self._inbox.put(("call", function, outbox))
+        self._send("call", function, outbox)
         result = outbox.get()
         if isinstance(result, BaseException):
             raise result
         return result
 
+    def post(self, function: Callable[[Engine], None]) -> None:
+        """function(engine) will run on the thread between two steps; nobody waits for it."""
+        self._inbox.put(("post", function, None))
+
     def close(self) -> None:
-        """Ends the thread after the step that runs; open requests get EngineDeadError. May be called again."""
+        """Ends the thread, also between two layers; open requests get EngineDeadError. May be called again."""
+        for request in list(self._outboxes):
+            request.aborted = True
         self._inbox.put(("close", None, None))
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def _send(self, what: str, subject: Any, outbox: Outbox | None) -> None:
+        with self._lock:
+            if self._dead is not None:
+                raise _dead_error(self._dead)
+            self._inbox.put((what, subject, outbox))
 
     def _run(self) -> None:
         try:
@@ -82,10 +93,13 @@ class EngineThread:
             if what == "close":
                 return False
             if what == "add":
-                self._outboxes[request] = outbox
+                if outbox is not None:
+                    self._outboxes[request] = outbox
                 self._engine.add(request)
             elif what == "call":
                 outbox.put(_outcome(request, self._engine))
+            elif what == "post":
+                request(self._engine)
             else:
                 self._outboxes.pop(request, None)
                 self._engine.abort(request)
@@ -93,13 +107,23 @@ class EngineThread:
     def _die(self, reason: BaseException) -> None:
         with self._lock:
             self._dead = reason
+            unanswered = list(self._outboxes.values())
             while not self._inbox.empty():
-                what, request, outbox = self._inbox.get()
-                if what in ("add", "call"):
-                    self._outboxes[request] = outbox
-        for outbox in self._outboxes.values():
-            outbox.put(reason)
+                _, _, outbox = self._inbox.get()
+                if outbox is not None:
+                    unanswered.append(outbox)
+        for outbox in unanswered:
+            outbox.put(_dead_error(reason))
         self._outboxes.clear()
+
+
+def _dead_error(reason: BaseException) -> EngineDeadError:
+    """The error that one caller gets; its own, as it will carry that caller's traceback."""
+    error = EngineDeadError(
+        str(reason) if isinstance(reason, EngineDeadError) else f"The engine has stopped: {reason!r}."
+    )
+    error.__cause__ = None if isinstance(reason, EngineDeadError) else reason
+    return error
 
 
 def _outcome(function: Callable[[Engine], Any], engine: Engine) -> Any:

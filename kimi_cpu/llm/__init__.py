@@ -1,8 +1,20 @@
 """The public Python API: text in, text out."""
 
 from .conversation import ChatOptions
+from .generation import Generation
 from .llm import LLM, load
 from .loading import LoadOptions
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
 
-__all__ = ["LLM", "ChatCompletion", "ChatOptions", "Completion", "LoadOptions", "Piece", "Timings", "Usage", "load"]
+__all__ = [
+    "LLM",
+    "ChatCompletion",
+    "ChatOptions",
+    "Completion",
+    "Generation",
+    "LoadOptions",
+    "Piece",
+    "Timings",
+    "Usage",
+    "load",
+]

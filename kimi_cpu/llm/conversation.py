@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
+from ..engine import Request
 from ..errors import RequestError
 from ..tokenizer import Tokenizer
 from .guide import ChatGuide
@@ -78,6 +79,23 @@ class Conversation:
     def _encode(self, messages: list[dict]) -> list[int]:
         kwargs = self._options.template_kwargs or {}
         return encode_chat(messages, self._tokenizer, self._tools, template=self._template, **kwargs)
+
+    def end_thinking(self, request: Request, num_logits: int) -> None:
+        """Lets an answer's thinking end with its next token. On the engine's thread."""
+        if request.guide is None:
+            request.guide = ChatGuide(None, None, num_logits)
+        request.guide.end_thinking(lambda: self._budget_after(request.output_ids))
+
+    @property
+    def can_think(self) -> bool:
+        """Whether the vocabulary has the marks of thinking."""
+        return {THINK, THINK_END} <= self._tokenizer.special_tokens.keys()
+
+    def _budget_after(self, output_ids: list[int]) -> ThinkingBudget:
+        budget = ThinkingBudget(self._tokenizer, thinking=self.thinking)
+        for token_id in output_ids:
+            budget.accept(token_id)
+        return budget
 
     def _begins_inside_think(self) -> bool:
         """Whether the last thinking mark of the prompt opens a block."""

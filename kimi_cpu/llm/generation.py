@@ -1,21 +1,21 @@
 """One request from the caller's side: it feeds the engine and turns what comes back into pieces of text."""
 
-import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import Any
 
-from ..chat.deltas import Delta, Message, join
-from ..engine import EngineThread, Request, TokenLogprob
-from .reading import ChatReader, RawReader
-from .results import Piece, Timings, Usage
+from ..engine import EngineThread, Request, StepOutput, TokenLogprob
+from .outbox import Outbox
+from .reading import CANCELLED, ChatReader, RawReader
+from .results import ChatCompletion, Completion, Piece, Timings, Usage, chat_completion, completion
 
 
 class Generation:
-    """An open request; iterate for its pieces. Leaving the iteration early, or cancel(), ends it in the engine.
+    """An open request: the handle that LLM.submit and LLM.samples return. Use it from any thread and any event loop.
 
-    The ids that a request was resumed with are its first pieces.
-    done(request, num_tokens, turn) is called once at the end: the answer has num_tokens, which may be fewer than the
-    engine generated before a stop text was seen, and they read as turn.
+    Iterate (`for`, or `async for`) for its pieces; each iteration begins with the first. `result()` waits for the whole
+    answer, and so does `await`. `cancel()` ends it, and so does dropping the handle. What fails in the engine is raised
+    wherever the handle is waited for.
     """
 
     def __init__(
@@ -23,64 +23,154 @@ class Generation:
         thread: EngineThread,
         request: Request,
         reader: RawReader | ChatReader,
-        done: Callable[[Request, int, Message], None] | None = None,
+        *,
+        done: Callable[[Request, int, ChatCompletion | Completion], None] | None = None,
+        end_thinking: Callable[[Request], None] | None = None,
+        owner: object = None,
     ):
+        """done(request, num_tokens, answer): called when the answer has ended, which has num_tokens; the engine may
+        have generated more before a stop text was seen. end_thinking(request): called on the engine's thread to
+        close the thinking. owner: what must live as long as the request does."""
         self._thread, self._request, self._reader, self._done = thread, request, reader, done
+        self._end_thinking, self._owner = end_thinking, owner
+        self._outbox = Outbox()
+        self._pieces: list[Piece] = []  # the last one has a finish_reason
+        self._error: BaseException | None = None
+        self._is_over = False  # no more pieces will come
         self._num_tokens = self._num_reasoning = 0
-        self._deltas: list[Delta] = []
         self._started_s = time.perf_counter()
         self._first_s: float | None = None
-        self._resumed = tuple(request.output_ids)
-        self._outbox: queue.SimpleQueue | None = thread.submit(request) if request.max_tokens else None
+        for token_id in request.output_ids:  # what it was resumed with
+            self._push(token_id)
+        if request.max_tokens:
+            thread.submit(request, self._outbox)
+        else:
+            self._finish("length", self._started_s)
 
     def cancel(self) -> None:
-        """Ends the request; what was generated so far stays valid."""
-        self._thread.abort(self._request)
+        """Ends the request; what was generated so far stays, and the last piece has finish_reason "cancelled"."""
+        if not self._is_over:
+            self._thread.abort(self._request)
+            self._outbox.put(CANCELLED)
+
+    def answer_now(self) -> None:
+        """Closes the thinking as soon as the engine can, so that the answer comes; nothing changes outside of it."""
+        if self._end_thinking is not None and not self._is_over:
+            request, end_thinking = self._request, self._end_thinking
+            self._thread.post(lambda engine: end_thinking(request))
+
+    def result(self, progress: Callable[[int, int], None] | None = None) -> ChatCompletion | Completion:
+        """Waits for the whole answer. progress: called with (tokens computed, tokens of the prompt) meanwhile."""
+        for piece in self:
+            if progress is not None and piece.prompt_progress is not None:
+                progress(*piece.prompt_progress)
+        return self._whole()
 
     def __iter__(self) -> Iterator[Piece]:
-        finish_reason = None if self._request.max_tokens else "length"
-        try:
-            for token_id in self._resumed:
-                yield self._piece(token_id)
-            while finish_reason is None:
-                output = self._outbox.get()
-                if isinstance(output, BaseException):
-                    raise output
-                if output.token_id is None:
-                    if not output.finish_reason:
-                        yield Piece(prompt_progress=(output.num_computed, self._request.num_prompt_tokens))
-                    continue
-                self._first_s = self._first_s or time.perf_counter()
-                piece = self._piece(output.token_id, output.logprob)
-                finish_reason = "stop" if self._reader.stopped else output.finish_reason
-                yield piece
-            last = self._last(finish_reason)
-            if self._done is not None:
-                self._done(self._request, self._num_tokens, join(self._deltas))
-            yield last
-        finally:
-            if self._request.finish_reason is None:
-                self.cancel()
+        at = 0
+        while (piece := self._wait(at)) is not None:
+            yield piece
+            at += 1
 
-    def _piece(self, token_id: int, logprob: TokenLogprob | None = None) -> Piece:
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        at = 0
+        while (piece := await self._wait_async(at)) is not None:
+            yield piece
+            at += 1
+
+    def __await__(self) -> Generator[Any, None, ChatCompletion | Completion]:
+        """The whole answer; cancelling the task that awaits it cancels the request."""
+        return self._result_async().__await__()
+
+    def __del__(self):
+        if hasattr(self, "_is_over") and not self._is_over:
+            self._thread.abort(self._request)
+
+    async def _result_async(self) -> ChatCompletion | Completion:
+        at = 0
+        while await self._wait_async(at) is not None:
+            at += 1
+        return self._whole()
+
+    def _whole(self) -> ChatCompletion | Completion:
+        return (chat_completion if isinstance(self._reader, ChatReader) else completion)(self._pieces)
+
+    def _wait(self, at: int) -> Piece | None:
+        """The piece at an index when it is there; None behind the last. Raises what failed in the engine."""
+        with self._outbox.lock:
+            while not self._has(at):
+                self._outbox.wait()
+            return self._piece_at(at)
+
+    async def _wait_async(self, at: int) -> Piece | None:
+        while True:
+            with self._outbox.lock:
+                if self._has(at):
+                    return self._piece_at(at)
+                changed = self._outbox.future()
+            try:
+                await changed
+            except BaseException:  # the task was cancelled
+                self.cancel()
+                raise
+
+    def _has(self, at: int) -> bool:
+        """Reads until there is a piece at an index, or an end before it; False when that takes more from the engine."""
+        while len(self._pieces) <= at and not self._is_over:
+            try:
+                came_s, output = self._outbox.take()
+            except IndexError:
+                return False
+            self._read(came_s, output)
+            self._outbox.wake()  # others may wait for what was read
+        return True
+
+    def _piece_at(self, at: int) -> Piece | None:
+        if at < len(self._pieces):
+            return self._pieces[at]
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def _read(self, came_s: float, output: StepOutput | BaseException | str) -> None:
+        if output is CANCELLED:
+            self._finish(CANCELLED, came_s)
+        elif isinstance(output, BaseException):
+            self._error, self._is_over = output, True
+        elif output.token_id is None:
+            if not output.finish_reason:
+                self._pieces.append(Piece(prompt_progress=(output.num_computed, self._request.num_prompt_tokens)))
+        else:
+            self._first_s = self._first_s or came_s
+            self._push(output.token_id, output.logprob)
+            if self._reader.stopped and not output.finish_reason:
+                self._thread.abort(self._request)
+            if self._reader.stopped or output.finish_reason:
+                self._finish("stop" if self._reader.stopped else output.finish_reason, came_s)
+
+    def _push(self, token_id: int, logprob: TokenLogprob | None = None) -> None:
         delta = self._reader.push(token_id)
-        self._deltas.append(delta)
         self._num_tokens += 1
         self._num_reasoning += bool(delta.reasoning_content)
         logprobs = () if logprob is None else (logprob,)
-        return Piece(delta.content, delta.reasoning_content, delta.tool_calls, (token_id,), logprobs=logprobs)
-
-    def _last(self, finish_reason: str) -> Piece:
-        delta, request = self._reader.finish(finish_reason), self._request
-        self._deltas.append(delta)
-        now = time.perf_counter()
-        first = self._first_s or now
-        return Piece(
-            delta.content,
-            delta.reasoning_content,
-            delta.tool_calls,
-            finish_reason=delta.finish_reason,
-            usage=Usage(request.num_prompt_tokens, self._num_tokens, request.num_cached, self._num_reasoning),
-            timings=Timings(prefill_s=first - self._started_s, decode_s=now - first),
-            warnings=delta.warnings,
+        self._pieces.append(
+            Piece(delta.content, delta.reasoning_content, delta.tool_calls, (token_id,), logprobs=logprobs)
         )
+
+    def _finish(self, finish_reason: str, came_s: float) -> None:
+        delta, request = self._reader.finish(finish_reason), self._request
+        first_s = self._first_s or came_s
+        self._pieces.append(
+            Piece(
+                delta.content,
+                delta.reasoning_content,
+                delta.tool_calls,
+                finish_reason=delta.finish_reason,
+                usage=Usage(request.num_prompt_tokens, self._num_tokens, request.num_cached, self._num_reasoning),
+                timings=Timings(prefill_s=first_s - self._started_s, decode_s=came_s - first_s),
+                warnings=delta.warnings,
+            )
+        )
+        self._is_over = True
+        if self._done is not None:
+            self._done(request, self._num_tokens, self._whole())

@@ -1,5 +1,7 @@
 """What steers one answer: the grammar of tools and JSON, and the limit on thinking, as one guide of the engine."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..chat import Enforcer, ThinkingBudget
@@ -11,13 +13,20 @@ class ChatGuide:
     def __init__(self, enforcer: Enforcer | None, budget: ThinkingBudget | None, num_logits: int):
         """num_logits: columns of the logits, which may be more than the vocabulary's ids."""
         self._guides = [guide for guide in (budget, enforcer) if guide is not None]
-        self._enforcer = enforcer
+        self._enforcer, self._budget = enforcer, budget
         self._num_logits = num_logits
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what could not be enforced as asked."""
         return () if self._enforcer is None else tuple(self._enforcer.warnings)
+
+    def end_thinking(self, new_budget: Callable[[], ThinkingBudget]) -> None:
+        """Closes the thinking with the next token. new_budget: makes one that has seen all tokens, if there is none."""
+        if self._budget is None:
+            self._budget = new_budget()
+            self._guides.insert(0, self._budget)
+        self._budget.end()
 
     def forced(self) -> int | None:
         """The id that must come next, or None."""

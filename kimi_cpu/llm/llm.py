@@ -1,16 +1,18 @@
 """LLM, the composition root: it binds file, model, engine and tokenizer, and is what a program holds."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import queue
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..chat.deltas import Delta, Message, join
 from ..engine import MAX_SEED, EngineThread, Request, Sampling
 from ..errors import (
     ConfigError,
@@ -24,13 +26,16 @@ from ..errors import (
 from ..kernels import runtime
 from ..modelfile import ModelFile
 from ..tokenizer import Tokenizer
+from . import compat
 from .conversation import ChatOptions, Conversation
 from .generation import Generation
 from .guide import ChatGuide
 from .loading import LoadOptions, make_engine, model_hash
-from .reading import ChatReader, RawReader
-from .results import ChatCompletion, Completion, Piece, message_of
+from .reading import CANCELLED, ChatReader, RawReader
+from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
+
+Progress = Callable[[int, int], None]  # (done, in all)
 
 
 def load(path: str | os.PathLike | None = None, **options) -> "LLM":
@@ -72,11 +77,12 @@ class LLM:
             raise
         self._read_ahead = options.read_ahead
         self._thread = EngineThread(engine, prepare=lambda: runtime.configure(options.threads))
+        self._at_exit = weakref.finalize(self, _close, self._thread, self._file)  # also when nobody holds it any more
 
     def close(self) -> None:
-        """Ends running requests and gives the memory back. May be called again."""
-        self._thread.close()
-        self._file.close()
+        """Ends running requests, which get EngineDeadError, and gives the memory back. May be called again."""
+        self._at_exit.detach()
+        _close(self._thread, self._file)
 
     def __enter__(self) -> "LLM":
         return self
@@ -91,6 +97,11 @@ class LLM:
             raise TokenizerError(f"{self.path} cannot take text: {self._no_tokenizer}. Token ids work.")
         return self._tokenizer
 
+    @property
+    def _template(self) -> str | None:
+        """The file's chat template; None for Kimi's own."""
+        return self._file.metadata.get("tokenizer.chat_template")
+
     @cached_property
     def model_hash(self) -> str:
         """Names the weights, in hex."""
@@ -104,49 +115,61 @@ class LLM:
         """Text of ids."""
         return self.tokenizer.decode(ids)
 
-    def generate(self, prompt: str | list[int], **sampling) -> Completion:
-        """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling."""
-        pieces = list(self._start(self._raw(prompt, sampling))[0])
-        last = pieces[-1]
-        return Completion(
-            text="".join(p.content for p in pieces),
-            token_ids=tuple(i for p in pieces for i in p.token_ids),
-            finish_reason=last.finish_reason,
-            usage=last.usage,
-            timings=last.timings,
-            logprobs=tuple(x for p in pieces for x in p.logprobs),
-        )
+    def chat_ids(self, messages: list[dict], tools: list[dict] | None = None, **template_kwargs) -> list[int]:
+        """Ids of a chat's prompt, as chat would send it: to count them, or to look at them."""
+        options = ChatOptions(tools=tools, template_kwargs=template_kwargs)
+        return Conversation(messages, options, self.tokenizer, self._template).prompt_ids
 
-    def chat(self, messages: list[dict], session: LLMSession | None = None, **options) -> ChatCompletion:
-        """The next turn of a conversation. options: fields of ChatOptions and of Sampling.
+    def generate(self, prompt: str | list[int], *, progress: Progress | None = None, **sampling) -> Completion:
+        """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling, or a
+        Sampling as `sampling`. progress: called with (tokens computed, tokens of the prompt) between steps."""
+        return _result(self._start(self._raw(prompt, sampling))[0], progress)
+
+    def chat(
+        self,
+        messages: list[dict],
+        tools: list[dict] | None = None,
+        session: LLMSession | None = None,
+        *,
+        progress: Progress | None = None,
+        **options,
+    ) -> ChatCompletion:
+        """The next turn of a conversation. options: fields of ChatOptions and of Sampling. progress: as in generate.
 
         session: what was computed and generated for the conversation so far is not computed again.
         """
-        pieces = list(self._start(self._chat(messages, options), session)[0])
-        last = pieces[-1]
-        deltas = [Delta(p.content, p.reasoning_content, p.tool_calls, p.finish_reason, p.warnings) for p in pieces]
-        message = join(deltas)
-        return ChatCompletion(
-            content=message.content,
-            reasoning_content=message.reasoning_content,
-            tool_calls=message.tool_calls,
-            finish_reason=message.finish_reason,
-            usage=last.usage,
-            timings=last.timings,
-            token_ids=tuple(i for p in pieces for i in p.token_ids),
-            warnings=message.warnings,
-            logprobs=tuple(x for p in pieces for x in p.logprobs),
-        )
+        return _result(self._start(self._chat(messages, options | {"tools": tools}), session)[0], progress)
 
     def stream(
-        self, prompt: str | list, session: LLMSession | None = None, resume: Sequence[int] = (), **options
+        self,
+        prompt: str | list,
+        tools: list[dict] | None = None,
+        session: LLMSession | None = None,
+        *,
+        resume: Sequence[int] = (),
+        **options,
     ) -> Iterator[Piece]:
         """generate (prompt: a text, or ids) or chat (a list of messages), piece by piece; closing it cancels.
 
         resume: ids that this model generated for the same request and seed before; the answer goes on from there with
         the tokens that it would have had, and its pieces begin with these.
         """
-        return iter(self._start(self._turn(prompt, options), session, resume=resume)[0])
+        return _closing(self.submit(prompt, tools, session, resume=resume, **options))
+
+    def submit(
+        self,
+        prompt: str | list,
+        tools: list[dict] | None = None,
+        session: LLMSession | None = None,
+        *,
+        resume: Sequence[int] = (),
+        **options,
+    ) -> Generation:
+        """As stream, but returns at once with a handle to iterate, to await, to ask for its result, and to cancel."""
+        return self._start(self._turn(prompt, tools, options), session, resume=resume)[0]
+
+    create_chat_completion = compat.create_chat_completion
+    create_completion = compat.create_completion
 
     def session(self) -> LLMSession:
         """An empty conversation, to be passed to chat and stream, and saved."""
@@ -163,7 +186,7 @@ class LLM:
         """
         if n < 1:
             raise RequestError(f"n is {n}; it must be 1 or more.")
-        return self._start(self._turn(prompt, options), session, n)
+        return self._start(self._turn(prompt, None, options), session, n)
 
     def _start(
         self, turn: _Turn, session: LLMSession | None = None, n: int = 1, resume: Sequence[int] = ()
@@ -174,23 +197,32 @@ class LLM:
         first.resume(resume)
         requests = [first, *(self._request(turn, session, i, parent=first) for i in range(1, n))]
 
-        def done(request: Request, num_tokens: int, message: Message) -> None:
+        def done(request: Request, num_tokens: int, answer: ChatCompletion | Completion) -> None:
             if session is not None:
                 session.follow(request, num_tokens)
-            if turn.conversation is not None and n == 1 and self._read_ahead:
-                self._prefill(turn.conversation, message, session)
+            if turn.conversation is not None and n == 1 and self._read_ahead and answer.finish_reason != CANCELLED:
+                job = (turn.conversation, answer.message(), session)
+                threading.Thread(target=self._prefill, args=job, name="kimi-cpu read-ahead", daemon=True).start()
 
-        return [Generation(self._thread, r, turn.reader(r.guide), done if r is first else None) for r in requests]
+        return [self._generation(turn, request, done if request is first else None) for request in requests]
 
-    def _prefill(self, conversation: Conversation, turn: Message, session: LLMSession | None) -> None:
+    def _generation(self, turn: _Turn, request: Request, done: Callable | None) -> Generation:
+        end_thinking = None
+        if turn.conversation is not None and turn.conversation.can_think:
+            end_thinking = partial(turn.conversation.end_thinking, num_logits=self.config.vocab_size)
+        reader = turn.reader(request.guide)
+        return Generation(self._thread, request, reader, done=done, end_thinking=end_thinking, owner=self)
+
+    def _prefill(self, conversation: Conversation, turn: dict, session: LLMSession | None) -> None:
         """Has what the next turn's prompt will begin with computed in idle time."""
         with suppress(RequestError, TemplateError, EngineDeadError):  # it only saves time
-            ids = conversation.following(message_of(turn))[: self.context - 1]
+            ids = conversation.following(turn)[: self.context - 1]
             forms = None if session is None else session.forms(ids)
             self._thread.submit(Request(ids, Sampling(), 0, forms=forms, idle=True))
 
-    def _turn(self, prompt: str | list, options: dict) -> _Turn:
-        is_chat = isinstance(prompt, list) and prompt and isinstance(prompt[0], dict)
+    def _turn(self, prompt: str | list, tools: list[dict] | None, options: dict) -> _Turn:
+        options = options if tools is None else options | {"tools": tools}
+        is_chat = not isinstance(prompt, str) and len(prompt) and isinstance(prompt[0], Mapping)
         return self._chat(prompt, options) if is_chat else self._raw(prompt, options)
 
     def _raw(self, prompt: str | list[int], options: dict) -> _Turn:
@@ -206,8 +238,7 @@ class LLM:
         names = {f.name for f in fields(ChatOptions)}
         chat = ChatOptions(**{k: v for k, v in options.items() if k in names})
         params = sampling_of({k: v for k, v in options.items() if k not in names})
-        template = self._file.metadata.get("tokenizer.chat_template")
-        conversation = Conversation(messages, chat, self.tokenizer, template)
+        conversation = Conversation(messages, chat, self.tokenizer, self._template)
         return _Turn(
             self._ids(conversation.prompt_ids),
             params,
@@ -231,7 +262,8 @@ class LLM:
         ids = self._ids(list(ids))
         request = Request(ids, Sampling(), 0, logits=True)
         self._room_for(ids, Sampling(max_tokens=0))
-        outbox, parts, done = self._thread.submit(request), [], False
+        outbox, parts, done = queue.SimpleQueue(), [], False
+        self._thread.submit(request, outbox)
         while not done:
             output = outbox.get()
             if isinstance(output, BaseException):
@@ -270,12 +302,35 @@ class LLM:
 
 
 def sampling_of(options: dict) -> Sampling:
-    """Sampling of keywords; an unknown one is a RequestError that names the known."""
+    """Sampling of keywords, which change `sampling` if that is among them; an unknown one is a RequestError that names
+    the known."""
+    given = dict(options)
+    base = given.pop("sampling", None) or Sampling()
     known = {f.name for f in fields(Sampling)}
-    unknown = sorted(set(options) - known)
+    unknown = sorted(set(given) - known)
     if unknown:
         raise RequestError(f"Unknown sampling parameter {unknown[0]!r}; known: {', '.join(sorted(known))}.")
-    return Sampling(**options)
+    return replace(base, **given)
+
+
+def _result(handle: Generation, progress: Progress | None) -> Completion | ChatCompletion:
+    """The whole answer; whatever interrupts the wait (Ctrl-C) ends the request."""
+    try:
+        return handle.result(progress)
+    finally:
+        handle.cancel()
+
+
+def _closing(handle: Generation) -> Iterator[Piece]:
+    try:
+        yield from handle
+    finally:
+        handle.cancel()
+
+
+def _close(thread: EngineThread, file: ModelFile) -> None:
+    thread.close()
+    file.close()
 
 
 def _tokenizer_of(file: ModelFile) -> tuple[Tokenizer | None, str | None]:

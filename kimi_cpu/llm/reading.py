@@ -6,6 +6,8 @@ from ..chat.stop import StopTexts
 from ..tokenizer import StreamDecoder, Tokenizer
 from .guide import ChatGuide
 
+CANCELLED = "cancelled"  # finish_reason of an answer that the caller ended
+
 
 class RawReader:
     """All ids are content. silent: ids that are not shown (the end token). Without a tokenizer there is no text."""
@@ -50,7 +52,9 @@ class ChatReader:
 
     def finish(self, finish_reason: str) -> Delta:
         """What was held back, and how the turn ended."""
-        delta = self._parser.finish(finish_reason)
+        cancelled = finish_reason == CANCELLED
+        delta = self._parser.finish("length" if cancelled else finish_reason)
         content = self._stops.push(delta.content) + self._stops.flush()
         warnings = delta.warnings + (() if self._guide is None else self._guide.warnings)
-        return Delta(content, delta.reasoning_content, delta.tool_calls, delta.finish_reason, warnings)
+        reason = CANCELLED if cancelled else delta.finish_reason
+        return Delta(content, delta.reasoning_content, delta.tool_calls, reason, warnings)

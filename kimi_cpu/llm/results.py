@@ -1,8 +1,9 @@
 """What a caller gets back: immutable values under OpenAI's names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..chat.deltas import Message
+from ..chat.deltas import Delta, join
 from ..engine import TokenLogprob
 
 
@@ -31,7 +32,8 @@ class Timings:
 
 @dataclass(frozen=True)
 class Completion:
-    """The answer to a raw prompt. finish_reason: "stop" (the model ended, or a stop text came) or "length"."""
+    """The answer to a raw prompt. finish_reason: "stop" (the model ended, or a stop text came), "length" or
+    "cancelled"."""
 
     text: str
     token_ids: tuple[int, ...]
@@ -44,7 +46,8 @@ class Completion:
 @dataclass(frozen=True)
 class ChatCompletion:
     """An assistant's turn. reasoning_content and content are None where there is no text; tool_calls have OpenAI's
-    shape; finish_reason is "stop", "tool_calls" or "length"; warnings say what could not be read as intended."""
+    shape; finish_reason is "stop", "tool_calls", "length" or "cancelled"; warnings say what could not be
+    read as intended."""
 
     content: str | None
     reasoning_content: str | None
@@ -58,7 +61,12 @@ class ChatCompletion:
 
     def message(self) -> dict:
         """The turn as a message of the conversation's next request."""
-        return message_of(self)
+        message = {"role": "assistant", "content": self.content}
+        if self.reasoning_content is not None:
+            message["reasoning_content"] = self.reasoning_content
+        if self.tool_calls:
+            message["tool_calls"] = list(self.tool_calls)
+        return message
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,29 @@ class Piece:
     prompt_progress: tuple[int, int] | None = None
 
 
-def message_of(turn: ChatCompletion | Message) -> dict:
-    """An assistant's turn as a message of the conversation's next request."""
-    message = {"role": "assistant", "content": turn.content}
-    if turn.reasoning_content is not None:
-        message["reasoning_content"] = turn.reasoning_content
-    if turn.tool_calls:
-        message["tool_calls"] = list(turn.tool_calls)
-    return message
+def completion(pieces: Sequence[Piece]) -> Completion:
+    """The answer to a raw prompt that its pieces, from the first to the last, add up to."""
+    return Completion(
+        text="".join(p.content for p in pieces),
+        token_ids=tuple(i for p in pieces for i in p.token_ids),
+        finish_reason=pieces[-1].finish_reason,
+        usage=pieces[-1].usage,
+        timings=pieces[-1].timings,
+        logprobs=tuple(x for p in pieces for x in p.logprobs),
+    )
+
+
+def chat_completion(pieces: Sequence[Piece]) -> ChatCompletion:
+    """The assistant's turn that its pieces, from the first to the last, add up to."""
+    message = join(Delta(p.content, p.reasoning_content, p.tool_calls, p.finish_reason, p.warnings) for p in pieces)
+    return ChatCompletion(
+        content=message.content,
+        reasoning_content=message.reasoning_content,
+        tool_calls=message.tool_calls,
+        finish_reason=message.finish_reason,
+        usage=pieces[-1].usage,
+        timings=pieces[-1].timings,
+        token_ids=tuple(i for p in pieces for i in p.token_ids),
+        warnings=message.warnings,
+        logprobs=tuple(x for p in pieces for x in p.logprobs),
+    )

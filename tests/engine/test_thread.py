@@ -1,5 +1,6 @@
 """EngineThread: work in, results out, and nobody waits for a dead engine."""
 
+import queue
 import threading
 import time
 
@@ -16,6 +17,12 @@ class BrokenModel(FakeModel):
         raise RuntimeError("out of luck")
 
 
+def submit(thread, request):
+    outbox = queue.SimpleQueue()
+    thread.submit(request, outbox)
+    return outbox
+
+
 def drain(outbox):
     ids, reason = [], None
     while reason is None:
@@ -29,23 +36,23 @@ def drain(outbox):
 
 def test_requests_from_several_callers_are_answered():
     thread = EngineThread(Engine(FakeModel(16), FakeCache(8), VOCAB, max_running=2))
-    outboxes = [thread.submit(greedy([n, n + 1], 30)) for n in (3, 8, 20)]
+    outboxes = [submit(thread, greedy([n, n + 1], 30)) for n in (3, 8, 20)]
     assert [drain(o) for o in outboxes] == [expected([n, n + 1], 30) for n in (3, 8, 20)]
     thread.close()
 
 
 def test_failing_step_reaches_every_open_request_and_later_ones_are_refused():
     thread = EngineThread(Engine(BrokenModel(), FakeCache(8), VOCAB))
-    with pytest.raises(RuntimeError, match="out of luck"):
-        drain(thread.submit(greedy([3, 4], 5)))
+    with pytest.raises(EngineDeadError, match="out of luck"):
+        drain(submit(thread, greedy([3, 4], 5)))
     thread.close()
     with pytest.raises(EngineDeadError, match="out of luck"):
-        thread.submit(greedy([3, 4], 5))
+        submit(thread, greedy([3, 4], 5))
 
 
 def test_closing_twice_is_harmless_and_ends_open_requests():
     thread = EngineThread(Engine(FakeModel(16), FakeCache(2000), VOCAB))
-    outbox = thread.submit(greedy([3, 4], 100_000))
+    outbox = submit(thread, greedy([3, 4], 100_000))
     thread.close()
     thread.close()
     with pytest.raises(EngineDeadError):
@@ -68,5 +75,5 @@ def test_request_interrupts_the_step_of_an_idle_one():
     thread = EngineThread(Engine(Slow(100), FakeCache(8), VOCAB))
     thread.submit(greedy([5] * 90, 0, idle=True))
     assert entered.wait(20)
-    assert drain(thread.submit(greedy([3, 4], 5))) == expected([3, 4], 5)
+    assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
     thread.close()

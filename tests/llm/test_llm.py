@@ -238,6 +238,9 @@ def test_context_follows_the_memory_of_the_cache_unless_it_is_named(tiny_file):
 
 def wait_until_idle(llm):
     """Until the engine has nothing left to do, idle requests included."""
+    for thread in threading.enumerate():
+        if thread.name == "kimi-cpu read-ahead":
+            thread.join()
     while llm._thread.call(lambda engine: engine.has_work):
         time.sleep(0.002)
 

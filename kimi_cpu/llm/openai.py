@@ -1,0 +1,128 @@
+"""Answers as OpenAI's objects: plain dicts, as JSON has them."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..engine import TokenLogprob
+from .results import ChatCompletion, Completion, Piece, Usage
+
+TokenBytes = Callable[[int], bytes]
+
+
+def head(kind: str, model: str) -> dict:
+    """What an object begins with. kind: "chat.completion", "text_completion", or one of their chunks."""
+    prefix = "chatcmpl-" if kind.startswith("chat") else "cmpl-"
+    return {"id": prefix + uuid.uuid4().hex, "object": kind, "created": int(time.time()), "model": model}
+
+
+def usage_object(usage: Usage) -> dict:
+    """OpenAI's usage."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def chat_object(turn: ChatCompletion, model: str, token_bytes: TokenBytes) -> dict:
+    """A chat.completion."""
+    choice = {
+        "index": 0,
+        "message": turn.message(),
+        "logprobs": chat_logprobs(turn.logprobs, token_bytes),
+        "finish_reason": turn.finish_reason,
+    }
+    return head("chat.completion", model) | {"choices": [choice], "usage": usage_object(turn.usage)}
+
+
+def chat_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, include_usage: bool) -> Iterator[dict]:
+    """The chat.completion.chunks of a stream; the prompt's progress has none."""
+    start = head("chat.completion.chunk", model)
+
+    def chunk(delta: dict, logprobs: Sequence[TokenLogprob] = (), finish_reason: str | None = None) -> dict:
+        told = chat_logprobs(logprobs, token_bytes)
+        choice = {"index": 0, "delta": delta, "logprobs": told, "finish_reason": finish_reason}
+        return start | {"choices": [choice]} | ({"usage": None} if include_usage else {})
+
+    yield chunk({"role": "assistant", "content": ""})
+    held: list[TokenLogprob] = []  # of tokens that added no text yet
+    for piece in pieces:
+        held += piece.logprobs
+        for delta in deltas(piece):
+            yield chunk(delta, held)
+            held = []
+        if piece.finish_reason is not None:
+            yield chunk({}, held, piece.finish_reason)
+            if include_usage:
+                yield start | {"choices": [], "usage": usage_object(piece.usage)}
+
+
+def deltas(piece: Piece) -> list[dict]:
+    """OpenAI's deltas of a piece, reasoning first, one thing each."""
+    found = [{"reasoning_content": piece.reasoning_content}] if piece.reasoning_content else []
+    found += [{"content": piece.content}] if piece.content else []
+    return found + [{"tool_calls": [call]} for call in piece.tool_calls]
+
+
+def completion_object(answer: Completion, model: str, token_bytes: TokenBytes, echo: str = "") -> dict:
+    """A text_completion. echo: text to repeat before the answer."""
+    choice = {
+        "index": 0,
+        "text": echo + answer.text,
+        "logprobs": completion_logprobs(answer.logprobs, token_bytes, len(echo)),
+        "finish_reason": answer.finish_reason,
+    }
+    return head("text_completion", model) | {"choices": [choice], "usage": usage_object(answer.usage)}
+
+
+def completion_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, echo: str = "") -> Iterator[dict]:
+    """The text_completions of a stream."""
+    start, offset = head("text_completion", model), len(echo)
+
+    def chunk(text: str, told: dict | None = None, finish_reason: str | None = None) -> dict:
+        return start | {"choices": [{"index": 0, "text": text, "logprobs": told, "finish_reason": finish_reason}]}
+
+    if echo:
+        yield chunk(echo)
+    for piece in pieces:
+        told = completion_logprobs(piece.logprobs, token_bytes, offset)
+        offset += sum(map(len, told["tokens"])) if told else 0
+        if piece.content or told or piece.finish_reason:
+            yield chunk(piece.content, told, piece.finish_reason)
+
+
+def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> dict | None:
+    """Log-probabilities as chat completions have them; None when there are none."""
+    if not logprobs:
+        return None
+
+    def entry(token_id: int, logprob: float) -> dict:
+        raw = token_bytes(token_id)
+        return {"token": _text(raw), "logprob": logprob, "bytes": list(raw)}
+
+    content = [
+        entry(x.token_id, x.logprob) | {"top_logprobs": [entry(token_id, value) for token_id, value in x.top]}
+        for x in logprobs
+    ]
+    return {"content": content, "refusal": None}
+
+
+def completion_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes, offset: int) -> dict | None:
+    """Log-probabilities as completions have them. offset: where in the text the first token begins."""
+    if not logprobs:
+        return None
+    tokens = [_text(token_bytes(x.token_id)) for x in logprobs]
+    return {
+        "tokens": tokens,
+        "token_logprobs": [x.logprob for x in logprobs],
+        "top_logprobs": [{_text(token_bytes(i)): value for i, value in x.top} for x in logprobs],
+        "text_offset": [offset + sum(map(len, tokens[:i])) for i in range(len(tokens))],
+    }
+
+
+def _text(raw: bytes) -> str:
+    """A token's text; half a character is shown as one that stands for it."""
+    return raw.decode("utf-8", errors="replace")
