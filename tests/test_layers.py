@@ -11,7 +11,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
     "cli": {"batch", "bench", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
-    "batch": {"errors"},
+    "batch": {"llm", "errors"},
     "bench": {"llm", "errors"},
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},

@@ -32,7 +32,9 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import kimi_cpu") == set()
 
 
-@pytest.mark.parametrize("args", [[], ["run"], ["convert"], ["plan"], ["inspect"], ["verify"], ["warmup"]])
+@pytest.mark.parametrize(
+    "args", [[], ["batch"], ["merge"], ["run"], ["convert"], ["plan"], ["inspect"], ["verify"], ["warmup"]]
+)
 def test_help_loads_nothing_heavy(args):
     code = (
         "import contextlib, io, sys\n"

@@ -1,6 +1,6 @@
 """Batches: files of requests answered many at once, and nothing lost."""
 
-from .run import BatchOptions, Progress, Run
+from .run import MAX_PARALLEL, BatchOptions, Progress, Run
 from .source import Shard
 
-__all__ = ["BatchOptions", "Progress", "Run", "Shard"]
+__all__ = ["MAX_PARALLEL", "BatchOptions", "Progress", "Run", "Shard"]

@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import Iterable
 
-CACHE_KIB = 16 << 10
+CACHE_KIB = 4 << 10
 FINISHED, READ = 1, 2  # bits of a key's state
 
 
 class Index:
-    """A set of keys in a temporary file that is gone with the process: 36 bytes of disk a key, 16 MiB of memory."""
+    """A set of keys in a temporary file that is gone with the process: 36 bytes of disk a key, 4 MiB of memory."""
 
     def __init__(self):
         self._db = sqlite3.connect("", isolation_level=None)  # "": a private file in $SQLITE_TMPDIR or /var/tmp

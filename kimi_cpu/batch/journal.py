@@ -23,25 +23,28 @@ CREATE INDEX IF NOT EXISTS held_by_position ON held (position);
 class Journal:
     """Use from one thread. What was written counts after commit()."""
 
-    def __init__(self, path: Path, identity: dict[str, str | int]):
-        """identity: what must be equal for a run to be continued. ConfigError: it is not, another process is at it, or
-        the file cannot be read."""
-        self.path, self.is_new = path, not path.exists()
+    def __init__(self, path: Path, identity: dict[str, str | int], fresh: bool):
+        """identity: what must be equal for a run to be continued. fresh: forget the run before. ConfigError: it is not
+        equal, another process is at it, or the file cannot be read."""
+        self.path = path
         with self._translated():
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
             try:
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # also spares the shared memory that NFS lacks
                 self._db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} COMMIT; BEGIN;")
+                if fresh:
+                    for table in ("run", "tokens", "held"):
+                        self._db.execute(f"DELETE FROM {table}")
                 self._recognise(identity)
             except BaseException:
                 self._db.close()
                 raise
 
     @property
-    def synced_bytes(self) -> int:
-        """The bytes of the output that are on the disk for sure."""
+    def synced_bytes(self) -> int | None:
+        """The bytes of the output that are on the disk for sure; None: the run had not begun."""
         row = self._db.execute("SELECT value FROM run WHERE name = 'synced_bytes'").fetchone()
-        return row[0] if row else 0
+        return row[0] if row else None
 
     def close(self) -> None:
         """Forgets what was not committed."""

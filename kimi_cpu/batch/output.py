@@ -15,13 +15,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ResultFile:
-    """Lines are appended; `recover` comes first."""
+    """Lines are appended; `recover` or `clear` comes first."""
 
     def __init__(self, path: Path):
         self.path, self.size = path, 0  # size: of the whole lines that the system has taken
         self._buffer: list[bytes] = []
         self._buffered = 0
+        is_new = not path.exists()
         self._file = path.open("a+b", buffering=0)
+        if is_new:
+            _sync_directory(path.parent)
 
     def recover(self, synced_bytes: int | None) -> Iterator[tuple[bytes, bool]]:
         """(key, whether it is an answer) of every result; what a crash left of the last one is cut off.
@@ -46,6 +49,11 @@ class ResultFile:
                 "Choose another output, or replace this one with --no-resume."
             )
         self._truncate()
+
+    def clear(self) -> None:
+        """Forgets all results."""
+        self._truncate()
+        self.sync()
 
     def put(self, line: bytes) -> None:
         """Appends a line, which is safe after sync(). OutOfDisk."""
@@ -138,6 +146,14 @@ class Output:
             self._released.append(key)
             self._journal.move_held(key, -1)  # written; it stays until the file is synced
             self._next += 1
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_json(line: bytes) -> bool:

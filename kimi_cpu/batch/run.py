@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, Interrupted
@@ -21,17 +21,13 @@ MAX_PARALLEL = 128  # sequences, unless the caller says more
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """How a run is done. identity: what of the caller's options must stay the same when the run is continued.
-
-    parallel: sequences at once; None: measured, up to MAX_PARALLEL.
-    """
+    """How a run is done. parallel: sequences at once; None: measured, up to MAX_PARALLEL."""
 
     resume: bool = True
     text: bool = False
     ordered: bool = False
     shard: Shard = Shard()
     parallel: int | None = None
-    identity: dict[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Progress:
     num_found: int
     num_found_failed: int
     tally: Tally
-    num_lines: int  # of the input, read so far
+    num_lines: int  # of the input, read so far; a shard's own only
     read_bytes: int
     input_bytes: int
     seconds: float
@@ -56,6 +52,28 @@ class Progress:
         """Those of them that are failures."""
         return self.num_found_failed + self.tally.failed
 
+    @property
+    def num_expected(self) -> int:
+        """Lines of the input; those that are still unread by the length of those that were read."""
+        return round(self.num_lines * self.input_bytes / self.read_bytes) if self.read_bytes else 0
+
+    def as_dict(self) -> dict:
+        """The summary of a run: what the output holds, and what this run added to it."""
+        tokens, seconds = self.tally.tokens, self.seconds
+        return {
+            "results": self.num_done,
+            "failed": self.num_failed,
+            "found": self.num_found,
+            "lines_read": self.num_lines,
+            "prompt_tokens": tokens.prompt,
+            "cached_tokens": tokens.cached,
+            "completion_tokens": tokens.completion,
+            "generated_tokens": self.tally.num_generated,
+            "generated_tokens_per_second": round(self.tally.num_generated / seconds, 3) if seconds else 0.0,
+            "parallel": self.tally.limit,
+            "seconds": round(seconds, 3),
+        }
+
 
 class Run:
     """A batch from one file to another. `stop` may be called at any time, also by a signal handler."""
@@ -65,7 +83,7 @@ class Run:
         if output.exists() and source.exists() and output.samefile(source):
             raise ConfigError(f"{output} is the input; name another file for the output.")
         self._source, self._path, self._options = source, output, options
-        self._worker = Worker(model)
+        self._model, self._worker = model, Worker(model)
         self._limit = Limit(options.parallel or MAX_PARALLEL, fixed=options.parallel is not None)
         self._num_found = self._num_found_failed = self._num_lines = self._read_bytes = 0
         self._input_bytes = source.stat().st_size
@@ -84,14 +102,15 @@ class Run:
         """
         started = time.monotonic()
         journal_path = self._path.with_name(self._path.name + ".journal")
-        if not self._options.resume:
-            Journal.remove(journal_path)
-            self._path.unlink(missing_ok=True)
-        journal = Journal(journal_path, self._identity())
+        file = ResultFile(self._path)
+        journal = Journal(journal_path, self._identity(), fresh=not self._options.resume)
         index = Index()
         try:
-            file = ResultFile(self._path)
-            self._recover(file, journal, index)
+            if self._options.resume:
+                self._recover(file, journal, index)
+            else:
+                file.clear()
+            journal.commit(file.size)
             output = Output(file, journal, self._options.ordered)
             loop = Loop(
                 self._worker,
@@ -102,8 +121,8 @@ class Run:
                 lambda tally: report(self._progress(tally, started)),
             )
             loop.run(self._entries(index, output, journal))
-            file.close()
         finally:
+            file.close()
             journal.close()
             index.close()
         if not self._stopped:
@@ -113,11 +132,11 @@ class Run:
     def _identity(self) -> dict[str, str | int]:
         o = self._options
         shard = f"{o.shard.index or o.shard.num_shards}/{o.shard.num_shards}"
-        return {"format": 1, "text": int(o.text), "ordered": int(o.ordered), "shard": shard, **o.identity}
+        return {"format": 1, "text": int(o.text), "ordered": int(o.ordered), "shard": shard, **self._model.identity}
 
     def _recover(self, file: ResultFile, journal: Journal, index: Index) -> None:
         """Finds the results that are there."""
-        found = file.recover(None if journal.is_new else journal.synced_bytes)
+        found = file.recover(journal.synced_bytes)
 
         def keys() -> Iterator[bytes]:
             for key, is_answer in found:
@@ -135,8 +154,10 @@ class Run:
     def _entries(self, index: Index, output: Output, journal: Journal) -> Iterator[Entry]:
         """What is to be done, line by line of the input."""
         for item in read(self._source, self._options.text):
-            self._num_lines, self._read_bytes = item.line.number, item.line.end
-            item = self._unanswered(item, index) if self._options.shard.holds(item.key) else None
+            self._read_bytes = item.line.end
+            mine = self._options.shard.holds(item.key)
+            self._num_lines += mine
+            item = self._unanswered(item, index) if mine else None
             if item is None:
                 yield None
                 continue

@@ -38,9 +38,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a line stands: its number, counted from 1, and the bytes of the input up to and with it."""
+    """Where a line stands: its number, counted from 1, its bytes, and those of the input up to and with it."""
 
     number: int
+    num_bytes: int
     end: int
 
 
@@ -71,7 +72,7 @@ def read(path: Path, text: bool = False) -> Iterator[Job | Rejected]:
         for number, (line, num_bytes) in enumerate(_lines(file), 1):
             end += num_bytes
             if line is None or line.strip():
-                place = Line(number, end)
+                place = Line(number, num_bytes, end)
                 yield _long(place) if line is None else _text(line, place) if text else _request(line, place)
 
 
@@ -100,7 +101,7 @@ def _nameless(place: Line, message: str, code: str, param: str | None = None) ->
 def _text(line: bytes, place: Line) -> Job | Rejected:
     custom_id = f"line-{place.number}"
     try:
-        content = line.rstrip(b"\r\n").decode("utf-8-sig" if place.number == 1 else "utf-8")
+        content = _decoded(line.rstrip(b"\r\n"), place)
     except UnicodeDecodeError as e:
         why = Failure(f"Line {place.number} is not UTF-8: {e.reason} at byte {e.start}.", "invalid_text_line")
         return Rejected(key_of_id(custom_id), custom_id, why, place)
@@ -110,7 +111,7 @@ def _text(line: bytes, place: Line) -> Job | Rejected:
 
 def _request(line: bytes, place: Line) -> Job | Rejected:
     try:
-        request = json.loads(line, parse_constant=_no_number)
+        request = _JSON.decode(_decoded(line, place))
     except (ValueError, RecursionError) as e:  # UnicodeDecodeError is a ValueError
         return _nameless(place, f"Line {place.number} is not JSON: {e}.", "invalid_json_line")
     if not isinstance(request, dict):
@@ -126,8 +127,16 @@ def _request(line: bytes, place: Line) -> Job | Rejected:
     return Job(key_of_id(custom_id), custom_id, url, body, place, _prefix(url, body))
 
 
+def _decoded(line: bytes, place: Line) -> str:
+    """A line's text; the first one may begin with a byte order mark."""
+    return line.decode("utf-8-sig" if place.number == 1 else "utf-8")
+
+
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _wrong(request: dict[str, Any]) -> Failure | None:

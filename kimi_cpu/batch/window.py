@@ -50,7 +50,7 @@ class Window:
                 rejected.append(entry)
             elif entry is not None:
                 self._incoming.append(entry)
-                self._incoming_bytes += len(entry[1].prefix)
+                self._incoming_bytes += entry[1].line.num_bytes
                 if len(self._incoming) >= self._max_jobs or self._incoming_bytes >= MAX_BYTES:
                     self._sort()
         return rejected

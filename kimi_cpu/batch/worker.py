@@ -39,7 +39,9 @@ class Answer(Protocol):
 
 
 class Model(Protocol):
-    """What answers jobs; the seam to the language model."""
+    """What answers jobs; the seam to the language model. identity: what must be the same when a run is continued."""
+
+    identity: dict[str, str]
 
     def answer(self, job: Job, resume: Sequence[int]) -> Answer | Failure:
         """An answer that begins with the ids `resume`, or why there will be none. From several threads at once."""

@@ -10,6 +10,7 @@ from ..errors import KimiError
 
 COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is imported when the command is used
     "bench": "Measure tokens a second on this machine.",
+    "batch": "Answer files of requests, and lose nothing.",
     "convert": "Turn a Hugging Face checkpoint, or a GGUF file, into one model file.",
     "merge": "Join the outputs of batches, each request once.",
     "inspect": "Show what a checkpoint or a model file holds.",

@@ -55,7 +55,7 @@ class FakeModel:
 
     def __init__(self, step_s=0.0, at_step=(0, None)):
         self.step_s, self.num_steps, self.resumed, self.order = step_s, 0, {}, []
-        self.at_step = at_step
+        self.at_step, self.identity = at_step, {}
         self.lock = threading.Lock()
 
     def step(self):
@@ -84,14 +84,17 @@ def write(path: Path, lines) -> Path:
     return path
 
 
-def run(source, output, model=None, **options):
+def run(source, output, model=None, identity=None, **options):
     """A whole run; how far it came."""
-    return Run(model or FakeModel(), source, output, BatchOptions(**options)).run()
+    model = model or FakeModel()
+    model.identity = identity or {}
+    return Run(model, source, output, BatchOptions(**options)).run()
 
 
-def interrupted(source, output, step=100, **options):
+def interrupted(source, output, step=100, identity=None, **options):
     """A run that is stopped at a step."""
     model = FakeModel(0.001)
+    model.identity = identity or {}
     stopped = Run(model, source, output, BatchOptions(**options))
     model.at_step = step, stopped.stop
     return stopped.run()

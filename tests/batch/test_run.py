@@ -203,9 +203,10 @@ def run_one(output):
 @pytest.mark.parametrize("content", [b"my precious notes\n", b"my precious notes", b'{"custom_id": "x"}\n'])
 def test_file_of_something_else_is_left_alone(source, output, content):
     output.write_bytes(content)
-    with pytest.raises(ConfigError, match="no result of kimi-cpu batch"):
-        run(source, output)
-    assert output.read_bytes() == content
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no result of kimi-cpu batch"):
+            run(source, output)
+        assert output.read_bytes() == content
     run(source, output, resume=False)
     assert answers(output) == expected()
 
@@ -235,6 +236,13 @@ def test_two_processes_cannot_write_one_output(source, output):
         run(source, output)
     first.stop()
     thread.join()
+
+
+def test_run_that_is_begun_anew_forgets_the_one_before(source, output):
+    interrupted(source, output, 400, identity={"model": "abc"})
+    model = FakeModel()
+    assert run(source, output, model, identity={"model": "abd"}, resume=False).num_found == 0
+    assert answers(output) == expected() and not any(model.resumed.values())
 
 
 def test_journal_that_cannot_be_read_is_told_of(source, output):

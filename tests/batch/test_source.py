@@ -8,7 +8,7 @@ from .fake import request, write
 
 def job(prompt, custom_id=None):
     custom_id = custom_id or prompt[-20:]
-    return Job(key_of_id(custom_id), custom_id, COMPLETIONS, {"prompt": prompt}, Line(1, 1), prompt)
+    return Job(key_of_id(custom_id), custom_id, COMPLETIONS, {"prompt": prompt}, Line(1, 1, 1), prompt)
 
 
 def test_lines_are_numbered_from_one_with_the_blank_ones_and_end_where_the_file_does(tmp_path):
@@ -18,9 +18,9 @@ def test_lines_are_numbered_from_one_with_the_blank_ones_and_end_where_the_file_
     assert items[-1].line.end == source.stat().st_size
 
 
-def test_last_line_needs_no_newline(tmp_path):
+def test_last_line_needs_no_newline_and_the_first_may_have_a_byte_order_mark(tmp_path):
     source = tmp_path / "in.jsonl"
-    source.write_text(request("a") + "\n" + request("b"))
+    source.write_text("\ufeff" + request("a") + "\n" + request("b"))
     assert [x.custom_id for x in read(source)] == ["a", "b"]
 
 

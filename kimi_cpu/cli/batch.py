@@ -1,0 +1,140 @@
+"""kimi-cpu batch: files of requests, answered overnight."""
+
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import Interrupted
+from .options import model_options, require_model, sampling_options
+
+if TYPE_CHECKING:
+    from ..batch import Progress, Run
+
+EXIT_SOME_FAILED = 3
+
+
+class DeadlineType(click.ParamType):
+    """8h, 90m, 1h30m, 45s, or the next 07:00: seconds from now."""
+
+    name = "8h|07:00"
+
+    def convert(self, value, param, ctx) -> float:
+        """Seconds from now."""
+        if isinstance(value, float):
+            return value
+        clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value)
+        if clock:
+            now = datetime.now()
+            then = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
+            return (then - now + timedelta(days=then <= now)).total_seconds()
+        spans = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
+        if not value or spans is None:
+            self.fail(f"{value!r} is no time; write it as 8h, 1h30m, 45s or 07:00.", param, ctx)
+        return float(sum(int(n or 0) * unit for n, unit in zip(spans.groups(), (3600, 60, 1), strict=True)))
+
+
+@click.command("batch")
+@click.argument("source", metavar="IN.jsonl", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("-o", "--output", metavar="OUT.jsonl", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--parallel", type=click.IntRange(1), help="Requests that run at once. [default: measured as it runs]")
+@click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with OUT.jsonl, or begin it anew.")
+@click.option("--shard", metavar="I/N", default="1/1", help="Answer the I-th of N parts of the input, I from 1.")
+@click.option("--text", is_flag=True, help="Each line of the input is a prompt as it is, not JSON.")
+@click.option("--ordered", is_flag=True, help="Results in the order of the input.")
+@click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
+@click.option("--no-think", is_flag=True, help="Close the thinking block at once.")
+@click.option("--think-budget", type=click.IntRange(0), metavar="N", help="Tokens of thinking, then the answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+@model_options
+@sampling_options
+def command(source, output, parallel, resume, shard, text, ordered, deadline, as_json, model, seed, **options) -> None:
+    """Answer the requests of IN.jsonl, lines of OpenAI's batch format, into OUT.jsonl.
+
+    Options of sampling hold for requests that do not name them; a request without a seed gets one from --seed [0] and
+    its custom_id. Killed, or stopped by SIGTERM, Ctrl-C or --deadline, the same command goes on where it was. Exit
+    codes: 0 all answered, 3 some failed, 4 the disk is full, 6 stopped, 130 Ctrl-C.
+
+    \b
+    kimi-cpu batch in.jsonl -o out.jsonl -m k2.gguf
+    kimi-cpu batch questions.txt --text -o out.jsonl -m k2.gguf --think-budget 4000 --deadline 07:00
+    kimi-cpu batch in.jsonl -o out-3.jsonl -m k2.gguf --shard 3/8
+    """
+    path = require_model(model)
+    loading = {name: options.pop(name) for name in ("threads", "context", "kv", "compute", "chunk")}
+    defaults = {name: value for name, value in options.items() if value not in (None, (), False)}
+    from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
+    from ..batch.answers import LanguageModel
+    from ..llm import load
+    from .batch_view import view
+    from .warmup import compile_kernels
+
+    settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
+    stops = Stops(deadline)
+    with stops.signals():
+        compile_kernels()
+        with load(path, parallel=parallel or MAX_PARALLEL, **loading) as llm, view() as show:
+            same = {name: loading[name] for name in ("kv", "compute", "context")}
+            run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
+            progress = stops.watch(run, show)
+    if as_json:
+        click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
+    if stops.reason == "Ctrl-C":
+        raise KeyboardInterrupt
+    if stops.reason is not None:
+        raise Interrupted(f"Stopped by {stops.reason}; the same command goes on where it was.")
+    if progress.num_failed:
+        sys.exit(EXIT_SOME_FAILED)
+
+
+class Stops:
+    """What ends a run before its end: signals, and a time. reason: which of them did."""
+
+    def __init__(self, deadline_s: float | None):
+        self.reason: str | None = None
+        self._ends_at = None if deadline_s is None else time.monotonic() + deadline_s
+        self._run = None
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGTERM and the first Ctrl-C let the run save what it has; before it, and at the second Ctrl-C, they end the
+        program as they are wont to."""
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def watch(self, run: "Run", show: Callable[["Progress"], None]) -> "Progress":
+        """Runs it."""
+        self._run = run
+
+        def report(progress: "Progress") -> None:
+            show(progress)
+            if self._ends_at is not None and time.monotonic() >= self._ends_at:
+                self._stop("--deadline")
+
+        return run.run(report)
+
+    def _on_signal(self, number: int, frame) -> None:
+        if number == signal.SIGINT:
+            if self._run is None or self.reason is not None:
+                raise KeyboardInterrupt
+            self._stop("Ctrl-C")
+        elif self._run is None:
+            raise Interrupted("Stopped by SIGTERM before anything was done.")
+        else:
+            self._stop("SIGTERM")
+
+    def _stop(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._run.stop()

@@ -1,0 +1,132 @@
+"""Batches on the tiny model: the answers are those that the Python API gives, however the run went."""
+
+import json
+
+import pytest
+
+import kimi_cpu
+from kimi_cpu.batch import BatchOptions, Run
+from kimi_cpu.batch.answers import LanguageModel
+from kimi_cpu.batch.results import seed_of
+from kimi_cpu.errors import RequestError
+
+from .fake import results, write
+
+CHAT = "/v1/chat/completions"
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.fixture(scope="module")
+def llm(tiny_file):
+    with kimi_cpu.load(tiny_file, context=512, parallel=8) as llm:
+        yield llm
+
+
+def line(custom_id, url="/v1/completions", **body):
+    return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body})
+
+
+def chat(custom_id, text="Hello", **body):
+    return line(custom_id, CHAT, messages=[{"role": "user", "content": text}], **body)
+
+
+def run(llm, folder, lines, name="out.jsonl", **options):
+    """Response bodies by custom_id."""
+    source = write(folder / "in.jsonl", lines)
+    Run(LanguageModel(llm, 7, {"max_tokens": 20}, {}), source, folder / name, BatchOptions(**options)).run()
+    return {r["custom_id"]: (r["response"]["status_code"], r["response"]["body"]) for r in results(folder / name)}
+
+
+def test_answers_are_those_of_the_python_api(llm, tmp_path):
+    found = run(llm, tmp_path, [line("raw", prompt="abc"), chat("chat", seed=3), chat("greedy", temperature=0)])
+    assert {status for status, _ in found.values()} == {200}
+    raw = llm.generate("abc", max_tokens=20, seed=seed_of("raw", 7))
+    body = found["raw"][1]
+    assert (body["object"], body["choices"][0]["text"]) == ("text_completion", raw.text)
+    assert body["choices"][0]["finish_reason"] == raw.finish_reason
+    for name, options in (("chat", {"seed": 3}), ("greedy", {"temperature": 0})):
+        turn = llm.chat([{"role": "user", "content": "Hello"}], max_tokens=20, **options)
+        body = found[name][1]
+        assert (body["object"], body["choices"][0]["message"]) == ("chat.completion", turn.message())
+        assert body["usage"]["completion_tokens"] == turn.usage.completion_tokens
+    assert all(body["id"].startswith(("cmpl-", "chatcmpl-")) for _, body in found.values())
+
+
+def test_several_samples_and_prompts_are_choices_of_one_object(llm, tmp_path):
+    lines = [line("two", prompt=["abc", "xyz"], n=2, seed=5, echo=True), chat("tools", n=2, tools=[TOOL])]
+    found = run(llm, tmp_path, lines)
+    body = found["two"][1]
+    texts = [p + llm.generate(p, max_tokens=20, seed=s).text for p in ("abc", "xyz") for s in (5, 6)]
+    assert [(c["index"], c["text"]) for c in body["choices"]] == list(enumerate(texts))
+    assert body["usage"]["prompt_tokens"] == len(llm.tokenize("abc")) + len(llm.tokenize("xyz"))
+    assert len(found["tools"][1]["choices"]) == 2
+
+
+def test_logprobs_come_with_the_answer(llm, tmp_path):
+    found = run(llm, tmp_path, [chat("a", logprobs=True, top_logprobs=2, max_tokens=3)])
+    told = found["a"][1]["choices"][0]["logprobs"]["content"]
+    assert [len(entry["top_logprobs"]) for entry in told] == [2, 2, 2]
+
+
+def test_request_that_cannot_be_served_is_told_why_and_the_others_are_answered(llm, tmp_path):
+    lines = [
+        line("long", prompt=[5] * 600),
+        line("ids", prompt=[10**6]),
+        chat("top_p", top_p=2),
+        chat("stop", stop=5),
+        chat("schema", response_format={"type": "json_schema", "json_schema": {"schema": {"type": "\ud800"}}}),
+        line("good", prompt="abc"),
+    ]
+    found = run(llm, tmp_path, lines)
+    errors = {name: body["error"] for name, (status, body) in found.items() if status != 200}
+    assert set(errors) == {"long", "ids", "top_p", "stop", "schema"} and found["good"][0] == 200
+    assert (errors["long"]["code"], errors["long"]["param"]) == ("context_length_exceeded", "prompt")
+    assert "top_p" in errors["top_p"]["message"] and "vocabulary" in errors["ids"]["message"]
+
+
+def test_value_that_cannot_be_is_refused_before_the_run(llm):
+    with pytest.raises(RequestError, match="temperature"):
+        LanguageModel(llm, 0, {"temperature": -1}, {})
+
+
+def test_stopped_and_continued_run_gives_the_same_tokens_as_one_that_was_not(tiny_file, tmp_path):
+    lines = [chat(f"q-{i}", f"Say {i}", max_tokens=100 + i, ignore_eos=True) for i in range(12)]
+    lines += [chat("tools", tools=[TOOL], tool_choice="required"), chat("think", think_budget=30, max_tokens=90)]
+    with kimi_cpu.load(tiny_file, context=512, parallel=8) as llm:
+        whole = run(llm, tmp_path, lines, "whole.jsonl")
+    stops = 0
+    for least in (30, 200, 500, 800):
+        with kimi_cpu.load(tiny_file, context=512, parallel=8) as llm:  # with nothing in its cache
+            model = StopAfter(LanguageModel(llm, 7, {"max_tokens": 20}, {}), least)
+            part = Run(model, tmp_path / "in.jsonl", tmp_path / "parts.jsonl", BatchOptions(parallel=5))
+            model.stop = part.stop
+            stops += part.run().num_done < len(lines)
+    assert stops >= 3
+    with kimi_cpu.load(tiny_file, context=512, parallel=8) as llm:
+        parts = run(llm, tmp_path, lines, "parts.jsonl")
+    assert {k: v["choices"] for k, (_, v) in parts.items()} == {k: v["choices"] for k, (_, v) in whole.items()}
+    assert {v["usage"]["completion_tokens"] for _, v in parts.values()} == {
+        v["usage"]["completion_tokens"] for _, v in whole.values()
+    }
+
+
+class StopAfter:
+    """A model that stops its run once a number of tokens has been generated."""
+
+    def __init__(self, model, least):
+        self.model, self.left, self.identity = model, least, model.identity
+
+    def answer(self, job, resume):
+        answer = self.model.answer(job, resume)
+        inner, iterate = self, answer.__class__.__iter__
+
+        class Counting(answer.__class__):
+            def __iter__(self):
+                for number, ids in enumerate(iterate(self)):
+                    inner.left -= number >= len(resume)
+                    if inner.left == 0:
+                        inner.stop()
+                    yield ids
+
+        answer.__class__ = Counting
+        return answer
