@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 BATCH_DEPTH, BATCH_STEPS = 64, 8
 PROMPT_STEP = 512  # tokens of a step, both engines
+MAX_SEQUENCES = 32
 
 
 def main() -> None:
@@ -74,9 +75,9 @@ def parse(row: str) -> tuple[str, int, int]:
 class Worker:
     """One engine in its own process; answers one question at a time."""
 
-    def __init__(self, **settings):
+    def __init__(self, script: str = __file__, **settings):
         text = json.dumps({name: str(v) if isinstance(v, Path) else v for name, v in settings.items()})
-        command = [sys.executable, __file__, "-", "-", "--worker", text]
+        command = [sys.executable, script, "-", "-", "--worker", text]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, what: str, **more) -> dict:
@@ -160,19 +161,29 @@ class Kimi:
         import numpy as np
         from kernels import Reader
 
-        import kimi_cpu
         from kimi_cpu.kernels import cases, runtime
 
-        self.threads = settings["threads"]
-        self.llm = kimi_cpu.load(
-            settings["path"], threads=self.threads, context=settings["context"], kv=settings["kv"], chunk=PROMPT_STEP
-        )
-        self.path = settings["path"]
+        self.threads, self.path, self._settings = settings["threads"], settings["path"], settings
+        self.llm = self.load()
         runtime.configure(self.threads)
         self.reader = Reader()
         self.experts = None
         self._row, self._run = None, None
         self._cases, self._np = cases, np
+
+    def load(self):
+        """The model, with an empty cache."""
+        import kimi_cpu
+
+        return kimi_cpu.load(
+            self.path,
+            threads=self.threads,
+            context=self._settings["context"],
+            kv=self._settings["kv"],
+            chunk=PROMPT_STEP,
+            parallel=MAX_SEQUENCES,
+            speculate=False,  # an untrained model repeats itself
+        )
 
     def machine(self, row: str) -> dict:
         """What the machine can do right now: bytes a second from memory, multiply-adds of the experts' kernel."""
@@ -260,10 +271,10 @@ class Llama:
         model = llama_cpp.llama_model_default_params()
         self.model = llama_cpp.llama_model_load_from_file(settings["path"].encode(), model)
         context = llama_cpp.llama_context_default_params()
-        context.n_ctx = max(settings["context"], 16 * 128)
+        context.n_ctx = max(settings["context"], 128 * MAX_SEQUENCES)
         context.n_batch = context.n_ubatch = PROMPT_STEP
         context.n_threads = context.n_threads_batch = settings["threads"]
-        context.n_seq_max, context.kv_unified = 16, True
+        context.n_seq_max, context.kv_unified = MAX_SEQUENCES, True
         context.flash_attn_type = 1 if settings["flash"] == "on" else 0
         self.context = llama_cpp.llama_init_from_model(self.model, context)
         self.memory = llama_cpp.llama_get_memory(self.context)
