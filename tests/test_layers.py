@@ -10,9 +10,10 @@ PACKAGE = Path(__file__).parents[1] / "kimi_cpu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
-    "cli": {"batch", "bench", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
+    "cli": {"batch", "bench", "server", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
     "batch": {"llm", "errors"},
     "bench": {"llm", "errors"},
+    "server": {"llm", "errors"},  # HTTP in, calls of LLM out
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},
     "engine": {"model", "config", "errors"},  # no tokenizer, no chat: never sees text
@@ -36,7 +37,12 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "llguidance": {"chat"},
     "psutil": {"cli", "convert", "kernels"},
     "sqlite3": {"batch"},
-    "threading": {"batch", "llm", "engine", "convert", "kernels"},
+    "fastapi": {"server"},
+    "starlette": {"server"},
+    "uvicorn": {"server"},
+    "pydantic": {"server"},
+    "prometheus_client": {"server"},
+    "threading": {"batch", "server", "llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
 }
 

@@ -54,11 +54,13 @@ class Enforcer:
         thinking: bool = False,
         next_index: int = 0,
         max_tokens: int | None = None,
+        parallel_tool_calls: bool = True,
     ):
         """tools, tool_choice, response_format: as in OpenAI's API. thinking: generation begins inside <think>.
         next_index: number of the first call over the conversation. max_tokens: that may be generated; thinking before
         an answer that must come is ended in time for it, and so are JSON texts, which without it end within 4,096
-        tokens of their section's start. RequestError: a schema or a choice that cannot be enforced."""
+        tokens of their section's start. parallel_tool_calls: more than one call may be made. RequestError: a schema or
+        a choice that cannot be enforced."""
         self._vocabulary = vocabulary_of(tokenizer)
         self._token_bytes = tokenizer.token_bytes
         names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK, THINK_END)
@@ -76,6 +78,7 @@ class Enforcer:
         self._reserve = 4 * max(map(self._margin, grammars), default=0)  # tokens that the shortest answer may need
         self._index = next_index
         self._max_tokens = max_tokens
+        self._is_parallel = parallel_tool_calls
         self._num_tokens = 0
         self.cut = False
         self.error: str | None = None
@@ -99,7 +102,7 @@ class Enforcer:
                 return self._after_json[0]
             case Phase.THINKING if self._is_bound and self._thought_long:
                 return self._ids[THINK_END]
-            case Phase.CALL_DONE if self._is_late:
+            case Phase.CALL_DONE if self._is_late or not self._is_parallel:
                 return self._ids[SECTION_END]
             case Phase.ANSWER if self._must_call:
                 return self._ids[SECTION_BEGIN]

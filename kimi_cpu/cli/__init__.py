@@ -16,6 +16,7 @@ COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is im
     "inspect": "Show what a checkpoint or a model file holds.",
     "plan": "Say how large and how heavy a model will be, before any download or conversion.",
     "run": "Answer one prompt.",
+    "serve": "Serve a model over HTTP, with a chat page.",
     "warmup": "Compile the kernels for this CPU ahead of their first use.",
     "verify": "Check a model file's hashes, or prove it equal to its checkpoint.",
 }

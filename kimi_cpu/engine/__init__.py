@@ -2,7 +2,7 @@
 
 from .disk_store import DiskStore
 from .drawing import TokenLogprob
-from .engine import Engine, StepOutput
+from .engine import Engine, EngineState, StepOutput
 from .request import Guide, Request
 from .sampling import MAX_SEED, Sampling
 from .speculation import Speculation
@@ -12,6 +12,7 @@ __all__ = [
     "MAX_SEED",
     "DiskStore",
     "Engine",
+    "EngineState",
     "EngineThread",
     "Guide",
     "Request",

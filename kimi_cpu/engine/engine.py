@@ -45,6 +45,15 @@ class Drafts(Protocol):
         """A step of decode rows alone took so long."""
 
 
+class EngineState(NamedTuple):
+    """How busy an engine is: sequences that run and that wait, pages of the cache and those that nobody holds."""
+
+    num_running: int
+    num_waiting: int
+    num_pages: int
+    num_free_pages: int
+
+
 class Engine:
     """Runs requests over one model and one cache. Used by one thread at a time.
 
@@ -62,8 +71,14 @@ class Engine:
     ):
         self.model, self.cache, self.speculation = model, cache, speculation
         self.interrupted: Callable[[], bool] = lambda: False
-        pool = BlockPool(cache.num_pages)
-        self.scheduler = Scheduler(pool, model.max_tokens, max_running, vocab_size, cache, store)
+        self._pool = BlockPool(cache.num_pages)
+        self.scheduler = Scheduler(self._pool, model.max_tokens, max_running, vocab_size, cache, store)
+
+    @property
+    def state(self) -> EngineState:
+        """How busy it is now; may be asked from any thread."""
+        scheduler, pool = self.scheduler, self._pool
+        return EngineState(len(scheduler.running), len(scheduler.waiting), pool.num_blocks, pool.num_free)
 
     @property
     def has_work(self) -> bool:

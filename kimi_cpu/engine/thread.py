@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..errors import EngineDeadError
-from .engine import Engine, StepOutput
+from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
 
@@ -34,6 +34,13 @@ class EngineThread:
     def submit(self, request: Request, outbox: Outbox | None = None) -> None:
         """Queues a request; its StepOutputs, or one EngineDeadError, arrive in the outbox. EngineDeadError."""
         self._send("add", request, outbox)
+
+    def state(self) -> EngineState:
+        """How busy the engine is; never waits. EngineDeadError."""
+        with self._lock:
+            if self._dead is not None:
+                raise _dead_error(self._dead)
+        return self._engine.state
 
     def abort(self, request: Request) -> None:
         """Ends a request at once, also between two layers of a step; nothing more arrives for it."""

@@ -1,5 +1,6 @@
 """The public Python API: text in, text out."""
 
+from ..engine import EngineState
 from .conversation import ChatOptions
 from .generation import Generation
 from .llm import LLM, load
@@ -11,6 +12,7 @@ __all__ = [
     "ChatCompletion",
     "ChatOptions",
     "Completion",
+    "EngineState",
     "Generation",
     "LoadOptions",
     "Piece",

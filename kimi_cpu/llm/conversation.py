@@ -1,10 +1,12 @@
 """A chat request: what the template, the parser and the guides make of messages and options."""
 
 import os.path
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
+from ..chat.messages import normalise_messages
 from ..engine import Request
 from ..errors import RequestError
 from ..tokenizer import Tokenizer
@@ -19,7 +21,8 @@ class ChatOptions:
     """What a chat request may ask for besides sampling. tools, tool_choice, response_format as in OpenAI's API.
 
     no_think: close the thinking block at once; think_budget: tokens of thinking, after which it is wrapped up;
-    think_seconds: the same in seconds. template_kwargs: further variables of the chat template.
+    think_seconds: the same in seconds. template_kwargs: further variables of the chat template. parallel_tool_calls: a
+    turn may make more than one call.
     """
 
     tools: list[dict] | None = None
@@ -29,10 +32,14 @@ class ChatOptions:
     think_budget: int | None = None
     think_seconds: float | None = None
     template_kwargs: dict[str, Any] | None = None
+    parallel_tool_calls: bool = True
 
 
 class Conversation:
-    """One turn to be generated: prompt_ids, and the parser and guide for what follows them."""
+    """One turn to be generated: prompt_ids, and the parser and guide for what follows them.
+
+    A last message of the assistant with `"partial": True` is the beginning of the turn, which goes on from there.
+    """
 
     def __init__(self, messages: list[dict], options: ChatOptions, tokenizer: Tokenizer, template: str | None):
         if isinstance(messages, str):
@@ -40,8 +47,12 @@ class Conversation:
         self._options, self._tokenizer, self._template = options, tokenizer, template
         self._messages = list(messages)
         self._tools = None if options.tool_choice == "none" else options.tools
+        self._opening = self._take_partial()
         self.prompt_ids = self._encode(self._messages)
         self.thinking = self._begins_inside_think()
+        if self._opening is not None:
+            self.prompt_ids += self._opening_ids(self._opening)
+            self.thinking = self._begins_inside_think()
 
     def reader(self, stop: tuple[str, ...], guide: ChatGuide | None) -> ChatReader:
         """What reads the answer that a guide steers."""
@@ -59,10 +70,12 @@ class Conversation:
                 thinking=self.thinking,
                 next_index=sum(len(m.get("tool_calls") or ()) for m in self._messages),
                 max_tokens=max_tokens,
+                parallel_tool_calls=o.parallel_tool_calls,
             )
-        if o.no_think or o.think_budget is not None or o.think_seconds is not None:
+        no_think = o.no_think and (self.thinking or self._opening is None)  # an opening may be past its thinking
+        if no_think or o.think_budget is not None or o.think_seconds is not None:
             budget = ThinkingBudget(
-                self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=o.no_think
+                self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=no_think
             )
         return ChatGuide(enforcer, budget, num_logits) if enforcer or budget else None
 
@@ -71,10 +84,37 @@ class Conversation:
 
         The template may leave out reasoning then that it shows now. TemplateError, RequestError as for any prompt.
         """
+        if self._opening is not None:
+            turn = turn | {"content": self._opening["content"] + (turn["content"] or "")}
         calls = turn.get("tool_calls")
         message = {"role": "tool", "tool_call_id": calls[0]["id"]} if calls else {"role": "user"}
         first, second = (self._encode([*self._messages, turn, message | {"content": text}]) for text in ("a", "1"))
         return os.path.commonprefix([first, second])
+
+    def _take_partial(self) -> dict | None:
+        """The beginning of the turn, taken off the messages. RequestError: it is elsewhere, or more than text."""
+        for i, message in enumerate(self._messages):
+            if not (isinstance(message, Mapping) and message.get("partial")):
+                continue
+            where = f"messages[{i}]"
+            if i < len(self._messages) - 1 or message.get("role") != "assistant":
+                raise RequestError(f"{where}.partial is set; only the assistant's message at the end can be partial.")
+            if message.get("tool_calls") or message.get("name"):
+                raise RequestError(f"{where}.partial is set, but the message has tool_calls or a name.")
+            if self._options.response_format:
+                raise RequestError(f"{where}.partial is set; response_format must say all of the answer. Give one.")
+            return normalise_messages([self._messages.pop()])[0]
+        return None
+
+    def _opening_ids(self, opening: dict) -> list[int]:
+        """Ids of a turn's beginning: of its reasoning, which stays open when no content follows, and its content."""
+        names, content = self._tokenizer.special_tokens, self._tokenizer.encode(opening["content"], special=False)
+        reasoning = opening.get("reasoning_content") or ""
+        if not self.can_think:
+            return content
+        ids = [] if self.thinking else [names[THINK]]
+        ids += self._tokenizer.encode(reasoning, special=False)
+        return [*ids, names[THINK_END], *content] if content or not reasoning else ids
 
     def _encode(self, messages: list[dict]) -> list[int]:
         kwargs = self._options.template_kwargs or {}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine import MAX_SEED, EngineThread, Request, Sampling
+from ..engine import MAX_SEED, EngineState, EngineThread, Request, Sampling
 from ..errors import (
     ConfigError,
     ContextOverflow,
@@ -178,6 +178,10 @@ class LLM:
     def load_session(self, path: str | os.PathLike) -> LLMSession:
         """The conversation that was saved in a file. SessionError: it is corrupt, or of another model."""
         return LLMSession.load(self._thread, self.model_hash, Path(path))
+
+    def state(self) -> EngineState:
+        """How busy the engine is; answers at once. EngineDeadError: it has stopped."""
+        return self._thread.state()
 
     def samples(self, prompt: str | list, n: int = 1, session: LLMSession | None = None, **options) -> list[Generation]:
         """n answers to one prompt, which is computed once; iterate each for its pieces. Arguments as in stream.

@@ -71,6 +71,14 @@ def test_required_lets_only_a_section_follow_the_thinking():
     assert enforcer.forced() == IDS["section"]
 
 
+def test_where_calls_may_not_be_parallel_one_ends_the_section():
+    call = ("section", "call", "functions.act:0", "arguments", '{"city":"Rome"}', "call_end")
+    for parallel, after in ((False, {"section_end"}), (True, {"section_end", "call"})):
+        enforcer = Enforcer(KIMI, [tool(WEATHER)], parallel_tool_calls=parallel)
+        write(enforcer, *call)
+        assert allowed(enforcer) == {IDS[name] for name in after}
+
+
 def test_thinking_that_no_answer_need_follow_is_not_ended():
     enforcer = Enforcer(KIMI, [tool(WEATHER)], thinking=True, max_tokens=10)
     write(enforcer, " a" * 10)

@@ -1,0 +1,65 @@
+"""kimi-cpu serve: an HTTP server with OpenAI's and Anthropic's APIs, and a chat page."""
+
+import logging
+
+import click
+
+from ..errors import ConfigError
+from .options import model_options, require_model
+from .sizes import SIZE
+
+MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--api-key", metavar="K", envvar="KIMI_CPU_API_KEY", help="Ask for this key. [env: KIMI_CPU_API_KEY]")
+@click.option("--parallel", type=click.IntRange(1), default=16, show_default=True, help="Sequences that run at once.")
+@click.option("--cache-disk", type=SIZE, help="Keep computed prompts for later runs in files of this size in all.")
+@click.option("--max-waiting", type=click.IntRange(0), default=128, show_default=True, help="Sequences that may wait.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="Serve under this name, too; several times.")
+@click.option("--cors-origin", multiple=True, metavar="ORIGIN", help="Let pages of this origin in; several times.")
+@click.option("--open-to-all", is_flag=True, help="Serve a public address without a key.")
+@model_options
+def command(
+    host, port, api_key, parallel, max_waiting, allow_host, cors_origin, open_to_all, cache_disk, model, **loading
+) -> None:
+    """Serve a model over HTTP: /v1/chat/completions and its kin, /v1/messages, /metrics, and a chat page at /.
+
+    It listens on this machine only, unless --host says otherwise; then it needs --api-key. SIGTERM ends it with exit
+    code 0, Ctrl-C with 130.
+
+    \b
+    kimi-cpu serve -m k2.gguf
+    kimi-cpu serve -m k2.gguf --host 0.0.0.0 --api-key "$KEY" --parallel 4
+    """
+    try:
+        from ..server import Settings, bind, serve
+    except ModuleNotFoundError as e:
+        raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
+    path = require_model(model)
+    settings = Settings(
+        host=host,
+        port=port,
+        api_key=api_key,
+        open_to_all=open_to_all,
+        origins=cors_origin,
+        hosts=allow_host,
+        parallel=parallel,
+        max_waiting=max_waiting,
+    )
+    logging.basicConfig(level=logging.WARNING, format="kimi-cpu: %(message)s")
+    logging.getLogger("kimi_cpu.server").setLevel(logging.INFO)
+    listener = bind(settings)
+    address = f"[{host}]" if ":" in host else host
+    click.echo(f"kimi-cpu: http://{address}:{listener.getsockname()[1]} is loading {path.name}", err=True)
+
+    def load():
+        from ..llm import load
+        from .warmup import compile_kernels
+
+        compile_kernels()
+        return load(path, parallel=parallel, cache_disk=cache_disk, **loading)
+
+    serve(load, settings, listener)

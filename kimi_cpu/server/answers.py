@@ -1,0 +1,127 @@
+"""The answers to one HTTP request, as they come: pieces of several sequences in one stream."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..llm import LLM, Generation, Piece
+from .metrics import Watch
+
+if TYPE_CHECKING:
+    from .service import Service
+
+
+class Call(NamedTuple):
+    """A prompt (text, ids or messages), the number of answers wanted, and the keywords of LLM.samples."""
+
+    prompt: str | list
+    options: dict
+    n: int = 1
+
+
+class Indexed(NamedTuple):
+    """A piece, and which of the request's answers it belongs to."""
+
+    index: int
+    piece: Piece
+
+
+class Answers:
+    """Iterate for (index, piece); close when done or left, which ends what still runs at once."""
+
+    def __init__(self, answer_id: str, service: "Service", num_places: int):
+        self.id = answer_id
+        self._service, self._num_places = service, num_places
+        self._generations: list[Generation] = []
+        self._tasks: list[asyncio.Task] = []
+        self._queue: asyncio.Queue[Indexed | BaseException] = asyncio.Queue()
+        self._num_open = 0
+        self._started_s = time.monotonic()
+        self._is_closed = False
+
+    async def start(self, llm: LLM, call: Call) -> None:
+        """Begins the answers to one call. KimiError: the request cannot be served."""
+        prompt = call.prompt
+        is_chat = isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)
+        if is_chat:
+            prompt = self._service.memory.restored(prompt)
+            self._service.metrics.restored.inc(sum(a is not b for a, b in zip(prompt, call.prompt, strict=True)))
+        # On another thread: rendering and tokenising a long prompt takes a while.
+        for generation in await asyncio.to_thread(llm.samples, prompt, call.n, **call.options):
+            index = len(self._generations)
+            self._generations.append(generation)
+            self._num_open += 1
+            self._tasks.append(asyncio.create_task(self._follow(index, generation, prompt if is_chat else None)))
+
+    async def __aiter__(self) -> AsyncIterator[Indexed]:
+        while self._num_open or not self._queue.empty():
+            item = await self._queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if item.piece.finish_reason is not None:
+                self._num_open -= 1
+            yield item
+
+    def end_thinking(self) -> None:
+        """All answers that still think close their thinking now."""
+        for generation in self._generations:
+            generation.answer_now()
+
+    def fail(self, error: Exception) -> None:
+        """Ends all answers with an error for the client."""
+        for generation in self._generations:
+            generation.cancel()
+        self._queue.put_nowait(error)
+
+    def close(self) -> None:
+        """Ends what still runs and frees the places. May be called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for generation, task in zip(self._generations, self._tasks, strict=True):
+            if not task.done():
+                generation.cancel()
+                task.cancel()
+        self._service.release(self, self._num_places, time.monotonic() - self._started_s)
+
+    async def _follow(self, index: int, generation: Generation, messages: list[Mapping] | None) -> None:
+        """Carries one sequence's pieces into the queue."""
+        watch, turn = Watch(self._service.metrics), TurnText()
+        try:
+            async for piece in generation:
+                watch.saw(piece)
+                turn.add(piece)
+                if piece.finish_reason is not None and messages is not None:
+                    self._service.memory.remember(messages, turn.tool_calls, turn.reasoning)
+                self._queue.put_nowait(Indexed(index, piece))
+        except Exception as e:
+            self._queue.put_nowait(e)
+
+
+class TurnText:
+    """An assistant's turn, put together from its pieces."""
+
+    def __init__(self):
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self.tool_calls: list[dict] = []
+
+    @property
+    def content(self) -> str:
+        return "".join(self._content)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self._reasoning)
+
+    def add(self, piece: Piece) -> None:
+        """One more piece."""
+        self._content.append(piece.content)
+        self._reasoning.append(piece.reasoning_content)
+        for delta in piece.tool_calls:
+            if "id" in delta:
+                function = dict(delta["function"])
+                self.tool_calls.append({"id": delta["id"], "type": "function", "function": function})
+            else:
+                self.tool_calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]

@@ -1,0 +1,167 @@
+"""POST /v1/chat/completions: OpenAI's chat with Moonshot's, vLLM's and llama.cpp's additions."""
+
+import time
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ..llm import Piece
+from ..llm.openai import TokenBytes, chat_logprobs, deltas
+from .answers import Call
+from .fields import Body
+from .reply import Answer, timings, usage_sum
+from .sampling import SamplingBody
+from .sse import DONE, event
+
+
+class Thinking(Body):
+    """Moonshot's and Anthropic's switch."""
+
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: int | None = Field(None, ge=0)
+
+
+class ChatBody(SamplingBody):
+    """A chat request. tools, tool_choice and response_format are checked where they are used."""
+
+    fixed: ClassVar = {"modalities": (["text"],), "verbosity": ("medium",), "functions": ([],)}
+
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    max_tokens: int | None = Field(None, description="Of reasoning and answer together.")
+    max_completion_tokens: int | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
+    parallel_tool_calls: bool = True
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: Literal["none"] | None = Field(
+        None, description="K2 has no levels of effort; none closes the thinking at once, think_budget limits it."
+    )
+    thinking: Thinking | None = None
+    no_think: bool = False
+    think_budget: int | None = Field(None, ge=0, description="Tokens of thinking, then the answer.")
+    think_seconds: float | None = Field(None, ge=0)
+    chat_template_kwargs: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _check_chat(self):
+        if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
+            raise ValueError("max_tokens and max_completion_tokens differ; give one.")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true.")
+        return self
+
+    def call(self) -> Call:
+        """The request as the model takes it."""
+        options = self.sampling()
+        max_tokens = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        if max_tokens is not None:
+            options["max_tokens"] = max_tokens
+        if self.logprobs:
+            options["logprobs"] = self.top_logprobs or 0
+        for name in ("tools", "response_format", "think_budget", "think_seconds"):
+            if getattr(self, name) is not None:
+                options[name] = getattr(self, name)
+        if self.chat_template_kwargs:
+            options["template_kwargs"] = self.chat_template_kwargs
+        if self.tool_choice != "auto":
+            options["tool_choice"] = self.tool_choice
+        if not self.parallel_tool_calls:
+            options["parallel_tool_calls"] = False
+        off = self.thinking is not None and self.thinking.type == "disabled"
+        if self.no_think or off or self.reasoning_effort == "none":
+            options["no_think"] = True
+        elif self.thinking is not None and self.thinking.budget_tokens is not None:
+            options["think_budget"] = self.thinking.budget_tokens
+        return Call(self.messages, options, self.n)
+
+
+class ChatWriter:
+    """Chat completions, whole or as chunks."""
+
+    def __init__(self, answer_id: str, model: str, fingerprint: str, body: ChatBody, token_bytes: TokenBytes):
+        self._head = {"id": answer_id, "created": int(time.time()), "model": model, "system_fingerprint": fingerprint}
+        self._body, self._token_bytes = body, token_bytes
+        self._usages: dict[int, Any] = {}
+        self._logprobs: dict[int, list] = {}
+        self._started_s = time.monotonic()
+
+    def begin(self) -> bytes:
+        role = {"role": "assistant", "content": ""}
+        return b"".join(self._chunk(i, role) for i in range(self._body.n))
+
+    def push(self, index: int, piece: Piece) -> bytes:
+        if piece.prompt_progress is not None:
+            return self._progress(piece) if self._body.return_progress else b""
+        self._logprobs.setdefault(index, []).extend(piece.logprobs)
+        out = b"".join(self._chunk(index, delta) for delta in deltas(piece))
+        if piece.finish_reason is None:
+            return out
+        self._usages[index] = piece.usage
+        return out + self._chunk(index, {}, piece)
+
+    def end(self) -> bytes:
+        usage = b""
+        if self._body.include_usage:
+            total = usage_sum([self._usages[i] for i in range(self._body.n)])
+            usage = event(self._head | {"object": "chat.completion.chunk", "choices": [], "usage": total})
+        return usage + DONE
+
+    def failed(self, body: dict) -> bytes:
+        return event(body)
+
+    def whole(self, answers: list[Answer]) -> dict:
+        choices = [self._choice(i, answer) for i, answer in enumerate(answers)]
+        usage = usage_sum([a.last.usage for a in answers])
+        last = answers[0].last
+        return self._head | {
+            "object": "chat.completion",
+            "choices": choices,
+            "usage": usage,
+            "timings": timings(last.usage, last.timings),
+        }
+
+    def _choice(self, index: int, answer: Answer) -> dict:
+        message = {"role": "assistant", "content": answer.text.content or None, "refusal": None}
+        if not answer.text.tool_calls and message["content"] is None:
+            message["content"] = ""
+        if answer.text.reasoning:
+            message["reasoning_content"] = answer.text.reasoning
+        if answer.text.tool_calls:
+            message["tool_calls"] = answer.text.tool_calls
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": chat_logprobs(answer.logprobs, self._token_bytes),
+            "finish_reason": answer.last.finish_reason,
+        }
+
+    def _chunk(self, index: int, delta: dict, last: Piece | None = None) -> bytes:
+        choice = {
+            "index": index,
+            "delta": delta,
+            "logprobs": chat_logprobs(self._logprobs.pop(index, ()), self._token_bytes),
+            "finish_reason": None if last is None else last.finish_reason,
+        }
+        chunk = self._head | {"object": "chat.completion.chunk", "choices": [choice]}
+        if self._body.include_usage:
+            chunk["usage"] = None
+        if last is not None:
+            chunk["timings"] = timings(last.usage, last.timings)
+            if last.warnings:
+                chunk["warnings"] = list(last.warnings)
+        return event(chunk)
+
+    def _progress(self, piece: Piece) -> bytes:
+        """llama.cpp's prompt_progress."""
+        processed, total = piece.prompt_progress
+        progress = {
+            "total": total,
+            "cache": 0,
+            "processed": processed,
+            "time_ms": round((time.monotonic() - self._started_s) * 1e3),
+        }
+        choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
+        head = self._head | {"object": "chat.completion.chunk"}
+        return event(head | {"choices": [choice], "prompt_progress": progress})

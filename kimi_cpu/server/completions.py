@@ -1,0 +1,133 @@
+"""POST /v1/completions: raw text on, without the chat template."""
+
+import time
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from ..llm import Piece
+from ..llm.openai import completion_logprobs
+from .answers import Call
+from .reply import Answer, timings, usage_sum
+from .sampling import SamplingBody
+from .sse import DONE, event
+
+DEFAULT_MAX_TOKENS = 16  # OpenAI's
+
+
+class CompletionBody(SamplingBody):
+    """A request to go on with a text, or with ids; several prompts in a list are answered in one go."""
+
+    fixed: ClassVar = {"best_of": (1,), "suffix": ("",)}
+
+    prompt: str | list[str] | list[int] | list[list[int]]
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    logprobs: int | None = None
+    echo: bool = Field(False, description="Repeat the prompt before the text.")
+
+    @model_validator(mode="after")
+    def _check_completion(self):
+        if self.prompt == []:
+            raise ValueError("prompt is an empty list; give at least one prompt.")
+        if self.echo and self.logprobs is not None:
+            raise ValueError("echo with logprobs is not supported; take LLM.logits for the prompt's own probabilities.")
+        return self
+
+    @property
+    def prompts(self) -> list:
+        """One prompt an item."""
+        one = isinstance(self.prompt, str) or isinstance(self.prompt[0], int)
+        return [self.prompt] if one else self.prompt
+
+    def calls(self) -> list[Call]:
+        """The request as the model takes it."""
+        options = self.sampling() | {"max_tokens": self.max_tokens}
+        if self.logprobs is not None:
+            options["logprobs"] = self.logprobs
+        return [Call(prompt, options, self.n) for prompt in self.prompts]
+
+
+class CompletionWriter:
+    """Text completions, whole or as chunks."""
+
+    def __init__(self, answer_id: str, model: str, fingerprint: str, body: CompletionBody, llm):
+        self._head = {
+            "id": answer_id,
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": fingerprint,
+        }
+        self._body, self._token_bytes = body, llm.tokenizer.token_bytes
+        prompts = body.prompts
+        texts = [p if isinstance(p, str) else llm.detokenize(p) for p in prompts] if body.echo else [""] * len(prompts)
+        self._echoes = [text for text in texts for _ in range(body.n)]
+        self._logprobs: dict[int, list] = {}
+        self._offsets: dict[int, int] = {}
+        self._usages: dict[int, object] = {}
+
+    def begin(self) -> bytes:
+        return b"".join(self._chunk(i, echo) for i, echo in enumerate(self._echoes) if echo)
+
+    def push(self, index: int, piece: Piece) -> bytes:
+        self._logprobs.setdefault(index, []).extend(piece.logprobs)
+        if piece.finish_reason is not None:
+            self._usages[index] = piece.usage
+            return self._chunk(index, piece.content, piece)
+        return self._chunk(index, piece.content) if piece.content else b""
+
+    def end(self) -> bytes:
+        usage = b""
+        if self._body.include_usage:
+            usage = event(self._head | {"choices": [], "usage": self._usage([self._usages[i] for i in self._usages])})
+        return usage + DONE
+
+    def failed(self, body: dict) -> bytes:
+        return event(body)
+
+    def whole(self, answers: list[Answer]) -> dict:
+        choices = [
+            {
+                "index": i,
+                "text": self._echoes[i] + answer.text.content,
+                "logprobs": self._logprobs_of(i, answer.logprobs),
+                "finish_reason": answer.last.finish_reason,
+            }
+            for i, answer in enumerate(answers)
+        ]
+        last = answers[0].last
+        return self._head | {
+            "choices": choices,
+            "usage": self._usage([a.last.usage for a in answers]),
+            "timings": timings(last.usage, last.timings),
+        }
+
+    def _usage(self, usages: list) -> dict:
+        """Of all prompts: each counted once."""
+        totals = [usage_sum(usages[i : i + self._body.n]) for i in range(0, len(usages), self._body.n)]
+        total = totals[0]
+        for other in totals[1:]:
+            for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"):
+                total[name] += other[name]
+        total["prompt_tokens_details"] = {"cached_tokens": total["cached_tokens"]}
+        return total
+
+    def _chunk(self, index: int, text: str, last: Piece | None = None) -> bytes:
+        choice = {
+            "index": index,
+            "text": text,
+            "logprobs": self._logprobs_of(index, self._logprobs.pop(index, [])),
+            "finish_reason": None if last is None else last.finish_reason,
+        }
+        chunk = self._head | {"choices": [choice]}
+        if self._body.include_usage:
+            chunk["usage"] = None
+        if last is not None:
+            chunk["timings"] = timings(last.usage, last.timings)
+        return event(chunk)
+
+    def _logprobs_of(self, index: int, logprobs: list) -> dict | None:
+        shown = completion_logprobs(logprobs, self._token_bytes, self._offsets.get(index, 0))
+        if shown is not None:
+            self._offsets[index] = shown["text_offset"][-1] + len(shown["tokens"][-1])
+        return shown

@@ -1,0 +1,103 @@
+"""What a client is told when something fails: OpenAI's error object, with the right status."""
+
+import re
+
+from fastapi.exceptions import HTTPException, RequestValidationError
+from starlette.responses import JSONResponse
+
+from ..errors import (
+    ContextOverflow,
+    EngineDeadError,
+    KimiError,
+    OutOfMemory,
+    RequestError,
+    TemplateError,
+    TokenizerError,
+)
+
+TYPES = {  # status: error.type
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    415: "invalid_request_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "unavailable_error",
+}
+UNKNOWN_PARAMETER = "extra_forbidden"  # pydantic's name for it
+PATH = re.compile(r"(?P<path>[a-z_]+(?:\[\d+\]|\.\w+)*) (?:is|names|must|has)\b")
+
+
+class ApiError(HTTPException):
+    """An error with its HTTP status. param: the request's field that is wrong; code: a name for programs."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ):
+        super().__init__(status, message, headers)
+        self.status, self.message, self.param, self.code = status, message, param, code
+
+    def body(self) -> dict:
+        """OpenAI's error object; `type` at its top is what Anthropic's clients look for as well."""
+        error = {
+            "message": self.message,
+            "type": TYPES.get(self.status, "server_error"),
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"type": "error", "error": error}
+
+    def response(self) -> JSONResponse:
+        """The error as an answer."""
+        return JSONResponse(self.body(), self.status, self.headers)
+
+
+def api_error(error: BaseException) -> ApiError:
+    """Any exception as what a client is told. What is no one's but our fault says no more than that."""
+    match error:
+        case ApiError():
+            return error
+        case RequestValidationError():
+            return _of_validation(error)
+        case ContextOverflow():
+            return ApiError(400, str(error), param="messages", code="context_length_exceeded")
+        case RequestError() | TemplateError() | TokenizerError():
+            found = PATH.match(str(error))
+            return ApiError(400, str(error), param=found["path"] if found else None)
+        case UnicodeEncodeError():
+            return ApiError(400, "A text of the request is not valid Unicode: it holds half a surrogate pair.")
+        case EngineDeadError():
+            return ApiError(503, str(error), code="engine_dead")
+        case OutOfMemory():
+            return ApiError(503, str(error), code="out_of_memory", headers={"Retry-After": "30"})
+        case KimiError():
+            return ApiError(500, str(error))
+        case _:
+            return ApiError(500, "The server failed; its log says why.")
+
+
+def _of_validation(error: RequestValidationError) -> ApiError:
+    """The first thing that is wrong with a body."""
+    first = error.errors()[0]
+    where = [part for part in first["loc"] if part != "body"]
+    if first["type"] == "json_invalid":
+        return ApiError(400, f"The body is not JSON: {first.get('ctx', {}).get('error', first['msg'])}.")
+    param = ".".join(map(str, where)) or None
+    if first["type"] == UNKNOWN_PARAMETER:
+        message = f"Unknown parameter {param!r}: it is refused, because ignoring it could change the answer."
+        return ApiError(400, message, param=param, code="unknown_parameter")
+    if first["type"] == "value_error":  # a sentence of ours
+        message = first["msg"].removeprefix("Value error, ")
+        return ApiError(400, message, param=param or message.partition(" ")[0])
+    if param is None:
+        return ApiError(400, "The body must be a JSON object, with Content-Type: application/json.")
+    return ApiError(400, f"{param}: {first['msg'][:1].lower()}{first['msg'][1:]}.", param=param)

@@ -1,0 +1,47 @@
+"""What all request bodies share: unknown fields are refused by name, those without an effect are taken."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+# Fields that clients send and that change nothing in an answer: labels, billing, hints for caches.
+WITHOUT_EFFECT = frozenset(
+    {
+        "cache_control",
+        "cache_prompt",
+        "diagnostics",
+        "inference_geo",
+        "metadata",
+        "model",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "request_id",
+        "safety_identifier",
+        "service_tier",
+        "speed",
+        "store",
+        "user",
+        "user_profile_id",
+        "workspace_id",
+    }
+)
+
+
+class Body(BaseModel):
+    """A request. A field that is null is as good as absent. `fixed` values are those of features there is only one
+    way of; another value is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    fixed: ClassVar[dict[str, tuple]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_noise(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        for name, allowed in cls.fixed.items():
+            if data.get(name) is not None and data[name] not in allowed:
+                raise ValueError(f"{name} {data[name]!r} is not supported; leave it out.")
+        noise = (WITHOUT_EFFECT | cls.fixed.keys()) - cls.model_fields.keys()
+        return {k: v for k, v in data.items() if v is not None and k not in noise}

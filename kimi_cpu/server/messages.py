@@ -1,0 +1,183 @@
+"""POST /v1/messages: Anthropic's shape, which coding agents speak. Requests become OpenAI's messages."""
+
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from ..errors import RequestError
+from .answers import Call
+from .chat import Thinking
+from .fields import Body
+
+
+class OutputConfig(Body):
+    """The answer's form. K2 has no levels of effort: it always thinks as much as Anthropic's default, high."""
+
+    fixed: ClassVar = {"effort": ("high",)}
+
+    format: dict[str, Any] | None = None
+
+
+class CountBody(Body):
+    """A conversation whose tokens are to be counted."""
+
+    fixed: ClassVar = {"context_management": ({}, {"edits": []}), "mcp_servers": ([],)}
+
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    system: str | list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: dict[str, Any] | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+
+    def conversation(self) -> list[dict]:
+        """OpenAI's messages. RequestError: a block that the model cannot read."""
+        system = _text(self.system, "system") if self.system else ""
+        messages = [{"role": "system", "content": system}] if system else []
+        for i, message in enumerate(self.messages):
+            messages += _converted(message, f"messages[{i}]")
+        return messages
+
+    def functions(self) -> list[dict] | None:
+        """OpenAI's tools."""
+        if not self.tools:
+            return None
+        return [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
+
+
+class MessagesBody(CountBody):
+    """A request for the next message."""
+
+    max_tokens: int = Field(ge=1)
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: list[str] | None = None
+    stream: bool = False
+
+    def call(self) -> Call:
+        """The request as the model takes it."""
+        options: dict[str, Any] = {"max_tokens": self.max_tokens}
+        for name in ("temperature", "top_p", "top_k"):
+            if getattr(self, name) is not None:
+                options[name] = getattr(self, name)
+        if self.stop_sequences:
+            options["stop"] = self.stop_sequences
+        if tools := self.functions():
+            options["tools"] = tools
+            options |= _choice(self.tool_choice)
+        if self.output_config is not None and self.output_config.format is not None:
+            form = self.output_config.format
+            options["response_format"] = {"type": form.get("type"), "json_schema": {"schema": form.get("schema")}}
+        if self.thinking is not None and self.thinking.type == "disabled":
+            options["no_think"] = True
+        elif self.thinking is not None and self.thinking.budget_tokens is not None:
+            options["think_budget"] = self.thinking.budget_tokens
+        return Call(self.conversation(), options)
+
+
+def _converted(message: dict, where: str) -> list[dict]:
+    """One of Anthropic's messages as one or several of OpenAI's: results of tools are messages of their own."""
+    role, content = message.get("role"), message.get("content")
+    if role not in ("user", "assistant"):
+        raise RequestError(f"{where}.role is {role!r}; it must be user or assistant.")
+    if isinstance(content, str):
+        return [{"role": role, "content": content}]
+    if not isinstance(content, list):
+        raise RequestError(f"{where}.content is neither a text nor a list of blocks.")
+    texts, thoughts, calls, results = [], [], [], []
+    for j, block in enumerate(content):
+        here = f"{where}.content[{j}]"
+        match block.get("type") if isinstance(block, dict) else None:
+            case "text":
+                texts.append(_string(block.get("text"), f"{here}.text"))
+            case "thinking":
+                thoughts.append(_string(block.get("thinking"), f"{here}.thinking"))
+            case "redacted_thinking":
+                pass  # another model's, and not to be read
+            case "tool_use":
+                calls.append(_call(block, here))
+            case "tool_result":
+                results.append(_result(block, here))
+            case other:
+                raise RequestError(f"{here} is of type {other!r}, but only text and tools can be read.")
+    if role == "user":
+        text = [{"role": "user", "content": "".join(texts)}] if texts or not results else []
+        return results + text
+    turn = {"role": "assistant", "content": "".join(texts)}
+    if thoughts:
+        turn["reasoning_content"] = "".join(thoughts)
+    if calls:
+        turn["tool_calls"] = calls
+    return [turn]
+
+
+def _call(block: dict, where: str) -> dict:
+    name = _string(block.get("name"), f"{where}.name")
+    arguments = json.dumps(block.get("input") or {}, ensure_ascii=False)
+    return {
+        "id": _string(block.get("id"), f"{where}.id"),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def _result(block: dict, where: str) -> dict:
+    content = block.get("content")
+    text = _text(content, f"{where}.content") if content is not None else ""
+    if block.get("is_error") and not text.lower().startswith("error"):
+        text = f"Error: {text}"
+    return {"role": "tool", "tool_call_id": _string(block.get("tool_use_id"), f"{where}.tool_use_id"), "content": text}
+
+
+def _text(content: str | list, where: str) -> str:
+    """A text, or the texts of blocks."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise RequestError(f"{where} is neither a text nor a list of blocks.")
+    for i, block in enumerate(content):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind != "text":
+            raise RequestError(f"{where}[{i}] is of type {kind!r}, but only text can be read.")
+    return "".join(_string(block.get("text"), f"{where}[{i}].text") for i, block in enumerate(content))
+
+
+def _string(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise RequestError(f"{where} is missing or no text.")
+    return value
+
+
+def _function(tool: dict, where: str) -> dict:
+    """One of Anthropic's tools as OpenAI's."""
+    if tool.get("type", "custom") != "custom":
+        raise RequestError(f"{where}.type is {tool['type']!r}; tools of Anthropic's servers do not exist here.")
+    function = {"name": tool.get("name"), "description": tool.get("description") or ""}
+    function["parameters"] = tool.get("input_schema")
+    return {"type": "function", "function": function}
+
+
+def _choice(choice: dict | None) -> dict:
+    """Anthropic's tool_choice as our options."""
+    if choice is None:
+        return {}
+    options: dict[str, Any] = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
+    match choice.get("type"):
+        case "auto":
+            return options
+        case "any":
+            return options | {"tool_choice": "required"}
+        case "none":
+            return options | {"tool_choice": "none"}
+        case "tool":
+            return options | {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
+    raise RequestError(f"tool_choice.type is {choice.get('type')!r}; it must be auto, any, tool or none.")
+
+
+STOP_REASONS: dict[str, Literal["end_turn", "max_tokens", "tool_use"]] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+}

@@ -1,0 +1,112 @@
+"""Anthropic's messages as they are written: content blocks, whole or as events."""
+
+import json
+
+from ..llm import Piece, Usage
+from .messages import STOP_REASONS
+from .reply import Answer
+from .sse import event
+
+THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
+
+
+class MessagesWriter:
+    """One message: thinking, text and tool_use blocks in the order in which they come."""
+
+    def __init__(self, answer_id: str, model: str):
+        self._id, self._model = answer_id, model
+        self._open: str | None = None  # kind of the block that is open
+        self._num_blocks = 0
+
+    def begin(self) -> bytes:
+        message = self._message([], None, Usage(0, 0))
+        return event({"type": "message_start", "message": message}, "message_start")
+
+    def push(self, index: int, piece: Piece) -> bytes:
+        out = b""
+        if piece.reasoning_content:
+            out += self._begin(THINKING, {"type": THINKING, "thinking": "", "signature": ""})
+            out += self._delta({"type": "thinking_delta", "thinking": piece.reasoning_content})
+        if piece.content:
+            out += self._begin(TEXT, {"type": TEXT, "text": ""})
+            out += self._delta({"type": "text_delta", "text": piece.content})
+        for call in piece.tool_calls:
+            if "id" in call:
+                block = {"type": TOOL, "id": call["id"], "name": call["function"]["name"], "input": {}}
+                out += self._end() + self._begin(TOOL, block)
+            if arguments := call["function"].get("arguments"):
+                out += self._delta({"type": "input_json_delta", "partial_json": arguments})
+        if piece.finish_reason is not None:
+            out += self._end()
+            delta = {"stop_reason": STOP_REASONS[piece.finish_reason], "stop_sequence": None}
+            body = {"type": "message_delta", "delta": delta, "usage": _usage(piece.usage)}
+            out += event(body, "message_delta")
+        return out
+
+    def end(self) -> bytes:
+        return event({"type": "message_stop"}, "message_stop")
+
+    def failed(self, body: dict) -> bytes:
+        return event(body, "error")
+
+    def whole(self, answers: list[Answer]) -> dict:
+        (answer,) = answers
+        blocks = []
+        if answer.text.reasoning:
+            blocks.append({"type": THINKING, "thinking": answer.text.reasoning, "signature": ""})
+        if answer.text.content:
+            blocks.append({"type": TEXT, "text": answer.text.content})
+        for call in answer.text.tool_calls:
+            name, arguments = call["function"]["name"], _object(call["function"]["arguments"])
+            blocks.append({"type": TOOL, "id": call["id"], "name": name, "input": arguments})
+        return self._message(blocks, STOP_REASONS[answer.last.finish_reason], answer.last.usage)
+
+    def _message(self, content: list[dict], stop_reason: str | None, usage: Usage) -> dict:
+        return {
+            "id": self._id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": content,
+            "stop_reason": stop_reason,
+            "stop_sequence": None,
+            "usage": _usage(usage),
+        }
+
+    def _begin(self, kind: str, block: dict) -> bytes:
+        if self._open == kind:
+            return b""
+        out = self._end()
+        self._open = kind
+        body = {"type": "content_block_start", "index": self._num_blocks, "content_block": block}
+        return out + event(body, "content_block_start")
+
+    def _delta(self, delta: dict) -> bytes:
+        body = {"type": "content_block_delta", "index": self._num_blocks, "delta": delta}
+        return event(body, "content_block_delta")
+
+    def _end(self) -> bytes:
+        if self._open is None:
+            return b""
+        self._open = None
+        self._num_blocks += 1
+        return event({"type": "content_block_stop", "index": self._num_blocks - 1}, "content_block_stop")
+
+
+def _usage(usage: Usage) -> dict:
+    """Anthropic counts what was found computed apart from what was not."""
+    return {
+        "input_tokens": usage.prompt_tokens - usage.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "output_tokens": usage.completion_tokens,
+    }
+
+
+def _object(arguments: str) -> dict:
+    """Arguments as an object; {} where the model wrote none, as at a length limit."""
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,124 @@
+"""From a checked request to its answer, whole or as a stream; the same for all protocols."""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ..llm import Piece, Timings, Usage
+from .answers import Answers, Call, TurnText
+from .errors import api_error
+from .service import Service, log
+from .sse import EventStream, until_disconnect
+
+
+@dataclass
+class Answer:
+    """One answer, all of it."""
+
+    text: TurnText = field(default_factory=TurnText)
+    logprobs: list = field(default_factory=list)
+    last: Piece | None = None
+
+    def add(self, piece: Piece) -> None:
+        """One more piece."""
+        self.text.add(piece)
+        self.logprobs += piece.logprobs
+        self.last = piece
+
+
+class Writer(Protocol):
+    """How one protocol writes answers."""
+
+    def begin(self) -> bytes:
+        """Events before the first piece."""
+
+    def push(self, index: int, piece: Piece) -> bytes:
+        """Events of one piece; may be empty."""
+
+    def end(self) -> bytes:
+        """Events after the last piece."""
+
+    def failed(self, body: dict) -> bytes:
+        """The last event of a stream that failed. body: the error object."""
+
+    def whole(self, answers: list[Answer]) -> dict:
+        """The body of an answer that is not streamed."""
+
+
+async def reply(
+    request: Request, service: Service, answer_id: str, calls: Sequence[Call], writer: Writer, stream: bool
+) -> Response:
+    """Runs the calls and answers the request."""
+    answers = await service.ask(answer_id, calls)
+    if stream:
+        return EventStream(
+            _events(answers, writer),
+            service.settings.ping_s,
+            lambda e: writer.failed(_told(e)),
+            answers.close,
+        )
+    try:
+        done = await until_disconnect(_collected(answers, sum(call.n for call in calls)), request.receive)
+        return JSONResponse(writer.whole(done))
+    finally:
+        answers.close()
+
+
+def new_id(prefix: str) -> str:
+    """A name for an answer that no other has."""
+    return f"{prefix}{secrets.token_hex(12)}"
+
+
+async def _events(answers: Answers, writer: Writer) -> AsyncIterator[bytes]:
+    yield writer.begin()
+    async for index, piece in answers:
+        if chunk := writer.push(index, piece):
+            yield chunk
+    yield writer.end()
+
+
+async def _collected(answers: Answers, num_answers: int) -> list[Answer]:
+    done = [Answer() for _ in range(num_answers)]
+    async for index, piece in answers:
+        done[index].add(piece)
+    return done
+
+
+def _told(error: Exception) -> dict:
+    """The error object of an exception; what is our fault goes to the log in full."""
+    told = api_error(error)
+    if told.status == 500:
+        log.error("a request failed", exc_info=error)
+    return told.body()
+
+
+def usage_sum(usages: Sequence[Usage]) -> dict:
+    """OpenAI's usage of a request: its prompts once, all answers."""
+    prompt, cached = usages[0].prompt_tokens, usages[0].cached_tokens
+    completion = sum(u.completion_tokens for u in usages)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "cached_tokens": cached,  # Moonshot's place for it
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": sum(u.reasoning_tokens for u in usages)},
+    }
+
+
+def timings(usage: Usage, times: Timings) -> dict:
+    """llama.cpp's timings. The first token comes with the prompt, so the rate counts those after it."""
+    prompt_n, predicted_n = usage.prompt_tokens - usage.cached_tokens, usage.completion_tokens
+    return {
+        "cache_n": usage.cached_tokens,
+        "prompt_n": prompt_n,
+        "prompt_ms": round(times.prefill_s * 1e3, 3),
+        "prompt_per_second": round(prompt_n / times.prefill_s, 3) if times.prefill_s else 0.0,
+        "predicted_n": predicted_n,
+        "predicted_ms": round(times.decode_s * 1e3, 3),
+        "predicted_per_second": round(max(predicted_n - 1, 0) / times.decode_s, 3) if times.decode_s else 0.0,
+    }

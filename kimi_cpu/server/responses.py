@@ -1,0 +1,164 @@
+"""POST /v1/responses: OpenAI's newer shape, without a store: every request carries its whole conversation."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ..errors import RequestError
+from .answers import Call
+from .fields import Body
+
+TEXT_PARTS = ("input_text", "output_text", "text")
+
+
+class Reasoning(Body):
+    """K2 has no levels of effort: none closes the thinking at once."""
+
+    fixed: ClassVar = {"generate_summary": ("auto",), "summary": ("auto", "concise", "detailed")}
+
+    effort: Literal["none"] | None = None
+
+
+class TextOptions(Body):
+    """The answer's form."""
+
+    fixed: ClassVar = {"verbosity": ("medium",)}
+
+    format: dict[str, Any] | None = None
+
+
+class ResponsesBody(Body):
+    """A request of the Responses API."""
+
+    fixed: ClassVar = {
+        "background": (False,),
+        "include": ([], ["reasoning.encrypted_content"]),
+        "truncation": ("disabled",),
+        "stream_options": ({}, {"include_obfuscation": False}),
+    }
+
+    input: str | list[dict[str, Any]]
+    instructions: str | None = None
+    metadata: dict[str, str] | None = None
+    max_output_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: Literal[0] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
+    parallel_tool_calls: bool = True
+    reasoning: Reasoning | None = None
+    text: TextOptions | None = None
+    stream: bool = False
+    previous_response_id: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.input in ("", []):
+            raise ValueError("input is empty; there is nothing to answer.")
+        if self.previous_response_id is not None:
+            raise ValueError(
+                "previous_response_id is not supported: nothing is stored. Send the whole conversation as input."
+            )
+        return self
+
+    def call(self) -> Call:
+        """The request as the model takes it."""
+        options: dict[str, Any] = {}
+        for name in ("temperature", "top_p"):
+            if getattr(self, name) is not None:
+                options[name] = getattr(self, name)
+        if self.max_output_tokens is not None:
+            options["max_tokens"] = self.max_output_tokens
+        if self.tools:
+            options["tools"] = [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
+        if self.tool_choice != "auto":
+            options["tool_choice"] = _choice(self.tool_choice)
+        if not self.parallel_tool_calls:
+            options["parallel_tool_calls"] = False
+        if self.text is not None and self.text.format is not None:
+            options["response_format"] = _format(self.text.format)
+        if self.reasoning is not None and self.reasoning.effort == "none":
+            options["no_think"] = True
+        return Call(self.conversation(), options)
+
+    def conversation(self) -> list[dict]:
+        """OpenAI's chat messages. RequestError: an item that the model cannot read."""
+        messages = [{"role": "system", "content": self.instructions}] if self.instructions else []
+        if isinstance(self.input, str):
+            return [*messages, {"role": "user", "content": self.input}]
+        turn: dict | None = None  # the assistant's turn that items go on adding to
+        for i, item in enumerate(self.input):
+            where = f"input[{i}]"
+            kind = item.get("type", "message")
+            if kind in ("reasoning", "function_call") or (kind == "message" and item.get("role") == "assistant"):
+                if turn is None or (kind == "reasoning" and turn["content"]):
+                    turn = {"role": "assistant", "content": ""}
+                    messages.append(turn)
+                _add(turn, item, kind, where)
+                continue
+            turn = None
+            messages.append(_message(item, kind, where))
+        return messages
+
+
+def _add(turn: dict, item: dict, kind: str, where: str) -> None:
+    """An item that is part of an assistant's turn."""
+    if kind == "message":
+        turn["content"] += _text(item.get("content"), f"{where}.content")
+    elif kind == "reasoning":
+        parts = item.get("content") or item.get("summary") or []
+        text = "".join(part.get("text", "") for part in parts if isinstance(part, dict))
+        if text:
+            turn["reasoning_content"] = turn.get("reasoning_content", "") + text
+    else:
+        function = {"name": item.get("name"), "arguments": item.get("arguments")}
+        call = {"id": item.get("call_id"), "type": "function", "function": function}
+        turn.setdefault("tool_calls", []).append(call)
+
+
+def _message(item: dict, kind: str, where: str) -> dict:
+    """An item that is a message of its own."""
+    if kind == "function_call_output":
+        content = _text(item.get("output"), f"{where}.output")
+        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": content}
+    if kind != "message":
+        raise RequestError(f"{where} is of type {kind!r}, but only messages, reasoning and functions can be read.")
+    return {"role": item.get("role"), "content": _text(item.get("content"), f"{where}.content")}
+
+
+def _text(content: object, where: str) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise RequestError(f"{where} is neither a text nor a list of parts.")
+    texts = []
+    for i, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in TEXT_PARTS or not isinstance(part.get("text"), str):
+            raise RequestError(f"{where}[{i}] is of type {kind!r}, but only text can be read.")
+        texts.append(part["text"])
+    return "".join(texts)
+
+
+def _function(tool: dict, where: str) -> dict:
+    """A tool of the Responses API as one of chat."""
+    if tool.get("type") != "function":
+        raise RequestError(f"{where}.type is {tool.get('type')!r}; only functions can be called here.")
+    names = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {k: tool[k] for k in names if tool.get(k) is not None}}
+
+
+def _choice(choice: str | dict) -> str | dict:
+    if isinstance(choice, str):
+        return choice
+    if choice.get("type") != "function":
+        raise RequestError(f"tool_choice.type is {choice.get('type')!r}; it must be function.")
+    return {"type": "function", "function": {"name": choice.get("name")}}
+
+
+def _format(form: dict) -> dict:
+    """text.format as response_format."""
+    if form.get("type") != "json_schema":
+        return form
+    return {"type": "json_schema", "json_schema": {k: v for k, v in form.items() if k != "type"}}

@@ -1,0 +1,181 @@
+"""The paths of the API: each checks a body, makes calls of it and chooses who writes the answer."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import Field
+
+from .chat import ChatBody, ChatWriter
+from .completions import CompletionBody, CompletionWriter
+from .errors import ApiError
+from .fields import Body
+from .messages import CountBody, MessagesBody
+from .messages_writer import MessagesWriter
+from .reply import new_id, reply
+from .responses import ResponsesBody
+from .responses_writer import ResponsesWriter
+from .service import Service
+
+PAGE = Path(__file__).parent / "page"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+STARTED_S = int(time.time())
+
+router = APIRouter()
+
+
+def service_of(request: Request) -> Service:
+    """The service behind the application that got a request."""
+    return request.app.state.service
+
+
+@router.post("/v1/chat/completions", tags=["OpenAI"])
+async def chat_completions(request: Request, body: ChatBody) -> Any:
+    """The next turn of a conversation, whole or as server-sent events."""
+    service, answer_id = service_of(request), new_id("chatcmpl-")
+    llm = service.llm
+    writer = ChatWriter(answer_id, service.model_id, _fingerprint(service), body, llm.tokenizer.token_bytes)
+    return await reply(request, service, answer_id, [body.call()], writer, body.stream)
+
+
+class ControlBody(Body):
+    """What is to happen to an answer that is being generated."""
+
+    id: str
+    action: Literal["reasoning_end"]
+
+
+@router.post("/v1/chat/completions/control", tags=["llama.cpp"])
+async def control(request: Request, body: ControlBody) -> dict:
+    """End the thinking of an answer that is being streamed, so that it answers now."""
+    service_of(request).find(body.id).end_thinking()
+    return {"success": True}
+
+
+@router.post("/v1/completions", tags=["OpenAI"])
+async def completions(request: Request, body: CompletionBody) -> Any:
+    """A raw text, or ids, gone on with."""
+    service, answer_id = service_of(request), new_id("cmpl-")
+    writer = CompletionWriter(answer_id, service.model_id, _fingerprint(service), body, service.llm)
+    return await reply(request, service, answer_id, body.calls(), writer, body.stream)
+
+
+@router.post("/v1/responses", tags=["OpenAI"])
+async def responses(request: Request, body: ResponsesBody) -> Any:
+    """The Responses API, without a store."""
+    service, answer_id = service_of(request), new_id("resp_")
+    writer = ResponsesWriter(answer_id, service.model_id, body)
+    return await reply(request, service, answer_id, [body.call()], writer, body.stream)
+
+
+@router.post("/v1/messages", tags=["Anthropic"])
+async def messages(request: Request, body: MessagesBody) -> Any:
+    """The next message, in Anthropic's shape."""
+    service, answer_id = service_of(request), new_id("msg_")
+    writer = MessagesWriter(answer_id, service.model_id)
+    return await reply(request, service, answer_id, [body.call()], writer, body.stream)
+
+
+@router.post("/v1/messages/count_tokens", tags=["Anthropic"])
+async def count_tokens(request: Request, body: CountBody) -> dict:
+    """Tokens that a conversation would take as a prompt."""
+    llm = service_of(request).llm
+    ids = await asyncio.to_thread(llm.chat_ids, body.conversation(), tools=body.functions())
+    return {"input_tokens": len(ids)}
+
+
+@router.get("/v1/models", tags=["OpenAI"])
+async def models(request: Request) -> dict:
+    """The one model that is served."""
+    return {"object": "list", "data": [_model(service_of(request))]}
+
+
+@router.get("/v1/models/{model}", tags=["OpenAI"])
+async def model(request: Request, model: str) -> dict:
+    """The model, if that is its name."""
+    service = service_of(request)
+    if model != service.model_id:
+        message = f"There is no model {model!r} here; this server has {service.model_id!r}."
+        raise ApiError(404, message, param="model", code="model_not_found")
+    return _model(service)
+
+
+class TokenizeBody(Body):
+    """A text. special: names of control tokens in it become control tokens."""
+
+    content: str | None = None
+    prompt: str | None = Field(None, description="vLLM's name of content.")
+    special: bool = True
+    with_pieces: bool = False
+
+
+@router.post("/tokenize", tags=["llama.cpp"])
+@router.post("/v1/tokenize", tags=["llama.cpp"])
+async def tokenize(request: Request, body: TokenizeBody) -> dict:
+    """Ids of a text."""
+    text = body.content if body.content is not None else body.prompt
+    if text is None:
+        raise ApiError(400, "content is missing.", param="content")
+    llm = service_of(request).llm
+    ids = await asyncio.to_thread(llm.tokenize, text, special=body.special)
+    if not body.with_pieces:
+        return {"tokens": ids, "count": len(ids), "max_model_len": llm.context}
+    pieces = [llm.tokenizer.token_bytes(i).decode("utf-8", errors="replace") for i in ids]
+    tokens = [{"id": i, "piece": piece} for i, piece in zip(ids, pieces, strict=True)]
+    return {"tokens": tokens, "count": len(ids), "max_model_len": llm.context}
+
+
+class DetokenizeBody(Body):
+    """Ids."""
+
+    tokens: list[int]
+
+
+@router.post("/detokenize", tags=["llama.cpp"])
+@router.post("/v1/detokenize", tags=["llama.cpp"])
+async def detokenize(request: Request, body: DetokenizeBody) -> dict:
+    """The text of ids."""
+    text = await asyncio.to_thread(service_of(request).llm.detokenize, body.tokens)
+    return {"content": text, "prompt": text}
+
+
+@router.get("/health", tags=["operation"])
+@router.get("/v1/health", tags=["operation"])
+async def health(request: Request) -> JSONResponse:
+    """200 when requests are served; 503 while the model is loading, and after the engine has died."""
+    service_of(request).llm.state()
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/metrics", tags=["operation"])
+async def metrics(request: Request) -> Response:
+    """Counters for Prometheus."""
+    service = service_of(request)
+    return Response(service.metrics.text(service.llm.state()), media_type=METRICS_TYPE)
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The chat page."""
+    return FileResponse(PAGE / "index.html")
+
+
+def _model(service: Service) -> dict:
+    llm = service.llm
+    meta = {"n_ctx": llm.context, "n_vocab": llm.config.vocab_size, "n_ctx_train": llm.config.max_position_embeddings}
+    return {
+        "id": service.model_id,
+        "object": "model",
+        "created": STARTED_S,
+        "owned_by": "kimi-cpu",
+        "max_model_len": llm.context,
+        "meta": meta,
+    }
+
+
+def _fingerprint(service: Service) -> str:
+    """Names the weights."""
+    return f"kimi-cpu-{service.llm.model_hash[:12]}"

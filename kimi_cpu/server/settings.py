@@ -1,0 +1,49 @@
+"""How a server is set up."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+
+LOOPBACK_NAMES = ("localhost",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where a server listens, whom it serves and how much it takes. ConfigError: a public address without a key.
+
+    open_to_all: serve a public address without a key all the same. origins: web origins whose pages may call the API.
+    hosts: names, besides localhost and plain addresses, under which browsers may reach it. max_waiting: requests that
+    may wait for a place. ping_s: seconds of silence after which an event stream sends a comment.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    api_key: str | None = None
+    open_to_all: bool = False
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    parallel: int = 16
+    max_waiting: int = 128
+    max_body_bytes: int = 32 * 2**20  # 262,144 tokens are about 1 MiB of English; tools and escapes come on top
+    ping_s: float = 10.0  # proxies and clients give up after 30 s or more
+    shutdown_s: float = 5.0
+
+    def __post_init__(self):
+        if self.api_key == "":
+            raise ConfigError("The API key is empty. Leave it out, or choose one.")
+        if not is_loopback(self.host) and self.api_key is None and not self.open_to_all:
+            raise ConfigError(
+                f"{self.host} can be reached from other machines, and there is no key. "
+                "Set --api-key, or say --open-to-all if everyone may use it."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host in LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,41 @@
+"""One server over a scripted LLM, and the official clients for it."""
+
+import anthropic as anthropic_module
+import openai as openai_module
+import pytest
+
+from .fake import FakeLLM, last_piece, text_pieces
+from .serving import serving
+
+
+@pytest.fixture(scope="session")
+def _fake_server():
+    llm = FakeLLM([last_piece()])
+    with serving(llm) as served:
+        yield llm, served
+
+
+@pytest.fixture
+def fake(_fake_server):
+    """The scripted LLM behind `http`, `openai` and `anthropic`."""
+    llm, _ = _fake_server
+    llm.play([*text_pieces("Hello world", "Let me think"), last_piece()])
+    return llm
+
+
+@pytest.fixture
+def http(_fake_server, fake):
+    """A plain client."""
+    return _fake_server[1].http
+
+
+@pytest.fixture
+def openai(_fake_server, fake):
+    """OpenAI's client."""
+    return openai_module.OpenAI(base_url=f"{_fake_server[1].url}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture
+def anthropic(_fake_server, fake):
+    """Anthropic's client."""
+    return anthropic_module.Anthropic(base_url=_fake_server[1].url, api_key="none", max_retries=0)

@@ -1,0 +1,149 @@
+"""/v1/messages, through Anthropic's own client."""
+
+import anthropic as module
+import pytest
+
+from .fake import call_pieces, last_piece, text_pieces
+
+HELLO = [{"role": "user", "content": "Hello"}]
+TOOLS = [{"name": "get_weather", "description": "Weather", "input_schema": {"type": "object"}}]
+FUNCTIONS = [
+    {
+        "type": "function",
+        "function": {"name": "get_weather", "description": "Weather", "parameters": {"type": "object"}},
+    }
+]
+
+
+def test_message_has_thinking_and_text(anthropic, fake):
+    message = anthropic.messages.create(model="any", max_tokens=50, messages=HELLO)
+    assert [b.type for b in message.content] == ["thinking", "text"]
+    assert (message.content[0].thinking, message.content[1].text) == ("Let me think", "Hello world")
+    assert (message.stop_reason, message.model) == ("end_turn", "fake-model")
+    assert (message.usage.input_tokens, message.usage.cache_read_input_tokens, message.usage.output_tokens) == (
+        10,
+        2,
+        5,
+    )
+    assert fake.calls == [(HELLO, 1, {"max_tokens": 50})]
+
+
+def test_stream_adds_up_to_the_message(anthropic, fake):
+    fake.play(
+        [
+            *text_pieces("I look.", "Hmm"),
+            *call_pieces(0, "get_weather", '{"city":"Rome"}'),
+            last_piece("tool_calls"),
+        ]
+    )
+    with anthropic.messages.stream(model="any", max_tokens=50, messages=HELLO, tools=TOOLS) as stream:
+        names = [event.type for event in stream]
+        message = stream.get_final_message()
+    assert (names[0], names[-1]) == ("message_start", "message_stop")
+    assert names.count("content_block_stop") == 3
+    thinking, text, use = message.content
+    assert (thinking.thinking, text.text) == ("Hmm", "I look.")
+    assert (use.id, use.name, use.input) == ("functions.get_weather:0", "get_weather", {"city": "Rome"})
+    assert (message.stop_reason, message.usage.output_tokens) == ("tool_use", 5)
+
+
+def test_conversation_with_tools_becomes_openais(anthropic, fake):
+    messages = [
+        *HELLO,
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Hmm", "signature": ""},
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "functions.get_weather:0", "name": "get_weather", "input": {"city": "Rome"}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "functions.get_weather:0", "content": "sunny"},
+                {"type": "text", "text": "And?", "cache_control": {"type": "ephemeral"}},
+            ],
+        },
+    ]
+    anthropic.messages.create(
+        model="any",
+        max_tokens=5,
+        messages=messages,
+        system=[{"type": "text", "text": "Be brief."}],
+        tools=TOOLS,
+        tool_choice={"type": "any"},
+        stop_sequences=["END"],
+        thinking={"type": "enabled", "budget_tokens": 1024},
+        extra_body={"temperature": 1},
+    )
+    call = {"name": "get_weather", "arguments": '{"city": "Rome"}'}
+    ((prompt, _, options),) = fake.calls
+    assert prompt == [
+        {"role": "system", "content": "Be brief."},
+        *HELLO,
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "reasoning_content": "Hmm",
+            "tool_calls": [{"id": "functions.get_weather:0", "type": "function", "function": call}],
+        },
+        {"role": "tool", "tool_call_id": "functions.get_weather:0", "content": "sunny"},
+        {"role": "user", "content": "And?"},
+    ]
+    assert options == {
+        "max_tokens": 5,
+        "temperature": 1,
+        "stop": ["END"],
+        "tools": FUNCTIONS,
+        "tool_choice": "required",
+        "think_budget": 1024,
+    }
+
+
+def test_dropped_thinking_is_put_back(anthropic, fake):
+    fake.play(
+        [*text_pieces("", "I need it."), *call_pieces(0, "get_weather", '{"city":"Rome"}'), last_piece("tool_calls")],
+        [last_piece()],
+    )
+    use = anthropic.messages.create(model="any", max_tokens=5, messages=HELLO, tools=TOOLS).content[-1]
+    back = [{"type": "tool_use", "id": use.id, "name": use.name, "input": use.input}]
+    result = [{"type": "tool_result", "tool_use_id": use.id, "content": "sunny"}]
+    messages = [*HELLO, {"role": "assistant", "content": back}, {"role": "user", "content": result}]
+    anthropic.messages.create(model="any", max_tokens=5, messages=messages, tools=TOOLS)
+    assert fake.calls[1][0][1]["reasoning_content"] == "I need it."
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted"),
+    [
+        ({"type": "auto"}, {}),
+        ({"type": "none"}, {"tool_choice": "none"}),
+        ({"type": "tool", "name": "f"}, {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+    ],
+    ids=str,
+)
+def test_tool_choice_is_translated(anthropic, fake, choice, wanted):
+    anthropic.messages.create(model="any", max_tokens=5, messages=HELLO, tools=TOOLS, tool_choice=choice)
+    assert {k: v for k, v in fake.calls[0][2].items() if k == "tool_choice"} == wanted
+
+
+def test_errors_have_anthropics_shape(anthropic):
+    with pytest.raises(module.BadRequestError, match="image") as caught:
+        content = [{"type": "image", "source": {"type": "url", "url": "http://example.org/x.png"}}]
+        anthropic.messages.create(model="any", max_tokens=5, messages=[{"role": "user", "content": content}])
+    assert caught.value.body["type"] == "error"
+    assert caught.value.body["error"]["type"] == "invalid_request_error"
+
+
+def test_error_in_a_stream_reaches_the_client(anthropic, fake):
+    fake.play([*text_pieces("Hel"), RuntimeError("detail")])
+    with (
+        pytest.raises(module.APIStatusError, match="The server failed"),
+        anthropic.messages.stream(model="any", max_tokens=5, messages=HELLO) as stream,
+    ):
+        list(stream)
+
+
+def test_tokens_can_be_counted_first(anthropic):
+    assert anthropic.messages.count_tokens(model="any", messages=HELLO).input_tokens > 0

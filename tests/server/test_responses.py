@@ -1,0 +1,101 @@
+"""/v1/responses, through OpenAI's own client."""
+
+import openai as module
+import pytest
+
+from .fake import call_pieces, last_piece, text_pieces
+
+TOOLS = [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": True}]
+
+
+def test_response_has_reasoning_and_text(openai, fake):
+    response = openai.responses.create(model="any", input="Hello", instructions="Be brief.", max_output_tokens=50)
+    assert [item.type for item in response.output] == ["reasoning", "message"]
+    assert (response.output_text, response.output[0].content[0].text) == ("Hello world", "Let me think")
+    assert (response.status, response.usage.input_tokens_details.cached_tokens) == ("completed", 2)
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    assert fake.calls == [(messages, 1, {"max_tokens": 50})]
+
+
+def test_stream_adds_up_to_the_response(openai, fake):
+    fake.play(
+        [*text_pieces("I look.", "Hmm"), *call_pieces(0, "get_weather", '{"city":"Rome"}'), last_piece("tool_calls")]
+    )
+    events = list(openai.responses.create(model="any", input="Hello", tools=TOOLS, stream=True))
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+    reasoning, message, call = events[-1].response.output
+    assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == message.content[0].text
+    assert "".join(e.delta for e in events if e.type == "response.reasoning_text.delta") == reasoning.content[0].text
+    assert (call.call_id, call.arguments) == ("functions.get_weather:0", '{"city":"Rome"}')
+    added = [e.item.id for e in events if e.type == "response.output_item.added"]
+    assert added == [item.id for item in (reasoning, message, call)]
+    assert len([e for e in events if e.type == "response.output_item.done"]) == 3
+
+
+def test_clients_accumulator_agrees_with_the_stream(openai):
+    with openai.responses.stream(model="any", input="Hello") as stream:
+        list(stream)
+        assert stream.get_final_response().output_text == "Hello world"
+
+
+def test_output_of_a_response_goes_back_as_input(openai, fake):
+    fake.play(
+        [*text_pieces("", "I need it."), *call_pieces(0, "get_weather", '{"city":"Rome"}'), last_piece("tool_calls")],
+        [last_piece()],
+    )
+    question = {"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
+    output = openai.responses.create(model="any", input=[question], tools=TOOLS).output
+    result = {"type": "function_call_output", "call_id": output[-1].call_id, "output": "sunny"}
+    back = [item.model_dump() for item in output]
+    openai.responses.create(model="any", input=[question, *back, result], tools=TOOLS)
+    call = {"name": "get_weather", "arguments": '{"city":"Rome"}'}
+    assert fake.calls[1][0] == [
+        {"role": "user", "content": "Hello"},
+        {
+            "role": "assistant",
+            "content": "",
+            "reasoning_content": "I need it.",
+            "tool_calls": [{"id": "functions.get_weather:0", "type": "function", "function": call}],
+        },
+        {"role": "tool", "tool_call_id": "functions.get_weather:0", "content": "sunny"},
+    ]
+    assert fake.calls[1][2]["tools"][0]["function"] == {k: v for k, v in TOOLS[0].items() if k != "type"}
+
+
+def test_answer_cut_short_is_incomplete(openai, fake):
+    fake.play([*text_pieces("Hel"), last_piece("length")])
+    response = openai.responses.create(model="any", input="Hello")
+    assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+
+
+def test_schema_becomes_the_response_format(openai, fake):
+    form = {"type": "json_schema", "name": "x", "schema": {"type": "object"}, "strict": True}
+    openai.responses.create(model="any", input="Hello", text={"format": form})
+    assert fake.calls[0][2]["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "x", "schema": {"type": "object"}, "strict": True},
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"previous_response_id": "resp_1"},
+        {"background": True},
+        {"truncation": "auto"},
+        {"tools": [{"type": "web_search"}]},
+        {"input": [{"type": "item_reference", "id": "x"}]},
+    ],
+    ids=str,
+)
+def test_what_needs_a_store_or_a_service_is_refused_by_name(openai, fake, body):
+    with pytest.raises(module.BadRequestError, match=next(iter(body))):
+        openai.responses.create(**{"model": "any", "input": "Hello"} | body)
+    assert fake.calls == []
+
+
+def test_error_in_a_stream_is_its_last_event(openai, fake):
+    fake.play([*text_pieces("Hel"), RuntimeError("detail")])
+    last = list(openai.responses.create(model="any", input="Hello", stream=True))[-1]
+    assert (last.type, last.message) == ("error", "The server failed; its log says why.")
