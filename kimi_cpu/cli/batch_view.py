@@ -75,7 +75,8 @@ class Rates:
         seconds = max(progress.seconds - first.seconds, 1e-9)
         prompt = (tally.tokens.prompt - first.tally.tokens.prompt) / seconds
         generated = (tally.num_generated - first.tally.num_generated) / seconds
-        parts = [f"{progress.num_done:,} of {progress.num_expected:,} requests"]
+        about = "" if progress.read_bytes == progress.input_bytes else "about "
+        parts = [f"{progress.num_done:,} of {about}{progress.num_expected:,} requests"]
         parts += [f"{progress.num_failed:,} failed"] if progress.num_failed else []
         parts += [f"{prompt:.1f} tokens/s in, {generated:.1f} out", f"{tally.num_running} running"]
         if tally.tokens.prompt:

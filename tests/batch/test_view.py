@@ -1,0 +1,24 @@
+"""The line that says how far a batch is."""
+
+from kimi_cpu.batch import Progress
+from kimi_cpu.batch.loop import Tally
+from kimi_cpu.batch.worker import Tokens
+from kimi_cpu.cli.batch_view import Rates
+
+
+def progress(seconds, completed, generated, read=1000, failed=0):
+    tally = Tally(completed, failed, Tokens(10 * completed, 5 * completed, generated), generated, 4, 8)
+    return Progress(7, 0, tally, 100, read, 1000, seconds)
+
+
+def test_line_tells_rates_of_the_last_minute_and_the_time_left():
+    rates = Rates()
+    for second in range(0, 200, 10):
+        told = rates.sentence(progress(float(second), second // 10, second * second))
+    assert told == (
+        "26 of 100 requests, 1.0 tokens/s in, 310.0 out, 4 running, 50 % of the prompts cached, 0:12:20 left"
+    )
+
+
+def test_lines_that_are_not_read_yet_are_estimated():
+    assert "10 of about 200 requests, 1 failed" in Rates().sentence(progress(1.0, 2, 9, read=500, failed=1))
