@@ -1,0 +1,392 @@
+"""What `kimi-cpu batch` is worth: nothing lost when it is killed, flat memory, tokens a second beside llama.cpp's.
+
+    python benchmarks/batch.py kills MODEL [--requests 2000] [--kills 20]       kill -9, resumed, compared; shards too
+    python benchmarks/batch.py lines [--lines 1000000]                          memory while lines go through
+    python benchmarks/batch.py speed NATIVE.gguf STANDARD.gguf [--rounds 3]     llama-cpp-python's batch API beside it
+
+Each writes its part of results-batch.md with --write. Slices for `speed` come from tools/make_slice.py. kills: of the
+moments, half are drawn over the time that the run takes, and half are the instants after the output has grown, while
+its results are brought to the disk.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from machine import ROOT, card, spread
+
+RESULTS = Path(__file__).with_name("results-batch.md")
+PROMPT, ANSWER = 32, 64  # tokens of a request in `speed`
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--write", action="store_true", help="put the figures into results-batch.md")
+    parser.add_argument("--work", type=Path, help="folder for files [default: a temporary one]")
+    parts = parser.add_subparsers(required=True)
+    kills = parts.add_parser("kills")
+    kills.add_argument("model", type=Path)
+    kills.add_argument("--requests", type=int, default=2000)
+    kills.add_argument("--kills", type=int, default=20)
+    kills.add_argument("--seed", type=int, default=0)
+    kills.set_defaults(run=run_kills, title="Killed and resumed")
+    lines = parts.add_parser("lines")
+    lines.add_argument("--lines", type=int, default=1_000_000)
+    lines.set_defaults(run=run_lines, title="Memory")
+    speed = parts.add_parser("speed")
+    speed.add_argument("native", type=Path)
+    speed.add_argument("standard", type=Path)
+    speed.add_argument("--rounds", type=int, default=3)
+    speed.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    speed.add_argument("--parallel", type=int, help="sequences [default: what the batch chooses]")
+    speed.set_defaults(run=run_speed, title="Tokens a second")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.work) as folder:
+        text = args.run(args, Path(folder))
+    print("\n".join(text))
+    if args.write:
+        write(args.title, text)
+
+
+def write(title: str, text: list[str]) -> None:
+    """Puts one part into the file of results; the others stay."""
+    old = RESULTS.read_text() if RESULTS.exists() else "# Batch\n\nWritten by benchmarks/batch.py.\n"
+    parts = [part for part in old.split("\n## ") if part.split("\n")[0] != title]
+    RESULTS.write_text("\n## ".join([*(p.rstrip() + "\n" for p in parts), "\n".join([title, "", *text, ""])]))
+
+
+def run_kills(args, folder: Path) -> list[str]:
+    """An uninterrupted run, one that is killed and resumed, and three shards, merged: all must be equal."""
+    draw = random.Random(args.seed)
+    source = folder / "in.jsonl"
+    source.write_text("".join(json.dumps(request(i, draw)) + "\n" for i in range(args.requests)))
+    began = time.monotonic()
+    assert subprocess.run(command(args.model, source, folder / "whole.jsonl")).returncode == 0
+    seconds = time.monotonic() - began
+    whole = answers(folder / "whole.jsonl")
+    assert len(whole) == args.requests
+    log = killed(args, source, folder / "killed.jsonl", seconds, draw)
+    assert answers(folder / "killed.jsonl") == whole, "the resumed run differs"
+    for i in (1, 2, 3):
+        shard = command(args.model, source, folder / f"{i}.jsonl", "--shard", f"{i}/3")
+        assert subprocess.run(shard).returncode == 0
+    shards = [str(folder / f"{i}.jsonl") for i in (1, 2, 3)]
+    merge = [sys.executable, "-m", "kimi_cpu", "merge", *shards, "-o", str(folder / "merged.jsonl")]
+    assert subprocess.run(merge, cwd=ROOT).returncode == 0
+    assert answers(folder / "merged.jsonl") == whole, "the merged shards differ"
+    tokens = sum(body["usage"]["completion_tokens"] for body in whole.values())
+    sync = sum(kind == "results" for kind, *_ in log)
+    return [
+        *card(),
+        f"{args.model.name}: {args.requests:,} requests, {tokens:,} tokens, {seconds:.0f} s without interruption.",
+        "",
+        f"Killed with -9 {len(log)} times, {sync} of them while results were being brought to the disk, and resumed:",
+        "every request has one result, with the same answer as in the uninterrupted run.",
+        "Three shards, merged, give the same results, too.",
+        "",
+        "| kill | moment | results before | results on the disk | torn line | answers in checkpoints |",
+        "|--|--|--|--|--|--|",
+        *(f"| {i} | {' | '.join(map(str, row))} |" for i, row in enumerate(log, 1)),
+    ]
+
+
+def request(i: int, draw: random.Random) -> dict:
+    """A line; every tenth answer is long, half the requests name a seed."""
+    url = "/v1/chat/completions" if i % 3 else "/v1/completions"
+    text = f"Tell me about the number {i}."
+    body = {"max_tokens": draw.randint(100, 300) if i % 10 == 0 else draw.randint(1, 30), "ignore_eos": True}
+    body |= {"messages": [{"role": "user", "content": text}]} if i % 3 else {"prompt": text}
+    body |= {"seed": i} if i % 2 else {}
+    return {"custom_id": f"request-{i}", "method": "POST", "url": url, "body": body}
+
+
+def command(model: Path, source: Path, output: Path, *more: str) -> list[str]:
+    """A run as a person starts it, from the repository's root."""
+    os.chdir(ROOT)
+    return [sys.executable, "-m", "kimi_cpu", "batch", str(source), "-o", str(output), "-m", str(model.absolute()),
+            "-c", "1024", *more]  # fmt: skip
+
+
+def killed(args, source: Path, output: Path, seconds: float, draw: random.Random) -> list[tuple]:
+    """Kills the run again and again, then lets it end; what each kill met."""
+    log = []
+    for number in range(args.kills):
+        found = len(answers(output)) if output.exists() else 0
+        process = subprocess.Popen(command(args.model, source, output), stderr=subprocess.DEVNULL)
+        wait_for_start(process, output, found)
+        size = output.stat().st_size
+        kind = "results" if number % 2 else "any"
+        wait_until = time.monotonic() + draw.uniform(0, 1.5 * seconds / args.kills)
+        while time.monotonic() < wait_until and process.poll() is None:
+            time.sleep(0.005)
+        if kind == "results":
+            size = output.stat().st_size
+            while output.stat().st_size == size and process.poll() is None:
+                time.sleep(0.0001)
+            time.sleep(draw.uniform(0, 0.01))
+        assert process.poll() is None, "the run ended before it was killed: more requests are needed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        log.append((kind, found, *state(output)))
+        print(log[-1], flush=True)
+    process = subprocess.run(command(args.model, source, output))
+    assert process.returncode == 0
+    return log
+
+
+def wait_for_start(process: subprocess.Popen, output: Path, found: int) -> None:
+    """Until the run has added something: to the journal or to the output."""
+    journal = output.with_name(output.name + ".journal")
+    before = (output.stat().st_size if output.exists() else 0, journal.stat().st_mtime_ns if journal.exists() else 0)
+    while process.poll() is None:
+        now = (output.stat().st_size if output.exists() else 0, journal.stat().st_mtime_ns if journal.exists() else 0)
+        if output.exists() and now != before:
+            return
+        time.sleep(0.002)
+    raise SystemExit("the run ended before it could be killed: more requests are needed")
+
+
+def state(output: Path) -> tuple[int, str, int]:
+    """(whole results, whether the last line is torn, unfinished answers with a checkpoint) after a kill."""
+    import shutil
+    import sqlite3
+
+    data = output.read_bytes()
+    journal = output.with_name(output.name + ".journal")
+    copy = journal.with_name("copy")  # SQLite would repair the journal itself
+    shutil.copy(journal, copy)
+    hot = journal.with_name(journal.name + "-journal")
+    if hot.exists():
+        shutil.copy(hot, copy.with_name("copy-journal"))
+    db = sqlite3.connect(copy)
+    saved = db.execute("SELECT COUNT(DISTINCT key) FROM tokens").fetchone()[0]
+    db.close()
+    copy.unlink()
+    return data.count(b"\n"), "yes" if data and not data.endswith(b"\n") else "no", saved
+
+
+def answers(output: Path) -> dict[str, dict]:
+    """Bodies by custom_id, without what depends on the moment: when it was made, and what was cached."""
+    found = {}
+    for line in output.read_bytes().split(b"\n"):
+        if line.endswith(b"}"):
+            result = json.loads(line)
+            assert result["custom_id"] not in found, f"{result['custom_id']} has two results"
+            body = result["response"]["body"]
+            del body["created"], body["usage"]["prompt_tokens_details"]
+            found[result["custom_id"]] = body
+    return found
+
+
+def run_lines(args, folder: Path) -> list[str]:
+    """Resident memory while a million lines go through: lines that fail, and lines that a model of numbers answers."""
+    sys.path.insert(0, str(ROOT))
+    rows = []
+    for kind in ("failures", "answers", "ordered answers"):
+        told = subprocess.run(
+            [sys.executable, "-c", LINES, kind, str(args.lines), str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        samples, seconds, results = json.loads(told.stdout)
+        at = [next(rss for done, rss in samples if done >= share * args.lines) for share in (0.1, 0.5, 1.0)]
+        rows.append(f"| {kind} | {results:,} | {seconds:.0f} s | " + " | ".join(f"{x / 2**20:.1f}" for x in at) + " |")
+        print(rows[-1], flush=True)
+    return [
+        *card(("numpy",)),
+        f"{args.lines:,} lines through one run; resident memory of the process in MiB after a part of them.",
+        "",
+        "| lines that are | results | time | after 10 % | after 50 % | after all |",
+        "|--|--|--|--|--|--|",
+        *rows,
+    ]
+
+
+LINES = """
+import json, sys, time
+from pathlib import Path
+import psutil
+from kimi_cpu.batch import BatchOptions, Run
+from tests.batch.fake import FakeModel, request
+kind, count, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+source, output = folder / "lines.jsonl", folder / f"{kind}.jsonl"
+with source.open("w") as file:
+    for i in range(count):
+        file.write((request(f"request-{i}", 1) if "answers" in kind else json.dumps({"custom_id": f"r-{i}"})) + chr(10))
+samples, process, began = [], psutil.Process(), time.monotonic()
+def report(progress):
+    samples.append((progress.num_done, process.memory_info().rss))
+class Forgetful(FakeModel):
+    def answer(self, job, resume):
+        self.order.clear(), self.resumed.clear()
+        return super().answer(job, resume)
+options = BatchOptions(parallel=8, ordered="ordered" in kind)
+done = Run(Forgetful(), source, output, options).run(report)
+print(json.dumps([samples, time.monotonic() - began, done.num_done]))
+"""
+
+
+def run_speed(args, folder: Path) -> list[str]:
+    """The same requests through the batch, one by one and side by side, and through llama.cpp in lockstep."""
+    sequences = args.parallel or chosen(args)
+    rows = {"kimi-cpu, one": [], "kimi-cpu": [], "llama.cpp": []}
+    for turn in range(args.rounds + 1):
+        for name, rates in rows.items():
+            count = 1 if name.endswith("one") else sequences
+            engine = "llama" if name.startswith("llama") else "kimi"
+            rate = measure(args, engine, count)
+            if turn:
+                rates.append(rate)
+                print(name, f"{rate:.2f}", flush=True)
+    ours, one, theirs = (sorted(rows[n])[len(rows[n]) // 2] for n in ("kimi-cpu", "kimi-cpu, one", "llama.cpp"))
+    return [
+        *card(("numpy", "numba", "llama-cpp-python")),
+        f"{args.threads} threads; {args.native.name}, {args.native.stat().st_size / 1e9:.2f} GB, and the same weights "
+        f"for llama.cpp. Requests of {PROMPT} random ids,",
+        f"{ANSWER} generated; generated tokens a second from the first prompt to the last token, median "
+        f"(smallest-largest) of {args.rounds} runs in turn.",
+        f"Sequences at once: {sequences}, "
+        + ("as asked for." if args.parallel else "as the batch chose by measurement."),
+        "",
+        "| | sequences | tokens/s |",
+        "|--|--|--|",
+        *(f"| {n} | {1 if n.endswith('one') else sequences} | {spread(rates, 2)} |" for n, rates in rows.items()),
+        "",
+        f"{ours / theirs:.2f} x llama.cpp's batched decoding, {ours / one:.2f} x one sequence at a time.",
+    ]
+
+
+def chosen(args) -> int:
+    """The number of sequences that a batch settles for by itself, given work enough."""
+    told = speed_process(args, "kimi", None, 1200)
+    print(f"chosen: {told['parallel']} sequences", flush=True)
+    return told["parallel"]
+
+
+def measure(args, engine: str, sequences: int) -> float:
+    """Generated tokens a second, with two requests a sequence."""
+    return speed_process(args, engine, sequences, 2 * sequences)["rate"]
+
+
+def speed_process(args, engine: str, sequences: int | None, count: int) -> dict:
+    """One run of one engine in a process of its own."""
+    path = args.native if engine == "kimi" else args.standard
+    settings = {"path": str(path.absolute()), "sequences": sequences, "count": count, "threads": args.threads}
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {here!r}); import batch; batch.{engine}_speed({settings!r})"
+    told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+def prompts(count: int, vocabulary: int) -> list[list[int]]:
+    """Random ids, no two prompts alike."""
+    import numpy as np
+
+    return np.random.default_rng(0).integers(10, vocabulary - 300, (count, PROMPT)).tolist()
+
+
+def kimi_speed(settings: dict) -> None:
+    """Runs requests through kimi_cpu.batch; prints {rate, parallel}."""
+    import kimi_cpu
+    from kimi_cpu.batch import MAX_PARALLEL, BatchOptions, Run
+    from kimi_cpu.batch.answers import LanguageModel
+
+    parallel = settings["sequences"]
+    loading = {"threads": settings["threads"], "context": 256, "parallel": parallel or MAX_PARALLEL}
+    with kimi_cpu.load(settings["path"], **loading) as llm, tempfile.TemporaryDirectory() as folder:
+        llm.generate([5] * PROMPT, max_tokens=2, ignore_eos=True)  # the file is in memory after
+        source = Path(folder) / "in.jsonl"
+        with source.open("w") as file:
+            for i, ids in enumerate(prompts(settings["count"], llm.config.vocab_size)):
+                body = {"prompt": ids, "max_tokens": ANSWER, "temperature": 0, "ignore_eos": True}
+                file.write(json.dumps({"custom_id": str(i), "url": "/v1/completions", "body": body}) + "\n")
+        run = Run(LanguageModel(llm, 0, {}, {}), source, Path(folder) / "out", BatchOptions(parallel=parallel))
+        targets = []
+
+        def report(progress) -> None:
+            """Without a number, the run is for finding one: it ends when the number has not changed for a while."""
+            targets.append(progress.tally.limit)
+            if parallel is None and len(targets) > 60 and len(set(targets[-60:])) == 1:
+                run.stop()
+
+        done = run.run(report)
+        rate = done.tally.num_generated / done.seconds
+        print(json.dumps({"rate": rate, "parallel": done.tally.limit}))
+
+
+def llama_speed(settings: dict) -> None:
+    """The same requests through llama.cpp, `sequences` in lockstep; prints {rate}."""
+    llama = Llama(settings)
+    todo = prompts(settings["count"], llama.vocabulary)
+    llama.answer(todo[: settings["sequences"]], 2)
+    began = time.perf_counter()
+    for i in range(0, len(todo), settings["sequences"]):
+        llama.answer(todo[i : i + settings["sequences"]], ANSWER)
+    print(json.dumps({"rate": len(todo) * ANSWER / (time.perf_counter() - began)}))
+
+
+class Llama:
+    """llama.cpp through llama-cpp-python's low-level functions: greedy, many sequences a step."""
+
+    STEP = 512  # tokens, as kimi-cpu's
+
+    def __init__(self, settings: dict):
+        import llama_cpp as api
+
+        self.api = api
+        api.llama_backend_init()
+        self._log = api.llama_log_callback(lambda *_: None)
+        api.llama_log_set(self._log, None)
+        model = api.llama_model_load_from_file(settings["path"].encode(), api.llama_model_default_params())
+        params = api.llama_context_default_params()
+        params.n_seq_max, params.kv_unified = settings["sequences"], True
+        params.n_ctx = settings["sequences"] * (PROMPT + ANSWER + 64)
+        params.n_batch = params.n_ubatch = self.STEP
+        params.n_threads = params.n_threads_batch = settings["threads"]
+        self.context = api.llama_init_from_model(model, params)
+        self.memory = api.llama_get_memory(self.context)
+        self.vocabulary = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
+        self.batch = api.llama_batch_init(self.STEP, 0, 1)
+
+    def answer(self, todo: list[list[int]], count: int) -> None:
+        """count greedy tokens for each prompt."""
+        self.api.llama_memory_clear(self.memory, True)
+        drawn: dict[int, int] = {}
+        tokens = [(s, p, i, p == PROMPT - 1) for s, ids in enumerate(todo) for p, i in enumerate(ids)]
+        for first in range(0, len(tokens), self.STEP):
+            drawn |= self._decode(tokens[first : first + self.STEP])
+        for step in range(count - 1):
+            drawn = self._decode([(s, PROMPT + step, drawn[s], True) for s in range(len(todo))])
+
+    def _decode(self, tokens: list[tuple[int, int, int, bool]]) -> dict[int, int]:
+        """One step over (sequence, position, id, whether the next is drawn); the ids that were drawn, by sequence."""
+        import numpy as np
+
+        batch = self.batch
+        batch.n_tokens = len(tokens)
+        for i, (sequence, position, token_id, draws) in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i] = token_id, position, 1
+            batch.seq_id[i][0], batch.logits[i] = sequence, draws
+        if self.api.llama_decode(self.context, batch):
+            raise SystemExit("llama_decode failed")
+        self.api.llama_synchronize(self.context)
+        drawn = {}
+        for i, (sequence, _, _, draws) in enumerate(tokens):
+            if draws:
+                row = np.ctypeslib.as_array(self.api.llama_get_logits_ith(self.context, i), (self.vocabulary,))
+                drawn[sequence] = int(row.argmax())
+        return drawn
+
+
+if __name__ == "__main__":
+    main()
