@@ -15,7 +15,7 @@ from collections import Counter
 import httpx
 import psutil
 
-WARM_UP_S = 20  # caches, pools and allocators fill
+WARM_UP_S = 60  # caches, pools and allocators fill
 
 
 async def client(url: str, number: int, until_s: float, seen: Counter, firsts: list[float]) -> None:
@@ -88,6 +88,7 @@ async def load(url: str, process: psutil.Process, clients: int, seconds: float) 
     early, late = (statistics.mean(s[0] for s in part) for part in (samples[:tenth], samples[-tenth:]))
     threads = [s[1] for s in samples]
     print(f"answers: {dict(seen)}; first token median {statistics.median(firsts):.2f} s")
+    print("memory over time, MB:", *(f"{s[0]:.0f}" for s in samples[:: max(1, len(samples) // 12)]))
     print(f"memory after warm-up {early:.1f} MB, at the end {late:.1f} MB ({100 * (late / early - 1):+.1f} %)")
     print(f"threads {min(threads)}-{max(threads)}; after the last client: {left}")
     print(f"clients stuck: {stuck}; times that /health was not 200: {unhealthy}")

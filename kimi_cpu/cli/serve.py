@@ -39,16 +39,19 @@ def command(
     except ModuleNotFoundError as e:
         raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
     path = require_model(model)
-    settings = Settings(
-        host=host,
-        port=port,
-        api_key=api_key,
-        open_to_all=open_to_all,
-        origins=cors_origin,
-        hosts=allow_host,
-        parallel=parallel,
-        max_waiting=max_waiting,
-    )
+    try:
+        settings = Settings(
+            host=host,
+            port=port,
+            api_key=api_key,
+            open_to_all=open_to_all,
+            origins=cors_origin,
+            hosts=allow_host,
+            parallel=parallel,
+            max_waiting=max_waiting,
+        )
+    except ConfigError as e:
+        raise click.UsageError(str(e)) from e
     logging.basicConfig(level=logging.WARNING, format="kimi-cpu: %(message)s")
     logging.getLogger("kimi_cpu.server").setLevel(logging.INFO)
     listener = bind(settings)

@@ -83,6 +83,7 @@ class Answers:
             if not task.done():
                 generation.cancel()
                 task.cancel()
+                self._service.metrics.finished.labels("abort").inc()
         self._service.release(self, self._num_places, time.monotonic() - self._started_s)
 
     async def _follow(self, index: int, generation: Generation, messages: list[Mapping] | None) -> None:
