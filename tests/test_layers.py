@@ -31,6 +31,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "llvmlite": {"kernels"},
     "click": {"cli"},
     "rich": {"cli"},
+    "prompt_toolkit": {"cli"},
     "gguf": {"modelfile", "convert"},
     "sentencepiece": {"tokenizer"},
     "jinja2": {"chat"},
@@ -42,7 +43,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "uvicorn": {"server"},
     "pydantic": {"server"},
     "prometheus_client": {"server"},
-    "threading": {"batch", "server", "llm", "engine", "convert", "kernels"},
+    "threading": {"batch", "cli", "server", "llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
 }
 

@@ -7,20 +7,29 @@ import sys
 import click
 
 from ..errors import KimiError
+from .settings import defaults, read_config
 
 COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is imported when the command is used
-    "bench": "Measure tokens a second on this machine.",
+    "run": "Answer one prompt.",
+    "chat": "Hold a conversation.",
     "batch": "Answer files of requests, and lose nothing.",
+    "serve": "Serve a model over HTTP, with a chat page.",
     "convert": "Turn a Hugging Face checkpoint, or a GGUF file, into one model file.",
-    "merge": "Join the outputs of batches, each request once.",
+    "verify": "Check a model file's hashes, or prove it equal to its checkpoint.",
     "inspect": "Show what a checkpoint or a model file holds.",
     "plan": "Say how large and how heavy a model will be, before any download or conversion.",
-    "run": "Answer one prompt.",
-    "serve": "Serve a model over HTTP, with a chat page.",
+    "merge": "Join the outputs of batches, each request once.",
+    "tokenize": "Show the tokens of a text, or the text of tokens.",
+    "bench": "Measure tokens a second on this machine.",
     "warmup": "Compile the kernels for this CPU ahead of their first use.",
-    "verify": "Check a model file's hashes, or prove it equal to its checkpoint.",
+    "completion": "Print what completes commands in bash, zsh or fish.",
 }
 EXIT_INTERRUPTED = 130  # by convention 128 + SIGINT
+EXIT_BROKEN_PIPE = 141  # and 128 + SIGPIPE
+
+
+class ReaderLeft(Exception):
+    """Whoever read our output has gone, as `head` does."""
 
 
 class LazyGroup(click.Group):
@@ -33,6 +42,22 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         return importlib.import_module(f".{name}", __name__).command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """Gives the command the defaults of the configuration file."""
+        name, command, args = super().resolve_command(ctx, args)
+        config = read_config()
+        if config and command is not None:
+            commands = [self.get_command(ctx, other) for other in COMMANDS]
+            ctx.default_map = {name: defaults(config, command, commands)}
+        return name, command, args
+
+    def invoke(self, ctx: click.Context):
+        """click would make exit code 1 of a broken pipe."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as e:
+            raise ReaderLeft from e
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -48,21 +73,32 @@ def cli() -> None:
     kimi-cpu plan Kimi-K2-Thinking/              what it will need
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf
     kimi-cpu run -m k2.gguf "Why is the sky blue?"
+    kimi-cpu chat -m k2.gguf
+
+    Each option has an environment variable: KIMI_CPU_MODEL, _CONTEXT, _THREADS, _CHUNK, _KV and _COMPUTE for all
+    commands, KIMI_CPU_COMMAND_OPTION otherwise (KIMI_CPU_RUN_MAX_TOKENS=500). Defaults may stand in
+    $XDG_CONFIG_HOME/kimi-cpu/config.toml: `model = "k2.gguf"`, and under [run] `max-tokens = 500`. The command line
+    comes first, then the environment, then the file.
     """
 
 
 def main() -> None:
     """Entry point: errors meant for people become one line on stderr and an exit code."""
     try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as e:
+        cli.main(prog_name="kimi-cpu", standalone_mode=False, auto_envvar_prefix="KIMI_CPU")
+    except click.exceptions.NoArgsIsHelpError as e:
         e.show()
+        sys.exit(e.exit_code)
+    except click.ClickException as e:
+        command = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx is not None else "kimi-cpu"
+        click.echo(f"kimi-cpu: {_one_line(e.format_message())} See `{command} --help`.", err=True)
         sys.exit(e.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except ReaderLeft:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
     except (KimiError, OSError, MemoryError) as e:
         if os.environ.get("KIMI_CPU_DEBUG") == "1":
             raise
@@ -74,4 +110,8 @@ def _sentence(error: BaseException) -> str:
     """One line for a person."""
     if isinstance(error, OSError):
         return f"{error.filename or 'input/output'}: {error.strerror or error}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return _one_line(str(error)) or type(error).__name__
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -6,27 +6,51 @@ import click
 
 
 def model_options(command):
-    """-m, -c, -t, -b, --kv, --compute: which model, and how it is loaded."""
+    """-m, -c, -t, -b, --kv, --compute: which model, and how it is loaded. Their environment variables hold for all
+    commands, so that they carry no command's name."""
     for option in reversed(
         [
             click.option(
                 "-m",
                 "--model",
-                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="FILE",
+                type=click.Path(path_type=Path),
                 envvar="KIMI_CPU_MODEL",
-                help="Model file made by `kimi-cpu convert`. [env: KIMI_CPU_MODEL]",
-            ),
-            click.option("-c", "--context", type=click.IntRange(1), help="Tokens of context. [default: the model's]"),
-            click.option("-t", "--threads", type=click.IntRange(1), help="Threads. [default: one a physical core]"),
-            click.option(
-                "-b", "--chunk", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens a step."
+                help="Model file made by `kimi-cpu convert`.",
             ),
             click.option(
-                "--kv", type=click.Choice(["f16", "int8", "f32"]), help="Type of the cache; f32 with --compute f32."
+                "-c",
+                "--context",
+                type=click.IntRange(1),
+                envvar="KIMI_CPU_CONTEXT",
+                help="Tokens of context. [default: the model's]",
+            ),
+            click.option(
+                "-t",
+                "--threads",
+                type=click.IntRange(1),
+                envvar="KIMI_CPU_THREADS",
+                help="Threads. [default: one a physical core]",
+            ),
+            click.option(
+                "-b",
+                "--chunk",
+                type=click.IntRange(1),
+                envvar="KIMI_CPU_CHUNK",
+                default=512,
+                show_default=True,
+                help="Prompt tokens a step.",
+            ),
+            click.option(
+                "--kv",
+                type=click.Choice(["f16", "int8", "f32"]),
+                envvar="KIMI_CPU_KV",
+                help="Type of the cache; f32 with --compute f32.",
             ),
             click.option(
                 "--compute",
                 type=click.Choice(["int8", "f32"]),
+                envvar="KIMI_CPU_COMPUTE",
                 default="int8",
                 show_default=True,
                 help="Activations: 8 bits, fast; or f32, exact.",
@@ -48,15 +72,35 @@ def sampling_options(command):
                 "--temp",
                 "--temperature",
                 "temperature",
-                type=float,
+                type=click.FloatRange(0),
                 default=1.0,
                 show_default=True,
                 help="0 is greedy.",
             ),
-            click.option("--top-p", type=float, default=1.0, show_default=True, help="Nucleus; 1 is off."),
-            click.option("--top-k", type=int, default=0, show_default=True, help="Best K only; 0 is off."),
-            click.option("--min-p", type=float, default=0.0, show_default=True, help="Share of the best; 0 is off."),
-            click.option("--repeat-penalty", type=float, default=1.0, show_default=True, help="1 is off."),
+            click.option(
+                "--top-p",
+                type=click.FloatRange(0, 1, min_open=True),
+                default=1.0,
+                show_default=True,
+                help="Nucleus; 1 is off.",
+            ),
+            click.option(
+                "--top-k", type=click.IntRange(0), default=0, show_default=True, help="Best K only; 0 is off."
+            ),
+            click.option(
+                "--min-p",
+                type=click.FloatRange(0, 1),
+                default=0.0,
+                show_default=True,
+                help="Share of the best; 0 is off.",
+            ),
+            click.option(
+                "--repeat-penalty",
+                type=click.FloatRange(0, min_open=True),
+                default=1.0,
+                show_default=True,
+                help="1 is off.",
+            ),
             click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="[default: another one every time]"),
             click.option("--stop", multiple=True, help="End before this text; may be given several times."),
             click.option("--ignore-eos", is_flag=True, help="Go on after the end-of-text token."),
@@ -66,8 +110,34 @@ def sampling_options(command):
     return command
 
 
+def chat_options(command):
+    """--system, --no-think, …: how a chat is held and shown."""
+    for option in reversed(
+        [
+            click.option("--system", metavar="TEXT", help="System message."),
+            click.option("--no-think", is_flag=True, help="Close the thinking block at once."),
+            click.option("--think-budget", type=click.IntRange(0), metavar="N", help="Tokens of thinking at most."),
+            click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr."),
+            click.option(
+                "--session",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="Keep the conversation in this file, and all that was computed for it.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def loading_of(options: dict) -> dict:
+    """Takes what kimi_cpu.load wants out of a command's options."""
+    return {name: options.pop(name) for name in ("threads", "context", "kv", "compute", "chunk")}
+
+
 def require_model(model: Path | None) -> Path:
     """The model that was named; a usage error (exit code 2) when none was."""
     if model is None:
         raise click.UsageError("No model was named. Pass -m FILE, or set KIMI_CPU_MODEL.")
+    if model.is_dir():
+        raise click.UsageError(f"{model} is a directory. Make a file of a checkpoint with `kimi-cpu convert`.")
     return model

@@ -1,11 +1,15 @@
 """kimi-cpu run: one prompt, one answer."""
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
-from .options import model_options, require_model, sampling_options
+from .options import chat_options, loading_of, model_options, require_model, sampling_options
+from .prompt import read_prompt
+
+EXIT_INTERRUPTED = 130
 
 
 @click.command("run")
@@ -14,53 +18,82 @@ from .options import model_options, require_model, sampling_options
 @click.option(
     "-f", "--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read the prompt here."
 )
-@click.option("--system", metavar="TEXT", help="System message.")
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without the chat template.")
-@click.option("--no-think", is_flag=True, help="Close the thinking block at once.")
-@click.option("--think-budget", type=click.IntRange(0), metavar="N", help="Tokens of thinking, then the answer.")
-@click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print one OpenAI chat.completion object.")
-@click.option("--session", type=click.Path(path_type=Path, dir_okay=False), help="Keep the conversation in this file.")
+@chat_options
 @model_options
 @sampling_options
-def command(
-    prompt, prompt_option, file, system, raw, no_think, think_budget, hide_thinking, as_json, session, model, **options
-) -> None:
-    """Answer PROMPT; the answer goes to stdout as it comes, thinking and statistics to stderr.
+def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thinking, model, **options) -> None:
+    """Answer PROMPT. The answer alone goes to stdout, as it comes; thinking and statistics go to stderr.
+
+    Without PROMPT, -p or -f, or with - as PROMPT, the prompt is read from stdin. The first Ctrl-C ends the answer and
+    keeps what there is of it, a second one leaves at once; the exit code is 130 then.
 
     \b
     kimi-cpu run -m k2.gguf "Why is the sky blue?"
-    kimi-cpu run -m k2.gguf -f question.txt --think-budget 2000
+    kimi-cpu run -m k2.gguf -f question.txt --think-budget 2000 > answer.txt
+    git diff | kimi-cpu run -m k2.gguf --system "Write a commit message." --no-think
     echo "Once upon a time" | kimi-cpu run -m k2.gguf --raw -n 64
+    kimi-cpu run -m k2.gguf --session talk "And now in French." --json
     """
-    if raw and (system or no_think or think_budget is not None or session or as_json):
+    if raw and (system or options["no_think"] or options["think_budget"] is not None or session or as_json):
         raise click.UsageError("--raw takes no --system, --no-think, --think-budget, --session or --json.")
-    text = _prompt(prompt, prompt_option, file)
+    text = read_prompt(prompt, prompt_option, file)
+    if not text:
+        raise click.UsageError("The prompt is empty.")
     path = require_model(model)
-    loading = {name: options.pop(name) for name in ("threads", "context", "kv", "compute", "chunk")}
+    loading = loading_of(options)
     from ..llm import load
-    from . import answer
     from .warmup import compile_kernels
 
     compile_kernels()
     with load(path, **loading) as llm:
         if raw:
-            answer.show(llm.stream(text, **options), hide_thinking=True)
-            return
-        options |= {"no_think": no_think, "think_budget": think_budget}
-        answer.chat(llm, text, system, session, as_json, hide_thinking, options)
+            options = {k: v for k, v in options.items() if k not in ("no_think", "think_budget")}
+            interrupted = _answer(llm, text, None, False, True, options)[1]
+        else:
+            interrupted = _chat(llm, text, system, session, as_json, hide_thinking, options)
+    if interrupted:
+        sys.exit(EXIT_INTERRUPTED)
 
 
-def _prompt(argument: str | None, option: str | None, file: Path | None) -> str:
-    """The prompt from wherever it was given; "-" and a pipe are stdin."""
-    given = [x for x in (argument, option, file) if x is not None]
-    if len(given) > 1:
-        raise click.UsageError("Give the prompt once: as an argument, with -p or with -f.")
-    if file is not None:
-        return file.read_text(encoding="utf-8")
-    text = argument if argument is not None else option
-    if text == "-" or (text is None and not sys.stdin.isatty()):
-        return sys.stdin.read()
-    if text is None:
-        raise click.UsageError("No prompt was given.")
-    return text
+def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinking: bool, options: dict) -> bool:
+    """One turn of a conversation, which a session file may hold. Whether Ctrl-C ended it."""
+    from .conversation_file import load_conversation, save_conversation
+
+    session, messages = (None, []) if path is None else load_conversation(llm, path)
+    if system is not None:
+        messages = [{"role": "system", "content": system}, *(m for m in messages if m["role"] != "system")]
+    messages.append({"role": "user", "content": text})
+    turn, interrupted = _answer(llm, messages, session, as_json, hide_thinking, options)
+    if path is not None:
+        save_conversation(session, [*messages, turn.message()], path)
+    return interrupted
+
+
+def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool, options: dict):
+    """Prints one answer; returns it, and whether Ctrl-C ended it."""
+    from ..convert.plan import plan
+    from .display import Display, say, statistics, warn
+    from .interrupts import first_interrupt
+
+    handle = llm.submit(prompt, session=session, **options)
+    with first_interrupt(handle.cancel) as interrupted:
+        display = Display(handle.num_prompt_tokens, hide_thinking, quiet=as_json)
+        try:
+            for piece in handle:
+                display.push(piece)
+        finally:
+            display.finish()
+        answer = handle.result()
+        if as_json:
+            from ..llm.openai import chat_object
+
+            document = chat_object(answer, llm.path.stem, llm.tokenizer.token_bytes)
+            click.echo(json.dumps(document, ensure_ascii=False))
+        if options["max_tokens"] == 0:
+            say("no tokens were asked for (-n 0), so nothing was generated.")
+        else:
+            say(statistics(answer.usage, answer.timings, plan(llm.path).token))
+        warn(getattr(answer, "warnings", ()))
+        return answer, interrupted()

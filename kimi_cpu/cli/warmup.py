@@ -8,6 +8,9 @@ def command() -> None:
     """Compile the kernels for this CPU now, so that the first answer does not wait for it.
 
     They are kept in $XDG_CACHE_HOME/kimi-cpu (~/.cache/kimi-cpu) and compiled again only when the program changes.
+
+    \b
+    kimi-cpu warmup
     """
     compile_kernels()
     click.echo("kimi-cpu: the kernels are ready.", err=True)

@@ -149,6 +149,7 @@ class Engine:
             done = not request.max_tokens and request.num_missing == 0
             yield self._output(request, None, None, "length" if done else None, logits if request.logits else None)
             return
+        request.num_steps += 1
         for row, drafted in zip(logits, (*draft_ids, None), strict=True):
             token_id, logprob = draw(row, request)
             request.output_ids.append(token_id)

@@ -56,6 +56,7 @@ class Request:
         self.seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
         self.output_ids: list[int] = []
         self.num_computed = 0  # tokens whose latents are in the cache
+        self.num_steps = 0  # forward passes that brought tokens of the answer
         self.num_cached = 0  # those of the prompt that were there before
         self.block_table: list[int] = []
         self.page_keys: list[bytes] = []  # of the full pages, as the pool knows them

@@ -1,6 +1,6 @@
 """The public Python API: text in, text out."""
 
-from ..engine import EngineState
+from ..engine import EngineState, Sampling
 from .conversation import ChatOptions
 from .generation import Generation
 from .llm import LLM, load
@@ -16,6 +16,7 @@ __all__ = [
     "Generation",
     "LoadOptions",
     "Piece",
+    "Sampling",
     "Timings",
     "Usage",
     "load",

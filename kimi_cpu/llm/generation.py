@@ -47,6 +47,11 @@ class Generation:
         else:
             self._finish("length", self._started_s)
 
+    @property
+    def num_prompt_tokens(self) -> int:
+        """Tokens of the prompt, special ones included."""
+        return self._request.num_prompt_tokens
+
     def cancel(self) -> None:
         """Ends the request; what was generated so far stays, and the last piece has finish_reason "cancelled"."""
         if not self._is_over:
@@ -167,7 +172,7 @@ class Generation:
                 delta.tool_calls,
                 finish_reason=delta.finish_reason,
                 usage=Usage(request.num_prompt_tokens, self._num_tokens, request.num_cached, self._num_reasoning),
-                timings=Timings(prefill_s=first_s - self._started_s, decode_s=came_s - first_s),
+                timings=Timings(first_s - self._started_s, came_s - first_s, max(request.num_steps - 1, 0)),
                 warnings=delta.warnings,
             )
         )

@@ -24,10 +24,12 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of one request: until the first token, and from there to the last."""
+    """Seconds of one request: until the first token, and from there to the last. decode_steps: forward passes in the
+    latter; fewer than tokens where drafts came true."""
 
     prefill_s: float
     decode_s: float
+    decode_steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,12 @@ from ..engine import EngineThread, Request
 from ..engine import session as engine_session
 
 
+def is_session_file(path: Path) -> bool:
+    """Whether a file is what LLMSession.save writes, of whatever model, whole or not. OSError."""
+    with path.open("rb") as file:
+        return engine_session.MAGIC.encode() in file.read(64)
+
+
 class LLMSession:
     """Pass it to LLM.chat: tokens that this model generated before are recognised as such, and not computed again."""
 

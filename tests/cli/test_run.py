@@ -1,50 +1,67 @@
 """kimi-cpu run as a person calls it: what goes to stdout, to stderr, and how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from openai.types.chat import ChatCompletion
+
+from kimi_cpu.llm import Piece
+
+from .terminal import Terminal
 
 
-def kimi_cpu(*args, stdin=None, env=None):
-    return subprocess.run(
-        [sys.executable, "-m", "kimi_cpu", *map(str, args)], input=stdin, capture_output=True, text=True, env=env
-    )
+def test_raw_answer_goes_to_stdout_and_statistics_to_stderr(kimi_cpu, tiny_file):
+    done = kimi_cpu("run", "-m", tiny_file, "--raw", "abc", "-n", 8, "--temp", 0, "-c", 256, "--ignore-eos")
+    assert done.code == 0
+    assert done.out.endswith("\n") and done.out.strip()
+    assert "answer 8 tokens (0 thinking)" in done.err and "GB/s read" in done.err and done.err.count("\n") == 1
 
 
-def test_raw_answer_goes_to_stdout_and_statistics_to_stderr(tiny_file):
-    done = kimi_cpu("run", "-m", tiny_file, "--raw", "abc", "-n", 8, "--temp", 0, "-c", 256)
-    assert done.returncode == 0
-    assert done.stdout.strip()
-    assert "answer 8 tokens" in done.stderr
-
-
-def test_prompt_may_come_from_a_pipe_or_a_file(tiny_file, tmp_path):
+def test_prompt_may_come_from_a_pipe_or_a_file(kimi_cpu, tiny_file, tmp_path):
     (tmp_path / "prompt").write_text("abc")
     options = ("-m", tiny_file, "--raw", "-n", 8, "--temp", 0, "-c", 256)
     outs = [
-        kimi_cpu("run", *options, "abc").stdout,
-        kimi_cpu("run", *options, stdin="abc").stdout,
-        kimi_cpu("run", *options, "-f", tmp_path / "prompt").stdout,
-        kimi_cpu("run", *options, "-p", "abc").stdout,
+        kimi_cpu("run", *options, "abc").out,
+        kimi_cpu("run", *options, stdin="abc").out,
+        kimi_cpu("run", *options, "-", stdin="abc").out,
+        kimi_cpu("run", *options, "-f", tmp_path / "prompt").out,
+        kimi_cpu("run", *options, "-p", "abc").out,
     ]
     assert len(set(outs)) == 1
 
 
-def test_json_is_one_openai_object(tiny_file):
+def test_thinking_goes_to_stderr_without_colours(capfd):
+    from kimi_cpu.cli.display import Display
+
+    display = Display(num_prompt_tokens=3)
+    for piece in (Piece(reasoning_content="I "), Piece(reasoning_content="think."), Piece(content="So.")):
+        display.push(piece)
+    display.finish()
+    assert capfd.readouterr() == ("So.\n", "I think.\n\n")
+
+
+def test_json_is_one_openai_object(kimi_cpu, tiny_file):
     done = kimi_cpu("run", "-m", tiny_file, "Hi", "-n", 6, "--seed", 1, "--json", "-c", 512)
-    reply = json.loads(done.stdout)
-    assert reply["object"] == "chat.completion"
+    reply = json.loads(done.out)
+    assert ChatCompletion.model_validate(reply, strict=True).to_dict() == reply
     assert reply["usage"]["completion_tokens"] == 6
     assert reply["choices"][0]["finish_reason"] == "length"
 
 
-def test_session_file_carries_the_conversation_on(tiny_file, tmp_path):
+def test_session_file_carries_the_conversation_on(kimi_cpu, tiny_file, tmp_path):
     options = ("-m", tiny_file, "-n", 5, "--temp", 0, "-c", 512, "--session", tmp_path / "talk")
-    assert "(0 cached)" in kimi_cpu("run", *options, "Hi").stderr
-    second = kimi_cpu("run", *options, "More").stderr
+    assert "(0 cached)" in kimi_cpu("run", *options, "Hi").err
+    second = kimi_cpu("run", *options, "More").err
     assert "(0 cached)" not in second and "cached" in second
+
+
+def test_no_tokens_are_no_answer_and_a_sentence(kimi_cpu, tiny_file):
+    done = kimi_cpu("run", "-m", tiny_file, "Hi", "-n", 0, "-c", 512)
+    assert (done.code, done.out) == (0, "") and "-n 0" in done.err and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -52,17 +69,77 @@ def test_session_file_carries_the_conversation_on(tiny_file, tmp_path):
     [
         (["run", "abc"], 2, "No model was named"),
         (["run", "-m", "FILE", "--raw", "abc", "-p", "abc"], 2, "once"),
-        (["run", "-m", "FILE", "abc", "--temp", "-1"], 1, "temperature"),
+        (["run", "-m", "FILE", ""], 2, "empty"),
+        (["run", "-m", "FILE", "-f", "FILE"], 2, "not UTF-8 text"),
+        (["run", "-m", "FILE", "abc", "--temp", "-1"], 2, "--temp"),
+        (["run", "-m", "FILE", "abc", "-n", "-5"], 2, "--max-tokens"),
+        (["run", "-m", "FILE", "abc", "--raw", "--json"], 2, "--raw takes no"),
         (["run", "-m", "FILE", "--raw", "abc", "-c", "2"], 1, "context"),
-        (["run", "-m", "missing.gguf", "abc"], 1, "missing.gguf"),
-        (["run", "-m", __file__, "abc"], 5, "no GGUF file"),
+        (["run", "-m", "FILE", "abc", "-c", "9999999"], 1, "allows 1 to"),
+        (["run", "-m", "missing.gguf", "abc"], 1, "missing.gguf: No such file"),
+        (["run", "-m", "DIRECTORY", "abc"], 2, "kimi-cpu convert"),
+        (["run", "-m", "TEXT", "abc"], 5, "no GGUF file"),
+        (["run", "-m", "TRUNCATED", "abc"], 5, "cut short"),
+        (["run", "-m", "FILE", "abc", "--session", "TEXT"], 1, "is not a session file"),
         (["nonsense"], 2, "nonsense"),
+        (["run", "--nonsense"], 2, "--nonsense"),
     ],
 )
-def test_mistakes_end_in_one_line_and_an_exit_code(tiny_file, args, code, text, monkeypatch):
-    monkeypatch.delenv("KIMI_CPU_MODEL", raising=False)
-    done = kimi_cpu(*[tiny_file if a == "FILE" else a for a in args])
-    assert done.returncode == code
-    assert text in done.stderr and "Traceback" not in done.stderr
-    if code != 2:
-        assert done.stderr.count("\n") == 1
+def test_mistakes_end_in_one_line_and_an_exit_code(kimi_cpu, tiny_file, tmp_path, args, code, text):
+    names = {"FILE": tiny_file, "DIRECTORY": tmp_path, "TRUNCATED": tmp_path / "cut.gguf", "TEXT": tmp_path / "notes"}
+    names["TRUNCATED"].write_bytes(tiny_file.read_bytes()[:100_000])
+    names["TEXT"].write_text("My notes.")
+    done = kimi_cpu(*[names.get(a, a) for a in args])
+    assert (done.code, done.out) == (code, "")
+    assert text in done.err and done.err.startswith("kimi-cpu: ") and done.err.count("\n") == 1
+    assert names["TEXT"].read_text() == "My notes."
+
+
+def test_reader_that_leaves_is_no_error_message(tiny_file):
+    command = [sys.executable, "-m", "kimi_cpu", "run", "-m", tiny_file, "--raw", "abc", "--ignore-eos"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(1)
+    process.stdout.close()
+    assert (process.wait(60), process.stderr.read()) == (141, b"")
+
+
+def test_first_interrupt_keeps_the_answer(tiny_file, home):
+    options = ["run", "-m", tiny_file, "Hi", "--ignore-eos", "--session", home / "talk"]
+    command = [sys.executable, "-m", "kimi_cpu", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.endswith(b"\n") and b"answer" in err and b"Traceback" not in err
+    assert [m["role"] for m in json.loads((home / "talk.json").read_text())] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_long_prompt_shows_a_bar_on_a_terminal(monkeypatch, colours):
+    from kimi_cpu.cli import display
+
+    class Screen:
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("NO_COLOR", "" if colours else "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert display.has_colours(Screen()) == colours
+    if not colours:
+        return
+    monkeypatch.setattr(display, "BAR_AFTER_S", 0.01)
+    bar = display._PromptBar(100)
+    end = time.monotonic() + 20
+    while bar._display is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert bar.push(Piece(prompt_progress=(40, 100))) is bar
+    assert bar._display.tasks[0].completed == 40
+    assert bar.push(Piece(content="a", token_ids=(5,))) is None and bar._display is None
+
+
+def test_on_a_terminal_without_colours_nothing_but_text_is_written(tiny_file):
+    options = ("--raw", "abc", "-n", "5", "--seed", "1", "--ignore-eos", "-c", "256")
+    run = Terminal("run", "-m", tiny_file, *options, NO_COLOR="1")
+    assert run.exit_code() == 0
+    assert b"\x1b" not in run.output and b"answer 5 tokens" in run.output

@@ -1,0 +1,40 @@
+"""kimi-cpu chat: a conversation on a terminal, or from a pipe."""
+
+import asyncio
+
+import click
+
+from .options import chat_options, loading_of, model_options, require_model, sampling_options
+
+
+@click.command("chat")
+@chat_options
+@model_options
+@sampling_options
+def command(system, session, hide_thinking, model, **options) -> None:
+    """Hold a conversation. What was computed for earlier turns is not computed again.
+
+    Lines that begin with / are commands; /help lists them. Alt-Enter begins a new line, and so does Enter after three
+    quotes, until they are closed. While an answer comes, Ctrl-T ends the thinking ("answer now") and Ctrl-C stops the
+    answer and keeps it; Ctrl-C at an empty prompt leaves (exit code 130), and so do Ctrl-D and /exit (0). From a pipe,
+    each line is a message. Saved conversations lie in $XDG_DATA_HOME/kimi-cpu/sessions, the history of what was typed
+    in $XDG_STATE_HOME/kimi-cpu/history (none with KIMI_CPU_NO_HISTORY=1).
+
+    \b
+    kimi-cpu chat -m k2.gguf
+    kimi-cpu chat -m k2.gguf --session talk --think-budget 4000
+    printf '%s\\n' "What is 17 + 25?" "And twice that?" | kimi-cpu chat -m k2.gguf
+    """
+    path = require_model(model)
+    loading = loading_of(options)
+    from ..llm import load
+    from .repl import Repl
+    from .talk import Talk
+    from .warmup import compile_kernels
+
+    compile_kernels()
+    with load(path, **loading) as llm:
+        talk = Talk(llm, session, options)
+        if system is not None:
+            talk.system = system
+        asyncio.run(Repl(talk, hide_thinking).run())

@@ -1,0 +1,56 @@
+"""A conversation on disk: what was computed for it in FILE, its messages as JSON in FILE.json."""
+
+import json
+import os
+from pathlib import Path
+
+from ..errors import SessionError
+from ..llm import LLM
+from ..llm.session import LLMSession, is_session_file
+from .display import warn
+
+
+def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
+    """Session and messages of a file; new ones where there is none. What was computed is lost, with a warning, when it
+    cannot be used. SessionError: the file is something else, which must not be overwritten, or the messages cannot
+    be read."""
+    messages_path = _messages_path(path)
+    try:
+        messages = json.loads(messages_path.read_text(encoding="utf-8")) if messages_path.exists() else []
+        if not all(isinstance(message, dict) and "role" in message for message in messages):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise SessionError(f"{messages_path} is no list of messages; remove it, or name another session.") from None
+    if not path.exists() or not path.stat().st_size:
+        return llm.session(), messages
+    if not is_session_file(path):
+        raise SessionError(f"{path} is not a session file; name another one.")
+    try:
+        return llm.load_session(path), messages
+    except SessionError as e:
+        warn([str(e)])
+        return llm.session(), messages
+
+
+def save_conversation(session: LLMSession, messages: list[dict], path: Path) -> None:
+    """Writes both files; each is either the old one or the new one. OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target = _messages_path(path)
+    partial = target.with_name(target.name + ".partial")
+    partial.write_text(json.dumps(messages, ensure_ascii=False, indent=1), encoding="utf-8")
+    os.replace(partial, target)
+    session.save(path)
+
+
+def data_home() -> Path:
+    """Where sessions lie that have a name only."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "kimi-cpu" / "sessions"
+
+
+def state_home() -> Path:
+    """Where the history of what was typed lies."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kimi-cpu"
+
+
+def _messages_path(path: Path) -> Path:
+    return path.with_name(path.name + ".json")

@@ -1,0 +1,131 @@
+"""An answer as it comes: content on stdout, and everything else on stderr."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterable
+
+import click
+
+from ..llm import Piece, Timings, Usage
+
+PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
+PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # C1 has no pictures
+BAR_AFTER_S = 1.0  # of reading the prompt
+
+
+def has_colours(stream) -> bool:
+    """Whether a stream takes colours and bars: a terminal, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def harmless(text: str, stream) -> str:
+    """A text that a model wrote, for a terminal: control characters, which could command it, become pictures."""
+    return text.translate(PICTURES) if stream.isatty() else text
+
+
+class Display:
+    """Push the pieces of one answer, then finish. Thinking is dimmed where there are colours."""
+
+    def __init__(self, num_prompt_tokens: int, hide_thinking: bool = False, quiet: bool = False):
+        """quiet: no text at all, only the bar."""
+        self._hide_thinking, self._quiet, self._dim = hide_thinking, quiet, has_colours(sys.stderr)
+        self._bar = _PromptBar(num_prompt_tokens) if self._dim else None
+        self._in_thinking = self._has_content = self._at_line_start = False
+
+    def push(self, piece: Piece) -> None:
+        """Prints one piece. BrokenPipeError: nobody reads stdout."""
+        if self._bar is not None:
+            self._bar = self._bar.push(piece)
+        if self._quiet:
+            return
+        if piece.reasoning_content and not self._hide_thinking:
+            text = harmless(piece.reasoning_content, sys.stderr)
+            click.echo(click.style(text, dim=True) if self._dim else text, nl=False, err=True)
+            self._in_thinking = True
+        if piece.content:
+            self._end_thinking()
+            click.echo(harmless(piece.content, sys.stdout), nl=False)
+            self._at_line_start = piece.content.endswith("\n")
+            self._has_content = True
+
+    def finish(self) -> None:
+        """Ends the last line. May be called after any piece."""
+        if self._bar is not None:
+            self._bar.close()
+        self._end_thinking()
+        if self._has_content and not self._at_line_start:
+            click.echo()
+
+    def _end_thinking(self) -> None:
+        if self._in_thinking:
+            click.echo("\n", err=True)
+            self._in_thinking = False
+
+
+class _PromptBar:
+    """A bar with the time left, shown when reading a prompt takes more than a second."""
+
+    def __init__(self, num_prompt_tokens: int):
+        self._total, self._lock, self._display = num_prompt_tokens, threading.Lock(), None
+        self._is_closed = False
+        self._done = 0
+        self._timer = threading.Timer(BAR_AFTER_S, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def push(self, piece: Piece) -> "_PromptBar | None":
+        """The bar, or None when it has served."""
+        if piece.prompt_progress is None:
+            self.close()
+            return None
+        with self._lock:
+            self._done = piece.prompt_progress[0]
+            if self._display is not None:
+                self._display.update(self._task, completed=self._done)
+        return self
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        self._timer.cancel()
+        with self._lock:
+            self._is_closed = True
+            if self._display is not None:
+                self._display.stop()
+                self._display = None
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = [TextColumn("reading the prompt"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+        with self._lock:
+            if self._is_closed:
+                return
+            self._display = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._display.add_task("", total=self._total, completed=self._done)
+            self._display.start()
+
+
+def statistics(usage: Usage, timings: Timings, token_bytes: int) -> str:
+    """One line on what was read and generated, and how fast. token_bytes: bytes of weights that a step reads."""
+    computed = usage.prompt_tokens - usage.cached_tokens
+    prefill = computed / timings.prefill_s if timings.prefill_s else 0.0
+    decode = (usage.completion_tokens - 1) / timings.decode_s if timings.decode_s else 0.0
+    read = timings.decode_steps * token_bytes / timings.decode_s / 1e9 if timings.decode_s else 0.0
+    return (
+        f"prompt {usage.prompt_tokens} tokens ({usage.cached_tokens} cached), {prefill:.1f} tokens/s; "
+        f"answer {usage.completion_tokens} tokens ({usage.reasoning_tokens} thinking), {decode:.1f} tokens/s, "
+        f"{read:.1f} GB/s read"
+    )
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    click.echo(f"kimi-cpu: {text}", err=True)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """One line each on stderr."""
+    for warning in warnings:
+        say(f"warning: {warning}")

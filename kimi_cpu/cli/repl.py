@@ -1,0 +1,185 @@
+"""The loop of `kimi-cpu chat`: lines in, answers and the effects of commands out."""
+
+import asyncio
+import inspect
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ..convert.plan import plan
+from ..errors import KimiError
+from ..llm import Generation
+from .display import Display, say, statistics, warn
+from .lines import Lines, PipedLines, TypedLines
+from .talk import Talk, saved_names
+
+ANSWER_NOW = b"\x14"  # Ctrl-T
+HELP = """\
+/help            this list
+/reset           begin anew; the system message stays
+/undo            forget the last message and its answer
+/retry           have the last message answered again
+/system [TEXT]   show or set the system message; "" removes it
+/set [NAME N]    show or set how answers are drawn: temp, top-p, max-tokens, think-budget, seed, …
+/read FILE       put a text file before the next message
+/save NAME       keep the conversation
+/load NAME       go on with a kept one
+/sessions        list those that are kept
+/stats           figures of the last answer
+/exit            leave"""
+
+
+class Repl:
+    """Reads until the input ends or /exit."""
+
+    def __init__(self, talk: Talk, hide_thinking: bool):
+        self._talk, self._hide_thinking = talk, hide_thinking
+        self._commands: dict[str, Callable] = {
+            "help": lambda: click.echo(HELP, err=True),
+            "reset": self._talk.reset,
+            "undo": self._undo,
+            "retry": self._retry,
+            "system": self._system,
+            "set": self._set,
+            "read": self._read,
+            "save": lambda name: say(f"saved in {self._talk.save(name)}"),
+            "load": self._load,
+            "sessions": lambda: click.echo("\n".join(saved_names()) or "none are saved", err=True),
+            "stats": self._stats,
+        }
+        self._attached = ""  # text of files for the next message
+        self._again: str | None = None  # a message to be sent without being typed
+
+    async def run(self) -> None:
+        """Until the end of the input. KeyboardInterrupt: Ctrl-C at an empty prompt."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's waits for a task that reads a line
+        lines: Lines = TypedLines(self._commands) if sys.stdin.isatty() else PipedLines()
+        while True:
+            text, self._again = self._again, None
+            if text is None:
+                text = await lines.next()
+            if text is None or text.strip() in ("/exit", "/quit"):
+                return
+            if text.startswith("/"):
+                self._command(text[1:])
+            elif text.strip():
+                await self._answer(text)
+
+    def _command(self, line: str) -> None:
+        name, _, rest = line.strip().partition(" ")
+        if name not in self._commands:
+            say(f"there is no command /{name}; /help lists them.")
+            return
+        try:
+            arguments = [rest.strip()] if name == "system" and rest else shlex.split(rest)
+            command = self._commands[name]
+            inspect.signature(command).bind(*arguments)
+        except (TypeError, ValueError):
+            say(f"/{name} takes something else; /help says what.")
+            return
+        try:
+            command(*arguments)
+        except (KimiError, ValueError) as e:
+            say(" ".join(str(e).split()))
+        except OSError as e:
+            say(f"{e.filename}: {e.strerror}")
+
+    async def _answer(self, text: str) -> None:
+        try:
+            handle = self._talk.ask(self._attached + text)
+        except KimiError as e:
+            say(str(e))
+            return
+        self._attached = ""
+        display = Display(handle.num_prompt_tokens, self._hide_thinking)
+        with _stopped_by_keys(handle):
+            try:
+                async for piece in handle:
+                    display.push(piece)
+            finally:
+                display.finish()
+        turn = handle.result()
+        warn(turn.warnings)
+        if turn.finish_reason == "length":
+            say("the answer was cut off at its limit of tokens.")
+        try:
+            self._talk.answered(turn)
+        except OSError as e:
+            say(f"not saved: {e.filename}: {e.strerror}")
+
+    def _undo(self) -> None:
+        text = self._talk.undo()
+        say("there is nothing to undo." if text is None else f"forgotten: {text.splitlines()[0][:60]}")
+
+    def _retry(self) -> None:
+        self._again = self._talk.undo()
+        if self._again is None:
+            say("there is no message to answer again.")
+
+    def _system(self, text: str | None = None) -> None:
+        if text is None:
+            click.echo(self._talk.system or "there is no system message", err=True)
+        else:
+            self._talk.system = "" if text in ('""', "''") else text
+
+    def _set(self, name: str | None = None, value: str | None = None) -> None:
+        if name is not None:
+            self._talk.set(name, "" if value is None else value)
+            return
+        for key, current in self._talk.options().items():
+            click.echo(f"{key.replace('_', '-'):15} {'none' if current is None else current}", err=True)
+
+    def _read(self, file: str) -> None:
+        text = Path(file).expanduser().read_text(encoding="utf-8")
+        self._attached += f"{Path(file).name}:\n```\n{text}\n```\n\n"
+        say(f"{file} ({len(text):,} characters) goes with the next message.")
+
+    def _load(self, name: str) -> None:
+        path = self._talk.load(name)
+        say(f"{path}: {sum(m['role'] == 'user' for m in self._talk.messages)} messages so far")
+
+    def _stats(self) -> None:
+        last = self._talk.last
+        if last is None:
+            say("nothing was answered yet.")
+            return
+        say(statistics(last.usage, last.timings, plan(self._talk.llm.path).token))
+        say(f"conversation {self._talk.session.num_tokens} of {self._talk.llm.context} tokens")
+
+
+@contextmanager
+def _stopped_by_keys(handle: Generation):
+    """While an answer comes: Ctrl-C cancels it, and on a terminal Ctrl-T ends the thinking."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, handle.cancel)
+    try:
+        with _keys(loop, lambda keys: ANSWER_NOW in keys and handle.answer_now()):
+            yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+@contextmanager
+def _keys(loop: asyncio.AbstractEventLoop, pressed: Callable[[bytes], object]):
+    """Calls pressed with what is typed, which is not echoed; nothing where stdin is no terminal."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    import termios
+    import tty
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal, termios.TCSANOW)
+    loop.add_reader(terminal, lambda: pressed(os.read(terminal, 1024)))
+    try:
+        yield
+    finally:
+        loop.remove_reader(terminal)
+        termios.tcsetattr(terminal, termios.TCSANOW, before)

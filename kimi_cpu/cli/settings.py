@@ -1,0 +1,53 @@
+"""The configuration file: defaults of options, below the command line and the environment."""
+
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from ..errors import ConfigError
+
+
+def config_path() -> Path:
+    """$XDG_CONFIG_HOME/kimi-cpu/config.toml, whether it exists or not."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kimi-cpu" / "config.toml"
+
+
+def read_config() -> dict:
+    """What the file holds; nothing when there is none. ConfigError: it is no TOML."""
+    path = config_path()
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} is not valid TOML: {e}.") from e
+
+
+def defaults(config: dict, command: click.Command, commands: Iterable[click.Command]) -> dict:
+    """Values by parameter's name for one command: keys outside of tables hold for every command that has the option,
+    those in a command's own table for it alone. ConfigError: a key that is nobody's."""
+    found = {}
+    own = config.get(command.name, {})
+    for key, value in config.items():
+        if isinstance(value, dict):
+            if key not in (c.name for c in commands):
+                raise ConfigError(f"{config_path()}: [{key}] is no command.")
+        elif key in _options(command):
+            found[_options(command)[key]] = value
+        elif not any(key in _options(c) for c in commands):
+            raise ConfigError(f"{config_path()}: no command has an option --{key}.")
+    for key, value in own.items():
+        if key not in _options(command):
+            raise ConfigError(f"{config_path()}: kimi-cpu {command.name} has no option --{key}.")
+        found[_options(command)[key]] = value
+    return found
+
+
+def _options(command: click.Command) -> dict[str, str]:
+    """Long name without dashes: parameter's name."""
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    names = [(name, p.name) for p in options for name in (*p.opts, *p.secondary_opts)]
+    return {name.removeprefix("--"): parameter for name, parameter in names if name.startswith("--")}

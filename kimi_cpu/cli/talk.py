@@ -1,0 +1,111 @@
+"""A conversation as the REPL holds it: messages, what was computed for them, and how answers are drawn."""
+
+from pathlib import Path
+
+from ..errors import RequestError
+from ..llm import LLM, ChatCompletion, Generation, Sampling
+from .conversation_file import data_home, load_conversation, save_conversation
+
+NAMES = {"temp": "temperature"}  # of options, where the command line's is shorter
+WHOLE = ("max_tokens", "think_budget", "top_k", "seed")  # options that are numbers without fraction, or None
+REAL = ("temperature", "top_p", "min_p", "repeat_penalty")
+
+
+class Talk:
+    """One conversation. file: where it is kept after every turn, if anywhere."""
+
+    def __init__(self, llm: LLM, file: Path | None, options: dict):
+        """options: of LLM.chat. SessionError: the file cannot be read."""
+        self._llm, self._file, self._options = llm, file, dict(options)
+        self.session, self.messages = (llm.session(), []) if file is None else load_conversation(llm, file)
+        self.last: ChatCompletion | None = None
+
+    @property
+    def system(self) -> str | None:
+        """The system message."""
+        first = self.messages[0] if self.messages else {}
+        return first.get("content") if first.get("role") == "system" else None
+
+    @system.setter
+    def system(self, text: str) -> None:
+        rest = [m for m in self.messages if m["role"] != "system"]
+        self.messages = [{"role": "system", "content": text}, *rest] if text else rest
+
+    @property
+    def llm(self) -> LLM:
+        return self._llm
+
+    def ask(self, text: str) -> Generation:
+        """Begins the answer to a message. KimiError: it cannot be had; then the message is not there either."""
+        self.messages.append({"role": "user", "content": text})
+        try:
+            return self._llm.submit(self.messages, session=self.session, **self._options)
+        except BaseException:
+            self.messages.pop()
+            raise
+
+    def answered(self, turn: ChatCompletion) -> None:
+        """Takes an answer in, whole or cut off, and saves the conversation if it has a file. OSError."""
+        self.messages.append(turn.message())
+        self.last = turn
+        if self._file is not None:
+            save_conversation(self.session, self.messages, self._file)
+
+    def undo(self) -> str | None:
+        """Forgets the last message and what came of it; returns its text, None when there was none."""
+        for at in reversed(range(len(self.messages))):
+            if self.messages[at]["role"] == "user":
+                text = self.messages[at]["content"]
+                del self.messages[at:]
+                return text
+        return None
+
+    def reset(self) -> None:
+        """Begins anew, with the same system message."""
+        self.messages = [m for m in self.messages[:1] if m["role"] == "system"]
+        self.session, self.last = self._llm.session(), None
+
+    def save(self, name: str) -> Path:
+        """Keeps the conversation under a name, or in a file where it is a path. OSError."""
+        path = session_path(name)
+        save_conversation(self.session, self.messages, path)
+        return path
+
+    def load(self, name: str) -> Path:
+        """Goes on with a saved conversation. FileNotFoundError, SessionError."""
+        path = session_path(name)
+        if not path.exists():
+            raise FileNotFoundError(2, "there is no such conversation; /sessions lists them", str(path))
+        self.session, self.messages = load_conversation(self._llm, path)
+        self.last = None
+        return path
+
+    def options(self) -> dict:
+        """What /set can change."""
+        return {name: self._options.get(name) for name in sorted((*REAL, *WHOLE))}
+
+    def set(self, name: str, value: str) -> None:
+        """Changes an option; "none" takes a limit or a seed away. RequestError: there is no such option or value."""
+        name = name.lstrip("-").replace("-", "_")
+        name = NAMES.get(name, name)
+        if name not in (*REAL, *WHOLE):
+            raise RequestError(f"There is no option {name!r}; /set lists them.")
+        try:
+            new = None if value == "none" and name in WHOLE else int(value) if name in WHOLE else float(value)
+        except ValueError:
+            raise RequestError(f"{name} is {value!r}; it must be a number.") from None
+        if name != "think_budget":
+            Sampling(**{name: new})
+        elif new is not None and new < 0:
+            raise RequestError(f"think_budget is {new}; it must be 0 or more, or none.")
+        self._options[name] = new
+
+
+def session_path(name: str) -> Path:
+    """Where a conversation of a name lies; a name with a / is a path."""
+    return Path(name).expanduser() if "/" in name else data_home() / name
+
+
+def saved_names() -> list[str]:
+    """Names of the saved conversations."""
+    return sorted(p.stem for p in data_home().glob("*.json")) if data_home().is_dir() else []

@@ -1,0 +1,98 @@
+"""kimi-cpu chat: from a pipe, and on a terminal with its keys."""
+
+import json
+
+import pytest
+
+from .terminal import Terminal
+
+OPTIONS = ("--seed", "1", "--ignore-eos", "-c", "2048")
+
+
+@pytest.fixture
+def piped(kimi_cpu, tiny_file):
+    """kimi-cpu chat with lines on stdin."""
+
+    def call(*lines, options=("-n", "6")):
+        return kimi_cpu("chat", "-m", tiny_file, *OPTIONS, *options, stdin="\n".join(lines) + "\n")
+
+    return call
+
+
+def test_each_line_of_a_pipe_is_a_message_and_the_second_finds_the_first_computed(piped):
+    code, out, err = piped("Hello", '"""of two', 'lines"""', "/stats", "/exit", "never read")
+    assert code == 0 and len(out.splitlines()) >= 2
+    assert "(0 cached)" not in err and "6 tokens" in err
+
+
+def test_conversation_is_edited_saved_and_loaded(piped, home):
+    file = home / "note.txt"
+    file.write_text("a note")
+    code, _, err = piped(
+        "/system Be brief.", "one", "two", "/undo", f"/read {file}", "three", "/retry", "/save talk",
+        "/reset", "/load talk", "/sessions",
+    )  # fmt: skip
+    assert code == 0 and "forgotten: two" in err and "2 messages so far" in err and "\ntalk\n" in err
+    messages = json.loads((home / "data" / "kimi-cpu" / "sessions" / "talk.json").read_text())
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert messages[0]["content"] == "Be brief." and messages[1]["content"] == "one"
+    assert messages[3]["content"] == "note.txt:\n```\na note\n```\n\nthree"
+
+
+def test_session_file_goes_on_in_another_process(piped, home):
+    options = ("-n", "6", "--session", str(home / "here"))
+    piped("Hello", options=options)
+    _, _, err = piped("More", "/stats", options=options)
+    assert "(0 cached)" not in err
+    assert len(json.loads((home / "here.json").read_text())) == 4
+
+
+def test_options_are_set_and_wrong_ones_refused_in_a_sentence(piped):
+    lines = ["/set temp 0", "/set top-p 7", "/set nothing 1", "/set seed x", "/set", "/nonsense", "/load none", "/save"]
+    code, out, err = piped(*lines)
+    assert (code, out) == (0, "")
+    assert "top_p is 7.0" in err and "'nothing'" in err and "'x'" in err and "temperature     0.0" in err
+    assert "/nonsense" in err and "/sessions lists them" in err and "/save takes something else" in err
+    assert "Traceback" not in err
+
+
+def test_stopped_answer_is_kept_and_a_second_interrupt_leaves(home, tiny_file):
+    chat = Terminal("chat", "-m", tiny_file, *OPTIONS)
+    chat.wait(lambda lines: lines[-1:] == [">>>"])
+    chat.type("Hello\r")
+    chat.wait(lambda lines: len(lines) > 1 and lines[-1] != ">>>")  # the answer comes
+    chat.type("\x03")
+    stats = "".join(chat.ask("/stats"))
+    assert "(0 thinking)" in stats and "GB/s read" in stats
+    chat.type("\x03")
+    assert chat.exit_code() == 130
+    assert "Hello" in (home / "state" / "kimi-cpu" / "history").read_text()
+
+
+def test_line_editor_takes_several_lines_and_clears_what_was_typed(home, tiny_file):
+    chat = Terminal("chat", "-m", tiny_file, *OPTIONS, "-n", "3", KIMI_CPU_NO_HISTORY="1")
+    chat.wait(lambda lines: lines[-1:] == [">>>"])
+    chat.type('"""one\r')
+    chat.wait(lambda lines: lines[-1] == "...")
+    chat.type('two"""\r')
+    chat.wait(lambda lines: lines[-1] == ">>>" and len(lines) > 3)
+    chat.type("unsent")
+    chat.wait(lambda lines: lines[-1] == ">>> unsent")
+    chat.type("\x03")
+    chat.wait(lambda lines: lines[-1] == ">>>")
+    chat.ask("/save talk")
+    chat.type("\x04")
+    assert chat.exit_code() == 0
+    messages = json.loads((home / "data" / "kimi-cpu" / "sessions" / "talk.json").read_text())
+    assert [m["content"] for m in messages if m["role"] == "user"] == ["one\ntwo"]
+    assert not (home / "state").exists()
+
+
+def test_what_a_model_writes_cannot_command_the_terminal():
+    from kimi_cpu.cli.display import harmless
+
+    class Screen:
+        def isatty(self):
+            return True
+
+    assert harmless("a\x1b[2J\tb\nc\x9b\x7f", Screen()) == "a␛[2J\tb\nc�␡"
