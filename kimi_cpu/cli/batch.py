@@ -81,7 +81,7 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     stops = Stops(deadline)
     with stops.signals():
         compile_kernels()
-        with load(path, parallel=parallel or MAX_PARALLEL, **loading) as llm, view() as show:
+        with load(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, **loading) as llm, view() as show:
             same = {name: loading[name] for name in ("kv", "compute", "context")}
             run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
             progress = stops.watch(run, show)

@@ -47,7 +47,7 @@ def command(prompts, generations, depths, repetitions, as_json, model, **loading
     loading["context"] = loading["context"] or max(row.tokens for row in wanted)
     compile_kernels()
     results = []
-    with load(path, **loading) as llm:
+    with load(path, speculate=False, **loading) as llm:  # llama-bench drafts nothing either
         for row in wanted:
             results.append(measure(llm, row, repetitions).as_dict())
             if not as_json:

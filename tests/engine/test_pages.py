@@ -164,6 +164,45 @@ def again_alone(request):
     return greedy(request.prompt_ids, request.max_tokens, forms=request.tokens(0, request.num_prompt_tokens).forms)
 
 
+class Alternating:
+    """A guide that allows other ids after each token, and forces some; it refuses to go on where it did not say so."""
+
+    def __init__(self):
+        self.count = 0
+
+    def forced(self):
+        return 5 if self.count % 7 == 3 else None
+
+    def mask(self):
+        mask = np.zeros(VOCAB, bool)
+        mask[self.count % 2 :: 2] = True
+        return mask
+
+    def accept(self, token_id):
+        assert token_id == self.forced() or token_id % 2 == self.count % 2
+        self.count += 1
+
+
+def test_guide_sees_what_it_sees_without_drafts():
+    class Answers(Guesses):
+        """Drafts the tokens of an answer that is known, with one wrong now and then."""
+
+        def propose(self, request, num_rows, limit):
+            known = len(request.output_ids)
+            self.num_drafted += 1
+            return [i ^ (n % 5 == 4) for n, i in enumerate(plain[known : known + min(limit, 8)])]
+
+    def answer(speculation):
+        request = greedy(PREFIX[:70], 50, guide=Alternating())
+        (ids,) = finish(make(speculation=speculation), [request])
+        return ids, request.guide.count
+
+    plain, count = answer(None)
+    drafts = Answers()
+    assert answer(drafts) == (plain, count) == (plain, 50)
+    assert drafts.num_drafted < 20
+
+
 def test_drafts_take_no_page_from_another_request():
     engine = make(num_pages=3, max_running=2, speculation=Guesses())
     prompts = [PREFIX[:62], PREFIX[64:126]]
