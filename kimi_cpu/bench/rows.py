@@ -1,4 +1,4 @@
-"""llama-bench's rows: pp512 is a prompt of 512 tokens, tg64 are 64 generated ones, @d4096 is what stands before them."""
+"""llama-bench's rows: pp512 is a prompt of 512 tokens, tg64 are 64 generated ones, @d4096 is the context first."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator

@@ -5,6 +5,9 @@ Pages are taken in order, splits begin at multiples of 1,024 tokens, and every q
 not depend on threads, chunks or neighbours.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numba import from_dtype, prange, types
 
@@ -13,7 +16,7 @@ from . import runtime
 from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
 from .jit import address, call, kernel, leaf, take
 from .jobs import ADDRESSES
-from .micros import INDEX
+from .micros import INDEX, WORKERS
 
 SPLIT_PAGES = 16  # 1,024 tokens: what one task of absorbed attention sums, at fixed positions
 COLUMNS = 16
@@ -39,30 +42,29 @@ PAGES = np.dtype(  # one layer of the cache
 PAGES_TYPE = types.Array(from_dtype(PAGES), 1, "C")
 
 
-def attend_absorbed_float(
-    q: np.ndarray,
-    cache: Cache,
-    layer: int,
-    block_tables: np.ndarray,
-    seq_lens: np.ndarray,
-    scale: float,
-    out: np.ndarray,
-) -> None:
-    """See attend_absorbed in attention_int8.py; the cache is f16 or f32."""
-    sequences, heads, _ = q.shape
-    pages = cache_pages(cache, layer)
-    columns, splits = pad(heads, COLUMNS), -(-int(seq_lens.max()) // (SPLIT_PAGES * PAGE_TOKENS))
-    rows = int(pages[0]["latent"]) + 3  # sums, then the softmax's state
-    partial = runtime.scratch("partial", 4 * sequences * splits * rows * columns).view(np.float32)
-    partial = partial[: sequences * splits * rows * columns].reshape(sequences, splits, rows, columns)
-    width = int(pages[0]["row"] + pages[0]["rope"])
+def plan_float(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Room for `_absorbed` on a float cache: (partial results, each worker's buffers, floats of one worker).
+
+    Heads are split too when there are fewer splits of the context than threads.
+    """
+    sequences, workers = len(seq_lens), runtime.workers()
+    latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
+    splits = -(-int(seq_lens.max()) // (SPLIT_PAGES * PAGE_TOKENS))
+    parts = max(1, min(-(-heads // COLUMNS), 2 * workers // (sequences * splits)))
+    columns = pad(-(-heads // parts), COLUMNS)
+    parts = -(-heads // columns)
+    rows = latent + 3  # sums, then the softmax's state
+    size = sequences * splits * parts * rows * columns
+    sums = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
+    width = max(latent, pad(cache.latent, GROUP)) + rope
     each = (PAGE_TOKENS + columns) * width + PAGE_TOKENS * columns
-    space = runtime.scratch("absorbed", 4 * each * runtime.workers()).view(np.float32)
-    tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
-    _absorbed(
-        runtime.library().addresses, pages, cache.latent, q, tables, lens, scale, partial, space, each, out,
-        runtime.workers(),
-    )  # fmt: skip
+    space = runtime.scratch("absorbed", 4 * each * workers).view(np.float32)
+    return sums.reshape(sequences, splits, parts, rows, columns), space, each
+
+
+def bind_float(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Callable[..., None]:
+    """`attend_absorbed` on a float cache as a function of (block_tables, seq_lens, *plan_float(...))."""
+    return partial(_absorbed, runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
 
 
 def cache_pages(cache: Cache, layer: int) -> np.ndarray:
@@ -75,25 +77,25 @@ def cache_pages(cache: Cache, layer: int) -> np.ndarray:
 
 @kernel(
     types.void(
-        ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, I32_2D_READ, I32_READ, F32,
-        types.Array(F32, 4, "C"), types.Array(F32, 1, "C"), I64, types.Array(F32, 3, "C"), I64,
+        ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, F32, types.Array(F32, 3, "C"), I32_2D_READ, I32_READ,
+        types.Array(F32, 5, "C"), types.Array(F32, 1, "C"), I64,
     )
 )  # fmt: skip
-def _absorbed(micro, pages, latent, q, block_tables, seq_lens, scale, partial, space, each, out, workers):
-    """A task is one split of one sequence; then one is 32 latents of one sequence's merged result."""
-    sequences, splits, rows, columns = partial.shape
+def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, space, each):
+    """A task is one split of one sequence for a part of the heads; then one is 32 latents of a merged result."""
+    workers = micro[WORKERS]
+    sequences, splits, parts, _, columns = sums.shape
     counter = np.zeros(2, np.int64)
     for worker in prange(workers):
         own = space[worker * each : (worker + 1) * each]
         while True:
             task = take(counter[:1])
-            if task >= sequences * splits:
+            if task >= sequences * splits * parts:
                 break
-            s, split = task // splits, task % splits
+            s, split, part = task // (splits * parts), task // parts % splits, task % parts
             if split * SPLIT_PAGES * PAGE_TOKENS < seq_lens[s]:
-                _split(
-                    micro, pages[0], latent, q[s], block_tables[s], seq_lens[s], split, scale, partial[s, split], own
-                )
+                some, own_sums = q[s, part * columns : (part + 1) * columns], sums[s, split, part]
+                _split(micro, pages[0], latent, some, block_tables[s], seq_lens[s], split, scale, own_sums, own)
     blocks = (latent + GROUP - 1) // GROUP
     for _ in prange(workers):
         while True:
@@ -102,7 +104,9 @@ def _absorbed(micro, pages, latent, q, block_tables, seq_lens, scale, partial, s
                 break
             s, begin = task // blocks, task % blocks * GROUP
             used = (seq_lens[s] + SPLIT_PAGES * PAGE_TOKENS - 1) // (SPLIT_PAGES * PAGE_TOKENS)
-            _merge(partial[s, :used], begin, min(begin + GROUP, latent), out[s])
+            for part in range(parts):
+                merged = out[s, part * columns : (part + 1) * columns]
+                _merge(sums[s, :used, part], begin, min(begin + GROUP, latent), merged)
 
 
 @leaf
@@ -134,22 +138,26 @@ def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
 
 
 @leaf
-def _merge(partial, begin, end, out):
-    """out f32[A, L][:, begin:end] from the splits' sums, in order."""
-    splits, rows, _ = partial.shape
-    for h in range(len(out)):
-        top = -np.float32(np.inf)
-        for i in range(splits):
-            top = max(top, partial[i, rows - 3, h])
-        total = np.float32(0)
-        for i in range(splits):
-            total += np.exp(partial[i, rows - 3, h] - top) * partial[i, rows - 2, h]
+def _merge(parts, begin, end, out):
+    """out f32[heads, L][:, begin:end] from the splits' sums f32[splits, rows, columns], in order."""
+    splits, rows, columns = parts.shape
+    top, total, share = np.empty(columns, np.float32), np.empty(columns, np.float32), np.empty(columns, np.float32)
+    heads = len(out)
+    top[:] = -np.inf
+    total[:] = 0
+    for i in range(splits):
+        for h in range(heads):
+            top[h] = max(top[h], parts[i, rows - 3, h])
+    for i in range(splits):
+        for h in range(heads):
+            total[h] += np.exp(parts[i, rows - 3, h] - top[h]) * parts[i, rows - 2, h]
+    out[:, begin:end] = 0
+    for i in range(splits):
+        for h in range(heads):
+            share[h] = np.exp(parts[i, rows - 3, h] - top[h]) / total[h]
         for d in range(begin, end):
-            out[h, d] = 0
-        for i in range(splits):
-            share = np.exp(partial[i, rows - 3, h] - top) / total
-            for d in range(begin, end):
-                out[h, d] += share * partial[i, d, h]
+            for h in range(heads):
+                out[h, d] += share[h] * parts[i, d, h]
 
 
 @leaf

@@ -39,6 +39,7 @@ from .jobs import (
     tile_size,
 )
 from .jobs import weights as job_weights
+from .micros import WORKERS
 
 QUERIES = 512  # tokens of one task: their queries and sums stay in the second-level cache
 
@@ -84,20 +85,20 @@ def attend_expanded(
     )
     space = runtime.scratch("expanded", 4 * each * runtime.workers()).view(np.float32)
     _expanded(
-        runtime.library().addresses, pages, jobs, int8, q, cos, sin, np.ascontiguousarray(query_start_loc),
+        runtime.context(), pages, jobs, int8, q, cos, sin, np.ascontiguousarray(query_start_loc),
         np.ascontiguousarray(seq_lens), np.ascontiguousarray(block_tables), scale, output(out), space, each,
-        runtime.workers(),
     )  # fmt: skip
 
 
 @kernel(
     types.void(
         ADDRESSES, PAGES_TYPE, JOBS, types.boolean, F32_3D_READ, F32_2D_READ, F32_2D_READ, I32_READ, I32_READ,
-        I32_2D_READ, F32, OUTS, types.Array(F32, 1, "C"), I64, I64,
+        I32_2D_READ, F32, OUTS, types.Array(F32, 1, "C"), I64,
     )
 )  # fmt: skip
-def _expanded(micro, pages, jobs, int8, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each, workers):
+def _expanded(micro, pages, jobs, int8, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each):
     """A task is one head of up to 512 tokens of one sequence."""
+    workers = micro[WORKERS]
     sequences, heads = len(seq_lens), q.shape[1]
     first_task = np.zeros(sequences + 1, np.int64)
     for s in range(sequences):

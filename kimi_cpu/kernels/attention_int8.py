@@ -1,11 +1,14 @@
 """`attend_absorbed`: on an int8 cache with products of bytes (micro_int8_attention.py), else in f32 (attention.py)."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numba import prange, types
 
 from ..quant.rows16 import pad
 from . import runtime
-from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache
+from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
 from .attention import (
     F32,
     F32_3D_READ,
@@ -14,12 +17,13 @@ from .attention import (
     I64,
     PAGES_TYPE,
     SPLIT_PAGES,
-    attend_absorbed_float,
+    bind_float,
     cache_pages,
+    plan_float,
 )
 from .jit import address, call, kernel, leaf, take
 from .jobs import ADDRESSES, GROUP_BYTES
-from .micros import INDEX
+from .micros import INDEX, WORKERS
 
 SCORES, SOFTMAX, VALUES, QUANTIZE = (
     INDEX[name] for name in ("int8_scores", "int8_softmax", "int8_values", f"quantize_{CACHE_GROUP}")
@@ -44,36 +48,46 @@ def attend_absorbed(
     q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S]. Queries and probabilities are rounded to 8 bits when
     the cache is int8; otherwise all is f32.
     """
-    sequences, heads, _ = q.shape
-    if not sequences:
-        return
+    if len(seq_lens):
+        tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
+        bind_attend_absorbed(q, cache, layer, scale, out)(tables, lens, *plan_absorbed(cache, q.shape[1], lens))
+
+
+def plan_absorbed(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple:
+    """Room for the absorbed attention of a step, the same for all its layers."""
     if cache.kind != "int8":
-        attend_absorbed_float(q, cache, layer, block_tables, seq_lens, scale, out)
-        return
-    pages = cache_pages(cache, layer)
-    latent, rope = int(pages[0]["latent"]), int(pages[0]["rope"])
-    splits, groups = -(-int(seq_lens.max()) // SPLIT_TOKENS), (latent + rope) // CACHE_GROUP
+        return plan_float(cache, heads, seq_lens)
+    latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
+    sequences, splits, groups = len(seq_lens), -(-int(seq_lens.max()) // SPLIT_TOKENS), (latent + rope) // CACHE_GROUP
     workers = runtime.workers()
     parts = max(1, min(heads // HEADS, 2 * workers // (sequences * splits)))
     size = sequences * splits * heads * (latent + STATE)
-    partial = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
-    partial = partial.reshape(sequences, splits, heads, latent + STATE)
+    sums = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
     each = pad(-(-heads // parts) * (groups * (2 * CACHE_GROUP + GROUP_BYTES + 4) + 4 * PAGE_TOKENS), 64)
     space = runtime.scratch("absorbed", each * workers)
-    tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
-    micro = runtime.library().addresses
-    _absorbed_int8(micro, pages, cache.latent, q, tables, lens, scale, partial, parts, space, each, out, workers)
+    return sums.reshape(sequences, splits, heads, latent + STATE), parts, space, each
+
+
+def bind_attend_absorbed(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Callable[..., None]:
+    """`attend_absorbed` as a function of (block_tables, seq_lens, *plan_absorbed(...)), see `bind_linear`.
+
+    Both are C-contiguous; q and out may have more rows than seq_lens.
+    """
+    if cache.kind != "int8":
+        return bind_float(q, cache, layer, scale, out)
+    return partial(_absorbed_int8, runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
 
 
 @kernel(
     types.void(
-        ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, I32_2D_READ, I32_READ, F32,
-        types.Array(F32, 4, "C"), I64, U8, I64, types.Array(F32, 3, "C"), I64,
+        ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, F32, types.Array(F32, 3, "C"), I32_2D_READ, I32_READ,
+        types.Array(F32, 4, "C"), I64, U8, I64,
     )
 )  # fmt: skip
-def _absorbed_int8(micro, pages, latent, q, block_tables, seq_lens, scale, partial, parts, space, each, out, workers):
+def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, parts, space, each):
     """A task is one split of one sequence for a part of the heads; then one is one head's merged result."""
-    sequences, splits, heads, _ = partial.shape
+    workers = micro[WORKERS]
+    sequences, splits, heads, _ = sums.shape
     size = (heads + parts - 1) // parts
     counter = np.zeros(2, np.int64)
     for worker in prange(workers):
@@ -84,15 +98,15 @@ def _absorbed_int8(micro, pages, latent, q, block_tables, seq_lens, scale, parti
                 break
             s, split, h = task // (splits * parts), task // parts % splits, task % parts * size
             if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
-                some, sums = q[s, h : h + size], partial[s, split, h : h + size]
-                _split(micro, pages[0], latent, some, block_tables[s], seq_lens[s], split, scale, sums, own)
+                some, own_sums = q[s, h : h + size], sums[s, split, h : h + size]
+                _split(micro, pages[0], latent, some, block_tables[s], seq_lens[s], split, scale, own_sums, own)
     for _ in prange(workers):
         while True:
             task = take(counter[1:])
             if task >= sequences * heads:
                 break
             s, h = task // heads, task % heads
-            _merge(partial[s, : (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS, h], out[s, h])
+            _merge(sums[s, : (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS, h], out[s, h])
 
 
 @leaf
@@ -128,17 +142,17 @@ def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
 
 
 @leaf
-def _merge(partial, out):
+def _merge(parts, out):
     """out f32[L] of one head from the splits' sums f32[splits, L padded + STATE], in order."""
-    splits, at = len(partial), partial.shape[1] - STATE
+    splits, at = len(parts), parts.shape[1] - STATE
     top = -np.float32(np.inf)
     for i in range(splits):
-        top = max(top, partial[i, at])
+        top = max(top, parts[i, at])
     total = np.float32(0)
     for i in range(splits):
-        total += np.exp(partial[i, at] - top) * partial[i, at + 1]
+        total += np.exp(parts[i, at] - top) * parts[i, at + 1]
     out[:] = 0
     for i in range(splits):
-        share = np.exp(partial[i, at] - top) / total
+        share = np.exp(parts[i, at] - top) / total
         for d in range(len(out)):
-            out[d] += share * partial[i, d]
+            out[d] += share * parts[i, d]

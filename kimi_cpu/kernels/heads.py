@@ -1,5 +1,8 @@
 """The per-head halves of kv_b around absorbed attention: `absorb_queries` and `project_values`."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numba import prange, types
 
@@ -22,7 +25,7 @@ from .jobs import (
     tile_size,
 )
 from .jobs import weights as job_weights
-from .micros import INDEX
+from .micros import INDEX, WORKERS
 
 SHARED = 4  # tokens of the larger micro-kernel, which follows the one for 1
 ABSORB = {kind: INDEX[f"absorb_{kind}_1"] for kind in BLOCK_BYTES}
@@ -36,20 +39,13 @@ I64 = types.int64
 def absorb_queries(k_b: Matrix, q: np.ndarray, cos: np.ndarray, sin: np.ndarray, out: np.ndarray) -> None:
     """out f32[T, A, L + R] = (q_nope W_UK, rotated q_rope) of q f32[T, A, N + R]; 1 region. k_b [A * pad16(N), L]."""
     if len(q):
-        block_bytes = packed_bytes(k_b.kind, ROWS, k_b.cols)
-        at = k_b.data.ctypes.data
-        _absorb(
-            runtime.library().addresses,
-            ABSORB[k_b.kind],
-            at,
-            block_bytes,
-            k_b.cols,
-            q,
-            cos,
-            sin,
-            out,
-            runtime.workers(),
-        )
+        bind_absorb_queries(k_b, q, out)(len(q), cos, sin)
+
+
+def bind_absorb_queries(k_b: Matrix, q: np.ndarray, out: np.ndarray) -> Callable[[int, np.ndarray, np.ndarray], None]:
+    """`absorb_queries` as a function of (number of rows, cos, sin); see `bind_linear`."""
+    fixed = ABSORB[k_b.kind], k_b.data.ctypes.data, packed_bytes(k_b.kind, ROWS, k_b.cols), k_b.cols, q, out
+    return partial(_absorb, runtime.context(), *fixed)
 
 
 def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
@@ -57,9 +53,13 @@ def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
 
     1 region; a second one quantises when V is not a multiple of 32.
     """
+    if len(u):
+        bind_project_values(v_b, u, out)(len(u))
+
+
+def bind_project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> Callable[[int], None]:
+    """`project_values` as a function of the number of rows; see `bind_linear`."""
     tokens, heads, latent = u.shape
-    if not tokens:
-        return
     width, padded = out.cols // heads, pad(latent, GROUP)
     check_rows(out.x, tokens, heads * width)
     int8 = out.q is not None and v_b.kind != "bf16"
@@ -67,13 +67,13 @@ def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
     jobs = np.array([(*first, 0, 0, 0, 0, out.x.ctypes.data, out.x.strides[0])], JOB)
     each = tokens * (5 * padded + padded // GROUP * GROUP_BYTES)  # a worker's inputs of one head: x, q, s
     space = runtime.scratch("project", each * runtime.workers())
-    _project(runtime.library().addresses, jobs, output(out), u, width, int8, space, each, runtime.workers())
+    return partial(_project, runtime.context(), jobs, output(out), u, width, int8, space, each)
 
 
-@kernel(types.void(ADDRESSES, I64, I64, I64, I64, F32_3D_READ, F32_2D_READ, F32_2D_READ, F32_3D, I64))
-def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, workers):
+@kernel(types.void(ADDRESSES, I64, I64, I64, I64, F32_3D_READ, F32_3D, I64, F32_2D_READ, F32_2D_READ))
+def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
     """A task is one head of all tokens."""
-    tokens, heads, width = q.shape
+    workers, heads, width = micro[WORKERS], q.shape[1], q.shape[2]
     rope = 2 * cos.shape[1]
     nope = width - rope
     row_blocks = (nope + ROWS - 1) // ROWS
@@ -102,9 +102,9 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, workers):
 
 
 @kernel(types.void(ADDRESSES, JOBS, OUTS, F32_3D_READ, I64, types.boolean, types.Array(types.uint8, 1, "C"), I64, I64))
-def _project(micro, jobs, outs, u, width, int8, space, each, workers):
+def _project(micro, jobs, outs, u, width, int8, space, each, tokens):
     """A task is one head of all tokens: its inputs are padded and quantised, then multiplied."""
-    tokens, heads, latent = u.shape
+    workers, heads = micro[WORKERS], u.shape[1]
     counter = np.zeros(1, np.int64)
     for worker in prange(workers):
         table = np.empty((tokens, 2), np.int64)
@@ -116,7 +116,7 @@ def _project(micro, jobs, outs, u, width, int8, space, each, workers):
             if h >= heads:
                 break
             w[0].weights = jobs[0].weights + h * ((jobs[0].rows + ROWS - 1) // ROWS) * jobs[0].block_bytes
-            _head_inputs(micro, u, h, int8, own, table)
+            _head_inputs(micro, u[:tokens], h, int8, own, table)
             for block in range((width + ROWS - 1) // ROWS):
                 t = 0
                 while t < tokens:

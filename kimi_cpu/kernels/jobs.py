@@ -7,7 +7,7 @@ from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from . import runtime
 from .arrays import Activation
 from .jit import address, call, leaf
-from .micro_matmul import tile_name
+from .micro_matmul import STREAMING_TOKENS, tile_name
 from .micros import INDEX
 
 QUANTIZE = INDEX["quantize"]
@@ -15,7 +15,7 @@ TILE = 16  # the most tokens of a tile on any tier
 GROUP_BYTES = 16  # what goes with 32 quantised inputs: see arrays.Activation.s
 CHUNK_BYTES = 400_000  # activations that stay in the second-level cache beside the weights (1 MiB on Zen 4)
 BLOCKS_PER_TASK = 4  # row blocks of a task, at most: more weights would push the activations out of the cache
-TASKS_PER_WORKER = 4  # at least, where there are enough row blocks: threads take tasks as they come
+STREAM_BYTES = 1 << 16  # weights of a task, at least, for few tokens: a stream's beginning costs 0.5 us
 
 JOB = np.dtype(  # one matrix, its input and its output; addresses and pitches in bytes
     [
@@ -87,9 +87,23 @@ def fill_table(table, x, x_pitch, s, s_pitch):
 
 
 @leaf
-def blocks_per_task(row_blocks, workers):
-    """Row blocks that one task takes."""
-    return max(1, min(BLOCKS_PER_TASK, row_blocks // (workers * TASKS_PER_WORKER)))
+def task_edges(units, unit_bytes, most, tokens, workers):
+    """Where tasks over `units` pieces of work begin, and the end: i64[tasks + 1]. Threads take them as they come.
+
+    Sizes fall, half of what is left in equal parts: long streams first, and all threads end at the same time. Many
+    tokens: at most `most` pieces, for the cache's sake.
+    """
+    few = tokens <= STREAMING_TOKENS
+    least = STREAM_BYTES // unit_bytes + 1 if few else 1
+    edges = np.empty(units + 1, np.int64)
+    n, at = 0, 0
+    while at < units:
+        edges[n] = at
+        size = max(least, (units - at) // (2 * workers))
+        at += size if few else min(size, most)
+        n += 1
+    edges[n] = units
+    return edges[: n + 1]
 
 
 @leaf

@@ -19,7 +19,7 @@ LINE = 64  # bytes: 16 rows x 4
 SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
 STEPS = GROUP // 4  # steps of 4 inputs in a group
 STREAMING_TOKENS = 4  # tiles of so few tokens wait for memory, larger ones for the multipliers
-AHEAD = 4096  # bytes
+AHEAD = 2048  # bytes
 TABLE = 16  # bytes a token in the table of addresses: (q, s) or (x, unused)
 
 

@@ -152,6 +152,12 @@ def _from_f16(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
         e.store(target + i * 4, e.f32_of_f16(e.load(x + i * 2, e.lanes_of(I16, lanes))))
 
 
+def _prefetch(e: Emitter, address: Vec, count: Vec) -> None:
+    """Asks for count bytes from an address on."""
+    with e.loop(count, step=LINE) as i:
+        e.prefetch(address + i)
+
+
 def absorb(kind: str, tokens: int) -> Micro:
     """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: rows are summed.
 
@@ -212,6 +218,7 @@ def micros() -> list[Micro]:
         Micro("copy", "iii", _copy),
         Micro("to_f16", "iii", _to_f16),
         Micro("from_f16", "iii", _from_f16),
+        Micro("prefetch", "ii", _prefetch),
     ]
     tiles = [scores(tokens, rows) for tokens in SCORE_TOKENS for rows in SCORE_ROWS]
     return [*plain, *(embed(kind) for kind in KINDS), *(absorb(k, t) for k in KINDS for t in ABSORB_TOKENS), *tiles]

@@ -19,3 +19,4 @@ NAMES = list(
     dict.fromkeys(micro.name for tier in TIERS for micro in micros(tier))
 )  # the first tier has the largest tiles
 INDEX = {name: i for i, name in enumerate(NAMES)}
+WORKERS = len(NAMES)  # where an entry finds the number of threads, behind the addresses: runtime.context()

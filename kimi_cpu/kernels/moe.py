@@ -1,5 +1,8 @@
 """The mixture of experts: `route` (1 region, 2 for many tokens) and `experts` (2 regions)."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numba import from_dtype, prange, types
 
@@ -9,21 +12,22 @@ from .arrays import Activation, Experts
 from .jit import address, call, kernel, leaf, take
 from .jobs import (
     ADDRESSES,
+    BLOCKS_PER_TASK,
     JOB,
     JOBS,
     OUTS,
     TILE,
-    blocks_per_task,
     check_rows,
     fill_table,
     operand,
     output,
     run_tile,
+    task_edges,
     tile_size,
 )
 from .jobs import weights as job_weights
-from .matmul import gate_up_group
-from .micros import INDEX
+from .matmul import MAX_GROUPS, PREFETCH, PREFETCH_BYTES, gate_up_groups
+from .micros import INDEX, WORKERS
 
 ADD_WEIGHTED, CLEAR, SIGMOID = INDEX["add_weighted"], INDEX["clear"], INDEX["sigmoid"]
 SCORES = INDEX["scores_1_1"]
@@ -52,16 +56,30 @@ def route(
 
     x f32[T, P], w f32[E, H], bias f32[E].
     """
+    if len(x):
+        choice = top_k, n_group, topk_group, norm_topk_prob, routed_scaling_factor
+        bind_route(x, w, bias, *choice, ids, weights)(len(x))
+
+
+def bind_route(
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    top_k: int,
+    n_group: int,
+    topk_group: int,
+    norm_topk_prob: bool,
+    routed_scaling_factor: float,
+    ids: np.ndarray,
+    weights: np.ndarray,
+) -> Callable[[int], None]:
+    """`route` as a function of the number of rows; see `bind_linear`."""
     tokens = len(x)
-    if not tokens:
-        return
     check_rows(x, tokens, w.shape[1])
     choice = np.array([(top_k, n_group, topk_group, norm_topk_prob, routed_scaling_factor)], CHOICE)
     space = runtime.scratch("route", 2 * 4 * tokens * len(w)).view(np.float32)
     p = space[: 2 * tokens * len(w)].reshape(2, tokens, len(w))
-    _route(
-        runtime.library().addresses, x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights, runtime.workers()
-    )
+    return partial(_route, runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights)
 
 
 @kernel(
@@ -78,9 +96,9 @@ def route(
         types.int64,
     )
 )
-def _route(micro, x, pitch, w, bias, choice, p, ids, weights, workers):
+def _route(micro, x, pitch, w, bias, choice, p, ids, weights, tokens):
     """p[0] is room for probabilities, p[1] for scores."""
-    num_experts, tokens = len(bias), p.shape[1]
+    num_experts, workers = len(bias), micro[WORKERS]
     step = 4 * max(1, min(16, num_experts // (4 * 4 * workers)))
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
@@ -89,7 +107,7 @@ def _route(micro, x, pitch, w, bias, choice, p, ids, weights, workers):
             begin = take(counter) * step
             if begin >= num_experts:
                 break
-            _score(micro, x, pitch, w, p, begin, min(begin + step, num_experts), out)
+            _score(micro, x, pitch, w, p, tokens, begin, min(begin + step, num_experts), out)
     if tokens < SERIAL_TOKENS:
         for t in range(tokens):
             _choose(micro, bias, choice[0], p[0, t], p[1, t], ids[t], weights[t])
@@ -99,10 +117,9 @@ def _route(micro, x, pitch, w, bias, choice, p, ids, weights, workers):
 
 
 @leaf
-def _score(micro, x, pitch, w, p, begin, end, out):
+def _score(micro, x, pitch, w, p, tokens, begin, end, out):
     """Logits of experts begin..end-1 for all tokens into p[0], in tiles of up to 4 tokens x 4 experts."""
     width = w.shape[1] * 4
-    tokens = p.shape[1]
     t = 0
     while t < tokens:
         m = 4 if tokens - t >= 4 else 1
@@ -188,9 +205,21 @@ def experts(
 
     2 regions. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for [T * k, I], rows sorted by expert.
     """
+    if len(ids):
+        bind_experts(e, a, ids, weights, hidden, out, add)(len(ids))
+
+
+def bind_experts(
+    e: Experts,
+    a: Activation,
+    ids: np.ndarray,
+    weights: np.ndarray,
+    hidden: Activation,
+    out: np.ndarray,
+    add: bool = True,
+) -> Callable[[int], None]:
+    """`experts` as a function of the number of rows; see `bind_linear`."""
     tokens, top_k = ids.shape
-    if not tokens:
-        return
     check_rows(out, tokens, e.cols)
     check_rows(hidden.x, tokens * top_k, e.rows)
     int8, base = a.q is not None, e.data.ctypes.data
@@ -207,7 +236,7 @@ def experts(
         ],
         JOB,
     )
-    _experts(runtime.library().addresses, jobs, e.offsets, output(hidden), ids, weights, add, runtime.workers())
+    return partial(_experts, runtime.context(), jobs, e.offsets, output(hidden), ids, weights, add)
 
 
 @kernel(
@@ -222,8 +251,9 @@ def experts(
         types.int64,
     )
 )
-def _experts(micro, jobs, offsets, hidden, ids, weights, add, workers):
+def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
     """Rows of (token, choice) are sorted by expert; active: the experts that occur, first: where their rows begin."""
+    workers, ids, weights = micro[WORKERS], all_ids[:tokens], all_weights[:tokens]
     order, active, first = _sort(ids, len(offsets))
     top_k = ids.shape[1]
     table = np.empty((len(order), 2), np.int64)
@@ -231,35 +261,40 @@ def _experts(micro, jobs, offsets, hidden, ids, weights, add, workers):
         table[i, 0] = jobs[0].x + order[i] // top_k * jobs[0].x_pitch
         table[i, 1] = jobs[0].s + order[i] // top_k * jobs[0].s_pitch
     groups = (jobs[0].rows + GROUP - 1) // GROUP
+    share = len(order) // len(active)  # tokens of an expert, on average
+    edges = task_edges(groups * len(active), 4 * jobs[0].block_bytes, 1, share, workers)
     counter = np.zeros(2, np.int64)
     for _ in prange(workers):
-        buffer = np.empty((2, TILE, ROWS), np.float32)
+        buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
         moved = jobs[:2].copy()
         while True:
             task = take(counter[:1])
-            if task >= groups * len(active):
+            if task >= len(edges) - 1:
                 break
-            a = task // groups
-            for j in range(2):
-                moved[j].weights = jobs[j].weights + offsets[active[a]]
-            rows = table[first[a] : first[a + 1]]
-            gate_up_group(micro, moved[0], moved[1], rows, rows, hidden[0], first[a], task % groups, buffer)
+            for a in range(edges[task] // groups, (edges[task + 1] - 1) // groups + 1):
+                for j in range(2):
+                    moved[j].weights = jobs[j].weights + offsets[active[a]]
+                rows = table[first[a] : first[a + 1]]
+                begin, end = max(edges[task] - a * groups, 0), min(edges[task + 1] - a * groups, groups)
+                gate_up_groups(micro, moved[0], moved[1], rows, rows, hidden[0], first[a], begin, end, buffer)
     inner = np.empty((len(order), 2), np.int64)
     fill_table(inner, jobs[2].x, jobs[2].x_pitch, jobs[2].s, jobs[2].s_pitch)
     blocks = (jobs[2].rows + ROWS - 1) // ROWS
-    step = blocks_per_task(blocks, workers)
+    edges = task_edges(blocks, jobs[2].block_bytes, BLOCKS_PER_TASK, share, workers)
     for _ in prange(workers):
         buffer = np.empty((TILE, ROWS), np.float32)
         moved = jobs[2:].copy()
         while True:
-            begin = take(counter[1:]) * step
-            if begin >= blocks:
+            task = take(counter[1:])
+            if task >= len(edges) - 1:
                 break
-            end = min(begin + step, blocks)
+            begin, end = edges[task], edges[task + 1]
             if not add:
                 target, count = jobs[2].out + begin * ROWS * 4, min(end * ROWS, jobs[2].rows) - begin * ROWS
-                call(micro[CLEAR], (target, jobs[2].out_pitch, len(ids), count))
+                call(micro[CLEAR], (target, jobs[2].out_pitch, tokens, count))
             for a in range(len(active)):
+                following = jobs[2].weights + offsets[active[min(a + 1, len(active) - 1)]]
+                call(micro[PREFETCH], (following + begin * jobs[2].block_bytes, PREFETCH_BYTES))
                 moved[0].weights = jobs[2].weights + offsets[active[a]]
                 _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
 

@@ -1,5 +1,8 @@
 """Rows by themselves: `embed`, `rms_norm`, `quantize`, `write_latents`; no region for few tokens, else 1."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numba import prange, types
 
@@ -23,7 +26,7 @@ I64 = types.int64
 def quantize(a: Activation) -> None:
     """Fills a.q and a.s from a.x; nothing for f32 compute. reference.quantize says how."""
     if a.q is not None and len(a.x):
-        _quantize(runtime.library().addresses, output(a), len(a.x))
+        _quantize(runtime.context(), output(a), len(a.x))
 
 
 def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
@@ -31,7 +34,7 @@ def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
     check_rows(out, len(ids), w.cols)
     row = np.empty(pad(w.cols, GROUP), np.float32)
     _embed(
-        runtime.library().addresses,
+        runtime.context(),
         EMBED_OF[w.kind],
         w.data.ctypes.data,
         packed_bytes(w.kind, ROWS, w.cols),
@@ -44,11 +47,15 @@ def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> None:
     """out = x / sqrt(mean(x^2) + eps) * weight, quantised too. x f32[T, P], weight f32[C]."""
-    tokens = len(x)
-    check_rows(x, tokens, len(weight))
-    check_rows(out.x, tokens, len(weight))
-    if tokens:
-        _rms_norm(runtime.library().addresses, x.ctypes.data, x.strides[0], weight, eps, output(out), tokens)
+    if len(x):
+        bind_rms_norm(x, weight, eps, out)(len(x))
+
+
+def bind_rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> Callable[[int], None]:
+    """`rms_norm` as a function of the number of rows; see `bind_linear`."""
+    check_rows(x, len(x), len(weight))
+    check_rows(out.x, len(x), len(weight))
+    return partial(_rms_norm, runtime.context(), x.ctypes.data, x.strides[0], weight, eps, output(out))
 
 
 def write_latents(
@@ -65,23 +72,19 @@ def write_latents(
 
     ckv f32[T, L + R]: the first L normalised, the last R rotated by cos, sin f32[T, R/2]; slots i64[T].
     """
-    check_rows(ckv, len(slots), cache.latent + cache.rope)
+    if len(slots):
+        bind_write_latents(ckv, norm_weight, eps, cache, layer)(cos, sin, slots)
+
+
+def bind_write_latents(
+    ckv: np.ndarray, norm_weight: np.ndarray, eps: float, cache: Cache, layer: int
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
+    """`write_latents` as a function of (cos, sin, slots), as many rows as slots has; see `bind_linear`."""
+    check_rows(ckv, len(ckv), cache.latent + cache.rope)
     widths = np.array([cache.latent, cache.rope, *cache_widths(cache.kind, cache.latent, cache.rope)], np.int64)
-    _write_latents(
-        runtime.library().addresses,
-        ckv.ctypes.data,
-        ckv.strides[0],
-        norm_weight,
-        eps,
-        cos,
-        sin,
-        slots,
-        cache.data,
-        layer * cache.layer_bytes,
-        cache.page_bytes,
-        KIND_OF[cache.kind],
-        widths,
-    )
+    begin, kind = layer * cache.layer_bytes, KIND_OF[cache.kind]
+    fixed = ckv.ctypes.data, ckv.strides[0], norm_weight, eps, cache.data, begin, cache.page_bytes, kind, widths
+    return partial(_write_latents, runtime.context(), *fixed)
 
 
 @kernel(types.void(ADDRESSES, OUTS, I64))
@@ -136,17 +139,17 @@ def _rms_norm_row(micro, x, weight, eps, out, t):
         I64,
         F32_READ,
         types.float32,
-        F32_2D_READ,
-        F32_2D_READ,
-        types.Array(I64, 1, "C", readonly=True),
         types.Array(types.uint8, 1, "C"),
         I64,
         I64,
         I64,
         types.Array(I64, 1, "C"),
+        F32_2D_READ,
+        F32_2D_READ,
+        types.Array(I64, 1, "C", readonly=True),
     )
 )
-def _write_latents(micro, ckv, pitch, weight, eps, cos, sin, slots, data, begin, page_bytes, kind, widths):
+def _write_latents(micro, ckv, pitch, weight, eps, data, begin, page_bytes, kind, widths, cos, sin, slots):
     tokens = len(slots)
     if tokens < SERIAL_TOKENS:
         for t in range(tokens):

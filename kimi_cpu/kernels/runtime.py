@@ -15,7 +15,7 @@ from . import jit, micros
 from .isa import TIERS, Isa
 from .native import Library, host_features, host_tiers
 
-SPIN = "0"  # libgomp waits asleep: waking costs 30 us a region, spinning beside a busy process 10 times that
+SPIN = "5000"  # turns that libgomp waits awake, 0.1 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
@@ -43,6 +43,18 @@ def library() -> Library:
         return select()
 
 
+def context() -> np.ndarray:
+    """What every entry takes first: the micro-kernels' addresses, and at micros.WORKERS the number of threads.
+
+    i64[len(NAMES) + 1], the same array for a Python thread until its tier or its number of threads changes.
+    """
+    try:
+        return _local.context
+    except AttributeError:
+        _local.context = np.append(library().addresses, workers())
+        return _local.context
+
+
 def select(name: str | None = None) -> Library:
     """Chooses a tier for this Python thread; see `isa`."""
     tier = isa(name)
@@ -50,7 +62,9 @@ def select(name: str | None = None) -> Library:
         if tier.name not in _libraries:
             path = jit.CACHE / f"micro-{tier.name}.o"
             _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, path)
+    if _local.__dict__.get("library") is not _libraries[tier.name]:
         _local.library = _libraries[tier.name]
+        _local.__dict__.pop("context", None)
     return _local.library
 
 
@@ -63,7 +77,9 @@ def configure(threads: int | None = None) -> int:
         threads = default_threads()
     _require_openmp()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    _local.workers = threads
+    if threads != _local.__dict__.get("workers"):
+        _local.workers = threads
+        _local.__dict__.pop("context", None)
     return threads
 
 

@@ -241,12 +241,12 @@ class Emitter:
         self.b.store(value.v, self._pointer(address)).align = 1
 
     def prefetch(self, address: Vec) -> None:
-        """Asks for the cache line at an address, which need not exist."""
+        """Asks for the cache line at an address, which need not exist, in the second-level cache."""
         name = "llvm.prefetch.p0"
         function = self.module.globals.get(name)
         if function is None:
             function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32]), name)
-        self.b.call(function, [self._pointer(address), I32(0), I32(3), I32(1)])  # read, keep in all levels, data
+        self.b.call(function, [self._pointer(address), I32(0), I32(2), I32(1)])  # read, not into the first level
 
     def load_splat(self, address: Vec, element: ir.Type, lanes: int = 0) -> Vec:
         """One element in every lane."""

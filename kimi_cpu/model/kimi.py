@@ -6,13 +6,30 @@ import numpy as np
 
 from .. import kernels
 from ..config import ModelConfig
-from ..kernels import make_activation
-from .attention import Attention
+from ..kernels import Cache, make_activation
+from .attention import Attention, Rotation, Step
 from .forward_batch import ForwardBatch
 from .kv_cache import KVCache
-from .moe import Moe, mlp
-from .weights import MoeWeights, Weights
+from .moe import Mlp, Moe
+from .weights import LayerWeights, MoeWeights, Weights
 from .workspace import Workspace
+
+
+class Layer:
+    """One decoder layer, bound to its weights, the workspace and the cache."""
+
+    def __init__(self, w: LayerWeights, number: int, config: ModelConfig, scale: float, ws: Workspace, cache: Cache):
+        eps = config.rms_norm_eps
+        self._attention = Attention(w.attention, number, eps, scale, ws, cache)
+        self._norm = kernels.bind_rms_norm(ws.hidden, w.post_attention_layernorm, eps, ws.normed)
+        self._mlp = Moe(w.mlp, config, ws) if isinstance(w.mlp, MoeWeights) else Mlp(w.mlp, ws)
+
+    def __call__(self, batch: ForwardBatch, step: Step) -> None:
+        """hidden of the workspace, the first rows, goes through the layer."""
+        num_tokens = len(batch.token_ids)
+        self._attention(batch, step)
+        self._norm(num_tokens)
+        self._mlp(num_tokens)
 
 
 class Kimi:
@@ -22,29 +39,34 @@ class Kimi:
         self.config, self.weights, self.int8 = config, weights, int8
         self.max_tokens = max_tokens
         self._workspace = Workspace(config, max_tokens, int8)
-        self._attention = Attention(config, self._workspace)
-        self._moe = Moe(config, self._workspace)
+        self._rotation = Rotation(config)
+        self._bound_to: tuple | None = None
+        self._layers: list[Layer] = []
 
     def forward(self, batch: ForwardBatch, cache: KVCache, cancelled: Callable[[], bool]) -> np.ndarray | None:
         """Logits f32[N, vocab] of the rows batch.logits_indices; the latents of all T tokens are in the cache after.
 
         None when `cancelled`, asked before every layer, says so; the cache then holds parts of the tokens' latents.
         """
-        num_tokens = len(batch.token_ids)
-        hidden = self._workspace.hidden[:num_tokens]  # [T, H]
-        normed = self._workspace.normed.rows(num_tokens)
+        hidden = self._workspace.hidden[: len(batch.token_ids)]  # [T, H]
         kernels.embed(self.weights.embed_tokens, batch.token_ids, hidden)
-        at = self._attention.positions(batch)
-        for number, layer in enumerate(self.weights.layers):
+        step = self._rotation.step(batch, cache.view)
+        for layer in self._bind(cache):
             if cancelled():
                 return None
-            self._attention(layer.attention, number, batch, at, cache.view)
-            kernels.rms_norm(hidden, layer.post_attention_layernorm, self.config.rms_norm_eps, normed)
-            if isinstance(layer.mlp, MoeWeights):
-                self._moe(layer.mlp, num_tokens)
-            else:
-                mlp(layer.mlp, self._workspace, num_tokens)
+            layer(batch, step)
         return self._head(hidden[batch.logits_indices])
+
+    def _bind(self, cache: KVCache) -> list[Layer]:
+        """The layers over a cache, bound when the cache, or what this thread's kernels run with, is another one."""
+        wanted = cache, kernels.context()
+        if self._bound_to is None or any(a is not b for a, b in zip(self._bound_to, wanted, strict=True)):
+            scale, ws = self._rotation.softmax_scale, self._workspace
+            self._layers = [
+                Layer(w, number, self.config, scale, ws, cache.view) for number, w in enumerate(self.weights.layers)
+            ]
+            self._bound_to = wanted
+        return self._layers
 
     def _head(self, hidden: np.ndarray) -> np.ndarray:
         """lm_head(norm(hidden)): hidden f32[N, H] -> f32[N, vocab]."""

@@ -6,25 +6,26 @@ from .weights import MlpWeights, MoeWeights
 from .workspace import Workspace
 
 
-def mlp(w: MlpWeights, workspace: Workspace, num_tokens: int) -> None:
+class Mlp:
     """hidden f32[T, H] += down(silu(gate x) * (up x)) of the workspace's normed x."""
-    inner = workspace.mlp[w.gate_proj.rows].rows(num_tokens)
-    kernels.gate_up(w.gate_proj, w.up_proj, workspace.normed.rows(num_tokens), inner)
-    kernels.linear((w.down_proj,), inner, (workspace.hidden[:num_tokens],), add=True)
+
+    def __init__(self, w: MlpWeights, ws: Workspace):
+        inner = ws.mlp[w.gate_proj.rows]
+        self._gate_up = kernels.bind_gate_up(w.gate_proj, w.up_proj, ws.normed, inner)
+        self._down = kernels.bind_linear((w.down_proj,), inner, (ws.hidden,), add=True)
+
+    def __call__(self, num_tokens: int) -> None:
+        self._gate_up(num_tokens)
+        self._down(num_tokens)
 
 
 class Moe:
     """hidden f32[T, H] += sum of the chosen experts, weighted, + the shared experts, of the workspace's normed x."""
 
-    def __init__(self, config: ModelConfig, workspace: Workspace):
-        self.config, self.workspace = config, workspace
-
-    def __call__(self, w: MoeWeights, num_tokens: int) -> None:
-        c, ws = self.config, self.workspace
-        normed, hidden = ws.normed.rows(num_tokens), ws.hidden[:num_tokens]
-        ids, weights = ws.expert_ids[:num_tokens], ws.expert_weights[:num_tokens]  # [T, k]
-        kernels.route(
-            normed.x,
+    def __init__(self, w: MoeWeights, config: ModelConfig, ws: Workspace):
+        c, ids, weights = config, ws.expert_ids, ws.expert_weights  # [T, k]
+        self._route = kernels.bind_route(
+            ws.normed.x,
             w.gate,
             w.e_score_correction_bias,
             c.num_experts_per_tok,
@@ -35,6 +36,11 @@ class Moe:
             ids,
             weights,
         )
-        kernels.experts(w.experts, normed, ids, weights, ws.routed.rows(num_tokens * c.num_experts_per_tok), hidden)
-        if w.shared_experts is not None:
-            mlp(w.shared_experts, ws, num_tokens)
+        self._experts = kernels.bind_experts(w.experts, ws.normed, ids, weights, ws.routed, ws.hidden)
+        self._shared = None if w.shared_experts is None else Mlp(w.shared_experts, ws)
+
+    def __call__(self, num_tokens: int) -> None:
+        self._route(num_tokens)
+        self._experts(num_tokens)
+        if self._shared is not None:
+            self._shared(num_tokens)
