@@ -109,7 +109,7 @@ class DiskStore:
     def write(self, key: bytes, parent: bytes, tokens: Tokens, page: np.ndarray) -> None:
         """Writes a page u8[page_bytes]. A disk that is full is told of once, and nothing more is written."""
         path = self._folder / f"{key.hex()}-{parent.hex()}.page"
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial = path.with_name(f"{path.name}.{os.getpid()}-{id(self)}.partial")
         texts = _bytes(tokens)
         self._evict(HEAD_BYTES + len(texts) + len(page))
         try:

@@ -29,9 +29,17 @@ class Watching:
     def __init__(self, model):
         self.model, self.max_tokens = model, model.max_tokens
         self.watched, self.logits = None, {}
+        self.interrupted = ()  # numbers of the steps that end at their second layer
+        self.num_steps = 0
 
     def forward(self, batch, cache, cancelled):
-        logits = self.model.forward(batch, cache, cancelled)
+        self.num_steps += 1
+        layers = iter([False, True])
+        logits = self.model.forward(
+            batch, cache, (lambda: next(layers)) if self.num_steps in self.interrupted else cancelled
+        )
+        if logits is None:
+            return None
         owners = np.searchsorted(batch.query_start_loc, batch.logits_indices, side="right") - 1
         for row, seq, out in zip(batch.logits_indices, owners, logits, strict=True):
             position = int(batch.positions[row])
@@ -138,6 +146,13 @@ def test_preemption_changes_nothing(make, ask, alone, found_again):
     while engine.has_work:
         engine.step()
     assert_same((request.output_ids, engine.model.logits), alone)
+
+
+def test_steps_that_end_between_two_layers_change_nothing(make, ask, alone):
+    engine = make()
+    engine.model.interrupted = (1, 3, 4, 9, 30)
+    assert_same(finish(engine, ask()), alone)
+    assert engine.model.num_steps >= COUNT + len(engine.model.interrupted)
 
 
 def test_restart_from_a_saved_session_changes_nothing(make, ask, alone, tmp_path):
