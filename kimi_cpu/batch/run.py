@@ -122,6 +122,7 @@ class Run:
             )
             loop.run(self._entries(index, output, journal))
         finally:
+            self._worker.join()
             file.close()
             journal.close()
             index.close()

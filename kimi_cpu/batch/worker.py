@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,6 +55,7 @@ class Flight:
         self.position, self.job, self.resumed = position, job, resume
         self.ids = list(resume)  # grows while it runs
         self.num_saved = len(resume)  # of ids, those that are in a checkpoint
+        self.thread: threading.Thread | None = None
         self.answer: Answer | None = None
         self.begun = False  # its prompt is computed
         self.body: dict | None = None
@@ -65,6 +67,9 @@ class Flight:
     def num_generated(self) -> int:
         """Tokens that were generated since the start."""
         return len(self.ids) - len(self.resumed)
+
+
+JOIN_S = 2.0
 
 
 class Worker:
@@ -86,7 +91,8 @@ class Worker:
         """Runs a job, from the ids that are known of its answer."""
         flight = Flight(position, job, resume)
         self.flights.append(flight)
-        threading.Thread(target=self._follow, args=(flight,), daemon=True).start()
+        flight.thread = threading.Thread(target=self._follow, args=(flight,), daemon=True)
+        flight.thread.start()
 
     def wait(self, timeout_s: float) -> list[tuple[Flight, bool]]:
         """(flight, whether it ended) of those whose answers began or ended; [] after timeout_s or wake()."""
@@ -114,6 +120,12 @@ class Worker:
         for flight in self.flights:
             if flight.answer is not None:
                 flight.answer.cancel()
+
+    def join(self) -> None:
+        """Waits, after cancel(), for the threads, a little: one that tokenises as the process ends may abort it."""
+        give_up_at = time.monotonic() + JOIN_S
+        for flight in self.flights:
+            flight.thread.join(max(0.0, give_up_at - time.monotonic()))
 
     def _follow(self, flight: Flight) -> None:
         try:

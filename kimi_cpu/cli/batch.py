@@ -1,6 +1,7 @@
 """kimi-cpu batch: files of requests, answered overnight."""
 
 import json
+import os
 import re
 import signal
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,7 +20,8 @@ from .options import model_options, require_model, sampling_options
 if TYPE_CHECKING:
     from ..batch import Progress, Run
 
-EXIT_SOME_FAILED = 3
+EXIT_SOME_FAILED, EXIT_INTERRUPTED = 3, 130
+CTRL_C = "Ctrl-C"
 
 
 class DeadlineType(click.ParamType):
@@ -81,16 +83,15 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     stops = Stops(deadline)
     with stops.signals():
         compile_kernels()
-        with load(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, **loading) as llm, view() as show:
+        with load(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, **loading) as llm:
             same = {name: loading[name] for name in ("kv", "compute", "context")}
             run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
-            progress = stops.watch(run, show)
-    if as_json:
-        click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
-    if stops.reason == "Ctrl-C":
-        raise KeyboardInterrupt
-    if stops.reason is not None:
-        raise Interrupted(f"Stopped by {stops.reason}; the same command goes on where it was.")
+            with view() as show:
+                progress = stops.watch(run, show)
+            if as_json:
+                click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
+            if stops.reason is not None:
+                stops.leave()
     if progress.num_failed:
         sys.exit(EXIT_SOME_FAILED)
 
@@ -125,11 +126,18 @@ class Stops:
 
         return run.run(report)
 
+    def leave(self) -> NoReturn:
+        """Ends the process without waiting for the layer that is being computed, which may take longer than those who
+        send SIGTERM are patient; all that counts is on the disk."""
+        click.echo(f"kimi-cpu: Stopped by {self.reason}; the same command goes on where it was.", err=True)
+        sys.stdout.flush()
+        os._exit(EXIT_INTERRUPTED if self.reason == CTRL_C else Interrupted.exit_code)
+
     def _on_signal(self, number: int, frame) -> None:
         if number == signal.SIGINT:
             if self._run is None or self.reason is not None:
                 raise KeyboardInterrupt
-            self._stop("Ctrl-C")
+            self._stop(CTRL_C)
         elif self._run is None:
             raise Interrupted("Stopped by SIGTERM before anything was done.")
         else:
