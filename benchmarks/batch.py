@@ -4,9 +4,7 @@
     python benchmarks/batch.py lines [--lines 1000000]                          memory while lines go through
     python benchmarks/batch.py speed NATIVE.gguf STANDARD.gguf [--rounds 3]     llama-cpp-python's batch API beside it
 
-Each writes its part of results-batch.md with --write. Slices for `speed` come from tools/make_slice.py. kills: of the
-moments, half are drawn over the time that the run takes, and half are the instants after the output has grown, while
-its results are brought to the disk.
+Each writes its part of results-batch.md with --write. Slices for `speed` come from tools/make_slice.py.
 """
 
 import argparse
@@ -73,7 +71,7 @@ def run_kills(args, folder: Path) -> list[str]:
     seconds = time.monotonic() - began
     whole = answers(folder / "whole.jsonl")
     assert len(whole) == args.requests
-    log = killed(args, source, folder / "killed.jsonl", seconds, draw)
+    log = killed(args, source, folder / "killed.jsonl", draw)
     assert answers(folder / "killed.jsonl") == whole, "the resumed run differs"
     for i in (1, 2, 3):
         shard = command(args.model, source, folder / f"{i}.jsonl", "--shard", f"{i}/3")
@@ -115,46 +113,40 @@ def command(model: Path, source: Path, output: Path, *more: str) -> list[str]:
             "-c", "1024", *more]  # fmt: skip
 
 
-def killed(args, source: Path, output: Path, seconds: float, draw: random.Random) -> list[tuple]:
-    """Kills the run again and again, then lets it end; what each kill met."""
+def killed(args, source: Path, output: Path, draw: random.Random) -> list[tuple]:
+    """Kills the run again and again, then lets it end; what each kill met. A kill is due when the output holds a drawn
+    number of results: every second one comes in the 10 ms after it has grown, the others in the second after that."""
     log = []
-    for number in range(args.kills):
+    for number, due in enumerate(sorted(draw.sample(range(int(0.95 * args.requests)), args.kills))):
         found = len(answers(output)) if output.exists() else 0
         process = subprocess.Popen(command(args.model, source, output), stderr=subprocess.DEVNULL)
-        wait_for_start(process, output, found)
-        size = output.stat().st_size
+        grown = wait_for(process, output, max(due, found + 1))
         kind = "results" if number % 2 else "any"
-        wait_until = time.monotonic() + draw.uniform(0, 1.5 * seconds / args.kills)
-        while time.monotonic() < wait_until and process.poll() is None:
-            time.sleep(0.005)
-        if kind == "results":
-            size = output.stat().st_size
-            while output.stat().st_size == size and process.poll() is None:
-                time.sleep(0.0001)
-            time.sleep(draw.uniform(0, 0.01))
+        time.sleep(draw.uniform(0, 0.01 if kind == "results" else 1.0))
         assert process.poll() is None, "the run ended before it was killed: more requests are needed"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        log.append((kind, found, *state(output)))
-        print(log[-1], flush=True)
-    process = subprocess.run(command(args.model, source, output))
-    assert process.returncode == 0
+        whole, torn, saved = state(output)
+        log.append((kind, found, whole, "yes" if torn else "no", saved))
+        print(log[-1], f"grown to {grown}", flush=True)
+    assert subprocess.run(command(args.model, source, output)).returncode == 0
     return log
 
 
-def wait_for_start(process: subprocess.Popen, output: Path, found: int) -> None:
-    """Until the run has added something: to the journal or to the output."""
-    journal = output.with_name(output.name + ".journal")
-    before = (output.stat().st_size if output.exists() else 0, journal.stat().st_mtime_ns if journal.exists() else 0)
+def wait_for(process: subprocess.Popen, output: Path, count: int) -> int:
+    """Returns as soon as the output has grown to count results or more; how many it has."""
+    size = found = 0
     while process.poll() is None:
-        now = (output.stat().st_size if output.exists() else 0, journal.stat().st_mtime_ns if journal.exists() else 0)
-        if output.exists() and now != before:
-            return
-        time.sleep(0.002)
+        time.sleep(0.0002)
+        if output.exists() and output.stat().st_size != size:
+            size = output.stat().st_size
+            found = output.read_bytes().count(b"\n")
+            if found >= count:
+                return found
     raise SystemExit("the run ended before it could be killed: more requests are needed")
 
 
-def state(output: Path) -> tuple[int, str, int]:
+def state(output: Path) -> tuple[int, bool, int]:
     """(whole results, whether the last line is torn, unfinished answers with a checkpoint) after a kill."""
     import shutil
     import sqlite3
@@ -170,7 +162,7 @@ def state(output: Path) -> tuple[int, str, int]:
     saved = db.execute("SELECT COUNT(DISTINCT key) FROM tokens").fetchone()[0]
     db.close()
     copy.unlink()
-    return data.count(b"\n"), "yes" if data and not data.endswith(b"\n") else "no", saved
+    return data.count(b"\n"), not data.endswith(b"\n"), saved
 
 
 def answers(output: Path) -> dict[str, dict]:
