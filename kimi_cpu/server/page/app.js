@@ -31,6 +31,7 @@ function show(message) {
     log.append((message.role === "tool" ? toolTurn : userTurn)(message));
     return;
   }
+  message.is_thinking = false; // it was when the page was left
   const turn = new AssistantTurn(message);
   log.append(turn.root);
   finish(turn);
@@ -102,7 +103,9 @@ function add(message) {
 }
 
 function request() {
-  const messages = conversation.messages.map((m) => Object.fromEntries(SENT.filter((k) => m[k] != null).map((k) => [k, m[k]])));
+  const messages = conversation.messages
+    .filter((m) => m.role !== "assistant" || m.content || m.tool_calls) // an answer that failed before it began
+    .map((m) => Object.fromEntries(SENT.filter((k) => m[k] != null).map((k) => [k, m[k]])));
   if (settings.system) messages.unshift({ role: "system", content: settings.system });
   const body = { messages };
   for (const name of ["temperature", "max_tokens", "think_budget"]) if (settings[name] != null) body[name] = settings[name];
