@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..llm import LLM, Generation, Piece
+from ..llm import LLM, ChatCompletion, Completion, Generation, Piece
 from .metrics import Watch
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Answers:
     async def start(self, llm: LLM, call: Call) -> None:
         """Begins the answers to one call. KimiError: the request cannot be served."""
         prompt = call.prompt
-        is_chat = isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)
+        is_chat = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], Mapping)
         if is_chat:
             prompt = self._service.memory.restored(prompt)
             self._service.metrics.restored.inc(sum(a is not b for a, b in zip(prompt, call.prompt, strict=True)))
@@ -62,6 +62,12 @@ class Answers:
             if item.piece.finish_reason is not None:
                 self._num_open -= 1
             yield item
+
+    async def whole(self) -> list[ChatCompletion | Completion]:
+        """Waits for all answers. Raises what one of them raises."""
+        async for _ in self:
+            pass
+        return [generation.result() for generation in self._generations]
 
     def end_thinking(self) -> None:
         """All answers that still think close their thinking now."""
@@ -88,41 +94,13 @@ class Answers:
 
     async def _follow(self, index: int, generation: Generation, messages: list[Mapping] | None) -> None:
         """Carries one sequence's pieces into the queue."""
-        watch, turn = Watch(self._service.metrics), TurnText()
+        watch = Watch(self._service.metrics)
         try:
             async for piece in generation:
                 watch.saw(piece)
-                turn.add(piece)
                 if piece.finish_reason is not None and messages is not None:
-                    self._service.memory.remember(messages, turn.tool_calls, turn.reasoning)
+                    turn = generation.result()
+                    self._service.memory.remember(messages, turn.tool_calls, turn.reasoning_content)
                 self._queue.put_nowait(Indexed(index, piece))
         except Exception as e:
             self._queue.put_nowait(e)
-
-
-class TurnText:
-    """An assistant's turn, put together from its pieces."""
-
-    def __init__(self):
-        self._content: list[str] = []
-        self._reasoning: list[str] = []
-        self.tool_calls: list[dict] = []
-
-    @property
-    def content(self) -> str:
-        return "".join(self._content)
-
-    @property
-    def reasoning(self) -> str:
-        return "".join(self._reasoning)
-
-    def add(self, piece: Piece) -> None:
-        """One more piece."""
-        self._content.append(piece.content)
-        self._reasoning.append(piece.reasoning_content)
-        for delta in piece.tool_calls:
-            if "id" in delta:
-                function = dict(delta["function"])
-                self.tool_calls.append({"id": delta["id"], "type": "function", "function": function})
-            else:
-                self.tool_calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]

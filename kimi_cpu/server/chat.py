@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ..llm import Piece
+from ..llm import ChatCompletion, Piece
 from ..llm.openai import TokenBytes, chat_logprobs, deltas
 from .answers import Call
 from .fields import Body
-from .reply import Answer, timings, usage_sum
+from .reply import timings, usage_sum
 from .sampling import SamplingBody
 from .sse import DONE, event
 
@@ -111,31 +111,20 @@ class ChatWriter:
     def failed(self, body: dict) -> bytes:
         return event(body)
 
-    def whole(self, answers: list[Answer]) -> dict:
-        choices = [self._choice(i, answer) for i, answer in enumerate(answers)]
-        usage = usage_sum([a.last.usage for a in answers])
-        last = answers[0].last
-        return self._head | {
-            "object": "chat.completion",
-            "choices": choices,
-            "usage": usage,
-            "timings": timings(last.usage, last.timings),
-        }
-
-    def _choice(self, index: int, answer: Answer) -> dict:
-        message = {"role": "assistant", "content": answer.text.content or None, "refusal": None}
-        if not answer.text.tool_calls and message["content"] is None:
-            message["content"] = ""
-        if answer.text.reasoning:
-            message["reasoning_content"] = answer.text.reasoning
-        if answer.text.tool_calls:
-            message["tool_calls"] = answer.text.tool_calls
-        return {
-            "index": index,
-            "message": message,
-            "logprobs": chat_logprobs(answer.logprobs, self._token_bytes),
-            "finish_reason": answer.last.finish_reason,
-        }
+    def whole(self, answers: list[ChatCompletion]) -> dict:
+        choices = [
+            {
+                "index": i,
+                "message": _message(turn),
+                "logprobs": chat_logprobs(turn.logprobs, self._token_bytes),
+                "finish_reason": turn.finish_reason,
+            }
+            for i, turn in enumerate(answers)
+        ]
+        usage, first = usage_sum([turn.usage for turn in answers]), answers[0]
+        body = {"choices": choices, "usage": usage, "timings": timings(first.usage, first.timings)}
+        warnings = [warning for turn in answers for warning in turn.warnings]
+        return self._head | {"object": "chat.completion"} | body | ({"warnings": warnings} if warnings else {})
 
     def _chunk(self, index: int, delta: dict, last: Piece | None = None) -> bytes:
         choice = {
@@ -165,3 +154,11 @@ class ChatWriter:
         choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
         head = self._head | {"object": "chat.completion.chunk"}
         return event(head | {"choices": [choice], "prompt_progress": progress})
+
+
+def _message(turn: ChatCompletion) -> dict:
+    """The turn in OpenAI's shape: content is null only beside calls."""
+    message = {"refusal": None} | turn.message()
+    if message["content"] is None and not turn.tool_calls:
+        message["content"] = ""
+    return message

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from ..llm import Piece
+from ..llm import Completion, Piece
 from ..llm.openai import completion_logprobs
 from .answers import Call
-from .reply import Answer, timings, usage_sum
+from .reply import timings, usage_sum
 from .sampling import SamplingBody
 from .sse import DONE, event
 
@@ -85,21 +85,20 @@ class CompletionWriter:
     def failed(self, body: dict) -> bytes:
         return event(body)
 
-    def whole(self, answers: list[Answer]) -> dict:
+    def whole(self, answers: list[Completion]) -> dict:
         choices = [
             {
                 "index": i,
-                "text": self._echoes[i] + answer.text.content,
+                "text": self._echoes[i] + answer.text,
                 "logprobs": self._logprobs_of(i, answer.logprobs),
-                "finish_reason": answer.last.finish_reason,
+                "finish_reason": answer.finish_reason,
             }
             for i, answer in enumerate(answers)
         ]
-        last = answers[0].last
         return self._head | {
             "choices": choices,
-            "usage": self._usage([a.last.usage for a in answers]),
-            "timings": timings(last.usage, last.timings),
+            "usage": self._usage([answer.usage for answer in answers]),
+            "timings": timings(answers[0].usage, answers[0].timings),
         }
 
     def _usage(self, usages: list) -> dict:

@@ -20,7 +20,7 @@ class ReasoningMemory:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def remember(self, messages: list[Mapping], tool_calls: Iterable[Mapping], reasoning: str) -> None:
+    def remember(self, messages: list[Mapping], tool_calls: Iterable[Mapping], reasoning: str | None) -> None:
         """The reasoning of the turn that followed messages and ended in tool_calls."""
         calls = list(tool_calls)
         if not calls or not reasoning:

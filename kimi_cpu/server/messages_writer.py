@@ -2,9 +2,8 @@
 
 import json
 
-from ..llm import Piece, Usage
+from ..llm import ChatCompletion, Piece, Usage
 from .messages import STOP_REASONS
-from .reply import Answer
 from .sse import event
 
 THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
@@ -49,17 +48,17 @@ class MessagesWriter:
     def failed(self, body: dict) -> bytes:
         return event(body, "error")
 
-    def whole(self, answers: list[Answer]) -> dict:
-        (answer,) = answers
+    def whole(self, answers: list[ChatCompletion]) -> dict:
+        (turn,) = answers
         blocks = []
-        if answer.text.reasoning:
-            blocks.append({"type": THINKING, "thinking": answer.text.reasoning, "signature": ""})
-        if answer.text.content:
-            blocks.append({"type": TEXT, "text": answer.text.content})
-        for call in answer.text.tool_calls:
+        if turn.reasoning_content:
+            blocks.append({"type": THINKING, "thinking": turn.reasoning_content, "signature": ""})
+        if turn.content:
+            blocks.append({"type": TEXT, "text": turn.content})
+        for call in turn.tool_calls:
             name, arguments = call["function"]["name"], _object(call["function"]["arguments"])
             blocks.append({"type": TOOL, "id": call["id"], "name": name, "input": arguments})
-        return self._message(blocks, STOP_REASONS[answer.last.finish_reason], answer.last.usage)
+        return self._message(blocks, STOP_REASONS[turn.finish_reason], turn.usage)
 
     def _message(self, content: list[dict], stop_reason: str | None, usage: Usage) -> dict:
         return {

@@ -2,32 +2,16 @@
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..llm import Piece, Timings, Usage
-from .answers import Answers, Call, TurnText
+from ..llm import ChatCompletion, Completion, Piece, Timings, Usage
+from .answers import Answers, Call
 from .errors import api_error
 from .service import Service, log
 from .sse import EventStream, until_disconnect
-
-
-@dataclass
-class Answer:
-    """One answer, all of it."""
-
-    text: TurnText = field(default_factory=TurnText)
-    logprobs: list = field(default_factory=list)
-    last: Piece | None = None
-
-    def add(self, piece: Piece) -> None:
-        """One more piece."""
-        self.text.add(piece)
-        self.logprobs += piece.logprobs
-        self.last = piece
 
 
 class Writer(Protocol):
@@ -45,7 +29,7 @@ class Writer(Protocol):
     def failed(self, body: dict) -> bytes:
         """The last event of a stream that failed. body: the error object."""
 
-    def whole(self, answers: list[Answer]) -> dict:
+    def whole(self, answers: list[ChatCompletion | Completion]) -> dict:
         """The body of an answer that is not streamed."""
 
 
@@ -62,8 +46,7 @@ async def reply(
             answers.close,
         )
     try:
-        done = await until_disconnect(_collected(answers, sum(call.n for call in calls)), request.receive)
-        return JSONResponse(writer.whole(done))
+        return JSONResponse(writer.whole(await until_disconnect(answers.whole(), request.receive)))
     finally:
         answers.close()
 
@@ -79,13 +62,6 @@ async def _events(answers: Answers, writer: Writer) -> AsyncIterator[bytes]:
         if chunk := writer.push(index, piece):
             yield chunk
     yield writer.end()
-
-
-async def _collected(answers: Answers, num_answers: int) -> list[Answer]:
-    done = [Answer() for _ in range(num_answers)]
-    async for index, piece in answers:
-        done[index].add(piece)
-    return done
 
 
 def _told(error: Exception) -> dict:

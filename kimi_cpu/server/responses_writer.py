@@ -2,8 +2,8 @@
 
 import time
 
-from ..llm import Piece, Usage
-from .reply import Answer, new_id
+from ..llm import ChatCompletion, Piece, Usage
+from .reply import new_id
 from .responses import ResponsesBody
 from .sse import event
 
@@ -47,20 +47,19 @@ class ResponsesWriter:
         error = {k: body["error"][k] for k in ("code", "message", "param")}
         return self._event("error", **error)
 
-    def whole(self, answers: list[Answer]) -> dict:
-        (answer,) = answers
-        text = answer.text
-        if text.reasoning:
-            self._items.append(_item("reasoning", text.reasoning, "completed"))
-        if text.content:
-            self._items.append(_item("message", text.content, "completed"))
-        for call in text.tool_calls:
+    def whole(self, answers: list[ChatCompletion]) -> dict:
+        (turn,) = answers
+        if turn.reasoning_content:
+            self._items.append(_item("reasoning", turn.reasoning_content, "completed"))
+        if turn.content:
+            self._items.append(_item("message", turn.content, "completed"))
+        for call in turn.tool_calls:
             function = call["function"]
             self._items.append(_call_item(call["id"], function["name"], function["arguments"], "completed"))
-        return self._response(_status(answer.last), answer.last.usage)
+        return self._response(_status(turn.finish_reason), turn.usage)
 
     def _last(self, piece: Piece) -> bytes:
-        status = _status(piece)
+        status = _status(piece.finish_reason)
         return self._event(f"response.{status}", response=self._response(status, piece.usage))
 
     def _text(self, text: str, kind: str) -> bytes:
@@ -138,8 +137,8 @@ class ResponsesWriter:
         }
 
 
-def _status(last: Piece) -> str:
-    return "incomplete" if last.finish_reason == "length" else "completed"
+def _status(finish_reason: str) -> str:
+    return "incomplete" if finish_reason == "length" else "completed"
 
 
 def _item(kind: str, text: str, status: str) -> dict:

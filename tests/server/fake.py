@@ -1,13 +1,14 @@
 """An LLM that says what a script says: the narrow seam that the server sees, and nothing behind it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
 from kimi_cpu.engine import TokenLogprob
 from kimi_cpu.errors import EngineDeadError, RequestError
-from kimi_cpu.llm import EngineState, Piece, Timings, Usage
+from kimi_cpu.llm import ChatCompletion, Completion, EngineState, Piece, Timings, Usage
+from kimi_cpu.llm.results import chat_completion, completion
 
 
 def text_pieces(content: str = "", reasoning: str = "", size: int = 4) -> list[Piece]:
@@ -42,9 +43,11 @@ class FakeGeneration:
     """Plays a script: pieces, exceptions to raise, and conditions (functions of the generation) to wait for."""
 
     script: list
+    is_chat: bool = True
     is_cancelled: bool = False
     must_answer_now: bool = False
     is_over: bool = False
+    pieces: list[Piece] = field(default_factory=list)
 
     def cancel(self) -> None:
         self.is_cancelled = self.is_over = True
@@ -52,9 +55,13 @@ class FakeGeneration:
     def answer_now(self) -> None:
         self.must_answer_now = True
 
+    def result(self) -> ChatCompletion | Completion:
+        return (chat_completion if self.is_chat else completion)(self.pieces)
+
     async def __aiter__(self):
         try:
             async for piece in self._play():
+                self.pieces.append(piece)
                 yield piece
         finally:
             self.is_over = True
@@ -90,7 +97,8 @@ class FakeLLM:
         if self._refuse is not None:
             raise self._refuse
         self.calls.append((prompt, n, options))
-        made = [FakeGeneration(self._next()) for _ in range(n)]
+        is_chat = isinstance(prompt, list) and isinstance(prompt[0], dict)
+        made = [FakeGeneration(self._next(), is_chat) for _ in range(n)]
         self.generations += made
         return made
 
