@@ -7,19 +7,19 @@ class StopTexts:
     def __init__(self, texts: tuple[str, ...]):
         self._texts = texts
         self._held = ""
-        self.stopped = False
+        self.found: str | None = None  # the stop text that came first
 
     def push(self, text: str) -> str:
-        """Text that is safe to show. After a stop text was found, `stopped` is set and nothing more comes."""
-        if self.stopped:
+        """Text that is safe to show. After a stop text was found, nothing more comes."""
+        if self.found is not None:
             return ""
         if not self._texts:
             return text
         self._held += text
-        found = [at for at in map(self._held.find, self._texts) if at >= 0]
+        found = [(at, text) for text in self._texts if (at := self._held.find(text)) >= 0]
         if found:
-            self.stopped = True
-            out, self._held = self._held[: min(found)], ""
+            at, self.found = min(found)
+            out, self._held = self._held[:at], ""
             return out
         keep = max(self._overlap(t) for t in self._texts)
         out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]

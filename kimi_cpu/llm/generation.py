@@ -144,14 +144,17 @@ class Generation:
             self._error, self._is_over = output, True
         elif output.token_id is None:
             if not output.finish_reason:
-                self._pieces.append(Piece(prompt_progress=(output.num_computed, self._request.num_prompt_tokens)))
+                progress = (output.num_computed, self._request.num_prompt_tokens)
+                self._pieces.append(Piece(prompt_progress=progress, prompt_cached=self._request.num_cached))
         else:
             self._first_s = self._first_s or came_s
             self._push(output.token_id, output.logprob)
-            if self._reader.stopped and not output.finish_reason:
+            if self._reader.stop_text is not None and not output.finish_reason:
                 self._thread.abort(self._request)
-            if self._reader.stopped or output.finish_reason:
-                self._finish("stop" if self._reader.stopped else output.finish_reason, came_s)
+            if self._reader.stop_text is not None:
+                self._finish("stop", came_s)
+            elif output.finish_reason:
+                self._finish(output.finish_reason, came_s)
 
     def _push(self, token_id: int, logprob: TokenLogprob | None = None) -> None:
         delta = self._reader.push(token_id)
@@ -174,6 +177,7 @@ class Generation:
                 usage=Usage(request.num_prompt_tokens, self._num_tokens, request.num_cached, self._num_reasoning),
                 timings=Timings(first_s - self._started_s, came_s - first_s, max(request.num_steps - 1, 0)),
                 warnings=delta.warnings,
+                stop_text=self._reader.stop_text,
             )
         )
         self._is_over = True

@@ -18,9 +18,9 @@ class RawReader:
         self._silent = silent
 
     @property
-    def stopped(self) -> bool:
-        """Whether a stop text came."""
-        return self._stops.stopped
+    def stop_text(self) -> str | None:
+        """The stop text that came, if one did."""
+        return self._stops.found
 
     def push(self, token_id: int) -> Delta:
         """What one more id adds."""
@@ -41,9 +41,9 @@ class ChatReader:
         self._parser, self._stops, self._guide = parser, StopTexts(stop), guide
 
     @property
-    def stopped(self) -> bool:
-        """Whether a stop text came."""
-        return self._stops.stopped
+    def stop_text(self) -> str | None:
+        """The stop text that came, if one did."""
+        return self._stops.found
 
     def push(self, token_id: int) -> Delta:
         """What one more id adds."""

@@ -43,13 +43,14 @@ class Completion:
     usage: Usage
     timings: Timings
     logprobs: tuple[TokenLogprob, ...] = ()
+    stop_text: str | None = None
 
 
 @dataclass(frozen=True)
 class ChatCompletion:
     """An assistant's turn. reasoning_content and content are None where there is no text; tool_calls have OpenAI's
     shape; finish_reason is "stop", "tool_calls", "length" or "cancelled"; warnings say what could not be
-    read as intended."""
+    read as intended; stop_text is the stop text that ended it, if one did."""
 
     content: str | None
     reasoning_content: str | None
@@ -60,6 +61,7 @@ class ChatCompletion:
     token_ids: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    stop_text: str | None = None
 
     def message(self) -> dict:
         """The turn as a message of the conversation's next request."""
@@ -74,8 +76,9 @@ class ChatCompletion:
 @dataclass(frozen=True)
 class Piece:
     """A piece of an answer as it comes. tool_calls are OpenAI's deltas. The last piece carries finish_reason, usage,
-    timings and warnings. logprobs: one of each of token_ids, where the request asked for them. prompt_progress:
-    (tokens computed, tokens of the prompt) in the pieces without a token that a long prompt sends while it is read."""
+    timings, warnings and the stop text that ended it, if one did. logprobs: one of each of token_ids, where the request
+    asked for them. prompt_progress: (tokens computed, tokens of the prompt) in the pieces without a token that a long
+    prompt sends while it is read; prompt_cached: those of them that had been computed before."""
 
     content: str = ""
     reasoning_content: str = ""
@@ -87,6 +90,8 @@ class Piece:
     warnings: tuple[str, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_progress: tuple[int, int] | None = None
+    prompt_cached: int = 0
+    stop_text: str | None = None
 
 
 def completion(pieces: Sequence[Piece]) -> Completion:
@@ -98,6 +103,7 @@ def completion(pieces: Sequence[Piece]) -> Completion:
         usage=pieces[-1].usage,
         timings=pieces[-1].timings,
         logprobs=tuple(x for p in pieces for x in p.logprobs),
+        stop_text=pieces[-1].stop_text,
     )
 
 
@@ -114,4 +120,5 @@ def chat_completion(pieces: Sequence[Piece]) -> ChatCompletion:
         token_ids=tuple(i for p in pieces for i in p.token_ids),
         warnings=message.warnings,
         logprobs=tuple(x for p in pieces for x in p.logprobs),
+        stop_text=pieces[-1].stop_text,
     )

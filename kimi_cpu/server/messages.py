@@ -1,14 +1,17 @@
 """POST /v1/messages: Anthropic's shape, which coding agents speak. Requests become OpenAI's messages."""
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from ..errors import RequestError
 from .answers import Call
 from .chat import Thinking
-from .fields import Body
+from .fields import TEXT, TEXT_OR_PARTS, Body, described
+
+AnthropicMessage = described({"role": {"enum": ["user", "assistant"]}, "content": TEXT_OR_PARTS})
+AnthropicTool = described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
 
 
 class OutputConfig(Body):
@@ -24,9 +27,9 @@ class CountBody(Body):
 
     fixed: ClassVar = {"context_management": ({}, {"edits": []}), "mcp_servers": ([],)}
 
-    messages: list[dict[str, Any]] = Field(min_length=1)
+    messages: list[AnthropicMessage] = Field(min_length=1)
     system: str | list[dict[str, Any]] | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[AnthropicTool] | None = None
     tool_choice: dict[str, Any] | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
@@ -174,10 +177,3 @@ def _choice(choice: dict | None) -> dict:
         case "tool":
             return options | {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
     raise RequestError(f"tool_choice.type is {choice.get('type')!r}; it must be auto, any, tool or none.")
-
-
-STOP_REASONS: dict[str, Literal["end_turn", "max_tokens", "tool_use"]] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-}

@@ -3,9 +3,9 @@
 import json
 
 from ..llm import ChatCompletion, Piece, Usage
-from .messages import STOP_REASONS
 from .sse import event
 
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
 
 
@@ -18,7 +18,7 @@ class MessagesWriter:
         self._num_blocks = 0
 
     def begin(self) -> bytes:
-        message = self._message([], None, Usage(0, 0))
+        message = self._message([], {"stop_reason": None, "stop_sequence": None}, Usage(0, 0))
         return event({"type": "message_start", "message": message}, "message_start")
 
     def push(self, index: int, piece: Piece) -> bytes:
@@ -37,8 +37,7 @@ class MessagesWriter:
                 out += self._delta({"type": "input_json_delta", "partial_json": arguments})
         if piece.finish_reason is not None:
             out += self._end()
-            delta = {"stop_reason": STOP_REASONS[piece.finish_reason], "stop_sequence": None}
-            body = {"type": "message_delta", "delta": delta, "usage": _usage(piece.usage)}
+            body = {"type": "message_delta", "delta": _stop(piece), "usage": _usage(piece.usage)}
             out += event(body, "message_delta")
         return out
 
@@ -58,17 +57,16 @@ class MessagesWriter:
         for call in turn.tool_calls:
             name, arguments = call["function"]["name"], _object(call["function"]["arguments"])
             blocks.append({"type": TOOL, "id": call["id"], "name": name, "input": arguments})
-        return self._message(blocks, STOP_REASONS[turn.finish_reason], turn.usage)
+        return self._message(blocks, _stop(turn), turn.usage)
 
-    def _message(self, content: list[dict], stop_reason: str | None, usage: Usage) -> dict:
+    def _message(self, content: list[dict], stop: dict, usage: Usage) -> dict:
         return {
             "id": self._id,
             "type": "message",
             "role": "assistant",
             "model": self._model,
             "content": content,
-            "stop_reason": stop_reason,
-            "stop_sequence": None,
+            **stop,
             "usage": _usage(usage),
         }
 
@@ -90,6 +88,12 @@ class MessagesWriter:
         self._open = None
         self._num_blocks += 1
         return event({"type": "content_block_stop", "index": self._num_blocks - 1}, "content_block_stop")
+
+
+def _stop(last: Piece | ChatCompletion) -> dict:
+    """Why the message ended."""
+    reason = STOP_REASONS[last.finish_reason] if last.stop_text is None else "stop_sequence"
+    return {"stop_reason": reason, "stop_sequence": last.stop_text}
 
 
 def _usage(usage: Usage) -> dict:

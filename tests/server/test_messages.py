@@ -1,5 +1,7 @@
 """/v1/messages, through Anthropic's own client."""
 
+from dataclasses import replace
+
 import anthropic as module
 import pytest
 
@@ -126,6 +128,18 @@ def test_dropped_thinking_is_put_back(anthropic, fake):
 def test_tool_choice_is_translated(anthropic, fake, choice, wanted):
     anthropic.messages.create(model="any", max_tokens=5, messages=HELLO, tools=TOOLS, tool_choice=choice)
     assert {k: v for k, v in fake.calls[0][2].items() if k == "tool_choice"} == wanted
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_stop_sequence_that_came_is_named(anthropic, fake, stream):
+    fake.play([*text_pieces("Hel"), replace(last_piece(), stop_text="END")])
+    options = {"model": "any", "max_tokens": 5, "messages": HELLO, "stop_sequences": ["END", "STOP"]}
+    if stream:
+        with anthropic.messages.stream(**options) as events:
+            message = events.get_final_message()
+    else:
+        message = anthropic.messages.create(**options)
+    assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "END")
 
 
 def test_errors_have_anthropics_shape(anthropic):

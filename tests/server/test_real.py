@@ -116,6 +116,15 @@ def test_stop_text_ends_the_answer(client):
     assert (answer.text, answer.finish_reason) == (free[: free.index(stop)], "stop")
 
 
+def test_stop_sequence_is_named_to_anthropics_clients(served):
+    body = {"messages": HELLO, "max_tokens": 60, "temperature": 0, "thinking": {"type": "disabled"}}
+    free = served.http.post("/v1/messages", json=body).json()["content"][0]["text"]
+    stop = free[-1]
+    answer = served.http.post("/v1/messages", json=body | {"stop_sequences": ["never", stop]}).json()
+    assert (answer["stop_reason"], answer["stop_sequence"]) == ("stop_sequence", stop)
+    assert "".join(block["text"] for block in answer["content"]) == free[: free.index(stop)]
+
+
 def test_second_turn_finds_the_first_computed(client):
     messages = [{"role": "user", "content": "The quick brown fox jumps over the lazy dog. " * 4}]
     for _ in range(2):
