@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from ..llm import ChatCompletion, Piece
 from ..llm.openai import TokenBytes, chat_logprobs, deltas
 from .answers import Call
-from .fields import Body
+from .fields import Body, Message, Tool
 from .reply import timings, usage_sum
 from .sampling import SamplingBody
 from .sse import DONE, event
@@ -26,12 +26,12 @@ class ChatBody(SamplingBody):
 
     fixed: ClassVar = {"modalities": (["text"],), "verbosity": ("medium",), "functions": ([],)}
 
-    messages: list[dict[str, Any]] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1)
     max_tokens: int | None = Field(None, description="Of reasoning and answer together.")
     max_completion_tokens: int | None = None
     logprobs: bool = False
     top_logprobs: int | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[Tool] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
     response_format: dict[str, Any] | None = None
@@ -147,7 +147,7 @@ class ChatWriter:
         processed, total = piece.prompt_progress
         progress = {
             "total": total,
-            "cache": 0,
+            "cache": piece.prompt_cached,
             "processed": processed,
             "time_ms": round((time.monotonic() - self._started_s) * 1e3),
         }

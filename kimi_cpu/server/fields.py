@@ -1,8 +1,8 @@
 """What all request bodies share: unknown fields are refused by name, those without an effect are taken."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
 
 # Fields that clients send and that change nothing in an answer: labels, billing, hints for caches.
 WITHOUT_EFFECT = frozenset(
@@ -26,6 +26,30 @@ WITHOUT_EFFECT = frozenset(
         "workspace_id",
     }
 )
+
+
+def described(required: dict, **optional: dict) -> Any:
+    """A type of JSON objects whose fields are described, but checked only where they are read."""
+    schema = {"type": "object", "properties": required | optional, "required": list(required)}
+    return Annotated[dict[str, Any], WithJsonSchema(schema)]
+
+
+TEXT = {"type": "string"}
+TEXT_OR_PARTS = {"anyOf": [TEXT, {"type": "array", "items": {"type": "object"}}]}
+FUNCTION = {
+    "type": "object",
+    "properties": {"name": TEXT, "description": TEXT, "parameters": {"type": "object"}},
+    "required": ["name"],
+}
+Message = described(
+    {"role": {"enum": ["system", "developer", "user", "assistant", "tool"]}},
+    content={"anyOf": [*TEXT_OR_PARTS["anyOf"], {"type": "null"}]},
+    reasoning_content=TEXT,
+    tool_calls={"type": "array", "items": {"type": "object"}},
+    tool_call_id=TEXT,
+    partial={"type": "boolean"},
+)
+Tool = described({"type": {"const": "function"}, "function": FUNCTION})
 
 
 class Body(BaseModel):

@@ -6,8 +6,10 @@ from pydantic import Field, model_validator
 
 from ..errors import RequestError
 from .answers import Call
-from .fields import Body
+from .fields import TEXT, TEXT_OR_PARTS, Body, described
 
+Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
+ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
 TEXT_PARTS = ("input_text", "output_text", "text")
 
 
@@ -37,14 +39,14 @@ class ResponsesBody(Body):
         "stream_options": ({}, {"include_obfuscation": False}),
     }
 
-    input: str | list[dict[str, Any]]
+    input: str | list[Item]
     instructions: str | None = None
     metadata: dict[str, str] | None = None
     max_output_tokens: int | None = Field(None, ge=1)
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: Literal[0] | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[ResponsesTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
     reasoning: Reasoning | None = None

@@ -120,14 +120,15 @@ def test_every_token_has_its_logprob_also_those_held_back(openai, fake, stream):
 
 
 def test_progress_of_a_long_prompt_is_told_on_request(http, fake):
-    fake.play([Piece(prompt_progress=(512, 2000)), *text_pieces("x"), last_piece()])
+    fake.play([Piece(prompt_progress=(512, 2000), prompt_cached=64), *text_pieces("x"), last_piece()])
     body = {"messages": HELLO, "stream": True}
     (told,) = [
         c
         for c in chunks(http.post("/v1/chat/completions", json=body | {"return_progress": True}))
         if "prompt_progress" in c
     ]
-    assert (told["prompt_progress"]["processed"], told["prompt_progress"]["total"]) == (512, 2000)
+    progress = told["prompt_progress"]
+    assert (progress["processed"], progress["total"], progress["cache"]) == (512, 2000, 64)
     assert not any("prompt_progress" in c for c in chunks(http.post("/v1/chat/completions", json=body)))
 
 
