@@ -13,6 +13,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "cli": {"batch", "bench", "server", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
     "batch": {"llm", "errors"},
     "bench": {"llm", "errors"},
+    "llm_plugin": {"llm", "errors"},
     "server": {"llm", "errors"},  # HTTP in, calls of LLM out
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},
@@ -32,6 +33,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "click": {"cli"},
     "rich": {"cli"},
     "prompt_toolkit": {"cli"},
+    "llm": {"llm_plugin"},
     "gguf": {"modelfile", "convert"},
     "sentencepiece": {"tokenizer"},
     "jinja2": {"chat"},
@@ -41,9 +43,9 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
-    "pydantic": {"server"},
+    "pydantic": {"server", "llm_plugin"},
     "prometheus_client": {"server"},
-    "threading": {"batch", "cli", "server", "llm", "engine", "convert", "kernels"},
+    "threading": {"batch", "cli", "llm_plugin", "server", "llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
 }
 
