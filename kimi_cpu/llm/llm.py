@@ -38,10 +38,12 @@ from .session import LLMSession
 Progress = Callable[[int, int], None]  # (done, in all)
 
 
-def load(path: str | os.PathLike | None = None, **options) -> "LLM":
+def load(path: str | os.PathLike | None = None, *, progress: Progress | None = None, **options) -> "LLM":
     """A model, ready to run. path: a model file, or $KIMI_CPU_MODEL when None. options: fields of LoadOptions.
 
-    Raises ModelFileError, ConfigError, OutOfMemory.
+    progress: called with (steps done, steps in all) while the kernels are made ready, which takes a minute when they
+    were never compiled on this machine; without it, they are as the first request needs them. What it raises ends the
+    loading. Raises ModelFileError, ConfigError, OutOfMemory, OSError.
     """
     path = path or os.environ.get("KIMI_CPU_MODEL")
     if not path:
@@ -50,7 +52,14 @@ def load(path: str | os.PathLike | None = None, **options) -> "LLM":
     unknown = sorted(set(options) - known)
     if unknown:
         raise ConfigError(f"Unknown option {unknown[0]!r}; known: {', '.join(sorted(known))}.")
-    return LLM(Path(path), LoadOptions(**{k: v for k, v in options.items() if v is not None}))
+    llm = LLM(Path(path), LoadOptions(**{k: v for k, v in options.items() if v is not None}))
+    if progress is not None:
+        try:
+            runtime.warmup(progress)
+        except BaseException:
+            llm.close()
+            raise
+    return llm
 
 
 class _Turn(NamedTuple):

@@ -204,6 +204,21 @@ def test_threads_that_submit_cancel_and_close(tiny_file):
     assert not wrong and len(done) >= 5
 
 
+def test_loading_tells_of_its_steps_and_may_be_given_up(tiny_file):
+    seen = []
+    kimi_cpu.load(tiny_file, progress=lambda *at: seen.append(at)).close()
+    total = seen[0][1]
+    assert seen == [(n, total) for n in range(1, total + 1)]
+    before = threading.active_count()
+
+    def give_up(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kimi_cpu.load(tiny_file, progress=give_up)
+    assert threading.active_count() == before
+
+
 def test_progress_is_told_while_a_prompt_is_read(tiny_file):
     seen = []
     with kimi_cpu.load(tiny_file, chunk=32) as llm:
