@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ..errors import Interrupted
-from .options import model_options, require_model, sampling_options
+from . import EXIT_INTERRUPTED
+from .options import loading_of, model_options, require_model, sampling_options
 
 if TYPE_CHECKING:
     from ..batch import Progress, Run
 
-EXIT_SOME_FAILED, EXIT_INTERRUPTED = 3, 130
+EXIT_SOME_FAILED = 3
 CTRL_C = "Ctrl-C"
 
 
@@ -71,7 +72,7 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     kimi-cpu batch in.jsonl -o out-3.jsonl -m k2.gguf --shard 3/8
     """
     path = require_model(model)
-    loading = {name: options.pop(name) for name in ("threads", "context", "kv", "compute", "chunk")}
+    loading = loading_of(options)
     defaults = {name: value for name, value in options.items() if value not in (None, (), False)}
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
