@@ -4,12 +4,13 @@ import asyncio
 
 import click
 
-from .options import chat_options, loading_of, model_options, require_model, sampling_options
+from .options import chat_options, loading_of, model_options, require_model, reuse_options, sampling_options
 
 
 @click.command("chat")
 @chat_options
 @model_options
+@reuse_options
 @sampling_options
 def command(system, session, hide_thinking, model, **options) -> None:
     """Hold a conversation. What was computed for earlier turns is not computed again.

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from .sizes import SIZE
+
 
 def model_options(command):
     """-m, -c, -t, -b, --kv, --compute: which model, and how it is loaded. Their environment variables hold for all
@@ -54,6 +56,33 @@ def model_options(command):
                 default="int8",
                 show_default=True,
                 help="Activations: 8 bits, fast; or f32, exact.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def reuse_options(command):
+    """--cache-memory, --read-ahead, --speculate: what is kept, and computed before it is asked for."""
+    for option in reversed(
+        [
+            click.option(
+                "--cache-memory",
+                type=SIZE,
+                help="What the cache of all sequences may grow to. [default: 1/8 of the RAM, or one context]",
+            ),
+            click.option(
+                "--read-ahead/--no-read-ahead",
+                default=True,
+                show_default=True,
+                help="After a turn, compute what the next will begin with while nothing else runs.",
+            ),
+            click.option(
+                "--speculate/--no-speculate",
+                default=True,
+                show_default=True,
+                help="Draft what a text repeats, where that pays; answers are the same.",
             ),
         ]
     ):
@@ -131,7 +160,8 @@ def chat_options(command):
 
 def loading_of(options: dict) -> dict:
     """Takes what kimi_cpu.load wants out of a command's options."""
-    return {name: options.pop(name) for name in ("threads", "context", "kv", "compute", "chunk")}
+    names = ("threads", "context", "kv", "compute", "chunk", "cache_memory", "read_ahead", "speculate")
+    return {name: options.pop(name) for name in names if name in options}
 
 
 def require_model(model: Path | None) -> Path:

@@ -1,11 +1,12 @@
 """kimi-cpu serve: an HTTP server with OpenAI's and Anthropic's APIs, and a chat page."""
 
 import logging
+from pathlib import Path
 
 import click
 
 from ..errors import ConfigError
-from .options import model_options, require_model
+from .options import model_options, require_model, reuse_options
 from .sizes import SIZE
 
 MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
@@ -17,14 +18,14 @@ MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
 @click.option("--api-key", metavar="K", envvar="KIMI_CPU_API_KEY", help="Ask for this key. [env: KIMI_CPU_API_KEY]")
 @click.option("--parallel", type=click.IntRange(1), default=16, show_default=True, help="Sequences that run at once.")
 @click.option("--cache-disk", type=SIZE, help="Keep computed prompts for later runs in files of this size in all.")
+@click.option("--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where. [default: $XDG_CACHE_HOME]")
 @click.option("--max-waiting", type=click.IntRange(0), default=128, show_default=True, help="Sequences that may wait.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Serve under this name, too; several times.")
 @click.option("--cors-origin", multiple=True, metavar="ORIGIN", help="Let pages of this origin in; several times.")
 @click.option("--open-to-all", is_flag=True, help="Serve a public address without a key.")
 @model_options
-def command(
-    host, port, api_key, parallel, max_waiting, allow_host, cors_origin, open_to_all, cache_disk, model, **loading
-) -> None:
+@reuse_options
+def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin, open_to_all, model, **loading) -> None:
     """Serve a model over HTTP: /v1/chat/completions and its kin, /v1/messages, /metrics, and a chat page at /.
 
     It listens on this machine only, unless --host says otherwise; then it needs --api-key. SIGTERM ends it with exit
@@ -63,6 +64,6 @@ def command(
         from .warmup import compile_kernels
 
         compile_kernels()
-        return load(path, parallel=parallel, cache_disk=cache_disk, **loading)
+        return load(path, parallel=parallel, **loading)
 
     serve(load, settings, listener)
