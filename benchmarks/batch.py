@@ -100,7 +100,7 @@ def request(i: int, draw: random.Random) -> dict:
     """A line; every tenth answer is long, half the requests name a seed."""
     url = "/v1/chat/completions" if i % 3 else "/v1/completions"
     text = f"Tell me about the number {i}."
-    body = {"max_tokens": draw.randint(100, 300) if i % 10 == 0 else draw.randint(1, 30), "ignore_eos": True}
+    body = {"max_tokens": draw.randint(60, 180) if i % 10 == 0 else draw.randint(1, 12), "ignore_eos": True}
     body |= {"messages": [{"role": "user", "content": text}]} if i % 3 else {"prompt": text}
     body |= {"seed": i} if i % 2 else {}
     return {"custom_id": f"request-{i}", "method": "POST", "url": url, "body": body}

@@ -91,10 +91,11 @@ class Journal:
         with self._translated():
             self._db.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", (key, position, line))
 
-    def holds(self, key: bytes) -> bool:
-        """Whether a result waits."""
+    def held(self, key: bytes) -> bytes | None:
+        """The line of a result that waits."""
         with self._translated():
-            return self._db.execute("SELECT 1 FROM held WHERE key = ?", (key,)).fetchone() is not None
+            row = self._db.execute("SELECT line FROM held WHERE key = ?", (key,)).fetchone()
+        return row and row[0]
 
     def held_keys(self) -> Iterator[bytes]:
         """The keys of all results that wait. Their positions are those of the run before."""

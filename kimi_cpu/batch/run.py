@@ -11,7 +11,7 @@ from .journal import Journal
 from .limit import Limit
 from .loop import Loop, Tally
 from .output import Output, ResultFile
-from .results import Failure, key_of_line
+from .results import Failure, is_success, key_of_line
 from .source import Job, Rejected, Shard, read
 from .window import Entry
 from .worker import Model, Worker
@@ -32,7 +32,7 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. The first three are results in the output: those found there, and what came since."""
+    """How far a run is. num_found: results of runs before, num_found_failed of them failures; tally: this run's."""
 
     num_found: int
     num_found_failed: int
@@ -44,7 +44,7 @@ class Progress:
 
     @property
     def num_done(self) -> int:
-        """Results in the output."""
+        """Results, of this run and those before."""
         return self.num_found + self.tally.completed + self.tally.failed
 
     @property
@@ -164,11 +164,14 @@ class Run:
                 continue
             position = self._next_position
             self._next_position += 1
-            if self._options.ordered and journal.holds(item.key):
-                output.place(position, item.key)
-                yield None
-            else:
+            waiting = journal.held(item.key) if self._options.ordered else None
+            if waiting is None:
                 yield position, item
+                continue
+            output.place(position, item.key)
+            self._num_found += 1
+            self._num_found_failed += not is_success(waiting)
+            yield None
 
     def _unanswered(self, item: Job | Rejected, index: Index) -> Job | Rejected | None:
         """The item if it has no result yet; a second one with its custom_id is rejected."""

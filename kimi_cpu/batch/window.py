@@ -75,7 +75,8 @@ class Window:
         self._incoming, self._incoming_bytes = [], 0
 
     def _gains_by_waiting(self, prefix: str, computing: list[str]) -> bool:
-        longest = max((num_common(prefix, other) for other in computing), default=0)
+        head = prefix[:LONG]
+        longest = max((num_common(prefix, other) for other in computing if other.startswith(head)), default=0)
         return longest >= LONG and all(num_common(prefix, other) + LONG <= longest for other in self._warm)
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -26,7 +26,7 @@ CTRL_C = "Ctrl-C"
 
 
 class DeadlineType(click.ParamType):
-    """8h, 90m, 1h30m, 45s, or the next 07:00: seconds from now."""
+    """8h, 90m, 1h30m, 45s, 45, the next 07:00, or 2026-12-01T07:00: seconds from now."""
 
     name = "8h|07:00"
 
@@ -39,7 +39,10 @@ class DeadlineType(click.ParamType):
             now = datetime.now()
             then = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
             return (then - now + timedelta(days=then <= now)).total_seconds()
-        spans = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
+        with suppress(ValueError):
+            then = datetime.fromisoformat(value)
+            return (then - datetime.now(then.tzinfo)).total_seconds()
+        spans = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value)
         if not value or spans is None:
             self.fail(f"{value!r} is no time; write it as 8h, 1h30m, 45s or 07:00.", param, ctx)
         return float(sum(int(n or 0) * unit for n, unit in zip(spans.groups(), (3600, 60, 1), strict=True)))

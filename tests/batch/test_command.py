@@ -79,7 +79,9 @@ def test_mistakes_are_told_before_a_model_is_loaded(tmp_path, args, code, text, 
     assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (code, True, False)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("8h", 28_800), ("90m", 5_400), ("1h30m5s", 5_405), ("45s", 45)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("8h", 28_800), ("90m", 5_400), ("1h30m5s", 5_405), ("45s", 45), ("45", 45)]
+)
 def test_deadline_may_be_a_span(text, seconds):
     assert DeadlineType().convert(text, None, None) == seconds
 
@@ -92,7 +94,13 @@ def test_deadline_may_be_the_next_time_of_day(minutes):
     assert expected - 120 <= seconds <= expected
 
 
-@pytest.mark.parametrize("text", ["", "soon", "25:00", "5", "h"])
+def test_deadline_may_be_a_date_and_time():
+    then = datetime.now() + timedelta(days=2)
+    for text in (then.isoformat(), then.astimezone().isoformat()):
+        assert 48 * 3600 - 60 < DeadlineType().convert(text, None, None) <= 48 * 3600
+
+
+@pytest.mark.parametrize("text", ["", "soon", "25:00", "5x", "h"])
 def test_deadline_that_cannot_be_read_is_refused(text):
     with pytest.raises(click.BadParameter):
         DeadlineType().convert(text, None, None)

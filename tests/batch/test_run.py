@@ -137,7 +137,7 @@ def test_ordered_output_has_the_order_of_the_input(source, output):
 def test_stopped_run_goes_on_from_its_checkpoints(source, output, ordered):
     assert interrupted(source, output, 400, ordered=ordered, parallel=8).num_done < 60
     model = FakeModel()
-    run(source, output, model, ordered=ordered, parallel=8)
+    assert run(source, output, model, ordered=ordered, parallel=8).num_done == 60
     assert answers(output) == expected()
     assert not ordered or list(answers(output)) == list(COUNTS)
     known = [name for name, ids in model.resumed.items() if ids]
