@@ -60,35 +60,69 @@ class _Lookup:
     """Where each n-gram of one request's tokens was last, and how often what followed it came again."""
 
     def __init__(self, request: Request):
-        self._ids = list(request.prompt_ids)  # of the request; not the request, which must be free to go
+        self._given = np.asarray(request.prompt_ids, np.int64)  # not the request, which must be free to go
         self._outputs = request.output_ids
-        self._num_given = len(self._ids)
-        self._after: dict[tuple[int, ...], int] = {}  # n-gram: index of the token after it
-        self._num_indexed = 0
+        self._index = _PromptIndex(self._given)
+        self._after: dict[tuple[int, ...], int] = {}  # n-gram that ends in the answer: index of the token after it
+        self._num_indexed = self._num_settled = len(self._given)
         self._predicted: list[int] = []
         self.rate = FIRST_RATE
 
     def settle(self) -> None:
-        """Takes in the tokens that came since the last prediction."""
-        start = len(self._ids)
-        self._ids += self._outputs[start - self._num_given :]
-        for predicted, came in zip(self._predicted, self._ids[start:], strict=False):
-            self.rate += RATE_STEP * ((predicted == came) - self.rate)
-            if predicted != came:
+        """Compares the tokens that came with what was predicted."""
+        came = self._part(self._num_settled, self._length)
+        self._num_settled = self._length
+        for predicted, token_id in zip(self._predicted, came, strict=False):
+            self.rate += RATE_STEP * ((predicted == token_id) - self.rate)
+            if predicted != token_id:
                 break
 
     def predict(self) -> list[int]:
         """What followed the last n-gram when it occurred before; a repetition is taken to go on."""
-        ids = self._ids
-        for end in range(max(self._num_indexed, NGRAM), len(ids)):  # the last one is what is looked up
-            self._after[tuple(ids[end - NGRAM : end])] = end
-        self._num_indexed = len(ids)
-        at = self._after.get(tuple(ids[-NGRAM:]))
+        for end in range(max(self._num_indexed, NGRAM), self._length):  # the last one is what is looked up
+            self._after[tuple(self._part(end - NGRAM, end))] = end
+        self._num_indexed = self._length
+        last = self._part(max(self._length - NGRAM, 0), self._length)
+        at = self._after.get(tuple(last)) or self._index.after(last)
         self._predicted = []
         if at is not None:
-            period = ids[at : at + MAX_DRAFT]  # shorter where the sequence ends
+            period = self._part(at, min(at + MAX_DRAFT, self._length))  # shorter where the sequence ends
             self._predicted = [period[i % len(period)] for i in range(MAX_DRAFT)]
         return self._predicted
+
+    @property
+    def _length(self) -> int:
+        return len(self._given) + len(self._outputs)
+
+    def _part(self, start: int, stop: int) -> list[int]:
+        """Tokens [start, stop) of prompt and answer taken together."""
+        n = len(self._given)
+        return self._given[start : min(stop, n)].tolist() + self._outputs[max(start - n, 0) : max(stop - n, 0)]
+
+
+class _PromptIndex:
+    """The n-grams of a prompt, sorted: 12 bytes each; a dict of them takes many times that for a long prompt."""
+
+    def __init__(self, ids: np.ndarray):
+        keys = self._keys(ids)[:-1]  # the last one has no token after it yet
+        self._order = np.argsort(keys, kind="stable").astype(np.int32)
+        self._sorted = keys[self._order]
+
+    def after(self, ngram: list[int]) -> int | None:
+        """Index of the token after the last occurrence."""
+        if len(ngram) < NGRAM:
+            return None
+        key = self._keys(np.asarray(ngram, np.int64))[0]
+        at = int(np.searchsorted(self._sorted, key, "right")) - 1
+        return int(self._order[at]) + NGRAM if at >= 0 and self._sorted[at] == key else None
+
+    @staticmethod
+    def _keys(ids: np.ndarray) -> np.ndarray:
+        """One i64 an n-gram; ids are below 2^20 (K2 has 163,840), and where they are not, a draft is wrong at worst."""
+        keys = np.zeros(max(len(ids) - NGRAM + 1, 0), np.int64)
+        for i in range(NGRAM):
+            keys = (keys << 20) ^ ids[i : i + len(keys)]
+        return keys
 
 
 class _StepCosts:

@@ -1,5 +1,7 @@
 """Prompt lookup: what is drafted, and when it is thought to pay. Exactness is tested with the pages."""
 
+import random
+
 import pytest
 
 from kimi_cpu.engine import Engine
@@ -50,13 +52,24 @@ def test_repetition_is_taken_to_go_on():
     assert drafts[-1] == [8, 7] * 4
 
 
+def test_draft_begins_after_the_last_occurrence_wherever_it_was():
+    rng = random.Random(0)
+    for _ in range(100):
+        request, speculation = greedy([rng.randrange(3) for _ in range(rng.randrange(1, 30))], 100), observed(0.0)
+        for _ in range(30):
+            request.output_ids += [rng.randrange(3) for _ in range(rng.randrange(3))]
+            draft, ids = speculation.propose(request, 1, MAX_DRAFT), request.prompt_ids + request.output_ids
+            ends = [end for end in range(3, len(ids)) if ids[end - 3 : end] == ids[-3:]]
+            expected = [] if not ends else (ids[ends[-1] : ends[-1] + MAX_DRAFT] * MAX_DRAFT)[:MAX_DRAFT]
+            assert draft == expected[: len(draft)] and bool(draft) <= bool(expected)
+            assert draft or not expected or speculation._lookups[request].rate < 0.05
+
+
 def test_nothing_is_drafted_without_a_precedent():
     assert follow(observed(0.01), greedy(range(50), 100), range(50, 90)) == [[]] * 40
 
 
 def test_drafts_stop_when_they_do_not_come_true():
-    import random
-
     rng = random.Random(1)
     tokens = [rng.randrange(3) for _ in range(400)]  # every n-gram has occurred, and says nothing
     drafts = follow(observed(0.5), greedy([0, 1, 2], 1000), tokens)
