@@ -101,8 +101,8 @@ class Engine:
     def step(self) -> list[StepOutput]:
         """One forward pass over what the scheduler chose; tokens for each request that is due, one or more.
 
-        Empty when a request of the step was aborted meanwhile: the others lose the step and nothing else. One page that
-        waits for it is written to disk besides.
+        Empty when the request was aborted meanwhile for which most of the step was computed: the others lose the step
+        and nothing else. One page that waits for it is written to disk besides.
         """
         if self.scheduler.store is not None:
             self.scheduler.write_page()
@@ -119,6 +119,7 @@ class Engine:
         rows = {request: [] for request, *_ in step}
         for row, request in enumerate(owners):
             rows[request].append(row)
+        step = [scheduled for scheduled in step if not scheduled.request.aborted]
         outputs = [output for scheduled in step for output in self._outputs(scheduled, logits[rows[scheduled.request]])]
         if decoding:
             self.speculation.observe(len(batch.token_ids), time.perf_counter() - started_s)
@@ -139,7 +140,9 @@ class Engine:
         return out
 
     def _cancelled(self, step: list[Scheduled]) -> bool:
-        return any(s.request.aborted for s in step) or (step[0].request.idle and self.interrupted())
+        """Whether a step is to end: few aborted tokens do not cost the many others their step."""
+        aborted = sum(s.num_tokens for s in step if s.request.aborted)
+        return 2 * aborted > sum(s.num_tokens for s in step) or (step[0].request.idle and self.interrupted())
 
     def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
         """What a step brought for one request, from its rows of logits."""

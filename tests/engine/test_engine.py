@@ -43,6 +43,37 @@ def test_aborted_request_frees_its_pages_and_the_others_go_on():
     assert engine.scheduler.pool.num_free == 6
 
 
+@pytest.mark.parametrize(("victim", "is_lost"), [(0, False), (1, True)])
+def test_abort_ends_the_step_only_if_most_of_it_was_for_the_aborted(victim, is_lost):
+    requests = [greedy([5, 6], 20), greedy(range(2, 60), 20)]
+
+    class Aborting(FakeModel):
+        """The victim is aborted while a step runs that reads the longer prompt beside the other's answer."""
+
+        steps = lost = 0
+
+        def forward(self, batch, cache, cancelled):
+            self.steps += 1
+            requests[victim].aborted |= self.steps == 2
+            if cancelled():
+                self.lost += 1
+                return None
+            return super().forward(batch, cache, cancelled)
+
+    engine = Engine(Aborting(32), FakeCache(6), VOCAB, max_running=2)
+    for request in requests:
+        engine.add(request)
+    engine.step()
+    assert all(output.request is not requests[victim] for output in engine.step())
+    engine.abort(requests[victim])
+    while engine.has_work:
+        engine.step()
+    other = requests[1 - victim]
+    assert other.output_ids == expected(other.prompt_ids, 20)
+    assert engine.model.lost == is_lost
+    assert engine.scheduler.pool.num_free == 6
+
+
 @pytest.mark.parametrize("num_known", [1, 63, 64, 100, 129])
 def test_resumed_request_goes_on_with_the_tokens_that_would_have_come(num_known):
     prompt = list(range(5, 90))
