@@ -8,6 +8,7 @@ Layout: gguf specification (ggml/docs/gguf.md), versions 2 and 3.
 import hashlib
 import mmap
 import struct
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -52,12 +53,19 @@ def parse_header(path: Path, data: mmap.mmap) -> GGUFHeader:
 
 
 def map_file(path: Path) -> mmap.mmap:
-    """The whole file, read-only. ModelFileError: it is empty; OSError: it cannot be read."""
+    """The whole file, read-only. ModelFileError: it is empty; OSError: it cannot be read.
+
+    In huge pages where the system can: weights in pages of 4 KiB are read at 60 to 85 % of the memory's speed.
+    """
     with path.open("rb") as file:
         try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:
             raise ModelFileError(f"{path}: this is no GGUF file (it is empty).") from error
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them
+            mapped.madvise(mmap.MADV_HUGEPAGE)
+    return mapped
 
 
 def row_bytes(dtype: str, cols: int) -> int:
