@@ -2,7 +2,7 @@
 
     python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf --standard DIR/standard.gguf
     python benchmarks/engine.py DIR/native.gguf DIR/standard.gguf [--rows pp512,tg64,tg64@d4096,x16] [--threads 1,2]
-                                [--rounds 5] [--kv f16,int8] [--write]
+                                [--rounds 5] [--kv f16,int8] [--write [--append]]
 
 Needs llama-cpp-python, built for this CPU. Each engine lives in its own process and sleeps while the other is measured.
 Rows are llama-bench's; x16 is one decode step of 16 sequences at a depth of 64 tokens, all sequences counted. "read" is
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--flash", default="on,off", help="llama.cpp's flash attention; the faster one is shown")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--append", action="store_true", help="with --write: another table in the same RESULTS.md")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -119,13 +120,14 @@ def compare(row: str, threads: int, ours: dict, theirs: dict, rounds: int) -> st
 
 
 def write(lines: list[str], args) -> None:
-    """RESULTS.md."""
+    """RESULTS.md, or another part of it."""
     from machine import card
 
     from kimi_cpu.kernels import runtime
 
-    kinds = args.kv.split(",")
-    head = [f"kimi-cpu {kv} | ratio | share" for kv in kinds] + [f"llama.cpp, flash {f}" for f in args.flash.split(",")]
+    kinds, flash = args.kv.split(","), [] if args.no_peer else args.flash.split(",")
+    head = [f"kimi-cpu {kv} | ratio | share" for kv in kinds] + [f"llama.cpp, flash {f}" for f in flash]
+    before = RESULTS.read_text() + "\n" if args.append else ""
     text = [
         "# Engine",
         "",
@@ -139,10 +141,12 @@ def write(lines: list[str], args) -> None:
         "llama.cpp repacks its weights for this CPU (its default), cache f16.",
         "",
         "| threads | row | " + " | ".join(head) + " |",
-        "|" + "--|" * (2 + 3 * len(kinds) + len(args.flash.split(","))),
+        "|" + "--|" * (2 + 3 * len(kinds) + len(flash)),
         *lines,
     ]
-    RESULTS.write_text("\n".join(text) + "\n")
+    if args.append:
+        text = text[8:]  # the machine and the table
+    RESULTS.write_text(before + "\n".join(text) + "\n")
 
 
 def serve(settings: dict) -> None:
