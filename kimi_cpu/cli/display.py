@@ -109,6 +109,8 @@ class _PromptBar:
 
 def statistics(usage: Usage, timings: Timings, token_bytes: int) -> str:
     """One line on what was read and generated, and how fast. token_bytes: bytes of weights that a step reads."""
+    if not usage.completion_tokens:
+        return f"prompt {usage.prompt_tokens} tokens, stopped before all of it was read"
     computed = usage.prompt_tokens - usage.cached_tokens
     prefill = computed / timings.prefill_s if timings.prefill_s else 0.0
     decode = (usage.completion_tokens - 1) / timings.decode_s if timings.decode_s else 0.0

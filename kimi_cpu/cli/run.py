@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
+from . import EXIT_INTERRUPTED
 from .options import chat_options, loading_of, model_options, require_model, sampling_options
 from .prompt import read_prompt
-
-EXIT_INTERRUPTED = 130
 
 
 @click.command("run")

@@ -1,6 +1,12 @@
 """kimi-cpu chat: from a pipe, and on a terminal with its keys."""
 
+import asyncio
 import json
+import os
+import pty
+import signal
+import sys
+import termios
 
 import pytest
 
@@ -86,6 +92,39 @@ def test_line_editor_takes_several_lines_and_clears_what_was_typed(home, tiny_fi
     messages = json.loads((home / "data" / "kimi-cpu" / "sessions" / "talk.json").read_text())
     assert [m["content"] for m in messages if m["role"] == "user"] == ["one\ntwo"]
     assert not (home / "state").exists()
+
+
+def test_key_while_an_answer_comes_ends_the_thinking_and_leaves_the_terminal_as_it_was(monkeypatch):
+    from kimi_cpu.cli import repl
+
+    class Handle:
+        now = stopped = 0
+
+        def answer_now(self):
+            self.now += 1
+
+        def cancel(self):
+            self.stopped += 1
+
+    async def press(handle, keys, reached):
+        before = termios.tcgetattr(slave)
+        with repl._stopped_by_keys(handle):
+            assert not termios.tcgetattr(slave)[3] & termios.ECHO
+            keys()
+            async with asyncio.timeout(20):
+                while not reached():
+                    await asyncio.sleep(0.01)
+        assert termios.tcgetattr(slave) == before
+
+    master, slave = pty.openpty()
+    with open(slave, closefd=False) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        handle = Handle()
+        asyncio.run(press(handle, lambda: os.write(master, b"x\x14"), lambda: handle.now))
+        asyncio.run(press(handle, lambda: signal.raise_signal(signal.SIGINT), lambda: handle.stopped))
+    assert (handle.now, handle.stopped) == (1, 1)
+    os.close(master)
+    os.close(slave)
 
 
 def test_what_a_model_writes_cannot_command_the_terminal():

@@ -115,6 +115,17 @@ def test_first_interrupt_keeps_the_answer(tiny_file, home):
     assert [m["role"] for m in json.loads((home / "talk.json").read_text())] == ["user", "assistant"]
 
 
+def test_statistics_count_what_was_computed_and_read():
+    from kimi_cpu.cli.display import statistics
+    from kimi_cpu.llm import Timings, Usage
+
+    told = statistics(Usage(100, 21, 60, 9), Timings(prefill_s=2.0, decode_s=4.0, decode_steps=10), 2 * 10**9)
+    assert told == (
+        "prompt 100 tokens (60 cached), 20.0 tokens/s; answer 21 tokens (9 thinking), 5.0 tokens/s, 5.0 GB/s read"
+    )
+    assert "stopped" in statistics(Usage(100, 0), Timings(prefill_s=2.0, decode_s=0.0), 2 * 10**9)
+
+
 @pytest.mark.parametrize("colours", [True, False])
 def test_long_prompt_shows_a_bar_on_a_terminal(monkeypatch, colours):
     from kimi_cpu.cli import display
