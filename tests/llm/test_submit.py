@@ -94,7 +94,7 @@ def test_many_handles_are_awaited_in_one_loop_without_threads(llm):
         assert threading.active_count() == threads
         return whole, [await t for t in tasks]
 
-    whole, streamed = asyncio.run(ask())
+    whole, streamed = asyncio.run(asyncio.wait_for(ask(), 60))
     assert [w.text for w in whole] == ["".join(p.content for p in s) for s in streamed]
     assert whole[7].text == llm.generate("prompt 7", max_tokens=6, seed=7, ignore_eos=True).text
 
