@@ -68,7 +68,7 @@ class Guard:
     def _check_key(self, headers: Headers) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         key = given.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        if not hmac.compare_digest(key.encode(), self._key):
+        if not hmac.compare_digest(key.encode("latin-1"), self._key):  # the bytes that came
             what = "is wrong" if key else "is missing; send it as Authorization: Bearer KEY"
             raise ApiError(401, f"The API key {what}.", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 

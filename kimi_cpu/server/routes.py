@@ -3,11 +3,11 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from .chat import ChatBody, ChatWriter
 from .completions import CompletionBody, CompletionWriter
@@ -104,11 +104,14 @@ async def model(request: Request, model: str) -> dict:
 
 
 class TokenizeBody(Body):
-    """A text. special: names of control tokens in it become control tokens."""
+    """A text. special: names of control tokens in it become control tokens. The vocabulary has no token that would be
+    put before a text, so whether one is asked for makes no difference."""
+
+    fixed: ClassVar = {"add_special": (True, False), "add_special_tokens": (True, False)}
 
     content: str | None = None
     prompt: str | None = Field(None, description="vLLM's name of content.")
-    special: bool = True
+    special: bool = Field(True, validation_alias=AliasChoices("special", "parse_special"))
     with_pieces: bool = False
 
 

@@ -15,6 +15,7 @@ from .service import Service
 from .settings import Settings
 
 BACKLOG = 2048  # uvicorn's own
+KEEP_ALIVE_S = 75  # nginx's own; uvicorn's 5 s are less than clients keep connections for
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -58,6 +59,7 @@ async def run(load: Callable[[], LLM], settings: Settings, listener: socket.sock
         access_log=False,
         server_header=False,
         lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.shutdown_s,
     )
     server = _Server(config)

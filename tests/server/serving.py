@@ -45,10 +45,10 @@ def serving(llm, load=None, ready: bool = True, **settings) -> Iterator[Served]:
     thread.start()
     started.wait()
     url = f"http://{chosen.host}:{listener.getsockname()[1]}"
-    headers = {} if chosen.api_key is None else {"Authorization": f"Bearer {chosen.api_key}"}
+    headers = {} if chosen.api_key is None else {"Authorization": f"Bearer {chosen.api_key}".encode()}
     with httpx.Client(base_url=url, headers=headers, timeout=30) as http:
         try:
-            while ready and http.get("/health").status_code == 503:
+            while ready and thread.is_alive() and http.get("/health").status_code == 503:
                 time.sleep(0.01)
             yield Served(url, http)
         finally:

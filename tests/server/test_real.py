@@ -143,7 +143,9 @@ def test_disconnected_client_frees_its_sequence(served, llm):
     before = ended(served)
     with httpx.Client(base_url=served.url) as http, http.stream("POST", "/v1/completions", json=body) as answer:
         next(answer.iter_lines())
-    while llm.state().num_running or llm.state().num_free_pages < llm.state().num_pages:
+    for _ in range(6000):
+        if llm.state().num_running == 0 and llm.state().num_free_pages == llm.state().num_pages:
+            break
         threading.Event().wait(0.005)
     assert ended(served) == before
 
@@ -153,6 +155,11 @@ def test_text_and_ids_are_translated(served, llm):
     assert [t["piece"] for t in told["tokens"]] == ["a", "b", "c"] and told["count"] == 3
     ids = served.http.post("/v1/tokenize", json={"content": "abc"}).json()["tokens"]
     assert ids == llm.tokenize("abc")
+    mark = {"content": "<|im_end|>", "add_special": False}
+    counts = [
+        served.http.post("/tokenize", json=mark | extra).json()["count"] for extra in ({}, {"parse_special": False})
+    ]
+    assert counts == [1, 10]
     assert served.http.post("/detokenize", json={"tokens": ids}).json()["content"] == "abc"
     assert served.http.post("/detokenize", json={"tokens": [10**6]}).status_code == 400
 
