@@ -14,6 +14,7 @@ from collections import Counter
 
 import httpx
 import psutil
+from machine import card
 
 WARM_UP_S = 60  # caches, pools and allocators fill
 
@@ -103,6 +104,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--context", default="2048")
     options = parser.parse_args()
+    print(*card(("numpy", "numba", "fastapi", "uvicorn")), sep="\n")
     command = [sys.executable, "-m", "kimi_cpu", "serve", "-m", options.model, "--port", "0", "-c", options.context]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:

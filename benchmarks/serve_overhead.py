@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 
+from machine import card
+
 import kimi_cpu
 from kimi_cpu.server import Settings, bind
 from kimi_cpu.server.run import run
@@ -79,6 +81,7 @@ def main() -> None:
     time.sleep(1)
     for path, body in rows.items():  # caches fill
         measure(llm, url, path, body | common, options.n)
+    print(*card(("numpy", "numba", "fastapi", "uvicorn")), sep="\n")
     print("| request | model, ms a token | all else, ms a token |\n|---|---|---|")
     for path, body in rows.items():
         print(measure(llm, url, path, body | common, options.n))

@@ -49,6 +49,19 @@ def test_stream_adds_up_to_the_message(anthropic, fake):
     assert (message.stop_reason, message.usage.output_tokens) == ("tool_use", 5)
 
 
+def test_each_of_several_calls_is_a_block_of_its_own(anthropic, fake):
+    calls = [*call_pieces(0, "get_weather", '{"city":"Rome"}'), *call_pieces(1, "get_weather", '{"city":"Oslo"}')]
+    fake.play([*calls, last_piece("tool_calls")])
+    with anthropic.messages.stream(model="any", max_tokens=50, messages=HELLO, tools=TOOLS) as stream:
+        names = [event.type for event in stream if event.type.startswith("content_block_st")]
+        blocks = stream.get_final_message().content
+    assert names == ["content_block_start", "content_block_stop"] * 2
+    assert [(b.id, b.input["city"]) for b in blocks] == [
+        ("functions.get_weather:0", "Rome"),
+        ("functions.get_weather:1", "Oslo"),
+    ]
+
+
 def test_conversation_with_tools_becomes_openais(anthropic, fake):
     messages = [
         *HELLO,

@@ -191,3 +191,26 @@ def test_answer_goes_on_from_a_partial_one(served, llm):
 def test_partial_message_that_cannot_be_gone_on_from_is_refused(served, messages):
     error = served.http.post("/v1/chat/completions", json={"messages": messages}).json()["error"]
     assert error["param"].endswith("partial")
+
+
+class Failing:
+    """A model that has had enough."""
+
+    max_tokens = 64
+
+    def forward(self, *arguments):
+        raise MemoryError("no more")
+
+
+def test_engine_that_fails_is_told_to_every_client_and_to_health(tiny_file):
+    with kimi_cpu.load(tiny_file, context=256, parallel=2) as llm, serving(llm) as served:
+        llm._thread._engine.model = Failing()
+        body = {"prompt": "abc", "max_tokens": 5}
+        told = [
+            served.http.post("/v1/completions", json=body | {"stream": True}).text,
+            served.http.post("/v1/completions", json=body).text,
+            served.http.get("/health").text,
+        ]
+        assert all("The engine has stopped: MemoryError('no more')" in text for text in told)
+        assert all('"engine_dead"' in text for text in told)
+        assert served.http.get("/health").status_code == served.http.get("/metrics").status_code == 503

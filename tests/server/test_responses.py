@@ -30,7 +30,9 @@ def test_stream_adds_up_to_the_response(openai, fake):
     assert (call.call_id, call.arguments) == ("functions.get_weather:0", '{"city":"Rome"}')
     added = [e.item.id for e in events if e.type == "response.output_item.added"]
     assert added == [item.id for item in (reasoning, message, call)]
-    assert len([e for e in events if e.type == "response.output_item.done"]) == 3
+    done = [e.item for e in events if e.type == "response.output_item.done"]
+    assert done == [reasoning, message, call]
+    assert {item.status for item in done} == {"completed"}
 
 
 def test_clients_accumulator_agrees_with_the_stream(openai):
