@@ -126,15 +126,15 @@ def card(file: Path, figures: dict, log: list[dict]) -> str:
 
 def _training(log: list[dict]) -> str:
     last, resumes = log[-1], sum("resumed" in line for line in log)
-    phases = "; ".join(f"{p.mix!r} up to step {p.until_step}" for p in recipe.PHASES)
+    phases = "; ".join(f"{p.mix!r} to step {p.until_step} (Muon's rate {p.muon_lr})" for p in recipe.PHASES)
+    falls = " and ".join(f"over the last {fall} steps to step {end}" for end, fall in recipe.CYCLES)
     return (
         f"{last['step']:,} steps, {last['tokens'] / 1e6:.1f} million tokens (with padding), {last['seconds'] / 60:.0f} "
-        f"minutes on two cores that other programs used as well; two processes; resumed {resumes} times. "
-        f"Mixes: {phases}. "
-        f"Muon for matrices (rate {recipe.MUON_LR}), Adam for the rest (rate {recipe.ADAM_LR}), about "
-        f"{recipe.TOKENS_A_STEP:,} tokens a step; the rates fall to zero in a line over the last {recipe.DECAY_STEPS} "
-        "steps. Routed experts are rounded to INT4 in every forward pass from the first step on (straight-through). "
-        "The routers' biases move after every step towards an even load."
+        f"minutes on two cores that other programs used as well; two processes; "
+        f"resumed {resumes} times. Mixes: {phases}. Muon for matrices, Adam for the rest; the rates fall to zero in a "
+        f"line {falls}. Attention starts with heads that copy (`copying.py`). Routed experts are rounded to INT4 in "
+        "every forward pass from the first step on (straight-through). The routers' biases move after every step towards "
+        "an even load."
     )
 
 

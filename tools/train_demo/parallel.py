@@ -9,7 +9,7 @@ import torch.distributed as dist
 
 from .muon import Muon
 from .network import Network
-from .recipe import ADAM_LR, MUON_LR, WEIGHT_DECAY
+from .recipe import WEIGHT_DECAY
 
 ADAM_NAMES = ("embed_tokens", "lm_head", "mlp.gate")
 
@@ -36,18 +36,16 @@ class Optimiser:
             at += p.numel()
             if i + 1 == sum(map(len, shares[: len(self.bounds)])):
                 self.bounds.append(at)
-        self.muon = Muon(shares[rank], MUON_LR, weight_decay=WEIGHT_DECAY)
-        self.adam = torch.optim.Adam(adam, ADAM_LR, betas=(0.9, 0.95), eps=1e-10)
+        self.muon = Muon(shares[rank], weight_decay=WEIGHT_DECAY)
+        self.adam = torch.optim.Adam(adam, betas=(0.9, 0.95), eps=1e-10)
 
-    def step(self, counted: int, rate: float) -> None:
-        """One step with the processes' summed gradients. counted: targets of this process; rate: 0..1 of the full
-        learning rate."""
+    def step(self, counted: int, muon_lr: float, adam_lr: float) -> None:
+        """One step with the processes' summed gradients. counted: targets of this process."""
         total = torch.tensor([float(counted)])
         dist.all_reduce(total)
         dist.all_reduce(self.gradients)
         self.gradients.div_(total)
-        self.muon.param_groups[0]["lr"] = MUON_LR * rate
-        self.adam.param_groups[0]["lr"] = ADAM_LR * rate
+        self.muon.param_groups[0]["lr"], self.adam.param_groups[0]["lr"] = muon_lr, adam_lr
         self.muon.step()
         self.adam.step()
         for rank in range(self.processes):
@@ -59,8 +57,8 @@ class Optimiser:
 
     def load(self, state: dict) -> None:
         self.values.copy_(state["values"])
-        self.muon.load_state_dict(state["muon"])
-        self.adam.load_state_dict(state["adam"])
+        for optimiser, name in ((self.muon, "muon"), (self.adam, "adam")):
+            optimiser.load_state_dict(state[name])
 
 
 def mean(value: float) -> float:

@@ -50,23 +50,27 @@ CONFIG = {
 @dataclass(frozen=True)
 class Phase:
     """Training on one mix of the curriculum. documents: how many are made (they come again when they are used up);
-    longest: those with more tokens are left out."""
+    longest: those with more tokens are left out; tokens: about so many a step, padding not counted."""
 
     mix: str
     seed: int
     until_step: int
     documents: int
     longest: int
+    tokens: int
+    muon_lr: float
+    adam_lr: float
 
 
 PHASES = (
-    Phase("short", seed=1, until_step=1600, documents=90_000, longest=1024),
-    Phase("long", seed=2, until_step=3000, documents=60_000, longest=4096),
+    Phase("core", 3, until_step=500, documents=30_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
+    Phase("long", 2, until_step=700, documents=60_000, longest=4096, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
+    Phase("tasks", 4, until_step=2000, documents=26_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
 )
 STEPS = PHASES[-1].until_step
-WARMUP_STEPS = 60
-DECAY_STEPS = 800  # the learning rate falls to zero over the last ones, in a line
-TOKENS_A_STEP = 6144  # about so many, padding not counted
-MUON_LR, ADAM_LR, WEIGHT_DECAY = 0.02, 2e-3, 0.1
+WARMUP_STEPS = 30
+# The rate rises at a cycle's start and falls to zero over its last steps, in a line: (end, steps of the fall).
+CYCLES = ((700, 300), (STEPS, 1000))
+WEIGHT_DECAY = 0.1  # of matrices
 BALANCE_SPEED = 1e-3
 TOKENIZER_DOCUMENTS, BASE_VOCAB = 12_000, 2304

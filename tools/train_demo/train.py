@@ -13,14 +13,15 @@ from kimi_cpu.config import ModelConfig
 from kimi_cpu.tokenizer import Tokenizer
 
 from . import byte_pairs, documents, recipe
+from .copying import begin_with_copying
 from .curriculum import held_out, make
 from .network import Network
 from .parallel import Optimiser, mean
 
-CHECKPOINT_EVERY, SCORE_EVERY, LOG_EVERY = 100, 200, 10
+CHECKPOINT_EVERY, SCORE_EVERY, LOG_EVERY = 50, 250, 10
 SCORED = """story prose arithmetic compare lookup lookup_1000 absent copy reverse sort sort_words date weather parallel
     search named chain3 chain10 news""".split()
-NUM_SCORED = 16  # held-out examples a task in the log
+NUM_SCORED = 10  # held-out examples a task in the log
 FINISH = "finish"  # a file in the run's directory: so many more steps, the learning rate falling to zero
 
 
@@ -62,10 +63,11 @@ class Trainer:
         config, _ = ModelConfig.from_hf(recipe.CONFIG)
         torch.manual_seed(0)
         self.network = Network(config)
+        begin_with_copying(self.network)
         self.optimiser = Optimiser(self.network, rank, processes)
         self.tokenizer = Tokenizer.load(run / "tokenizer")
         self.step, self.tokens, self.seconds = 0, 0, 0.0
-        self.end, self.decay = recipe.STEPS, recipe.DECAY_STEPS
+        self.cycles = recipe.CYCLES
         self.caches: dict[recipe.Phase, documents.Cache] = {}
         self._resume()
 
@@ -73,11 +75,13 @@ class Trainer:
         losses = []
         while self.step < self.end:
             started = time.perf_counter()
-            batch = self._cache().next(recipe.TOKENS_A_STEP // self.processes)
+            phase = self._phase()
+            batch = self._cache(phase).next(phase.tokens // self.processes)
             loss = self.network.loss(batch.ids, batch.targets, batch.groups)
             loss.backward()
             self._balance()
-            self.optimiser.step(batch.counted, self._rate())
+            rate = self._rate()
+            self.optimiser.step(batch.counted, rate * phase.muon_lr, rate * phase.adam_lr)
             losses.append(loss.item() / batch.counted)
             self.step += 1
             self.tokens += int(mean(len(batch.ids)) * self.processes)
@@ -91,16 +95,29 @@ class Trainer:
             if self.step % CHECKPOINT_EVERY == 0 or self.step == self.end:
                 self._save()
 
-    def _cache(self) -> documents.Cache:
-        """The data of the present phase."""
-        phase = next(p for p in recipe.PHASES if self.step < p.until_step or p is recipe.PHASES[-1])
+    def _phase(self) -> recipe.Phase:
+        return next(p for p in recipe.PHASES if self.step < p.until_step or p is recipe.PHASES[-1])
+
+    def _cache(self, phase: recipe.Phase) -> documents.Cache:
+        """The data of a phase."""
         if phase not in self.caches:
-            self.caches = {phase: documents.Cache(cache_path(self.run, phase), phase.seed, self.rank, self.processes)}
+            path = cache_path(self.run, phase)
+            self.caches = {phase: documents.Cache(path, phase.seed, self.rank, self.processes)}
         return self.caches[phase]
 
+    @property
+    def end(self) -> int:
+        """The last step."""
+        return self.cycles[-1][0]
+
     def _rate(self) -> float:
-        """The learning rate's share: a short rise, a level, a line to zero."""
-        return min(1.0, (self.step + 1) / recipe.WARMUP_STEPS, max(0.0, self.end - self.step) / self.decay)
+        """The learning rate's share: a short rise, a level, a line to zero, once a cycle."""
+        begin = 0
+        for end, fall in self.cycles:
+            if self.step < end:
+                return min(1.0, (self.step - begin + 1) / recipe.WARMUP_STEPS, (end - self.step) / fall)
+            begin = end
+        return 0.0
 
     def _balance(self) -> None:
         """Moves the routers' biases by the load of all processes."""
@@ -114,7 +131,7 @@ class Trainer:
         asked = float(path.read_text()) if self.rank == 0 and path.exists() else 0.0
         steps = int(mean(asked) * self.processes)
         if steps:
-            self.end, self.decay = self.step + steps, steps
+            self.cycles = (*self.cycles[:-1], (self.step + steps, steps))
             self._log(finish=self.end)
             if self.rank == 0:
                 path.unlink()
@@ -150,13 +167,9 @@ class Trainer:
         directory = self.run / f"checkpoint-{self.step}"
         directory.mkdir(exist_ok=True)
         positions = {phase.mix: cache.at for phase, cache in self.caches.items()}
-        counters = {
-            "step": self.step,
-            "tokens": self.tokens,
-            "seconds": self.seconds,
-            "end": self.end,
-            "decay": self.decay,
-        }
+        counters = {"step": self.step, "tokens": self.tokens, "seconds": self.seconds}
+        if self.end != recipe.STEPS:  # somebody asked to finish
+            counters["cycles"] = self.cycles
         buffers = {name: b for name, b in self.network.named_buffers() if name.endswith("bias")}
         torch.save(
             {**self.optimiser.state(), "counters": counters, "positions": positions, "buffers": buffers},
@@ -179,7 +192,6 @@ class Trainer:
             self.network.get_buffer(name).copy_(value)
         for name, value in state["counters"].items():
             setattr(self, name, value)
-        cache = self._cache()
-        phase = next(iter(self.caches))
-        cache.at = state["positions"].get(phase.mix, 0)
+        phase = self._phase()
+        self._cache(phase).at = state["positions"].get(phase.mix, 0)
         self._log(resumed=directory.name)

@@ -34,8 +34,64 @@ SHORT: list[tuple[Maker, float]] = [
     (tools.plan, 1),
     (tools.news, 3),
 ]
+# The same with fewer stories, and with more of what teaches to copy and to add.
+CORE: list[tuple[Maker, float]] = [
+    (stories.prose, 3),
+    (stories.chat, 8),
+    (arithmetic.chat, 20),
+    (arithmetic.drill, 12),
+    (arithmetic.compare, 1),
+    (small_talk.chat, 6),
+    (lambda r: tools.not_needed(r, small_talk.chat(r)), 1),
+    (lambda r: tools.not_needed(r, arithmetic.chat(r)), 1),
+    (lookup.chat, 18),
+    (lookup.table, 4),
+    (lookup.absent, 2),
+    (lookup.several, 14),
+    (wordplay.echo, 10),
+    (wordplay.copy, 8),
+    (wordplay.reverse, 2),
+    (wordplay.spell, 3),
+    (wordplay.sort_numbers, 3),
+    (wordplay.sort_words, 1),
+    (tools.dates, 4),
+    (tools.weather, 6),
+    (tools.search, 4),
+    (tools.named, 6),
+    (tools.any_chain, 5),
+    (tools.news, 3),
+]
 LONG: list[tuple[Maker, float]] = [*SHORT, (lookup.long, 6), (lambda r: tools.chain(r, r.randrange(9, 13)), 1)]
-MIXES = {"short": SHORT, "long": LONG}
+# For the second half, when copying is learned: more tools, and some long texts and chains.
+TASKS: list[tuple[Maker, float]] = [
+    (stories.prose, 3),
+    (stories.chat, 8),
+    (arithmetic.chat, 16),
+    (arithmetic.drill, 5),
+    (arithmetic.compare, 2),
+    (small_talk.chat, 8),
+    (lambda r: tools.not_needed(r, small_talk.chat(r)), 1),
+    (lambda r: tools.not_needed(r, arithmetic.chat(r)), 1),
+    (lookup.chat, 17),
+    (lookup.table, 4),
+    (lookup.absent, 3),
+    (lookup.several, 6),
+    (lookup.long, 1.5),
+    (wordplay.echo, 3),
+    (wordplay.copy, 6),
+    (wordplay.reverse, 3),
+    (wordplay.spell, 4),
+    (wordplay.sort_numbers, 4),
+    (wordplay.sort_words, 1),
+    (tools.dates, 7),
+    (tools.weather, 10),
+    (tools.search, 7),
+    (tools.named, 7),
+    (tools.any_chain, 5),
+    (lambda r: tools.chain(r, r.randrange(9, 13)), 0.5),
+    (tools.news, 4),
+]
+MIXES = {"short": SHORT, "core": CORE, "long": LONG, "tasks": TASKS}
 
 TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its test
     "story": stories.chat,

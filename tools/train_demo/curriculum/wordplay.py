@@ -4,7 +4,7 @@ import random
 
 from .example import Example, pick, says, user
 from .stories import story
-from .words import ADJECTIVES, ANIMALS, SPELLED, invented
+from .words import ADJECTIVES, ANIMALS, SPELLED, code, invented
 
 
 def letters(word: str) -> str:
@@ -77,3 +77,16 @@ def copy(rng: random.Random) -> Example:
         rng, f"Repeat after me: {text}", f"Say this again: {text}", f"Copy this text: {text}", f'Repeat "{text}"'
     )
     return Example("copy", text, [user(ask), says("I have to repeat it.", text)], answers=(text,))
+
+
+def echo(rng: random.Random) -> Example:
+    """Names, codes and words that come again in the same order, as plain text: what copying is learned from."""
+    kinds = (invented, code, lambda r: r.choice(SPELLED), lambda r: invented(r).lower())
+    mixed = rng.random() < 0.5
+    kind = rng.choice(kinds)
+    items = [(rng.choice(kinds) if mixed else kind)(rng) for _ in range(rng.randrange(4, 14))]
+    between = pick(rng, " ", ", ", "\n", ". ")
+    line = between.join(items)
+    return Example(
+        "echo", line, [{"role": "text", "content": pick(rng, "\n", "\n\n", " ", " and again: ").join([line] * 3)}]
+    )
