@@ -133,8 +133,8 @@ def _training(log: list[dict]) -> str:
         f"minutes on two cores that other programs used as well; two processes; "
         f"resumed {resumes} times. Mixes: {phases}. Muon for matrices, Adam for the rest; the rates fall to zero in a "
         f"line {falls}. Attention starts with heads that copy (`copying.py`). Routed experts are rounded to INT4 in "
-        "every forward pass from the first step on (straight-through). The routers' biases move after every step towards "
-        "an even load."
+        "every forward pass from the first step on (straight-through). The routers' biases move after every step "
+        "towards an even load."
     )
 
 
