@@ -35,7 +35,7 @@ def main() -> None:
     with kimi_cpu.load(options.file) as llm:
         figures["scores"] = {}
         for task, count in COUNTS.items():
-            figures["scores"][task] = (score(llm, task, max(4, int(count * options.share))), count)
+            figures["scores"][task] = score(llm, task, max(4, int(count * options.share)))
             print(task, *figures["scores"][task], flush=True)
         texts = prose_ids(llm)
         with kimi_cpu.load(options.file, compute="f32", kv="f32") as f32:

@@ -58,10 +58,10 @@ def _calls(calls) -> list[tuple[str, dict]]:
     return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls]
 
 
-def score(llm: LLM, task: str, count: int) -> float:
-    """The share of a task's held-out examples that is solved."""
+def score(llm: LLM, task: str, count: int) -> tuple[float, int]:
+    """(the share of a task's held-out examples that is solved, how many there were): at most count of them."""
     examples = held_out(task, count)
-    return sum(is_solved(llm, example) for example in examples) / len(examples)
+    return sum(is_solved(llm, example) for example in examples) / len(examples), len(examples)
 
 
 @dataclass
