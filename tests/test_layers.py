@@ -10,14 +10,26 @@ PACKAGE = Path(__file__).parents[1] / "kimi_cpu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
-    "cli": {"batch", "bench", "server", "convert", "llm", "modelfile", "kernels", "tokenizer", "config", "errors"},
-    "batch": {"llm", "errors"},
+    "cli": {
+        "batch",
+        "bench",
+        "server",
+        "convert",
+        "llm",
+        "modelfile",
+        "kernels",
+        "tokenizer",
+        "config",
+        "files",
+        "errors",
+    },
+    "batch": {"llm", "files", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "errors"},
     "server": {"llm", "errors"},  # HTTP in, calls of LLM out
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
-    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "errors"},
-    "engine": {"model", "config", "errors"},  # no tokenizer, no chat: never sees text
+    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "files", "errors"},
+    "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "errors"},
     "tokenizer": {"modelfile", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
@@ -25,6 +37,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "modelfile": {"quant", "config", "errors"},
     "quant": {"errors"},
     "config": {"errors"},
+    "files": set(),
     "errors": set(),
 }
 OWNER = {  # third-party or sensitive package: the rooms that may import it

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ConfigError, OutOfDisk
+from ..files import sync_directory
 from .journal import Journal
 from .results import is_success, key_of_result, may_be_torn
 
@@ -24,7 +25,7 @@ class ResultFile:
         is_new = not path.exists()
         self._file = path.open("a+b", buffering=0)
         if is_new:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
 
     def recover(self, synced_bytes: int | None) -> Iterator[tuple[bytes, bool]]:
         """(key, whether it is an answer) of every result; what a crash left of the last one is cut off.
@@ -146,14 +147,6 @@ class Output:
             self._released.append(key)
             self._journal.move_held(key, -1)  # written; it stays until the file is synced
             self._next += 1
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_json(line: bytes) -> bool:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ..errors import SessionError
+from ..files import replacing
 from ..llm import LLM
 from ..llm.session import LLMSession, is_session_file
 from .display import warn
@@ -35,10 +36,8 @@ def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
 def save_conversation(session: LLMSession, messages: list[dict], path: Path) -> None:
     """Writes both files; each is either the old one or the new one. OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    target = _messages_path(path)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(json.dumps(messages, ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(partial, target)
+    with replacing(_messages_path(path)) as file:
+        file.write(json.dumps(messages, ensure_ascii=False, indent=1).encode())
     session.save(path)
 
 

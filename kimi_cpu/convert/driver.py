@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 
 from ..errors import ConfigError, Interrupted, OutOfDisk
+from ..files import sync_directory
 from ..modelfile import HASHES, TensorSpec, hash_rows, header_bytes
 from . import native
 from .ahead import ReadAhead
@@ -126,7 +127,7 @@ class _Conversion:
             self._write_hashes(file, journal)
         file.sync()
         os.replace(self.partial, self.out)
-        _sync_directory(self.out.parent)
+        sync_directory(self.out.parent)
 
     def _key(self) -> str:
         """Names this conversion: the bytes of the header, and how the rest is cut into parts."""
@@ -246,11 +247,3 @@ def hash_output(outputs: list[Output]) -> Output:
     """The tensor that holds the SHA-256s of all others."""
     num_rows = len(hash_rows((o.spec.name, o.spec.shape) for o in outputs)) + 1
     return Output(TensorSpec(HASHES, "I8", (num_rows, 32), 32 * num_rows), ())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,13 +6,13 @@ and at its end that of the header before it.
 """
 
 import json
-import os
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
 from ..errors import SessionError
+from ..files import replacing
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
 from .engine import Engine
@@ -61,23 +61,15 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
         "tokens_crc": crc32(ids + forms),
     }
     header["crc"] = crc32(json.dumps(header).encode())
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
-            file.write(_padded(ids + forms, b"\0"))
-            checks = []
-            for block_id in block_ids:
-                page = cache.page(block_id)
-                checks.append(crc32(page))
-                file.write(page)
-            file.write(np.asarray(checks, np.uint32).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_directory(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
+        file.write(_padded(ids + forms, b"\0"))
+        checks = []
+        for block_id in block_ids:
+            page = cache.page(block_id)
+            checks.append(crc32(page))
+            file.write(page)
+        file.write(np.asarray(checks, np.uint32).tobytes())
     return num_cached
 
 
@@ -153,11 +145,3 @@ def _up(size: int) -> int:
 
 def _padded(data: bytes, fill: bytes) -> bytes:
     return data.ljust(_up(len(data)), fill)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
