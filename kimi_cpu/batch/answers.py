@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import ContextOverflow, EngineDeadError, KimiError, OutOfMemory
-from ..llm import LLM
+from ..llm import LLM, Usage
 from ..llm.llm import sampling_of
-from ..llm.openai import chat_object, completion_object
+from ..llm.openai import chat_object, completion_object, usage_object
+from ..llm.results import total_usage
 from .bodies import SAMPLING, Call, read_body
 from .results import Failure, seed_of
 from .source import CHAT, Job
@@ -69,26 +70,19 @@ class LanguageAnswer:
     def body(self) -> dict:
         """One object with the choices of all answers. Its id is the line's, so that every run gives it the same."""
         objects = [self._object(i) for i in range(len(self._handles))]
-        whole, usage = objects[0], objects[0]["usage"]
+        whole = objects[0]
         whole["id"] = f"{whole['id'].partition('-')[0]}-{self._job.key.hex()}"
         whole["choices"] = [one["choices"][0] | {"index": index} for index, one in enumerate(objects)]
-        tokens = self.tokens()
-        usage["prompt_tokens"], usage["completion_tokens"] = tokens.prompt, tokens.completion
-        usage["total_tokens"] = tokens.prompt + tokens.completion
-        usage["prompt_tokens_details"] = {"cached_tokens": tokens.cached}
-        thought = sum(one["usage"]["completion_tokens_details"]["reasoning_tokens"] for one in objects)
-        usage["completion_tokens_details"] = {"reasoning_tokens": thought}
+        whole["usage"] = usage_object(self._usage())
         return whole
 
     def tokens(self) -> Tokens:
         """Of all prompts, each counted once, and of all answers."""
-        usages = [handle.result().usage for handle in self._handles]
-        firsts = usages[:: self._call.n]
-        return Tokens(
-            prompt=sum(usage.prompt_tokens for usage in firsts),
-            cached=sum(usage.cached_tokens for usage in firsts),
-            completion=sum(usage.completion_tokens for usage in usages),
-        )
+        usage = self._usage()
+        return Tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+
+    def _usage(self) -> Usage:
+        return total_usage([handle.result().usage for handle in self._handles], self._call.n)
 
     def _object(self, index: int) -> dict:
         result, name = self._handles[index].result(), self._llm.path.stem

@@ -22,6 +22,17 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
+def total_usage(usages: Sequence[Usage], n: int) -> Usage:
+    """Of n answers to each prompt, prompt by prompt: each prompt counts once, with what was cached for its first."""
+    firsts = usages[::n]
+    return Usage(
+        sum(u.prompt_tokens for u in firsts),
+        sum(u.completion_tokens for u in usages),
+        sum(u.cached_tokens for u in firsts),
+        sum(u.reasoning_tokens for u in usages),
+    )
+
+
 @dataclass(frozen=True)
 class Timings:
     """Seconds of one request: until the first token, and from there to the last. decode_steps: forward passes in the

@@ -9,7 +9,7 @@ from ..llm import ChatCompletion, Piece
 from ..llm.openai import TokenBytes, chat_logprobs, deltas
 from .answers import Call
 from .fields import Body, Message, Tool
-from .reply import timings, usage_sum
+from .reply import timings, usage_body
 from .sampling import SamplingBody
 from .sse import DONE, event
 
@@ -104,7 +104,7 @@ class ChatWriter:
     def end(self) -> bytes:
         usage = b""
         if self._body.include_usage:
-            total = usage_sum([self._usages[i] for i in range(self._body.n)])
+            total = usage_body([self._usages[i] for i in range(self._body.n)], self._body.n)
             usage = event(self._head | {"object": "chat.completion.chunk", "choices": [], "usage": total})
         return usage + DONE
 
@@ -121,7 +121,7 @@ class ChatWriter:
             }
             for i, turn in enumerate(answers)
         ]
-        usage, first = usage_sum([turn.usage for turn in answers]), answers[0]
+        usage, first = usage_body([turn.usage for turn in answers], self._body.n), answers[0]
         body = {"choices": choices, "usage": usage, "timings": timings(first.usage, first.timings)}
         warnings = [warning for turn in answers for warning in turn.warnings]
         return self._head | {"object": "chat.completion"} | body | ({"warnings": warnings} if warnings else {})

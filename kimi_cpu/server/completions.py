@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from ..llm import Completion, Piece
 from ..llm.openai import completion_logprobs
 from .answers import Call
-from .reply import timings, usage_sum
+from .reply import timings, usage_body
 from .sampling import SamplingBody
 from .sse import DONE, event
 
@@ -79,7 +79,8 @@ class CompletionWriter:
     def end(self) -> bytes:
         usage = b""
         if self._body.include_usage:
-            usage = event(self._head | {"choices": [], "usage": self._usage([self._usages[i] for i in self._usages])})
+            total = usage_body([self._usages[i] for i in range(len(self._echoes))], self._body.n)
+            usage = event(self._head | {"choices": [], "usage": total})
         return usage + DONE
 
     def failed(self, body: dict) -> bytes:
@@ -97,19 +98,9 @@ class CompletionWriter:
         ]
         return self._head | {
             "choices": choices,
-            "usage": self._usage([answer.usage for answer in answers]),
+            "usage": usage_body([answer.usage for answer in answers], self._body.n),
             "timings": timings(answers[0].usage, answers[0].timings),
         }
-
-    def _usage(self, usages: list) -> dict:
-        """Of all prompts: each counted once."""
-        totals = [usage_sum(usages[i : i + self._body.n]) for i in range(0, len(usages), self._body.n)]
-        total = totals[0]
-        for other in totals[1:]:
-            for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"):
-                total[name] += other[name]
-        total["prompt_tokens_details"] = {"cached_tokens": total["cached_tokens"]}
-        return total
 
     def _chunk(self, index: int, text: str, last: Piece | None = None) -> bytes:
         choice = {

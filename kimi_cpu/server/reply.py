@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..llm import ChatCompletion, Completion, Piece, Timings, Usage
+from ..llm.openai import usage_object
+from ..llm.results import total_usage
 from .answers import Answers, Call
 from .errors import api_error
 from .service import Service, log
@@ -72,18 +74,10 @@ def _told(error: Exception) -> dict:
     return told.body()
 
 
-def usage_sum(usages: Sequence[Usage]) -> dict:
-    """OpenAI's usage of a request: its prompts once, all answers."""
-    prompt, cached = usages[0].prompt_tokens, usages[0].cached_tokens
-    completion = sum(u.completion_tokens for u in usages)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "cached_tokens": cached,  # Moonshot's place for it
-        "prompt_tokens_details": {"cached_tokens": cached},
-        "completion_tokens_details": {"reasoning_tokens": sum(u.reasoning_tokens for u in usages)},
-    }
+def usage_body(usages: Sequence[Usage], n: int) -> dict:
+    """OpenAI's usage of a request with n answers to each prompt, prompt by prompt."""
+    total = total_usage(usages, n)
+    return usage_object(total) | {"cached_tokens": total.cached_tokens}  # Moonshot's place for it
 
 
 def timings(usage: Usage, times: Timings) -> dict:

@@ -31,6 +31,20 @@ def test_several_prompts_are_answered_in_order(openai, fake, prompt):
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_each_prompt_counts_once_whichever_ends_first(openai, fake, stream):
+    def after(number):
+        return lambda _: len(fake.generations) > number and fake.generations[number].is_over
+
+    waits = [[after(2)], [after(3)], [], [after(0)]]  # they end in the order b1, a1, b2, a2
+    prompts = (3, 3, 50, 50)
+    fake.play(*[[*text_pieces("x"), *wait, last_piece(prompt=n)] for wait, n in zip(waits, prompts, strict=True)])
+    more = {"stream_options": {"include_usage": True}} if stream else {}
+    answer = openai.completions.create(model="any", prompt=["a", "b"], n=2, stream=stream, **more)
+    usage = list(answer)[-1].usage if stream else answer.usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (53, 20, 73)
+
+
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("prompt", "shown"), [("Once ", "Once "), ([79, 110], "On")])
 def test_echo_repeats_the_prompt(openai, prompt, shown, stream):
     answer = openai.completions.create(model="any", prompt=prompt, echo=True, stream=stream)
