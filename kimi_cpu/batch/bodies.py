@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from reprlib import repr  # that of a hostile value may be as long as its line
 from typing import Any
 
+from ..llm.openai import COMPLETION_TOKENS, MAX_SAMPLES, WITHOUT_EFFECT
 from .results import Failure
 from .source import CHAT
 
@@ -41,21 +42,6 @@ CHAT_FIELDS = COMMON | {
     "chat_template_kwargs": OBJECT,
 }
 COMPLETION_FIELDS = COMMON | {"prompt": "a text, a list of ids, or a list of either", "logprobs": INTEGER, "echo": FLAG}
-WITHOUT_EFFECT = frozenset(  # labels, billing, hints for caches: no answer depends on them
-    {
-        "metadata",
-        "model",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "user",
-    }
-)
-COMPLETION_TOKENS = 16  # OpenAI's max_tokens of completions
-MAX_SAMPLES = 128  # OpenAI's
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from . import openai
 if TYPE_CHECKING:
     from .llm import LLM
 
-COMPLETION_TOKENS = 16  # OpenAI's max_tokens of completions
-
 
 def create_chat_completion(
     llm: "LLM",
@@ -46,7 +44,7 @@ def create_completion(
     prompt: str | list[int],
     *,
     stream: bool = False,
-    max_tokens: int | None = COMPLETION_TOKENS,
+    max_tokens: int | None = openai.COMPLETION_TOKENS,
     echo: bool = False,
     model: str | None = None,
     **options,

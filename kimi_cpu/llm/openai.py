@@ -7,6 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ..engine import TokenLogprob
 from .results import ChatCompletion, Completion, Piece, Usage
 
+COMPLETION_TOKENS = 16  # max_tokens of completions where none is given
+MAX_SAMPLES = 128  # the largest n
+WITHOUT_EFFECT = frozenset(  # fields of requests that change no answer: labels, billing, hints for caches
+    {
+        "metadata",
+        "model",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "user",
+    }
+)
 TokenBytes = Callable[[int], bytes]
 
 

@@ -6,13 +6,11 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from ..llm import Completion, Piece
-from ..llm.openai import completion_logprobs
+from ..llm.openai import COMPLETION_TOKENS, completion_logprobs
 from .answers import Call
 from .reply import timings, usage_body
 from .sampling import SamplingBody
 from .sse import DONE, event
-
-DEFAULT_MAX_TOKENS = 16  # OpenAI's
 
 
 class CompletionBody(SamplingBody):
@@ -21,7 +19,7 @@ class CompletionBody(SamplingBody):
     fixed: ClassVar = {"best_of": (1,), "suffix": ("",)}
 
     prompt: str | list[str] | list[int] | list[list[int]]
-    max_tokens: int = DEFAULT_MAX_TOKENS
+    max_tokens: int = COMPLETION_TOKENS
     logprobs: int | None = None
     echo: bool = Field(False, description="Repeat the prompt before the text.")
 

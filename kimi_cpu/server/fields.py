@@ -4,28 +4,19 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
 
-# Fields that clients send and that change nothing in an answer: labels, billing, hints for caches.
-WITHOUT_EFFECT = frozenset(
-    {
-        "cache_control",
-        "cache_prompt",
-        "diagnostics",
-        "inference_geo",
-        "metadata",
-        "model",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "request_id",
-        "safety_identifier",
-        "service_tier",
-        "speed",
-        "store",
-        "user",
-        "user_profile_id",
-        "workspace_id",
-    }
-)
+from ..llm import openai
+
+# Fields that clients send and that change nothing in an answer: OpenAI's, and other protocols'.
+WITHOUT_EFFECT = openai.WITHOUT_EFFECT | {
+    "cache_control",
+    "cache_prompt",
+    "diagnostics",
+    "inference_geo",
+    "request_id",
+    "speed",
+    "user_profile_id",
+    "workspace_id",
+}
 
 
 def described(required: dict, **optional: dict) -> Any:

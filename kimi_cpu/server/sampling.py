@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from ..llm.openai import MAX_SAMPLES
 from .fields import Body
 
 FIELDS = (
@@ -41,7 +42,7 @@ class SamplingBody(Body):
     seed: int | None = None
     stop: str | list[str] | None = None
     ignore_eos: bool | None = None
-    n: int = Field(1, ge=1, le=128)
+    n: int = Field(1, ge=1, le=MAX_SAMPLES)
     stream: bool = False
     stream_options: StreamOptions | None = None
     return_progress: bool = Field(False, description="Send prompt_progress while a long prompt is computed.")
