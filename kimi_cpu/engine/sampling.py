@@ -1,11 +1,12 @@
 """What a request may ask of the sampler."""
 
-import math
+import sys
 from dataclasses import dataclass
 
 from ..errors import RequestError
 
 MAX_SEED = 2**64
+LARGEST = sys.float_info.max  # an integer beyond it becomes no float
 MAX_LOGPROBS = 20  # OpenAI's limit of top_logprobs
 
 
@@ -41,11 +42,11 @@ class Sampling:
         object.__setattr__(self, "logit_bias", bias)
         checks = [
             ("max_tokens", self.max_tokens is None or self.max_tokens >= 0, "0 or more"),
-            ("temperature", 0 <= self.temperature < math.inf, "0 or more"),
+            ("temperature", 0 <= self.temperature <= LARGEST, "0 or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
             ("top_k", self.top_k >= 0, "0 (off) or more"),
             ("min_p", 0 <= self.min_p <= 1, "from 0 to 1"),
-            ("repeat_penalty", 0 < self.repeat_penalty < math.inf, "above 0 (1 is off)"),
+            ("repeat_penalty", 0 < self.repeat_penalty <= LARGEST, "above 0 (1 is off)"),
             ("presence_penalty", -2 <= self.presence_penalty <= 2, "from -2 to 2"),
             ("frequency_penalty", -2 <= self.frequency_penalty <= 2, "from -2 to 2"),
             ("logit_bias", all(-100 <= b <= 100 for b in bias.values()), "a dict of token ids with -100 to 100 each"),

@@ -186,6 +186,8 @@ def test_pool_never_hands_a_page_out_twice():
     "bad",
     [
         {"temperature": -1},
+        {"temperature": 10**400},
+        {"repeat_penalty": 10**400},
         {"top_p": 0},
         {"top_k": -1},
         {"min_p": 2},
