@@ -56,6 +56,11 @@ class Profile:
         return lines
 
 
+def prompt(llm: kimi_cpu.LLM, count: int) -> list[int]:
+    """Random ids."""
+    return [random.randrange(llm.config.vocab_size) for _ in range(count)]
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -65,17 +70,16 @@ def main() -> None:
     args = parser.parse_args()
     profile, lines = Profile(), []
     with kimi_cpu.load(args.model, threads=args.threads, context=8192, speculate=False) as llm:
-        prompt = lambda n: [random.randrange(llm.config.vocab_size) for _ in range(n)]  # noqa: E731
-        llm.generate(prompt(4), max_tokens=args.tokens, temperature=0.0, ignore_eos=True)
+        llm.generate(prompt(llm, 4), max_tokens=args.tokens, temperature=0.0, ignore_eos=True)
         for depth in (4, 4096):
-            handle = llm.stream(prompt(depth), max_tokens=args.tokens + 1, temperature=0.0, ignore_eos=True)
+            handle = llm.stream(prompt(llm, depth), max_tokens=args.tokens + 1, temperature=0.0, ignore_eos=True)
             for piece in handle:
                 profile.on = bool(piece.token_ids) or profile.on  # from the first token on: the prompt is done
             profile.on = False
             lines += profile.table(f"{args.tokens} tokens generated after {depth}")
         for count in (CHUNK, 4 * CHUNK):
             profile.on = True
-            llm.generate(prompt(count), max_tokens=1, temperature=0.0)
+            llm.generate(prompt(llm, count), max_tokens=1, temperature=0.0)
             profile.on = False
             lines += profile.table(f"A prompt of {count} tokens")
     head = ["# Shares of time", "", "Written by benchmarks/profile_kernels.py.", "", *card()]

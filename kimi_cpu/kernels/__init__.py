@@ -4,7 +4,7 @@
 all that Python has in the caches, so that a call which builds its arguments anew costs 150 us, a bound one 40.
 """
 
-from .arrays import Activation, Cache, Experts, cache_layer_bytes, make_activation
+from .arrays import Activation, Cache, Experts, Routing, cache_layer_bytes, make_activation
 from .attention_expanded import attend_expanded
 from .attention_int8 import attend_absorbed, bind_attend_absorbed, plan_absorbed
 from .heads import absorb_queries, bind_absorb_queries, bind_project_values, project_values
@@ -17,6 +17,7 @@ __all__ = [
     "Activation",
     "Cache",
     "Experts",
+    "Routing",
     "absorb_queries",
     "attend_absorbed",
     "attend_expanded",

@@ -43,6 +43,16 @@ def make_activation(tokens: int, cols: int, int8: bool) -> Activation:
     return Activation(x, np.zeros((tokens, width), np.int8), np.zeros((tokens, width // GROUP, 4), np.float32), cols)
 
 
+class Routing(NamedTuple):
+    """How a token's experts are chosen and weighed, in config.json's names; reference.route says what they do."""
+
+    top_k: int
+    n_group: int
+    topk_group: int
+    norm_topk_prob: bool
+    routed_scaling_factor: float
+
+
 class Experts(NamedTuple):
     """A layer's routed experts: data u8 flat; expert e's gate, up and down begin at offsets[e] + gate_offset, ….
 

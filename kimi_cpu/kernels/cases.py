@@ -7,7 +7,7 @@ import numpy as np
 
 from ..quant.rows16 import Matrix, pack, packed_bytes, pad
 from . import reference
-from .arrays import PAGE_TOKENS, Activation, Cache, Experts, cache_layer_bytes, cache_widths, make_activation
+from .arrays import PAGE_TOKENS, Activation, Cache, Experts, Routing, cache_layer_bytes, cache_widths, make_activation
 
 F32_SUM = 2e-5  # f32 sums of thousands of products against float64, of the largest result
 INT8_ONCE = 2e-5  # integer sums are exact; the groups are added in f32
@@ -122,7 +122,8 @@ def route(tokens: int, num: int, cols: int, top_k: int, groups: int = 1, kept: i
         ids, weights = np.zeros((tokens, top_k), np.int32), np.zeros((tokens, top_k), np.float32)
         x = rng.standard_normal((tokens, cols + 5), np.float32)
         bias = rng.standard_normal(num).astype(np.float32) / 10
-        return Problem((x, w, bias, top_k, groups, kept, normalise, 2.5, ids, weights), (ids, weights))
+        routing = Routing(top_k, groups, kept, normalise, 2.5)
+        return Problem((x, w, bias, routing, ids, weights), (ids, weights))
 
     return Case(f"route t{tokens} {num}x{cols}", "route", build, F32_SUM, 4 * num * cols, tokens * num * cols)
 

@@ -8,7 +8,7 @@ from numba import from_dtype, prange, types
 
 from ..quant.rows16 import GROUP, ROWS
 from . import runtime
-from .arrays import Activation, Experts
+from .arrays import Activation, Experts, Routing
 from .jit import address, call, kernel, leaf, take
 from .jobs import (
     ADDRESSES,
@@ -44,11 +44,7 @@ def route(
     x: np.ndarray,
     w: np.ndarray,
     bias: np.ndarray,
-    top_k: int,
-    n_group: int,
-    topk_group: int,
-    norm_topk_prob: bool,
-    routed_scaling_factor: float,
+    routing: Routing,
     ids: np.ndarray,
     weights: np.ndarray,
 ) -> None:
@@ -57,26 +53,21 @@ def route(
     x f32[T, P], w f32[E, H], bias f32[E].
     """
     if len(x):
-        choice = top_k, n_group, topk_group, norm_topk_prob, routed_scaling_factor
-        bind_route(x, w, bias, *choice, ids, weights)(len(x))
+        bind_route(x, w, bias, routing, ids, weights)(len(x))
 
 
 def bind_route(
     x: np.ndarray,
     w: np.ndarray,
     bias: np.ndarray,
-    top_k: int,
-    n_group: int,
-    topk_group: int,
-    norm_topk_prob: bool,
-    routed_scaling_factor: float,
+    routing: Routing,
     ids: np.ndarray,
     weights: np.ndarray,
 ) -> Callable[[int], None]:
     """`route` as a function of the number of rows; see `bind_linear`."""
     tokens = len(x)
     check_rows(x, tokens, w.shape[1])
-    choice = np.array([(top_k, n_group, topk_group, norm_topk_prob, routed_scaling_factor)], CHOICE)
+    choice = np.array([routing], CHOICE)
     space = runtime.scratch("route", 2 * 4 * tokens * len(w)).view(np.float32)
     p = space[: 2 * tokens * len(w)].reshape(2, tokens, len(w))
     return partial(_route, runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights)

@@ -16,6 +16,7 @@ from .arrays import (
     Activation,
     Cache,
     Experts,
+    Routing,
     cache_widths,
     make_activation,
 )
@@ -163,11 +164,7 @@ def route(
     x: np.ndarray,
     w: np.ndarray,
     bias: np.ndarray,
-    top_k: int,
-    n_group: int,
-    topk_group: int,
-    norm_topk_prob: bool,
-    routed_scaling_factor: float,
+    routing: Routing,
     ids: np.ndarray,
     weights: np.ndarray,
 ) -> None:
@@ -180,19 +177,19 @@ def route(
     logits = (x[:, : w.shape[1]].astype(np.float64) @ w.T.astype(np.float64)).astype(np.float32)
     p = _sigmoid(logits.astype(np.float64)).astype(np.float32)  # [T, E]
     score = p + bias
-    if n_group > 1:
-        groups = score.reshape(len(x), n_group, -1)
+    if routing.n_group > 1:
+        groups = score.reshape(len(x), routing.n_group, -1)
         best = -np.sort(-groups, axis=-1)[..., :2].sum(-1)  # [T, n_group]
-        chosen = np.argsort(-best, axis=-1, kind="stable")[:, :topk_group]
+        chosen = np.argsort(-best, axis=-1, kind="stable")[:, : routing.topk_group]
         keep = np.zeros(best.shape, bool)
         np.put_along_axis(keep, chosen, True, axis=-1)
         score = np.where(keep[..., None], groups, np.float32(-np.inf)).reshape(score.shape)
-    chosen = np.sort(np.argsort(-score, axis=-1, kind="stable")[:, :top_k], axis=-1)
+    chosen = np.sort(np.argsort(-score, axis=-1, kind="stable")[:, : routing.top_k], axis=-1)
     picked = np.take_along_axis(p, chosen, axis=-1).astype(np.float64)
-    if norm_topk_prob:
+    if routing.norm_topk_prob:
         picked /= picked.sum(-1, keepdims=True) + ROUTER_EPS
     ids[:] = chosen
-    weights[:] = picked * routed_scaling_factor
+    weights[:] = picked * routing.routed_scaling_factor
 
 
 def experts(

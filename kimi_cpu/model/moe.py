@@ -24,18 +24,10 @@ class Moe:
 
     def __init__(self, w: MoeWeights, config: ModelConfig, ws: Workspace):
         c, ids, weights = config, ws.expert_ids, ws.expert_weights  # [T, k]
-        self._route = kernels.bind_route(
-            ws.normed.x,
-            w.gate,
-            w.e_score_correction_bias,
-            c.num_experts_per_tok,
-            c.n_group,
-            c.topk_group,
-            c.norm_topk_prob,
-            c.routed_scaling_factor,
-            ids,
-            weights,
+        routing = kernels.Routing(
+            c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob, c.routed_scaling_factor
         )
+        self._route = kernels.bind_route(ws.normed.x, w.gate, w.e_score_correction_bias, routing, ids, weights)
         self._experts = kernels.bind_experts(w.experts, ws.normed, ids, weights, ws.routed, ws.hidden)
         self._shared = None if w.shared_experts is None else Mlp(w.shared_experts, ws)
 

@@ -113,7 +113,7 @@ def test_infinite_and_missing_scores_in_the_router(tier):  # noqa: F811
     ids, weights = np.zeros((2, 3), np.int32), np.zeros((2, 3), np.float32)
     x = np.zeros((2, 8), np.float32)
     x[0, 5], x[1] = 100, np.nan
-    kernels.route(x, w, np.zeros(8, np.float32), 3, 1, 1, True, 1.0, ids, weights)
+    kernels.route(x, w, np.zeros(8, np.float32), kernels.Routing(3, 1, 1, True, 1.0), ids, weights)
     assert ids.tolist() == [[0, 1, 5], [0, 1, 2]]
     assert np.isnan(weights[1]).all()
     assert np.isclose(weights[0].sum(), 1)

@@ -82,11 +82,11 @@ def test_projected_and_absorbed_rows_are_the_same_alone(int8):
 
 
 def test_router_chooses_the_same_alone():
-    x, w, bias, *rest, ids, weights = cases.route(9, 13, 75, 3).build(np.random.default_rng(0)).arguments
-    kernels.route(x, w, bias, *rest, ids, weights)
+    x, w, bias, routing, ids, weights = cases.route(9, 13, 75, 3).build(np.random.default_rng(0)).arguments
+    kernels.route(x, w, bias, routing, ids, weights)
     for t in range(9):
         one_id, one_weight = np.zeros_like(ids[:1]), np.zeros_like(weights[:1])
-        kernels.route(x[t : t + 1], w, bias, *rest, one_id, one_weight)
+        kernels.route(x[t : t + 1], w, bias, routing, one_id, one_weight)
         assert np.array_equal(one_id[0], ids[t])
         assert same(one_weight[0], weights[t])
 
