@@ -80,6 +80,18 @@ QUANTIZATION = {
         }
     },
 }
+WEATHER_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"days": {"type": "integer", "minimum": 1, "maximum": 9}},
+            "required": ["days"],
+            "additionalProperties": False,
+        },
+    },
+}
 
 # A tensor in a checkpoint: its safetensors dtype and its elements as numpy stores them (BF16 as its bits in uint16).
 Stored = tuple[str, np.ndarray]

@@ -12,20 +12,7 @@ from kimi_cpu.errors import ConfigError, ContextOverflow, ModelFileError, Reques
 from kimi_cpu.llm.conversation import ChatOptions, Conversation
 from tests import tiny
 
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "get_weather",
-            "parameters": {
-                "type": "object",
-                "properties": {"days": {"type": "integer", "minimum": 1, "maximum": 9}},
-                "required": ["days"],
-                "additionalProperties": False,
-            },
-        },
-    }
-]
+TOOLS = [tiny.WEATHER_TOOL]
 HELLO = [{"role": "user", "content": "Hello"}]
 
 

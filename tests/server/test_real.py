@@ -9,22 +9,11 @@ import openai
 import pytest
 
 import kimi_cpu
+from tests.tiny import WEATHER_TOOL
 
 from .serving import serving
 
 HELLO = [{"role": "user", "content": "Hello"}]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"days": {"type": "integer", "minimum": 1, "maximum": 9}},
-            "required": ["days"],
-            "additionalProperties": False,
-        },
-    },
-}
 ANSWER = {
     "type": "object",
     "properties": {"ok": {"type": "boolean"}},
@@ -91,7 +80,7 @@ def test_schema_is_kept(client):
 
 
 def test_loop_of_tools_with_reasoning_that_the_client_drops(client, llm):
-    options = {"model": "any", "tools": [WEATHER], "max_tokens": 300, "seed": 3}
+    options = {"model": "any", "tools": [WEATHER_TOOL], "max_tokens": 300, "seed": 3}
     first = client.chat.completions.create(messages=HELLO, tool_choice="required", parallel_tool_calls=False, **options)
     message = first.choices[0].message
     (call,) = message.tool_calls
