@@ -81,7 +81,7 @@ def test_logits_and_continuations_equal_the_oracles(tmp_path, name):
     model = oracle.load(directory)
     ids = np.random.default_rng(1).integers(3, 150, NUM_TOKENS).tolist()
     expected = oracle.logits(model, ids)
-    for chunk in (7, 64, 512):
+    for chunk in (1, 7, 64, 512):
         with load_exact(tmp_path / "model.gguf", chunk=chunk) as llm:
             assert_close(llm.logits(ids), expected)
             if chunk == 512:
