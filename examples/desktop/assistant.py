@@ -22,10 +22,10 @@ class Event(NamedTuple):
 class Assistant:
     """One conversation with one model, kept in a file. All methods return at once; events come in `events`."""
 
-    def __init__(self, model: str | None, file: Path, max_tokens: int | None = None):
-        """model: a model file, or $KIMI_CPU_MODEL when None."""
+    def __init__(self, model: str | None, file: Path, **options):
+        """model: a model file, or $KIMI_CPU_MODEL when None. options: of the answers, as LLM.submit takes them."""
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._file, self._max_tokens = file, max_tokens
+        self._file, self._options = file, options
         self._llm = self._session = self._handle = None
         self._messages: list[dict] = []
         self._is_closing = False
@@ -75,7 +75,7 @@ class Assistant:
             return
         self._messages.append({"role": "user", "content": text})
         try:
-            self._handle = self._llm.submit(self._messages, session=self._session, max_tokens=self._max_tokens)
+            self._handle = self._llm.submit(self._messages, session=self._session, **self._options)
             if self._is_closing:
                 self.stop()
             for piece in self._handle:

@@ -38,9 +38,9 @@ def open_window(screen, tiny_file, tmp_path, monkeypatch):
 
     opened = []
 
-    def call(max_tokens=None):
+    def call(**options):
         root = tkinter.Tk(screenName=screen)
-        opened.append(Window(root, Assistant(str(tiny_file), tmp_path / "talk", max_tokens)))
+        opened.append(Window(root, Assistant(str(tiny_file), tmp_path / "talk", **options)))
         wait(opened[-1], lambda: opened[-1].status.get() == "ready")
         return opened[-1]
 
@@ -78,7 +78,7 @@ def ask(window, text):
 
 
 def test_answer_streams_is_stopped_and_is_there_again_when_reopened(open_window):
-    window = open_window()
+    window = open_window(ignore_eos=True)
     ask(window, "Hello")
     wait(window, lambda: shown(window, "answer"))
     assert shown(window, "user") == ["Hello"] and window.send_button.instate(["disabled"])
@@ -97,7 +97,7 @@ def test_answer_streams_is_stopped_and_is_there_again_when_reopened(open_window)
 
 def test_window_closes_in_the_middle_of_an_answer(open_window):
     before = threading.active_count()
-    window = open_window()
+    window = open_window(ignore_eos=True)
     ask(window, "Hello")
     wait(window, lambda: shown(window, "answer"))
     window.close()
