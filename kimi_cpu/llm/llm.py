@@ -215,7 +215,8 @@ class LLM:
                 session.follow(request, num_tokens)
             if turn.conversation is not None and n == 1 and self._read_ahead and answer.finish_reason != CANCELLED:
                 job = (turn.conversation, answer.message(), session)
-                threading.Thread(target=self._prefill, args=job, name="kimi-cpu read-ahead", daemon=True).start()
+                # Not a daemon: Python would end it within compiled code, which ends the process.
+                threading.Thread(target=self._prefill, args=job, name="kimi-cpu read-ahead").start()
 
         return [self._generation(turn, request, done if request is first else None) for request in requests]
 
