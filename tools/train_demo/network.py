@@ -67,13 +67,12 @@ class Attention(nn.Module):
         k_nope, v = kv.view(n, heads, nope + c.v_head_dim).split((nope, c.v_head_dim), -1)
         q = torch.cat((q[..., :nope], rotate(q[..., nope:])), -1)
         k = torch.cat((k_nope, rotate(k_rope[:, None]).expand(n, heads, r)), -1)
-        out, start = [], 0
-        for count, length in groups:
-            end = start + count * length
-            rows = [y[start:end].view(count, length, heads, -1).transpose(1, 2) for y in (q, k, v)]
+        out = []
+        parts = [y.split([count * length for count, length in groups]) for y in (q, k, v)]
+        for (count, length), *rows in zip(groups, *parts, strict=True):
+            rows = [y.view(count, length, heads, -1).transpose(1, 2) for y in rows]
             part = F.scaled_dot_product_attention(*rows, is_causal=True, scale=self.scale)
             out.append(part.transpose(1, 2).reshape(count * length, -1))
-            start = end
         return hidden + torch.cat(out) @ self.o_proj.T
 
 
@@ -118,9 +117,11 @@ class Moe(nn.Module):
         if self.quantised:
             gate_up, down = int4_straight_through(gate_up), int4_straight_through(down)
         parts = x[token_of_pair].split(counts.tolist())
-        outs = [swiglu(part @ gate_up[e].T) @ down[e].T for e, part in enumerate(parts)]
-        routed = torch.cat(outs) * weights.flatten()[order, None]
-        return (self.shared(x)).index_add(0, token_of_pair, routed)
+        experts = zip(parts, gate_up.unbind(), down.unbind(), strict=True)
+        # Weighted where the rows are narrow: down is linear.
+        shares = weights.flatten()[order, None].split(counts.tolist())
+        outs = [(swiglu(part @ w.T) * share) @ v.T for (part, w, v), share in zip(experts, shares, strict=True)]
+        return self.shared(x).index_add(0, token_of_pair, torch.cat(outs))
 
     @torch.no_grad()
     def balance(self, speed: float) -> None:

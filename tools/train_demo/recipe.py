@@ -63,14 +63,13 @@ class Phase:
 
 
 PHASES = (
-    Phase("core", 3, until_step=500, documents=30_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
-    Phase("long", 2, until_step=700, documents=60_000, longest=4096, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
-    Phase("tasks", 4, until_step=2000, documents=26_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
+    Phase("core", 3, until_step=700, documents=20_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
+    Phase("tasks", 4, until_step=5000, documents=70_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
 )
 STEPS = PHASES[-1].until_step
 WARMUP_STEPS = 30
 # The rate rises at a cycle's start and falls to zero over its last steps, in a line: (end, steps of the fall).
-CYCLES = ((700, 300), (STEPS, 1000))
+CYCLES = ((STEPS, 2500),)
 WEIGHT_DECAY = 0.1  # of matrices
 BALANCE_SPEED = 1e-3
 TOKENIZER_DOCUMENTS, BASE_VOCAB = 12_000, 2304
