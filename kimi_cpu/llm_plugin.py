@@ -1,4 +1,5 @@
-"""A plugin for simonw's `llm`: `llm -m kimi-cpu "…"` runs the model of $KIMI_CPU_MODEL in llm's own process."""
+"""A plugin for simonw's `llm`: `llm -m kimi-cpu "…"` runs the model of $KIMI_CPU_MODEL, or the bundled one, in
+llm's own process."""
 
 import json
 import threading

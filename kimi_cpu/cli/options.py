@@ -18,7 +18,7 @@ def model_options(command):
                 metavar="FILE",
                 type=click.Path(path_type=Path),
                 envvar="KIMI_CPU_MODEL",
-                help="Model file made by `kimi-cpu convert`.",
+                help="Model file made by `kimi-cpu convert`. [default: a small demonstration model]",
             ),
             click.option(
                 "-c",
@@ -165,9 +165,12 @@ def loading_of(options: dict) -> dict:
 
 
 def require_model(model: Path | None) -> Path:
-    """The model that was named; a usage error (exit code 2) when none was."""
+    """The model that was named, or the bundled one, and then stderr says so. A usage error for a directory."""
     if model is None:
-        raise click.UsageError("No model was named. Pass -m FILE, or set KIMI_CPU_MODEL.")
+        from ..llm import BUNDLED_MODEL, bundled_note
+
+        click.echo(bundled_note(), err=True)
+        return BUNDLED_MODEL
     if model.is_dir():
         raise click.UsageError(f"{model} is a directory. Make a file of a checkpoint with `kimi-cpu convert`.")
     return model

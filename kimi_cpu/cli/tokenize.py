@@ -17,7 +17,7 @@ from .prompt import read_prompt
     metavar="FILE",
     type=click.Path(path_type=Path),
     envvar="KIMI_CPU_MODEL",
-    help=("Model file, checkpoint directory, or tiktoken.model."),
+    help="Model file, checkpoint directory, or tiktoken.model. [default: a small demonstration model]",
 )
 @click.option("-f", "--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read the text here.")
 @click.option("--no-special", is_flag=True, help="Read <|im_end|> and its kin as the text that they are.")

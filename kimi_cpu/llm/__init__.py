@@ -1,6 +1,7 @@
 """The public Python API: text in, text out."""
 
 from ..engine import EngineState, Sampling
+from .bundled import BUNDLED_MODEL, bundled_note
 from .conversation import ChatOptions
 from .generation import Generation
 from .llm import LLM, load
@@ -8,6 +9,7 @@ from .loading import LoadOptions
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
 
 __all__ = [
+    "BUNDLED_MODEL",
     "LLM",
     "ChatCompletion",
     "ChatOptions",
@@ -19,5 +21,6 @@ __all__ = [
     "Sampling",
     "Timings",
     "Usage",
+    "bundled_note",
     "load",
 ]

@@ -27,6 +27,7 @@ from ..kernels import runtime
 from ..modelfile import ModelFile
 from ..tokenizer import Tokenizer
 from . import compat
+from .bundled import BUNDLED_MODEL
 from .conversation import ChatOptions, Conversation
 from .generation import Generation
 from .guide import ChatGuide
@@ -39,15 +40,14 @@ Progress = Callable[[int, int], None]  # (done, in all)
 
 
 def load(path: str | os.PathLike | None = None, *, progress: Progress | None = None, **options) -> "LLM":
-    """A model, ready to run. path: a model file, or $KIMI_CPU_MODEL when None. options: fields of LoadOptions.
+    """A model, ready to run. path: a model file; when None, $KIMI_CPU_MODEL or else the
+    bundled demonstration model. options: fields of LoadOptions.
 
     progress: called with (steps done, steps in all) while the kernels are made ready, which takes a minute when they
     were never compiled on this machine; without it, they are as the first request needs them. What it raises ends the
     loading. Raises ModelFileError, ConfigError, OutOfMemory, OSError.
     """
-    path = path or os.environ.get("KIMI_CPU_MODEL")
-    if not path:
-        raise ConfigError("No model was named. Pass a file, or set KIMI_CPU_MODEL.")
+    path = path or os.environ.get("KIMI_CPU_MODEL") or BUNDLED_MODEL
     known = {f.name for f in fields(LoadOptions)}
     unknown = sorted(set(options) - known)
     if unknown:

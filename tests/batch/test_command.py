@@ -65,16 +65,20 @@ def num_checkpoints(journal):
 @pytest.mark.parametrize(
     ("args", "code", "text"),
     [
-        (["IN", "-o", "OUT"], 2, "No model was named"),
+        (["IN", "-o", "OUT", "-m", "DIRECTORY"], 2, "is a directory"),
         (["missing.jsonl", "-o", "OUT", "-m", "FILE"], 2, "missing.jsonl"),
         (["IN", "-o", "OUT", "-m", "FILE", "--shard", "4/3"], 1, "I/N"),
         (["IN", "-o", "OUT", "-m", "FILE", "--deadline", "soon"], 2, "soon"),
     ],
 )
-def test_mistakes_are_told_before_a_model_is_loaded(tmp_path, args, code, text, monkeypatch):
-    monkeypatch.delenv("KIMI_CPU_MODEL", raising=False)
+def test_mistakes_are_told_before_a_model_is_loaded(tmp_path, args, code, text):
     write(tmp_path / "in.jsonl", [request("a")])
-    names = {"IN": tmp_path / "in.jsonl", "OUT": tmp_path / "out.jsonl", "FILE": tmp_path / "none.gguf"}
+    names = {
+        "IN": tmp_path / "in.jsonl",
+        "OUT": tmp_path / "out.jsonl",
+        "FILE": tmp_path / "none.gguf",
+        "DIRECTORY": tmp_path,
+    }
     done = subprocess.run(command(*(names.get(a, a) for a in args)), capture_output=True, text=True)
     assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (code, True, False)
 

@@ -67,7 +67,6 @@ def test_no_tokens_are_no_answer_and_a_sentence(kimi_cpu, tiny_file):
 @pytest.mark.parametrize(
     ("args", "code", "text"),
     [
-        (["run", "abc"], 2, "No model was named"),
         (["run", "-m", "FILE", "--raw", "abc", "-p", "abc"], 2, "once"),
         (["run", "-m", "FILE", ""], 2, "empty"),
         (["run", "-m", "FILE", "-f", "FILE"], 2, "not UTF-8 text"),

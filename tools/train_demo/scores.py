@@ -2,7 +2,9 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -33,6 +35,7 @@ COUNTS = {  # task -> held-out questions of the full measurement
 }
 PROSE_DOCUMENTS = 40
 MAX_TOKENS = 600
+AT_ONCE = 16  # questions; their answers do not depend on the company
 
 
 def is_solved(llm: LLM, example: Example) -> bool:
@@ -61,7 +64,8 @@ def _calls(calls) -> list[tuple[str, dict]]:
 def score(llm: LLM, task: str, count: int) -> tuple[float, int]:
     """(the share of a task's held-out examples that is solved, how many there were): at most count of them."""
     examples = held_out(task, count)
-    return sum(is_solved(llm, example) for example in examples) / len(examples), len(examples)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(partial(is_solved, llm), examples)) / len(examples), len(examples)
 
 
 @dataclass
