@@ -1,5 +1,9 @@
 """One server over a scripted LLM, and the official clients for it."""
 
+import os
+import shutil
+import subprocess
+
 import anthropic as anthropic_module
 import openai as openai_module
 import pytest
@@ -39,3 +43,15 @@ def openai(_fake_server, fake):
 def anthropic(_fake_server, fake):
     """Anthropic's client."""
     return anthropic_module.Anthropic(base_url=_fake_server[1].url, api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="session")
+def npm(tmp_path_factory) -> dict[str, str]:
+    """An environment in which node finds the npm package openai; skips where there is no node, or no package."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("needs node and npm")
+    folder = tmp_path_factory.mktemp("npm")
+    install = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "openai"]
+    if subprocess.run(install, capture_output=True).returncode:
+        pytest.skip("npm cannot install openai here")
+    return os.environ | {"NODE_PATH": str(folder / "node_modules")}

@@ -1,6 +1,5 @@
 """Clients that are not part of the [test] extra: each test is skipped where its client is not installed."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -37,9 +36,6 @@ def test_litellm(_fake_server, fake, stream):
     assert answer.choices[0].message.tool_calls[0].function.arguments == '{"city":"Rome"}'
 
 
-def test_openai_for_node(_fake_server, fake):
-    node = shutil.which("node")
-    if node is None or subprocess.run([node, "-e", "require('openai')"], capture_output=True).returncode:
-        pytest.skip("needs node, and the npm package openai on NODE_PATH")
-    run = subprocess.run([node, "-e", NODE, _fake_server[1].url], capture_output=True, text=True, check=True)
+def test_openai_for_node(_fake_server, fake, npm):
+    run = subprocess.run(["node", "-e", NODE, _fake_server[1].url], capture_output=True, text=True, check=True, env=npm)
     assert run.stdout.strip() == '["Hello world","Let me think","Hello world"]'
