@@ -17,17 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numba import prange, types
 
 from kimi_cpu import kernels
-from kimi_cpu.kernels import cases, jit, runtime
-from kimi_cpu.kernels.jit import address, call, take
-from kimi_cpu.kernels.native import Library, Micro
-from kimi_cpu.kernels.simd import I32, Emitter, Variable, Vec
+from kimi_cpu.kernels import cases, runtime
+from kimi_cpu.kernels.bandwidth import Reader
 
 HERE = Path(__file__).parent
-READER_BYTES = 1 << 28  # far more than any cache
-READER_TASK = 1 << 17
 HEADER = "| threads | case | ms | GB/s | reader GB/s | share | GMAC/s | GMAC/s a thread |\n|--|--|--|--|--|--|--|--|"
 
 
@@ -69,7 +64,7 @@ def card() -> Iterator[str]:
     yield f"isa {facts['isa']}, numba OpenMP layer, commit {sha}, {datetime.date.today()}; medians."
 
 
-def row(case: cases.Case, threads: int, reader: "Reader", rounds: int) -> str:
+def row(case: cases.Case, threads: int, reader: Reader, rounds: int) -> str:
     """A line of the table."""
     problem = case.build(np.random.default_rng(0))
     function = getattr(kernels, case.kernel)
@@ -92,46 +87,6 @@ def seconds(call: Callable[[], object]) -> float:
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
-
-
-class Reader:
-    """Reads memory and nothing else, with the same threads and the same way of sharing work as the kernels."""
-
-    def __init__(self):
-        self.memory = np.ones(READER_BYTES, np.uint8)
-        self.code = Library(runtime.isa(), [Micro("read", "iii", _read)], ["read"], None)
-
-    def bandwidth(self, threads: int) -> float:
-        """GB/s of one pass over the memory."""
-        sums = np.zeros(64, np.uint8)
-        return READER_BYTES / seconds(lambda: _read_all(self.code.addresses, self.memory, sums, threads)) / 1e9
-
-    def evict(self) -> None:
-        self.memory[:] = 1
-
-
-def _read(e: Emitter, source: Vec, count: Vec, target: Vec) -> None:
-    """target = all of count bytes, or-ed."""
-    kind, step = e.lanes_of(I32), 4 * e.isa.lanes
-    sums = [Variable(e, e.i32s(0)) for _ in range(4)]
-    with e.loop(count, step=4 * step) as i:
-        for j, total in enumerate(sums):
-            total.set(total.get() | e.load(source + i + j * step, kind))
-    e.store(target, sums[0].get() | sums[1].get() | sums[2].get() | sums[3].get())
-
-
-@jit.kernel(
-    types.void(types.int64[::1], types.uint8[::1], types.uint8[::1], types.int64),
-)
-def _read_all(micro, memory, sums, workers):
-    counter = np.zeros(1, np.int64)
-    for _ in prange(workers):
-        own = np.empty(64, np.uint8)
-        while True:
-            at = take(counter) * READER_TASK
-            if at >= len(memory):
-                break
-            call(micro[0], (address(memory) + at, READER_TASK, address(own)))
 
 
 if __name__ == "__main__":

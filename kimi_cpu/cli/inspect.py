@@ -22,9 +22,11 @@ def command(source: Path | None, tensors: bool, cpu: bool, as_json: bool) -> Non
     kimi-cpu inspect --cpu
     """
     if cpu:
-        from ..kernels import runtime
+        from ..kernels import bandwidth, runtime
 
         facts = runtime.describe()
+        if (rate := bandwidth.measured()) is not None:
+            facts["memory_gb_s"] = rate
         lines = [f"{name}: {' '.join(map(str, v)) if isinstance(v, list) else v}" for name, v in facts.items()]
         click.echo(json.dumps(facts) if as_json else "\n".join(lines))
         return

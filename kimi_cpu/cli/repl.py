@@ -14,6 +14,7 @@ import click
 
 from ..convert.plan import plan
 from ..errors import KimiError
+from ..kernels import bandwidth
 from ..llm import Generation
 from .display import Display, say, statistics, warn
 from .lines import Lines, PipedLines, TypedLines
@@ -149,7 +150,7 @@ class Repl:
         if last is None:
             say("nothing was answered yet.")
             return
-        say(statistics(last.usage, last.timings, plan(self._talk.llm.path).token))
+        say(statistics(last.usage, last.timings, plan(self._talk.llm.path).token, bandwidth.measured()))
         say(f"conversation {self._talk.session.num_tokens} of {self._talk.llm.context} tokens")
 
 

@@ -73,6 +73,7 @@ def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinkin
 def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool, options: dict):
     """Prints one answer; returns it, and whether Ctrl-C ended it."""
     from ..convert.plan import plan
+    from ..kernels import bandwidth
     from .display import Display, say, statistics, warn
     from .interrupts import first_interrupt
 
@@ -93,6 +94,6 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
         if options["max_tokens"] == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
-            say(statistics(answer.usage, answer.timings, plan(llm.path).token))
+            say(statistics(answer.usage, answer.timings, plan(llm.path).token, bandwidth.measured()))
         warn(getattr(answer, "warnings", ()))
         return answer, interrupted()

@@ -5,7 +5,7 @@ import click
 
 @click.command("warmup")
 def command() -> None:
-    """Compile the kernels for this CPU now, so that the first answer does not wait for it.
+    """Compile the kernels for this CPU now, so that the first answer does not wait for it, and measure the memory.
 
     They are kept in $XDG_CACHE_HOME/kimi-cpu (~/.cache/kimi-cpu) and compiled again only when the program changes.
 
@@ -13,15 +13,18 @@ def command() -> None:
     kimi-cpu warmup
     """
     compile_kernels()
-    click.echo("kimi-cpu: the kernels are ready.", err=True)
+    from ..kernels import bandwidth
+
+    click.echo(f"kimi-cpu: the kernels are ready; memory is read at {bandwidth.measure():.1f} GB/s.", err=True)
 
 
 def compile_kernels() -> None:
-    """Compiles what no earlier process has; says so on stderr, with a bar on a terminal."""
-    from ..kernels import runtime
+    """Compiles what no earlier process has, and measures the memory; says so on stderr, with a bar on a terminal."""
+    from ..kernels import bandwidth, runtime
     from .progress import steps
 
     if runtime.compiled():
         return
     with steps("kimi-cpu: compiling kernels for this CPU, once") as progress:
         runtime.warmup(progress)
+    bandwidth.measure()

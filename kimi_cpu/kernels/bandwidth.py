@@ -1,0 +1,77 @@
+"""How fast this machine's memory can be read: the bound of decoding, measured once and kept beside the kernels."""
+
+import json
+import time
+from statistics import median
+
+import numpy as np
+from numba import prange, types
+
+from . import jit, runtime
+from .jit import address, call, take
+from .native import Library, Micro
+from .simd import I32, Emitter, Variable, Vec
+
+MEASURED = "bandwidth.json"
+READER_BYTES = 1 << 28  # far more than any cache
+READER_TASK = 1 << 17
+PASSES = 5
+
+
+class Reader:
+    """Reads memory and nothing else, with the same threads and the same way of sharing work as the kernels."""
+
+    def __init__(self):
+        self.memory = np.ones(READER_BYTES, np.uint8)
+        tier = runtime.isa()
+        self.code = Library(tier, [Micro("read", "iii", _read)], ["read"], jit.CACHE / f"reader-{tier.name}.o")
+
+    def bandwidth(self, threads: int) -> float:
+        """GB/s of one pass over the memory."""
+        sums = np.zeros(64, np.uint8)
+        begin = time.perf_counter()
+        _read_all(self.code.addresses, self.memory, sums, threads)
+        return READER_BYTES / (time.perf_counter() - begin) / 1e9
+
+    def evict(self) -> None:
+        """Puts the memory into the caches, and so everything else out of them."""
+        self.memory[:] = 1
+
+
+def measure() -> float:
+    """GB/s that the default number of threads read, the median of some passes; `measured` says it from then on."""
+    threads = runtime.configure()
+    reader = Reader()
+    rate = median(reader.bandwidth(threads) for _ in range(PASSES))
+    (jit.CACHE / MEASURED).write_text(json.dumps({"threads": threads, "GB/s": round(rate, 2)}))
+    return rate
+
+
+def measured() -> float | None:
+    """GB/s that `measure` found on this machine with this program; None when it was not called, or cannot be read."""
+    try:
+        return float(json.loads((jit.CACHE / MEASURED).read_text())["GB/s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(e: Emitter, source: Vec, count: Vec, target: Vec) -> None:
+    """target = all of count bytes, or-ed."""
+    kind, step = e.lanes_of(I32), 4 * e.isa.lanes
+    sums = [Variable(e, e.i32s(0)) for _ in range(4)]
+    with e.loop(count, step=4 * step) as i:
+        for j, total in enumerate(sums):
+            total.set(total.get() | e.load(source + i + j * step, kind))
+    e.store(target, sums[0].get() | sums[1].get() | sums[2].get() | sums[3].get())
+
+
+@jit.kernel(types.void(types.int64[::1], types.uint8[::1], types.uint8[::1], types.int64))
+def _read_all(micro, memory, sums, workers):
+    counter = np.zeros(1, np.int64)
+    for _ in prange(workers):
+        own = np.empty(64, np.uint8)
+        while True:
+            at = take(counter) * READER_TASK
+            if at >= len(memory):
+                break
+            call(micro[0], (address(memory) + at, READER_TASK, address(own)))
