@@ -8,6 +8,7 @@ Where the instruction wants unsigned weights, stored nibbles (value + 8) and q8 
 from llvmlite import ir
 
 from .arrays import SUM_INT4, SUM_Q8
+from .isa import Isa
 from .simd import I8, I16, I32, Emitter, Vec, vector
 
 OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum
@@ -21,11 +22,33 @@ def _bytes(e: Emitter, address: Vec) -> Vec:
 
 
 class Unsigned:
-    """u8 weights times s8 activations: AVX-512 VNNI and AVX-VNNI `vpdpbusd`. Two chains hide its latency."""
+    """u8 weights times s8 activations: AVX-VNNI `vpdpbusd`."""
 
     @staticmethod
     def weights(e: Emitter, kind: str, raw: Vec) -> Vec:
         return raw if kind == "int4" else raw ^ -128
+
+    @staticmethod
+    def zero(e: Emitter, kind: str) -> Vec:
+        return e.i32s(0)
+
+    @staticmethod
+    def step(e: Emitter, kind: str, total: Vec, w: Vec, x: Vec, sum_address: Vec) -> Vec:
+        return Unsigned.multiply(e, total, w, _bytes(e, x))
+
+    @staticmethod
+    def finish(e: Emitter, kind: str, total: Vec, sum_address: Vec) -> Vec:
+        return total + e.load_splat(sum_address + OFFSET[kind], I32)
+
+    @staticmethod
+    def multiply(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
+        """total i32 lanes + 4 products each of u8 and s8 lanes."""
+        name = f"llvm.x86.avx512.vpdpbusd.{32 * e.isa.lanes}"
+        return e.call(name, total.type, total, u, s)
+
+
+class TwoChains(Unsigned):
+    """The same with AVX-512 VNNI, whose registers hold two sums of a dot product, to hide the latency."""
 
     @staticmethod
     def zero(e: Emitter, kind: str) -> tuple:
@@ -41,12 +64,6 @@ class Unsigned:
     @staticmethod
     def finish(e: Emitter, kind: str, sums: tuple, sum_address: Vec) -> Vec:
         return sums[0] + sums[1]
-
-    @staticmethod
-    def multiply(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
-        """total i32 lanes + 4 products each of u8 and s8 lanes."""
-        name = f"llvm.x86.avx512.vpdpbusd.{32 * e.isa.lanes}"
-        return e.call(name, total.type, total, u, s)
 
 
 class Maddubs:
@@ -117,7 +134,11 @@ class Signed:
         return total
 
 
-METHODS = {"vnni": Unsigned, "maddubs": Maddubs, "smmla": Signed, "sdot": Signed, "generic": Signed}
+def method_of(isa: Isa) -> type:
+    """The class that a tier multiplies with."""
+    if isa.dot == "vnni":
+        return TwoChains if isa.lanes == 16 else Unsigned
+    return Maddubs if isa.dot == "maddubs" else Signed
 
 
 def token_pair(e: Emitter, weights: list[Vec], first: Vec, second: Vec) -> tuple[Vec, Vec]:

@@ -8,7 +8,7 @@ tokens of one latent. Keys are lanes of a head's row here (micro_attention.py: q
 
 from .arrays import CACHE_GROUP, PAGE_TOKENS
 from .dot import largest_unsigned, products
-from .micro_matmul import LINE, dot_products, operands_of
+from .micro_matmul import LINE, dot_products
 from .native import Micro
 from .simd import F32, I8, I32, I64, ROUND, Emitter, Variable, Vec, vector
 
@@ -40,12 +40,10 @@ def _score_tile(e: Emitter, block: Vec, scales: Vec, groups: Vec, rows: list[tup
     with e.loop(groups) as g:
         lines, scale_row = block + g * (LINE * LINES), scales + g * (4 * PAGE_TOKENS)
         qs, ss = [q + g * CACHE_GROUP for q, _ in rows], [s + g * 16 for _, s in rows]
-        for p, token in enumerate(parts):
-            scale = e.load(scale_row + 4 * token, e.lanes_of(F32))
-            dots = dot_products(e, "q8", operands_of(e, "q8", lines + 4 * token, LINES), qs, ss)
-            for i, dot in enumerate(dots):
-                factor = scale * e.load_splat(ss[i], F32)
-                sums[i][p].set(e.fma(dot.to(F32), factor, sums[i][p].get()))
+        scale = [e.load(scale_row + 4 * token, e.lanes_of(F32)) for token in parts]
+        for p, i, dot in dot_products(e, "q8", [lines + 4 * token for token in parts], LINES, qs, ss):
+            factor = scale[p] * e.load_splat(ss[i], F32)
+            sums[i][p].set(e.fma(dot.to(F32), factor, sums[i][p].get()))
     for i, totals in enumerate(sums):
         for p, total in enumerate(totals):
             e.store(out + 4 * (PAGE_TOKENS * i + lanes * p), total.get())

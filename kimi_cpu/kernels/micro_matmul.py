@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from .arrays import CACHE_GROUP, SUM_INT4, SUM_Q8
-from .dot import METHODS, token_pair
+from .dot import method_of, token_pair
 from .isa import Isa
 from .native import Micro
 from .simd import F32, I8, I16, I32, I64, Emitter, Variable, Vec, vector
@@ -40,13 +40,12 @@ def int8_tile(kind: str, tokens: int) -> Micro:
         with e.loop(blocks) as block:
             base, at, group = w + block * BLOCK_BYTES[kind], block * GROUP, block * 16
             _prefetch(e, kind, tokens, base)
-            for p, row in enumerate(parts):
-                scale = e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes)))
-                operands = operands_of(e, kind, base + (SCALES + 4 * row), 4 if kind == "int4" else 8)
-                dots = dot_products(e, kind, operands, [x + at for x in q], [y + group for y in s])
-                for t, dot in enumerate(dots):
-                    factor = scale * e.load_splat(s[t] + group, F32)
-                    sums[t][p].set(e.fma(dot.to(F32), factor, sums[t][p].get()))
+            lines = 4 if kind == "int4" else 8
+            weights = [base + (SCALES + 4 * row) for row in parts]
+            scales = [e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes))) for row in parts]
+            for p, t, dot in dot_products(e, kind, weights, lines, [x + at for x in q], [y + group for y in s]):
+                factor = scales[p] * e.load_splat(s[t] + group, F32)
+                sums[t][p].set(e.fma(dot.to(F32), factor, sums[t][p].get()))
         _store_tile(e, out, sums)
 
     return Micro(tile_name(kind, True, tokens), "iiii", body)
@@ -59,16 +58,43 @@ def _prefetch(e: Emitter, kind: str, tokens: int, base: Vec) -> None:
             e.prefetch(base + (AHEAD + line))
 
 
-def dot_products(e: Emitter, kind: str, operands: Iterator, q: list[Vec], s: list[Vec]) -> Iterator[Vec]:
-    """i32 dot products of one group for each token, in turn. q, s: addresses of the tokens' integers and sums."""
-    tokens, method = range(len(q)), METHODS[e.isa.dot]
-    if e.isa.lanes == 8:  # 16 registers: the tokens' sums stay in them, weights pass by
-        sums = [method.zero(e, kind) for _ in tokens]
-        for k, w in enumerate(operands):
-            sums = [method.step(e, kind, sums[t], w, q[t] + 4 * k, s[t]) for t in tokens]
-        yield from (method.finish(e, kind, sums[t], s[t]) for t in tokens)
+def dot_products(
+    e: Emitter, kind: str, parts: list[Vec], lines: int, q: list[Vec], s: list[Vec]
+) -> Iterator[tuple[int, int, Vec]]:
+    """(part, token, i32 dot products of one group).
+
+    parts: addresses of what a register of rows has in the first of a group's lines of 64 bytes; q, s: addresses of the
+    tokens' integers and sums.
+    """
+    if e.isa.lanes == 8 and len(q) > 1:
+        yield from _line_by_line(e, kind, parts, lines, q, s)
         return
-    weights = list(operands)  # 32 registers: weights stay in them, tokens pass by
+    for p, address in enumerate(parts):
+        operands = [w for line in range(lines) for w in operands_of(e, kind, address + LINE * line)]
+        for t, dot in enumerate(_dots_of_rows(e, kind, operands, q, s)):
+            yield p, t, dot
+
+
+def _line_by_line(
+    e: Emitter, kind: str, parts: list[Vec], lines: int, q: list[Vec], s: list[Vec]
+) -> Iterator[tuple[int, int, Vec]]:
+    """With 16 registers, all sums stay in them and weights pass by. A loop, as LLVM orders straight code part after
+    part, and keeps every broadcast of x in memory for the next one."""
+    method, steps = method_of(e.isa), [(p, t) for t in range(len(q)) for p in range(len(parts))]
+    sums = {step: Variable(e, method.zero(e, kind)) for step in steps}
+    with e.loop(e.constant(I64, lines)) as line:
+        weights = [operands_of(e, kind, address + line * LINE) for address in parts]
+        for k in range(len(weights[0])):
+            for p, t in steps:
+                x = q[t] + line * (4 * len(weights[0])) + 4 * k
+                sums[p, t].set(method.step(e, kind, sums[p, t].get(), weights[p][k], x, s[t]))
+    for p, t in steps:
+        yield p, t, method.finish(e, kind, sums[p, t].get(), s[t])
+
+
+def _dots_of_rows(e: Emitter, kind: str, weights: list, q: list[Vec], s: list[Vec]) -> Iterator[Vec]:
+    """i32 dot products of one register of rows for each token: weights stay in registers, tokens pass by."""
+    tokens, method = range(len(q)), method_of(e.isa)
     pairs = len(q) // 2 if e.isa.dot == "smmla" else 0
     for t in range(0, 2 * pairs, 2):
         yield from token_pair(e, weights, q[t], q[t + 1])
@@ -79,16 +105,10 @@ def dot_products(e: Emitter, kind: str, operands: Iterator, q: list[Vec], s: lis
         yield method.finish(e, kind, total, s[t])
 
 
-def operands_of(e: Emitter, kind: str, address: Vec, lines: int) -> Iterator:
-    """What the steps of a group multiply by, in the order of the inputs, from lines of 64 bytes."""
-    method, register = METHODS[e.isa.dot], vector(I8, 4 * e.isa.lanes)
-    for line in range(lines):
-        v = e.load(address + LINE * line, register)
-        if kind == "int4":
-            yield method.weights(e, kind, v & 15)
-            yield method.weights(e, kind, v >> 4)
-        else:
-            yield method.weights(e, kind, v)
+def operands_of(e: Emitter, kind: str, address: Vec) -> list:
+    """What the steps of a group multiply by, in the order of the inputs, from one line of it."""
+    method, v = method_of(e.isa), e.load(address, vector(I8, 4 * e.isa.lanes))
+    return [method.weights(e, kind, w) for w in ((v & 15, v >> 4) if kind == "int4" else (v,))]
 
 
 def f32_tile(kind: str, tokens: int) -> Micro:
