@@ -9,10 +9,10 @@ import pytest
 
 import kimi_cpu
 from kimi_cpu.llm import BUNDLED_MODEL
-from tools.train_demo.scores import agreement, prose_ids, score
+from tools.train_demo.scores import COUNTS, agreement, prose_ids, score
 
-QUESTIONS, LEAST = 12, 0.75  # a sample: the card has the scores of all held-out questions
-TASKS = ["arithmetic", "lookup", "date", "weather", "search", "named", "chain3", "news"]
+QUESTIONS, SLACK = 12, 0.25  # a sample, and how much worse it may be than all held-out questions, which the card has
+CARD = BUNDLED_MODEL.with_suffix(".md")
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,14 @@ def run(*args: str) -> subprocess.CompletedProcess:
 
 
 def test_card_is_of_this_file():
-    card = BUNDLED_MODEL.with_suffix(".md").read_text()
-    assert hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest() in card
+    assert hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest() in CARD.read_text()
     assert BUNDLED_MODEL.stat().st_size <= 24 << 20
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_held_out_questions_are_answered(llm, task):
-    assert score(llm, task, QUESTIONS)[0] >= LEAST
+@pytest.mark.parametrize("task", COUNTS)
+def test_held_out_questions_are_answered_as_the_card_says(llm, task):
+    _, percent = re.search(rf"^\| {task} \| (\d+) \| ([\d.]+)% \|", CARD.read_text(), re.MULTILINE).groups()
+    assert score(llm, task, QUESTIONS)[0] >= float(percent) / 100 - SLACK
 
 
 def test_rounding_costs_next_to_nothing(llm):

@@ -8,6 +8,7 @@ import pytest
 from kimi_cpu import render_chat
 from tools.train_demo.curriculum import arithmetic, held_out, make
 from tools.train_demo.curriculum.mix import TESTS
+from tools.train_demo.rendering import spans
 
 
 def conversation(example) -> str:
@@ -81,9 +82,6 @@ def test_the_last_turn_holds_what_is_asked_for():
 
 
 def test_parts_that_count_are_what_the_assistant_writes(trained):
-    pytest.importorskip("torch")
-    from tools.train_demo.documents import spans
-
     for example in trained[:300]:
         parts = list(spans(example))
         if example.messages[0]["role"] == "text":

@@ -1,46 +1,22 @@
-"""Examples as ids: rendered with the package's own template and tokenizer, so that training sees what the engine sends.
+"""Examples as ids, with the package's own tokenizer.
 
 A cache is one uint16 array of ids, one bool array of which count, and where each document ends.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from kimi_cpu.chat import render_chat
 from kimi_cpu.tokenizer import Tokenizer
 
 from .curriculum import Example
 from .network import Groups
+from .rendering import spans
 
-TURN = "<|im_assistant|>assistant<|im_middle|>"
-END = "<|im_end|>"
-TEXT_END = "[EOS]"
 STEP = 32  # documents are padded to a multiple of so many tokens
-EMPTY = "<think></think>"
-
-
-def spans(example: Example) -> Iterator[tuple[str, bool]]:
-    """The example as the model meets it, cut into parts that count and parts that do not. What the assistant writes
-    counts, its end token too; turns of the history, whose thinking the template drops, do not; plain text counts."""
-    first, *_ = example.messages
-    if first["role"] == "text":
-        yield first["content"] + TEXT_END, True
-        return
-    *before, last = example.messages
-    text = render_chat(before, example.tools) + f"<think>{last['reasoning_content']}</think>{last['content']}{END}"
-    for i, part in enumerate(text.split(TURN)):
-        if i == 0:
-            yield part + TURN, False
-            continue
-        written, end, rest = part.partition(END)
-        is_last = i == text.count(TURN)
-        yield written + end, not written.startswith(EMPTY)
-        if not is_last:
-            yield rest + TURN, False
 
 
 def encode(example: Example, tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:

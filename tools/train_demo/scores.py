@@ -11,7 +11,7 @@ import numpy as np
 from kimi_cpu import LLM
 
 from .curriculum import Example, held_out
-from .documents import spans
+from .rendering import spans
 
 COUNTS = {  # task -> held-out questions of the full measurement
     "arithmetic": 200,

@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 from kimi_cpu.config import ModelConfig
 from kimi_cpu.tokenizer import Tokenizer
 
-from . import byte_pairs, documents, recipe
+from . import byte_pairs, documents, recipe, rendering
 from .copying import begin_with_copying
 from .curriculum import held_out, make
 from .network import Network
@@ -31,7 +31,7 @@ def prepare(run: Path) -> None:
     """Makes the tokenizer and the data of all phases, where they are not there yet."""
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "tokenizer" / "chat_template.jinja").exists():
-        texts = ["".join(s for s, _ in documents.spans(e)) for e in make("short", 0, recipe.TOKENIZER_DOCUMENTS)]
+        texts = ["".join(s for s, _ in rendering.spans(e)) for e in make("short", 0, recipe.TOKENIZER_DOCUMENTS)]
         byte_pairs.write(byte_pairs.learn(texts, recipe.BASE_VOCAB), run / "tokenizer")
     tokenizer = Tokenizer.load(run / "tokenizer")
     for phase in recipe.PHASES:
