@@ -1,7 +1,9 @@
 """What stands before every request: who asks (Host, Origin, key), and how much (the body's size)."""
 
+import asyncio
 import hmac
 import ipaddress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -12,6 +14,7 @@ from .settings import LOOPBACK_NAMES, Settings
 
 OPEN_PATHS = ("/", "/favicon.ico", "/health", "/v1/health")  # of no use to a stranger; the page asks for the key itself
 OPEN_PREFIX = "/page/"
+LINGER_BYTES, LINGER_S = 1 << 20, 1.0  # of a body that is refused
 
 
 class Guard:
@@ -40,6 +43,8 @@ class Guard:
         except ApiError as e:
             if started:
                 raise
+            if e.status == 413:
+                await _read_on(receive)
             await e.response()(scope, receive, send)
 
     def _check(self, path: str, method: str, headers: Headers) -> None:
@@ -85,6 +90,18 @@ class _Body:
         if self._num_bytes > self._max_bytes:
             raise _too_large(self._max_bytes)
         return message
+
+
+async def _read_on(receive: Receive) -> None:
+    """Discards what a client still sends, for a while: a connection closed on it would take the answer away, too."""
+    left = LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body"):
+                    return
+                left -= len(message.get("body", b""))
 
 
 def _too_large(max_bytes: int) -> ApiError:
