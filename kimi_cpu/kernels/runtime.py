@@ -108,13 +108,26 @@ def scratch(name: str, size: int) -> np.ndarray:
     return buffer
 
 
-def warmup(progress: Callable[[int, int], None] | None = None) -> None:
-    """Compiles everything, or loads it from the cache. progress(done, total) is called after each step."""
-    steps = [library, *(k.compile for k in jit.KERNELS)]
+def warmup(
+    progress: Callable[[int, int], None] | None = None, others_share: Callable[[], object] = lambda: None
+) -> None:
+    """Compiles everything, or loads it from the cache. progress(done, total) is called after each step.
+
+    others_share: waits for another process that compiles `compile_share` into the cache, if there is one.
+    """
+    compile_kernels = [k.compile for k in jit.KERNELS]
+    steps = [*compile_kernels[::2], others_share, *compile_kernels[1::2], library]
     for done, step in enumerate(steps, 1):
         step()
         if progress:
             progress(done, len(steps))
+
+
+def compile_share() -> None:
+    """Compiles half of everything: the part that `warmup` leaves for the end."""
+    library()
+    for k in jit.KERNELS[1::2]:
+        k.compile()
 
 
 def compiled() -> bool:
