@@ -17,19 +17,26 @@ def command() -> None:
     \b
     kimi-cpu warmup
     """
-    compile_kernels()
-    from ..kernels import bandwidth
+    from ..kernels import bandwidth, runtime
 
+    if not runtime.compiled():
+        _compile()
     click.echo(f"kimi-cpu: the kernels are ready; memory is read at {bandwidth.measure():.1f} GB/s.", err=True)
 
 
 def compile_kernels() -> None:
     """Compiles what no earlier process has, and measures the memory; says so on stderr, with a bar on a terminal."""
     from ..kernels import bandwidth, runtime
+
+    if not runtime.compiled():
+        _compile()
+        bandwidth.measure()
+
+
+def _compile() -> None:
+    from ..kernels import runtime
     from .progress import steps
 
-    if runtime.compiled():
-        return
     # LLVM's Python binding compiles one thing at a time, in a process.
     command = [sys.executable, "-c", SHARE]
     with (
@@ -37,4 +44,3 @@ def compile_kernels() -> None:
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other,
     ):
         runtime.warmup(progress, others_share=other.wait)
-    bandwidth.measure()

@@ -23,3 +23,9 @@ def test_what_was_measured_is_remembered(cache):
 def test_a_broken_record_counts_as_none(cache, text):
     (cache / bandwidth.MEASURED).write_text(text)
     assert bandwidth.measured() is None
+
+
+def test_a_directory_that_cannot_be_written_is_no_error(cache, monkeypatch):
+    monkeypatch.setattr(jit, "CACHE", cache / "missing")
+    assert bandwidth.measure() > 0.1
+    assert bandwidth.measured() is None
