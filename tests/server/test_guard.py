@@ -1,5 +1,6 @@
 """Who may use a server: Host, Origin, key, address; and how much at once."""
 
+import asyncio
 import json
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from kimi_cpu.errors import ConfigError
 from kimi_cpu.server import Settings, bind
+from kimi_cpu.server.guard import Guard
 
 from .fake import FakeLLM, last_piece, text_pieces
 from .serving import serving
@@ -101,6 +103,25 @@ def test_body_that_is_too_large_is_413_with_and_without_a_length():
         pieces = (large[i : i + 100] for i in range(0, len(large), 100))
         assert served.http.post("/v1/chat/completions", content=pieces, headers=kind).status_code == 413
         assert served.http.post("/v1/chat/completions", json=HELLO).status_code == 200
+
+
+@pytest.mark.parametrize("length", [[(b"content-length", b"30")], []])
+def test_body_that_is_refused_is_read_before_the_answer(length):
+    parts, left_when_answered = [b"x" * 10] * 3, []
+
+    async def receive():
+        return {"type": "http.request", "body": parts.pop(), "more_body": bool(parts)}
+
+    async def send(message):
+        left_when_answered.append(len(parts))
+
+    async def app(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+
+    scope = {"type": "http", "path": "/v1/models", "method": "POST", "headers": [(b"host", b"localhost"), *length]}
+    asyncio.run(Guard(app, Settings(max_body_bytes=15))(scope, receive, send))
+    assert left_when_answered == [0, 0]  # a connection closed on what is still sent would take the answer away
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("DELETE", "/v1/models", 405)])
