@@ -38,7 +38,7 @@ def test_card_is_of_this_file():
 
 @pytest.mark.parametrize("task", COUNTS)
 def test_held_out_questions_are_answered_as_the_card_says(llm, task):
-    _, percent = re.search(rf"^\| {task} \| (\d+) \| ([\d.]+)% \|", CARD.read_text(), re.MULTILINE).groups()
+    percent = re.search(rf"^\| {task} \| \d+ \| ([\d.]+)% \|", CARD.read_text(), re.MULTILINE)[1]
     assert score(llm, task, QUESTIONS)[0] >= float(percent) / 100 - SLACK
 
 

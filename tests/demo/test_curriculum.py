@@ -59,7 +59,7 @@ def test_workings_end_in_the_value_and_every_step_of_them_is_true(op):
 
 
 def test_the_same_seed_gives_the_same_examples():
-    assert list(make("long", 3, 50)) == list(make("long", 3, 50)) != list(make("long", 4, 50))
+    assert list(make("tasks", 3, 50)) == list(make("tasks", 3, 50)) != list(make("tasks", 4, 50))
 
 
 def test_every_call_is_of_a_declared_tool_with_its_arguments(trained):

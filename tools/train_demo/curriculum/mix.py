@@ -61,7 +61,6 @@ CORE: list[tuple[Maker, float]] = [
     (tools.any_chain, 5),
     (tools.news, 3),
 ]
-LONG: list[tuple[Maker, float]] = [*SHORT, (lookup.long, 6), (lambda r: tools.chain(r, r.randrange(9, 13)), 1)]
 # For the second half, when copying is learned: more tools, and some long texts and chains.
 TASKS: list[tuple[Maker, float]] = [
     (stories.prose, 3),
@@ -91,7 +90,7 @@ TASKS: list[tuple[Maker, float]] = [
     (lambda r: tools.chain(r, r.randrange(9, 13)), 0.5),
     (tools.news, 4),
 ]
-MIXES = {"short": SHORT, "core": CORE, "long": LONG, "tasks": TASKS}
+MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS}
 
 TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its test
     "story": stories.chat,
