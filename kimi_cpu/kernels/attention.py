@@ -20,6 +20,7 @@ from .micros import INDEX, WORKERS
 
 SPLIT_PAGES = 16  # 1,024 tokens: what one task of absorbed attention sums, at fixed positions
 COLUMNS = 16
+GAP = 16  # floats between rows of columns: rows a power of two apart would share a few sets of the first-level cache
 KIND_OF = {"f32": 0, "f16": 1, "int8": 2}
 SCORES, VALUES, SOFTMAX = (INDEX[f"attention_{name}"] for name in ("scores", "values", "softmax"))
 FROM_INT8, FROM_F16, COPY, ROTATE, PUT = (INDEX[n] for n in ("from_int8", "from_f16", "copy", "rotate", "put"))
@@ -54,12 +55,12 @@ def plan_float(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple[np.ndarr
     columns = pad(-(-heads // parts), COLUMNS)
     parts = -(-heads // columns)
     rows = latent + 3  # sums, then the softmax's state
-    size = sequences * splits * parts * rows * columns
+    size = sequences * splits * parts * rows * (columns + GAP)
     sums = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
     width = max(latent, pad(cache.latent, GROUP)) + rope
-    each = (PAGE_TOKENS + columns) * width + PAGE_TOKENS * columns
+    each = PAGE_TOKENS * width + (width + PAGE_TOKENS) * (columns + GAP)
     space = runtime.scratch("absorbed", 4 * each * workers).view(np.float32)
-    return sums.reshape(sequences, splits, parts, rows, columns), space, each
+    return sums.reshape(sequences, splits, parts, rows, columns + GAP), space, each
 
 
 def bind_float(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Callable[..., None]:
@@ -84,7 +85,8 @@ def cache_pages(cache: Cache, layer: int) -> np.ndarray:
 def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, space, each):
     """A task is one split of one sequence for a part of the heads; then one is 32 latents of a merged result."""
     workers = micro[WORKERS]
-    sequences, splits, parts, _, columns = sums.shape
+    sequences, splits, parts = sums.shape[:3]
+    columns = sums.shape[4] - GAP
     counter = np.zeros(2, np.int64)
     for worker in prange(workers):
         own = space[worker * each : (worker + 1) * each]
@@ -111,12 +113,12 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
 
 @leaf
 def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
-    """One sequence's heads over one split; sums f32[L padded + 3, columns] gets results and the softmax's state."""
-    columns, width = sums.shape[1], pages.row + pages.rope
-    pitch = columns * 4
+    """One sequence's heads over one split; sums f32[L padded + 3, columns + GAP]: results and the softmax's state."""
+    columns, width = sums.shape[1] - GAP, pages.row + pages.rope
+    pitch = sums.shape[1] * 4
     page_rows = space[: PAGE_TOKENS * width].reshape(PAGE_TOKENS, width)
-    qt = space[PAGE_TOKENS * width :][: columns * width].reshape(width, columns)
-    scores = space[(PAGE_TOKENS + columns) * width :]
+    qt = space[PAGE_TOKENS * width :][: sums.shape[1] * width].reshape(width, sums.shape[1])
+    scores = space[(PAGE_TOKENS + sums.shape[1]) * width :]
     qt[:] = 0
     for h in range(len(q)):
         for i in range(latent):

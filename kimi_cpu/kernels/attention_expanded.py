@@ -11,6 +11,7 @@ from .attention import (
     F32,
     F32_2D_READ,
     F32_3D_READ,
+    GAP,
     I32_2D_READ,
     I32_READ,
     I64,
@@ -80,7 +81,7 @@ def attend_expanded(
     columns = pad(min(QUERIES, int(np.diff(query_start_loc).max())), COLUMNS)
     page_width, key, value = int(pages[0]["row"] + pages[0]["rope"]), pad(k_b.rows // heads, 16), v_b.rows // heads
     key += int(pages[0]["rope"])
-    each = PAGE_TOKENS * (page_width + key + value + 2 * pad(cache.latent, GROUP)) + columns * (
+    each = PAGE_TOKENS * (page_width + key + value + 2 * pad(cache.latent, GROUP)) + (columns + GAP) * (
         key + value + PAGE_TOKENS + 4
     )
     space = runtime.scratch("expanded", 4 * each * runtime.workers()).view(np.float32)
@@ -131,7 +132,8 @@ def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out,
     """One head for tokens q f32[n, A, N + R], the first at `position`; result into rows `row`.. of a ROWS_OUT."""
     tokens, heads, _ = q.shape
     columns = (tokens + COLUMNS - 1) // COLUMNS * COLUMNS
-    pitch = columns * 4
+    row_columns = columns + GAP
+    pitch = row_columns * 4
     nope, value = jobs[0].rows, jobs[1].rows  # padded to 16
     key, width = nope + pages.rope, pages.row + pages.rope
     at = PAGE_TOKENS * width
@@ -142,12 +144,12 @@ def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out,
     at += PAGE_TOKENS * value
     inputs = space[at:]
     at += PAGE_TOKENS * 2 * jobs[0].groups * GROUP
-    qt = space[at:][: key * columns].reshape(key, columns)
-    at += key * columns
-    sums = space[at:][: value * columns].reshape(value, columns)
-    at += value * columns
-    state = space[at:][: 3 * columns].reshape(3, columns)
-    at += 3 * columns
+    qt = space[at:][: key * row_columns].reshape(key, row_columns)
+    at += key * row_columns
+    sums = space[at:][: value * row_columns].reshape(value, row_columns)
+    at += value * row_columns
+    state = space[at:][: 3 * row_columns].reshape(3, row_columns)
+    at += 3 * row_columns
     scores = space[at:]
     _queries(micro, q, h, cos, sin, nope, qt)
     sums[:] = 0

@@ -5,6 +5,8 @@ across a register and one routine serves both forms of attention: 64 heads of on
 head (expanded). Columns (queries) come in multiples of 16, keys in pages of 64.
 """
 
+from math import lcm
+
 from .arrays import CACHE_GROUP, PAGE_TOKENS
 from .micro_matmul import int8_values
 from .native import Micro
@@ -12,32 +14,39 @@ from .simd import F32, I8, I32, Emitter, Variable, Vec, vector
 
 COLUMNS = 16  # queries come in multiples of this
 DEEP = 4  # keys of a score tile, dimensions of a value tile
+QUERY_BYTES = 12_288  # of a block of columns, which stay in the first-level cache beside the keys
 INFINITY = float("inf")
 
 
 def _column_blocks(e: Emitter, columns: Vec):
     """(first column, registers) for blocks of columns: as wide as the registers allow, then of 16."""
-    narrow = COLUMNS // e.isa.lanes
-    if e.isa.lanes == 16:  # 4 x 4 sums of 32 registers
-        whole = columns & -(4 * COLUMNS)
-        with e.loop(whole, step=4 * COLUMNS) as column:
-            yield column, 4 * narrow
+    lanes, narrow = e.isa.lanes, COLUMNS // e.isa.lanes
+    wide = {16: 4, 8: 3}.get(lanes, narrow)  # DEEP x wide sums fit 32 or 16 registers
+    step = lcm(wide * lanes, COLUMNS)
+    whole = columns / step * step
+    with e.loop(whole, step=wide * lanes) as column:
+        yield column, wide
+    if wide > narrow:
         with e.loop(columns, start=whole, step=COLUMNS) as column:
-            yield column, narrow
-    else:
-        with e.loop(columns, step=COLUMNS) as column:
             yield column, narrow
 
 
 def _scores(
     e: Emitter, q: Vec, q_pitch: Vec, k: Vec, k_pitch: Vec, dims: Vec, keys: Vec, out: Vec, columns: Vec
 ) -> None:
-    """out f32[keys, columns] (rows q_pitch apart) = k f32[keys, dims] q f32[dims, columns]."""
+    """out f32[keys, columns] (rows q_pitch apart) = k f32[keys, dims] q f32[dims, columns].
+
+    As many dimensions at a time as leave the queries in the first-level cache while all keys pass.
+    """
     kind, lanes = e.lanes_of(F32), e.isa.lanes
     for column, registers in _column_blocks(e, columns):
-        with e.loop(keys, step=DEEP) as key:
-            sums = [[Variable(e, e.f32s(0)) for _ in range(registers)] for _ in range(DEEP)]
-            with e.loop(dims) as d:
+        with e.loop(dims, step=QUERY_BYTES // (4 * lanes * registers)) as first, e.loop(keys, step=DEEP) as key:
+            end = dims.minimum(first + QUERY_BYTES // (4 * lanes * registers))
+            row = out + key * q_pitch + column * 4
+            cells = [[row + q_pitch * i + 4 * lanes * r for r in range(registers)] for i in range(DEEP)]
+            fresh = first.compare("==", 0)
+            sums = [[Variable(e, fresh.where(0.0, e.load(cell, kind))) for cell in cells[i]] for i in range(DEEP)]
+            with e.loop(end, start=first) as d:
                 at = q + d * q_pitch + column * 4
                 qs = [e.load(at + 4 * lanes * r, kind) for r in range(registers)]
                 for i in range(DEEP):
@@ -46,7 +55,7 @@ def _scores(
                         sums[i][r].set(e.fma(qs[r], x, sums[i][r].get()))
             for i in range(DEEP):
                 for r in range(registers):
-                    e.store(out + (key + i) * q_pitch + column * 4 + 4 * lanes * r, sums[i][r].get())
+                    e.store(cells[i][r], sums[i][r].get())
 
 
 def _values(
@@ -54,9 +63,9 @@ def _values(
 ) -> None:
     """out f32[dims, columns] = out * factor f32[columns] + v^T p; p, out: rows `pitch` apart; v f32[keys, dims]."""
     kind, lanes = e.lanes_of(F32), e.isa.lanes
-    for column, registers in _column_blocks(e, columns):
-        factors = [e.load(factor + column * 4 + 4 * lanes * r, kind) for r in range(registers)]
-        with e.loop(dims, step=DEEP) as d:
+    with e.loop(dims, step=DEEP) as d:
+        for column, registers in _column_blocks(e, columns):
+            factors = [e.load(factor + column * 4 + 4 * lanes * r, kind) for r in range(registers)]
             at = out + d * pitch + column * 4
             sums = [
                 [Variable(e, e.load(at + pitch * i + 4 * lanes * r, kind) * factors[r]) for r in range(registers)]
