@@ -11,7 +11,9 @@ the share of the multiply-adds of the kernel benchmark's experts (512 tokens). -
 """
 
 import argparse
+import ctypes
 import json
+import struct
 import subprocess
 import sys
 import time
@@ -46,7 +48,7 @@ def main() -> None:
         return
     rows = args.rows.split(",")
     context = max(parse(row)[1] + parse(row)[2] for row in rows) + 64
-    lines = []
+    lines, before = [], RESULTS.read_text() + "\n" if args.append else ""
     for threads in (int(n) for n in args.threads.split(",")):
         ours = {
             kv: Worker(engine="kimi", path=args.native, kv=kv, threads=threads, context=context)
@@ -59,10 +61,10 @@ def main() -> None:
         for row in rows:
             lines.append(compare(row, threads, ours, theirs, args.rounds))
             print(lines[-1], flush=True)
+            if args.write:
+                write(lines, args, before)
         for worker in (*ours.values(), *theirs.values()):
             worker.close()
-    if args.write:
-        write(lines, args)
 
 
 def parse(row: str) -> tuple[str, int, int]:
@@ -119,15 +121,14 @@ def compare(row: str, threads: int, ours: dict, theirs: dict, rounds: int) -> st
     return f"| {threads} | {row} | " + " | ".join(cells) + " |"
 
 
-def write(lines: list[str], args) -> None:
-    """RESULTS.md, or another part of it."""
+def write(lines: list[str], args, before: str) -> None:
+    """RESULTS.md, or another part of it after what was there before."""
     from machine import card
 
     from kimi_cpu.kernels import runtime
 
     kinds, flash = args.kv.split(","), [] if args.no_peer else args.flash.split(",")
     head = [f"kimi-cpu {kv} | ratio | share" for kv in kinds] + [f"llama.cpp, flash {f}" for f in flash]
-    before = RESULTS.read_text() + "\n" if args.append else ""
     text = [
         "# Engine",
         "",
@@ -138,7 +139,7 @@ def write(lines: list[str], args) -> None:
         "",
         *card(("numpy", "numba", "llama-cpp-python")),
         f"isa {runtime.isa().name}; {args.native.name}: {args.native.stat().st_size / 1e9:.2f} GB. "
-        "llama.cpp repacks its weights for this CPU (its default), cache f16.",
+        "llama.cpp repacks its weights for this CPU (its default), cache f16, filled with copies of 512 tokens.",
         "",
         "| threads | row | " + " | ".join(head) + " |",
         "|" + "--|" * (2 + 3 * len(kinds) + len(flash)),
@@ -261,6 +262,26 @@ def macs(config, count: int, depth: int) -> float:
     return total
 
 
+def repeated(state: bytes, tokens: int, depth: int) -> bytes:
+    """llama.cpp's state of one sequence of `tokens`, made `depth` long. It holds, as little-endian integers: a magic
+    number, 0, the number of streams (1) and of cells; a cell's position, 1 and 0; whether V is transposed, how many
+    layers; for each layer the type (i32) and bytes (u64) of a token's row, and the rows. There is no V with MLA."""
+    times = -(-depth // tokens)
+    head, at = state[:12] + struct.pack("<I", depth), 16 + 12 * tokens
+    cells = b"".join(struct.pack("<iIi", position, 1, 0) for position in range(depth))
+    parts = [head, cells, state[at : at + 8]]
+    layers = struct.unpack_from("<I", state, at + 4)[0]
+    at += 8
+    for _ in range(layers):
+        row = struct.unpack_from("<Q", state, at + 4)[0]
+        rows = state[at + 12 : at + 12 + tokens * row]
+        parts += [state[at : at + 12], (rows * times)[: depth * row]]
+        at += 12 + tokens * row
+    if at != len(state):
+        raise SystemExit("llama.cpp's state has a layout that this program does not know")
+    return b"".join(parts)
+
+
 class Llama:
     """llama.cpp through llama-cpp-python's low-level functions, measured as llama-bench measures."""
 
@@ -292,8 +313,7 @@ class Llama:
         if kind == "x":
             return {"rate": self._batched(count)}
         if self.depth != depth:
-            self.api.llama_memory_clear(self.memory, True)
-            self._prompt(depth, 0)
+            self._fill(depth)
             self.depth = depth
         self.api.llama_memory_seq_rm(self.memory, 0, depth, -1)
         if kind == "pp":
@@ -320,6 +340,23 @@ class Llama:
         seconds = time.perf_counter() - begin
         self.api.llama_memory_clear(self.memory, True)
         return sequences * BATCH_STEPS / seconds
+
+    def _fill(self, depth: int) -> None:
+        """A sequence of `depth` tokens. All after the first step are copies of it: what a cache holds does not change a
+        step's time, and to compute 16,384 tokens takes llama.cpp half an hour on two cores."""
+        self.api.llama_memory_clear(self.memory, True)
+        some = min(depth, PROMPT_STEP)
+        self._prompt(some, 0)
+        if some < depth:
+            size = self.api.llama_state_seq_get_size(self.context, 0)
+            state = (ctypes.c_uint8 * size)()
+            self.api.llama_state_seq_get_data(self.context, state, size, 0)
+            more = repeated(bytes(state), some, depth)
+            self.api.llama_memory_clear(self.memory, True)
+            state = (ctypes.c_uint8 * len(more)).from_buffer_copy(more)
+            if self.api.llama_state_seq_set_data(self.context, state, len(more), 0) != len(more):
+                raise SystemExit("llama.cpp does not take the state")
+        assert self.api.llama_memory_seq_pos_max(self.memory, 0) == depth - 1
 
     def _prompt(self, count: int, start: int, sequence: int = 0) -> None:
         """Random tokens; logits of the last one."""
