@@ -4,17 +4,21 @@ FIRST = 4  # a step of one sequence reads nearly all that one of a few reads
 GAIN = 1.1  # tokens a second, for twice the sequences; less is not worth their memory and everyone's wait
 WINDOW_S = 2.0  # measured at least
 WINDOW_TOKENS = 8  # a sequence, measured at least
+MISSES = 2  # doublings one after the other without such a gain end the search: one may be another program's doing
 BUSY = 0.75  # share of the sequences that must be generating, else it is not their number that is measured
 
 
 class Limit:
-    """target doubles as long as that makes more tokens a second, up to most. fixed: it is most from the start."""
+    """target doubles as long as that makes more tokens a second, up to most; then it is the best that was measured.
+
+    fixed: it is most from the start.
+    """
 
     def __init__(self, most: int, fixed: bool = False):
         self.most = most
         self.target = most if fixed else min(FIRST, most)
         self._settled = self.target == most
-        self._best, self._best_target = 0.0, self.target
+        self._best, self._best_target, self._misses = 0.0, self.target, 0
         self._since: tuple[float, int] | None = None  # seconds and tokens at the beginning of what is measured
 
     def observe(self, now_s: float, num_tokens: int, num_generating: int) -> None:
@@ -32,9 +36,11 @@ class Limit:
 
     def _decide(self, rate: float) -> None:
         self._since = None
-        if rate < GAIN * self._best:
+        if rate >= GAIN * self._best:
+            self._best, self._best_target, self._misses = rate, self.target, 0
+        else:
+            self._misses += 1
+        if self.target == self.most or self._misses == MISSES:
             self.target, self._settled = self._best_target, True
-            return
-        self._best, self._best_target = rate, self.target
-        self._settled = self.target == self.most
-        self.target = min(2 * self.target, self.most)
+        else:
+            self.target = min(2 * self.target, self.most)

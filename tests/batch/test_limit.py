@@ -28,6 +28,11 @@ def test_number_that_makes_it_slower_is_taken_back():
     assert settle(Limit(128), lambda n: n if n <= 16 else 10)[-1] == 16
 
 
+def test_one_slow_doubling_does_not_end_the_search():
+    rates = {4: 12, 8: 13, 16: 30, 32: 60, 64: 61, 128: 61}  # another program ran while 8 were measured
+    assert settle(Limit(128), rates.__getitem__)[-1] == 32
+
+
 def test_most_need_not_be_a_power_of_two():
     assert settle(Limit(24), lambda n: n)[-1] == 24
     assert settle(Limit(24), lambda n: n if n <= 16 else 10)[-1] == 16
