@@ -92,15 +92,12 @@ def _chat(fields: dict) -> Call | Failure:
     if fields.get("reasoning_effort", "none") != "none":
         message = "K2 has no levels of effort: reasoning_effort is none or absent; think_budget limits thinking."
         return Failure(message, "invalid_value", "reasoning_effort")
-    if not fields.get("parallel_tool_calls", True):
-        message = "parallel_tool_calls is false, but the number of calls cannot be limited to one. Leave it out."
-        return Failure(message, "invalid_value", "parallel_tool_calls")
     if "top_logprobs" in fields and not fields.get("logprobs"):
         return Failure("top_logprobs needs logprobs to be true.", "invalid_value", "top_logprobs")
     options = {name: fields[name] for name in SAMPLING if name in fields}
     if fields.get("logprobs"):
         options["logprobs"] = fields.get("top_logprobs", 0)
-    for name in ("tools", "tool_choice", "response_format", "think_budget"):
+    for name in ("tools", "tool_choice", "parallel_tool_calls", "response_format", "think_budget"):
         if name in fields:
             options[name] = fields[name]
     if "chat_template_kwargs" in fields:

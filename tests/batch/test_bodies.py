@@ -20,11 +20,12 @@ def test_fields_become_the_keywords_of_the_model():
     call = chat(
         model="gpt-4o", temperature=0, max_completion_tokens=9, n=2, tools=[{}], tool_choice="required", user="me",
         logprobs=True, top_logprobs=3, reasoning_effort="none", chat_template_kwargs={"x": 1}, stop=["a"],
+        parallel_tool_calls=False,
     )  # fmt: skip
     assert (call.prompts, call.n) == ([HELLO], 2)
     assert call.options == {
         "temperature": 0, "max_tokens": 9, "tools": [{}], "tool_choice": "required", "logprobs": 3, "no_think": True,
-        "template_kwargs": {"x": 1}, "stop": ["a"],
+        "template_kwargs": {"x": 1}, "stop": ["a"], "parallel_tool_calls": False,
     }  # fmt: skip
 
 
@@ -77,7 +78,6 @@ def test_prompt_may_be_text_ids_or_several_of_either(prompt, prompts):
         ({"top_logprobs": 3}, "top_logprobs", "invalid_value"),
         ({"max_tokens": 3, "max_completion_tokens": 3}, "max_tokens", "invalid_value"),
         ({"reasoning_effort": "high"}, "reasoning_effort", "invalid_value"),
-        ({"parallel_tool_calls": False}, "parallel_tool_calls", "invalid_value"),
     ],
 )
 def test_wrong_field_is_refused_by_name(body, param, code):
