@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import ROOT, card, spread
+from machine import ROOT, card, put_part, spread
 
 RESULTS = Path(__file__).with_name("results-batch.md")
 PROMPT, ANSWER = 32, 64  # tokens of a request in `speed`
@@ -51,14 +51,7 @@ def main() -> None:
         text = args.run(args, Path(folder))
     print("\n".join(text))
     if args.write:
-        write(args.title, text)
-
-
-def write(title: str, text: list[str]) -> None:
-    """Puts one part into the file of results; the others stay."""
-    old = RESULTS.read_text() if RESULTS.exists() else "# Batch\n\nWritten by benchmarks/batch.py.\n"
-    parts = [part for part in old.split("\n## ") if part.split("\n")[0] != title]
-    RESULTS.write_text("\n## ".join([*(p.rstrip() + "\n" for p in parts), "\n".join([title, "", *text, ""])]))
+        put_part(RESULTS, "Batch\n\nWritten by benchmarks/batch.py.", args.title, text)
 
 
 def run_kills(args, folder: Path) -> list[str]:

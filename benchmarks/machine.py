@@ -29,6 +29,13 @@ def spread(values: Iterable[float], digits: int = 1) -> str:
     return f"{median(values):.{digits}f} ({values[0]:.{digits}f}-{values[-1]:.{digits}f})"
 
 
+def put_part(path: Path, heading: str, title: str, text: list[str]) -> None:
+    """Puts one part, "## title" and the lines of text, into a file of results; its other parts stay."""
+    old = path.read_text() if path.exists() else f"# {heading}\n"
+    parts = [part for part in old.split("\n## ") if part.split("\n")[0] != title]
+    path.write_text("\n## ".join([*(p.rstrip() + "\n" for p in parts), "\n".join([title, "", *text, ""])]))
+
+
 def _cpu() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []

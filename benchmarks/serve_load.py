@@ -1,6 +1,6 @@
 """Many clients at once that come and go: does the server leak pages, threads or memory, and does it stay healthy?
 
-python benchmarks/serve_load.py MODEL --clients 64 --minutes 3
+python benchmarks/serve_load.py MODEL --clients 64 --minutes 3 [--write]
 """
 
 import argparse
@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import psutil
-from machine import card
+from machine import card, put_part
 
+RESULTS = Path(__file__).with_name("results-serve.md")
 WARM_UP_S = 60  # caches, pools and allocators fill
 
 
@@ -65,8 +67,8 @@ def sample(process: psutil.Process) -> tuple[float, int]:
     return process.memory_info().rss / 1e6, process.num_threads()
 
 
-async def load(url: str, process: psutil.Process, clients: int, seconds: float) -> int:
-    """Runs the clients; prints what was seen; returns the number of things that are wrong."""
+async def load(url: str, process: psutil.Process, clients: int, seconds: float) -> tuple[list[str], int]:
+    """Runs the clients; returns a table of what was seen, and the number of things that are wrong."""
     seen, firsts, unhealthy, samples = Counter(), [], 0, []
     until_s = time.monotonic() + seconds
     tasks = [asyncio.create_task(client(url, n, until_s, seen, firsts)) for n in range(clients)]
@@ -88,13 +90,19 @@ async def load(url: str, process: psutil.Process, clients: int, seconds: float) 
     tenth = max(1, len(samples) // 10)
     early, late = (statistics.mean(s[0] for s in part) for part in (samples[:tenth], samples[-tenth:]))
     threads = [s[1] for s in samples]
-    print(f"answers: {dict(seen)}; first token median {statistics.median(firsts):.2f} s")
-    print("memory over time, MB:", *(f"{s[0]:.0f}" for s in samples[:: max(1, len(samples) // 12)]))
-    print(f"memory after warm-up {early:.1f} MB, at the end {late:.1f} MB ({100 * (late / early - 1):+.1f} %)")
-    print(f"threads {min(threads)}-{max(threads)}; after the last client: {left}")
-    print(f"clients stuck: {stuck}; times that /health was not 200: {unhealthy}")
+    counts = ", ".join(f"{n} {what}" for what, n in sorted(seen.items()))
+    table = [
+        "| | |",
+        "|---|---|",
+        f"| answers by status, or how they ended | {counts} |",
+        f"| first token, median | {statistics.median(firsts):.2f} s |",
+        f"| memory after a minute, at the end | {early:.1f} MB, {late:.1f} MB ({100 * (late / early - 1):+.1f} %) |",
+        f"| threads | {min(threads)}-{max(threads)} |",
+        f"| after the last client | {', '.join(f'{name} {value:g}' for name, value in left.items())} |",
+        f"| clients stuck; times that /health was not 200 | {stuck}; {unhealthy} |",
+    ]
     wrong = [seen["stuck"], seen["cut off"], stuck, unhealthy, any(left.values()), late > 1.05 * early]
-    return sum(map(bool, wrong))
+    return table, sum(map(bool, wrong))
 
 
 def main() -> int:
@@ -103,18 +111,32 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--context", default="2048")
+    parser.add_argument("--write", action="store_true", help="put the figures into results-serve.md")
     options = parser.parse_args()
-    print(*card(("numpy", "numba", "fastapi", "uvicorn")), sep="\n")
     command = [sys.executable, "-m", "kimi_cpu", "serve", "-m", options.model, "--port", "0", "-c", options.context]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         url = next(word for word in server.stderr.readline().split() if word.startswith("http"))
         while httpx.get(f"{url}/health").status_code != 200:
             time.sleep(0.2)
-        return asyncio.run(load(url, psutil.Process(server.pid), options.clients, 60 * options.minutes))
+        table, wrong = asyncio.run(load(url, psutil.Process(server.pid), options.clients, 60 * options.minutes))
     finally:
         server.terminate()
-        print(f"exit code after SIGTERM: {server.wait()}")
+        code = server.wait()
+    text = [
+        f"benchmarks/serve_load.py, {options.clients} clients, {options.minutes:g} minutes; a third of the requests is "
+        "left in the middle.",
+        "",
+        *card(("numpy", "numba", "fastapi", "uvicorn")),
+        f"{Path(options.model).name}.",
+        "",
+        *table,
+        f"| exit code after SIGTERM | {code} |",
+    ]
+    print("\n".join(text))
+    if options.write:
+        put_part(RESULTS, "The server", "Clients that come and go", text)
+    return wrong + (code != 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a token costs besides the model's step: scheduler, sampling, detokenising, JSON, HTTP, in CPU time.
 
-    python benchmarks/serve_overhead.py MODEL
+    python benchmarks/serve_overhead.py MODEL [-n 1000] [--write]
 
 The model runs on one thread, so that all of the process's CPU time that is not the forward pass is overhead; CPU time
 does not depend on what else the machine does. The client is another process.
@@ -13,12 +13,15 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
-from machine import card
+from machine import card, put_part
 
 import kimi_cpu
 from kimi_cpu.server import Settings, bind
 from kimi_cpu.server.run import run
+
+RESULTS = Path(__file__).with_name("results-serve.md")
 
 
 class Timed:
@@ -60,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("-n", type=int, default=1000, help="tokens of an answer")
+    parser.add_argument("--write", action="store_true", help="put the figures into results-serve.md")
     options = parser.parse_args()
     llm = kimi_cpu.load(options.model, threads=1, context=4096, speculate=False, read_ahead=False)
     llm._thread._engine.model = Timed(llm._thread._engine.model)
@@ -81,10 +85,19 @@ def main() -> None:
     time.sleep(1)
     for path, body in rows.items():  # caches fill
         measure(llm, url, path, body | common, options.n)
-    print(*card(("numpy", "numba", "fastapi", "uvicorn")), sep="\n")
-    print("| request | model, ms a token | all else, ms a token |\n|---|---|---|")
-    for path, body in rows.items():
-        print(measure(llm, url, path, body | common, options.n))
+    text = [
+        "benchmarks/serve_overhead.py, CPU time.",
+        "",
+        *card(("numpy", "numba", "fastapi", "uvicorn")),
+        f"{Path(options.model).name}, {options.n} tokens an answer.",
+        "",
+        "| request | model, ms a token | all else, ms a token |",
+        "|---|---|---|",
+        *(measure(llm, url, path, body | common, options.n) for path, body in rows.items()),
+    ]
+    print("\n".join(text))
+    if options.write:
+        put_part(RESULTS, "The server", "What a token costs besides the model", text)
     stop[0].call_soon_threadsafe(stop[1].set)
     thread.join()
 
