@@ -4,7 +4,8 @@
 
 An integer n becomes n + 1, a float x becomes x * (1 + 2^-7). Only micro-kernels whose LLVM IR changes are compiled
 again, for every tier of this machine, and tests/kernels runs on them in a child process; a crash or a hang is noticed,
-too. A change that leaves all IR the same is counted as "not here" (it concerns other tiers).
+too. A change that leaves all IR the same is counted as "not here" (it concerns other tiers). Numbers that only say what
+is fetched early, or how much at a time, are not changed: no result depends on them.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from kimi_cpu.kernels.native import Library, emit, host_tiers
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
 SOURCES = ("simd", "dot", "micro_matmul", "micro_rows", "micro_attention", "micro_int8_attention")
+ONLY_SPEED = {"AHEAD", "STREAMING_TOKENS", "QUERY_BYTES", "prefetch", "_prefetch"}  # names of numbers and functions
 MUTANT = "kimi_cpu.kernels_mutant"
 TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", "extremes", "cases")]
 
@@ -64,9 +66,7 @@ def changes(only: str) -> Iterator[tuple[str, int, str, ast.Module]]:
             continue
         text = (KERNELS / f"{source}.py").read_text()
         tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Constant) or isinstance(node.value, bool | str | None):
-                continue
+        for node in numbers(tree):
             before = node.value
             node.value = before + 1 if isinstance(before, int) else before * (1 + 2**-7)
             yield (
@@ -76,6 +76,17 @@ def changes(only: str) -> Iterator[tuple[str, int, str, ast.Module]]:
                 tree,
             )
             node.value = before
+
+
+def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
+    """The numbers that results depend on."""
+    for node in ast.iter_child_nodes(tree):
+        named = node.targets[0] if isinstance(node, ast.Assign) else node
+        if getattr(named, "id", getattr(named, "name", None)) in ONLY_SPEED and not isinstance(node, ast.Name):
+            continue
+        if isinstance(node, ast.Constant) and not isinstance(node.value, bool | str | None):
+            yield node
+        yield from numbers(node)
 
 
 def judge(source: str, tree: ast.Module, truth: dict, limit: int) -> str:
