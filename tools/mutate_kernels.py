@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 
 import kimi_cpu.kernels
 from kimi_cpu.kernels import jit, micros, runtime
-from kimi_cpu.kernels.native import Library, emit, host_tiers
+from kimi_cpu.kernels.native import host_tiers
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
@@ -46,6 +46,9 @@ def main() -> None:
         kernel.compile()
     for tier in host_tiers():
         runtime.select(tier.name)
+    for source in SOURCES:  # a copy that could not be generated would look like a change that is noticed
+        copy = load(source, compile((KERNELS / f"{source}.py").read_text(), f"{source}.py", "exec"))
+        assert all(texts(copy, tier) == truth[tier.name] for tier in host_tiers()), source
     counts = {"noticed": 0, "not here": 0, "SURVIVED": 0}
     for number, (source, line, text, tree) in enumerate(changes(options.only)):
         if number < options.first:
@@ -117,9 +120,14 @@ def judge(source: str, tree: ast.Module, truth: dict, limit: int) -> str:
 
 def texts(module: types.ModuleType, tier) -> dict[str, str]:
     """IR of each micro-kernel of a tier by name; equal code has equal text."""
-    whole = emit(module.micros(tier), tier, llvm.get_process_triple())
+    whole = native_of(module).emit(module.micros(tier), tier, llvm.get_process_triple())
     parts = whole.split("define ")[1:]
     return {part.split("(", 1)[0].split("@")[-1].strip('"'): part for part in parts}
+
+
+def native_of(module: types.ModuleType) -> types.ModuleType:
+    """kernels/native.py of the package that a `micros` module belongs to: it brings that package's Emitter."""
+    return importlib.import_module(f"{module.__package__}.native")
 
 
 def load(source: str, code: types.CodeType) -> types.ModuleType:
@@ -147,7 +155,7 @@ def run_tests(mutant: types.ModuleType, changed: dict[str, list[str]]) -> None:
             chosen = [m for m in mutant.micros(tier) if m.name in changed[tier.name]]
             if chosen:
                 names = [m.name for m in chosen]
-                libraries.append(Library(tier, chosen, names, None))
+                libraries.append(native_of(mutant).Library(tier, chosen, names, None))
                 target = runtime.select(tier.name).addresses
                 for name, address in zip(names, libraries[-1].addresses, strict=True):
                     target[micros.INDEX[name]] = address
