@@ -57,7 +57,7 @@ def exists(window):
         return False
 
 
-def wait(window, reached, timeout_s=60):
+def wait(window, reached, timeout_s=300):
     """Runs the window until reached()."""
     end = time.monotonic() + timeout_s
     while not reached():
