@@ -129,7 +129,7 @@ def write(lines: list[str], args, before: str) -> None:
 
     kinds, flash = args.kv.split(","), [] if args.no_peer else args.flash.split(",")
     head = [f"kimi-cpu {kv} | ratio | share" for kv in kinds] + [f"llama.cpp, flash {f}" for f in flash]
-    text = [
+    title = [
         "# Engine",
         "",
         "Written by benchmarks/engine.py: tokens a second, median (smallest-largest) of "
@@ -137,6 +137,8 @@ def write(lines: list[str], args, before: str) -> None:
         "Share: of the memory bandwidth that a reader gets just before and after (tg, x), or of the multiply-adds",
         "a second of the experts' kernel on 512 tokens just before (pp; attention's are counted too).",
         "",
+    ]
+    text = [
         *card(("numpy", "numba", "llama-cpp-python")),
         f"isa {runtime.isa().name}; {args.native.name}: {args.native.stat().st_size / 1e9:.2f} GB. "
         "llama.cpp repacks its weights for this CPU (its default), cache f16, filled with copies of 512 tokens.",
@@ -145,9 +147,7 @@ def write(lines: list[str], args, before: str) -> None:
         "|" + "--|" * (2 + 3 * len(kinds) + len(flash)),
         *lines,
     ]
-    if args.append:
-        text = text[8:]  # the machine and the table
-    RESULTS.write_text(before + "\n".join(text) + "\n")
+    RESULTS.write_text(before + "\n".join(text if args.append else title + text) + "\n")
 
 
 def serve(settings: dict) -> None:

@@ -153,13 +153,16 @@ def _merge(parts, begin, end, out):
     for i in range(splits):
         for h in range(heads):
             total[h] += np.exp(parts[i, rows - 3, h] - top[h]) * parts[i, rows - 2, h]
-    out[:, begin:end] = 0
+    sums = np.zeros((end - begin, heads), np.float32)
     for i in range(splits):
         for h in range(heads):
             share[h] = np.exp(parts[i, rows - 3, h] - top[h]) / total[h]
         for d in range(begin, end):
             for h in range(heads):
-                out[h, d] += share[h] * parts[i, d, h]
+                sums[d - begin, h] += share[h] * parts[i, d, h]
+    for h in range(heads):
+        for d in range(begin, end):
+            out[h, d] = sums[d - begin, h]
 
 
 @leaf
