@@ -16,10 +16,10 @@ from . import runtime
 from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
 from .jit import address, call, kernel, leaf, take
 from .jobs import ADDRESSES
+from .micro_attention import COLUMNS, DEEP
 from .micros import INDEX, WORKERS
 
 SPLIT_PAGES = 16  # 1,024 tokens: what one task of absorbed attention sums, at fixed positions
-COLUMNS = 16
 GAP = 16  # floats between rows of columns: rows a power of two apart would share a few sets of the first-level cache
 KIND_OF = {"f32": 0, "f16": 1, "int8": 2}
 SCORES, VALUES, SOFTMAX = (INDEX[f"attention_{name}"] for name in ("scores", "values", "softmax"))
@@ -130,13 +130,13 @@ def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
     sums[pages.latent] = -np.inf
     state = address(sums[pages.latent])
     for index in range(split * SPLIT_PAGES, min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)):
-        load_page(micro, pages, table[index], length - index * PAGE_TOKENS, page_rows)
-        k, s = address(page_rows), address(scores)
-        call(micro[SCORES], (address(qt), pitch, k, width * 4, width, PAGE_TOKENS, s, columns))
         first = index * PAGE_TOKENS
-        call(micro[SOFTMAX], (s, pitch, PAGE_TOKENS, first, address(limits), state, columns, np.float32(scale)))
+        load_page(micro, pages, table[index], length - first, page_rows)
+        k, s, keys = address(page_rows), address(scores), keys_of(length - first)
+        call(micro[SCORES], (address(qt), pitch, k, width * 4, width, keys, s, columns))
+        call(micro[SOFTMAX], (s, pitch, keys, first, address(limits), state, columns, np.float32(scale)))
         factor = state + 2 * pitch
-        call(micro[VALUES], (s, pitch, k, width * 4, PAGE_TOKENS, pages.latent, address(sums), factor, columns))
+        call(micro[VALUES], (s, pitch, k, width * 4, keys, pages.latent, address(sums), factor, columns))
 
 
 @leaf
@@ -163,6 +163,12 @@ def _merge(parts, begin, end, out):
     for h in range(heads):
         for d in range(begin, end):
             out[h, d] = sums[d - begin, h]
+
+
+@leaf
+def keys_of(tokens):
+    """Rows of a page to go over when a sequence has `tokens` from its beginning on: whole tiles of scores."""
+    return min(PAGE_TOKENS, (tokens + DEEP - 1) // DEEP * DEEP)
 
 
 @leaf

@@ -22,6 +22,7 @@ from .attention import (
     SOFTMAX,
     VALUES,
     cache_pages,
+    keys_of,
     load_page,
 )
 from .jit import address, call, kernel, leaf, take
@@ -165,13 +166,13 @@ def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out,
         _expand(micro, jobs, int8, h, page_rows, inputs, k, v)
         k[:, nope:] = page_rows[:, pages.row :]
         skip = max(0, first - position) // COLUMNS * COLUMNS  # columns before it see nothing of this page
-        n, s = columns - skip, address(scores) + 4 * skip
-        call(micro[SCORES], (address(qt) + 4 * skip, pitch, address(k), key * 4, key, PAGE_TOKENS, s, n))
+        n, s, keys = columns - skip, address(scores) + 4 * skip, keys_of(last - first)
+        call(micro[SCORES], (address(qt) + 4 * skip, pitch, address(k), key * 4, key, keys, s, n))
         at_state = address(state) + 4 * skip
         seen = address(limits) + 4 * skip
-        call(micro[SOFTMAX], (s, pitch, PAGE_TOKENS, first, seen, at_state, n, np.float32(scale)))
+        call(micro[SOFTMAX], (s, pitch, keys, first, seen, at_state, n, np.float32(scale)))
         target = address(sums) + 4 * skip
-        call(micro[VALUES], (s, pitch, address(v), value * 4, PAGE_TOKENS, value, target, at_state + 2 * pitch, n))
+        call(micro[VALUES], (s, pitch, address(v), value * 4, keys, value, target, at_state + 2 * pitch, n))
     _finish(micro, sums, state[1], out, row, tokens, h, out.cols // heads)
 
 
