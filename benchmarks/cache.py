@@ -137,7 +137,11 @@ def _head(args) -> list[str]:
         "",
         f"Written by benchmarks/cache.py: median (smallest-largest) of {args.rounds} alternating rounds, "
         f"{args.threads} threads, {args.native.name} of {size:.2f} GB.",
-        f"llama.cpp keeps and copies prefixes by hand, cache f16, flash attention {args.flash}.",
+        *(
+            []
+            if args.no_peer
+            else [f"llama.cpp keeps and copies prefixes by hand, cache f16, flash attention {args.flash}."]
+        ),
         "",
         *card(packages),
     ]
