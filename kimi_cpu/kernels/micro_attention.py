@@ -40,8 +40,9 @@ def _scores(
     """
     kind, lanes = e.lanes_of(F32), e.isa.lanes
     for column, registers in _column_blocks(e, columns):
-        with e.loop(dims, step=QUERY_BYTES // (4 * lanes * registers)) as first, e.loop(keys, step=DEEP) as key:
-            end = dims.minimum(first + QUERY_BYTES // (4 * lanes * registers))
+        near = QUERY_BYTES // (4 * lanes * registers)
+        with e.loop(dims, step=near) as first, e.loop(keys, step=DEEP) as key:
+            end = dims.minimum(first + near)
             row = out + key * q_pitch + column * 4
             cells = [[row + q_pitch * i + 4 * lanes * r for r in range(registers)] for i in range(DEEP)]
             fresh = first.compare("==", 0)
