@@ -130,18 +130,18 @@ def _kinds(args) -> list[str]:
 
 
 def _head(args) -> list[str]:
-    packages = ("numpy", "numba") if args.no_peer else ("numpy", "numba", "llama-cpp-python")
+    packages, peer = ["numpy", "numba"], []
+    if not args.no_peer:
+        packages.append("llama-cpp-python")
+        peer.append(f"llama.cpp keeps and copies prefixes by hand, cache f16, flash attention {args.flash};")
+        peer.append("at a depth its cache is filled with copies of 512 tokens.")
     size = args.native.stat().st_size / 1e9
     return [
         "# Cache, sessions and company",
         "",
         f"Written by benchmarks/cache.py: median (smallest-largest) of {args.rounds} alternating rounds, "
         f"{args.threads} threads, {args.native.name} of {size:.2f} GB.",
-        *(
-            []
-            if args.no_peer
-            else [f"llama.cpp keeps and copies prefixes by hand, cache f16, flash attention {args.flash}."]
-        ),
+        *peer,
         "",
         *card(packages),
     ]
