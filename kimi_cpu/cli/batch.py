@@ -87,7 +87,7 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     stops = Stops(deadline)
     with stops.signals():
         compile_kernels()
-        with load(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, **loading) as llm:
+        with load(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, prompts_first=True, **loading) as llm:
             same = {name: loading[name] for name in ("kv", "compute", "context")}
             run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
             with view() as show:

@@ -57,7 +57,9 @@ class EngineState(NamedTuple):
 class Engine:
     """Runs requests over one model and one cache. Used by one thread at a time.
 
-    interrupted: asked between two layers of a step of an idle request; True ends the step.
+    fair: running answers get as much time alone as each piece of a prompt took that was computed beside them; else
+    prompts are computed as soon as they can be. interrupted: asked between two layers of a step of an idle request;
+    True ends the step. clock: seconds.
     """
 
     def __init__(
@@ -68,9 +70,12 @@ class Engine:
         max_running: int = 1,
         speculation: Drafts | None = None,
         store: DiskStore | None = None,
+        fair: bool = False,
     ):
-        self.model, self.cache, self.speculation = model, cache, speculation
+        self.model, self.cache, self.speculation, self.fair = model, cache, speculation, fair
         self.interrupted: Callable[[], bool] = lambda: False
+        self.clock: Callable[[], float] = time.perf_counter
+        self._owed_s = 0.0  # to running answers
         self._pool = BlockPool(cache.num_pages)
         self.scheduler = Scheduler(self._pool, model.max_tokens, max_running, vocab_size, cache, store)
 
@@ -106,11 +111,13 @@ class Engine:
         """
         if self.scheduler.store is not None:
             self.scheduler.write_page()
-        step = self.scheduler.schedule()
+        step = self.scheduler.schedule(prompts=self._owed_s <= 0)
         if not step:
             return []
-        started_s, decoding = time.perf_counter(), self._decoding(step)
-        if decoding:
+        started_s, num_answers = self.clock(), sum(r.num_missing == 1 for r, *_ in step)
+        num_prompts = len(step) - num_answers
+        drafting = self.speculation is not None and not num_prompts and all(r.output_ids for r, *_ in step)
+        if drafting:
             step = self._with_drafts(step)
         batch, owners = forward_batch(step)
         logits = self.model.forward(batch, self.cache, lambda: self._cancelled(step))
@@ -121,13 +128,21 @@ class Engine:
             rows[request].append(row)
         step = [scheduled for scheduled in step if not scheduled.request.aborted]
         outputs = [output for scheduled in step for output in self._outputs(scheduled, logits[rows[scheduled.request]])]
-        if decoding:
-            self.speculation.observe(len(batch.token_ids), time.perf_counter() - started_s)
+        elapsed_s = self.clock() - started_s
+        if drafting:
+            self.speculation.observe(len(batch.token_ids), elapsed_s)
+        if self.fair:
+            self._settle(elapsed_s, num_answers, num_prompts)
         return outputs
 
-    def _decoding(self, step: list[Scheduled]) -> bool:
-        """Whether drafts may pay: all rows are generated tokens."""
-        return self.speculation is not None and all(r.output_ids and r.num_missing == 1 for r, *_ in step)
+    def _settle(self, elapsed_s: float, num_answers: int, num_prompts: int) -> None:
+        """What prompts owe to answers after a step of so many of each."""
+        if not num_answers:
+            self._owed_s = 0.0
+        elif num_prompts:
+            self._owed_s = elapsed_s
+        else:
+            self._owed_s -= elapsed_s
 
     def _with_drafts(self, step: list[Scheduled]) -> list[Scheduled]:
         room, out = self.model.max_tokens - len(step), []

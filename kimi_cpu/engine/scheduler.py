@@ -82,12 +82,15 @@ class Scheduler:
         elif request in self.idle:
             self.idle.remove(request)
 
-    def schedule(self) -> list[Scheduled]:
-        """The next step; empty when nothing is left to do. Every token in it has its place in a page."""
+    def schedule(self, prompts: bool = True) -> list[Scheduled]:
+        """The next step; empty when nothing is left to do. Every token in it has its place in a page.
+
+        prompts: whether prompts are computed, too, beside requests that decode.
+        """
         if self.idle and not self.running and not self.waiting:
             self.waiting.append(self.idle.popleft())
         self._admit()
-        wanted = self._share_budget()
+        wanted = self._share_budget(prompts)
         step = []
         for request in list(self.running):  # oldest first: it always finds its pages
             count = wanted[request]
@@ -122,10 +125,10 @@ class Scheduler:
         if found is not None:
             self.store.write(key, found.parent, found.tokens, self.cache.page(found.block_id))
 
-    def _share_budget(self) -> dict[Request, int]:
+    def _share_budget(self, prompts: bool) -> dict[Request, int]:
         """Tokens of each running request: one for those that decode, equal shares of the rest for the others."""
         wanted = {r: 1 for r in self.running[: self.max_tokens] if r.num_missing == 1}
-        budget = self.max_tokens - len(wanted)
+        budget = self.max_tokens - len(wanted) if prompts or not wanted else 0
         filling = sorted((r for r in self.running if r.num_missing > 1), key=lambda r: r.num_missing)
         for place, request in enumerate(filling):  # short ones first: what they leave goes to the longer
             share = -(-budget // (len(filling) - place))

@@ -28,7 +28,8 @@ class LoadOptions:
     text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended, compute what the
     next one's prompt will begin with while nothing else runs. cache_disk: bytes, or as "50GiB", of files in cache_dir
     that keep computed prompts for later runs, of all models together; default none. cache_dir: default
-    $XDG_CACHE_HOME/kimi-cpu/prefixes.
+    $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts as soon as they can be, for the sake of the whole;
+    by default the answers that run beside them get half of the time.
     """
 
     threads: int | None = None
@@ -42,6 +43,7 @@ class LoadOptions:
     read_ahead: bool = True
     cache_disk: int | str | None = None
     cache_dir: str | os.PathLike | None = None
+    prompts_first: bool = False
 
     def __post_init__(self):
         if self.compute not in KV:
@@ -72,7 +74,8 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
     cache = KVCache(options.kv, num_pages, layers, latent, rope)
     speculation = Speculation() if options.speculate else None
     store = None if options.cache_disk is None else _store(file, options, cache.page_bytes)
-    return Engine(model, cache, config.vocab_size, options.parallel, speculation, store), context
+    fair = not options.prompts_first
+    return Engine(model, cache, config.vocab_size, options.parallel, speculation, store, fair), context
 
 
 def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, int]:

@@ -23,6 +23,42 @@ def test_requests_side_by_side_answer_as_they_do_alone():
     assert finish(engine, [greedy(p, 40) for p in prompts]) == [expected(p, 40) for p in prompts]
 
 
+class Clocked(FakeModel):
+    """A second a token."""
+
+    seconds = 0
+
+    def forward(self, batch, cache, cancelled):
+        self.seconds += len(batch.token_ids)
+        return super().forward(batch, cache, cancelled)
+
+
+@pytest.mark.parametrize(("fair", "least", "most"), [(True, 190, 215), (False, 4, 6)])
+def test_answer_beside_a_long_prompt_has_half_of_the_time_if_fair(fair, least, most):
+    model = Clocked(50)
+    engine = Engine(model, FakeCache(30), VOCAB, max_running=2, fair=fair)
+    engine.clock = lambda: model.seconds
+    answer, prompt = greedy([5, 6], 400), greedy(range(2, 202), 8)
+    engine.add(answer)
+    engine.step()
+    engine.add(prompt)
+    while not prompt.output_ids:
+        engine.step()
+    assert least <= len(answer.output_ids) <= most  # four pieces of 50 s each
+    while engine.has_work:
+        engine.step()
+    assert [answer.output_ids, prompt.output_ids] == [expected([5, 6], 400), expected(range(2, 202), 8)]
+
+
+def test_prompts_run_on_when_no_answer_is_left_that_they_owe_time():
+    model = Clocked(50)
+    engine = Engine(model, FakeCache(30), VOCAB, max_running=2, fair=True)
+    engine.clock = lambda: model.seconds
+    answer, prompt = greedy([5, 6], 3), greedy(range(2, 302), 8)
+    assert finish(engine, [answer, prompt]) == [expected([5, 6], 3), expected(range(2, 302), 8)]
+    assert model.seconds < 330
+
+
 def test_all_pages_are_free_when_all_requests_are_done():
     engine = Engine(FakeModel(16), FakeCache(6), VOCAB, max_running=4)
     finish(engine, [greedy(list(range(2, 80)), 30) for _ in range(5)])

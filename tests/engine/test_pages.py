@@ -19,7 +19,9 @@ PREFIX = [(7 * i) % 90 + 2 for i in range(3 * PAGE_TOKENS)]
 
 
 def make(num_pages=12, chunk=32, max_running=4, speculation=None, store=None):
-    return Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running, speculation, store)
+    engine = Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running, speculation, store, fair=True)
+    engine.clock = lambda: engine.model.num_tokens
+    return engine
 
 
 def check_pool(engine):
