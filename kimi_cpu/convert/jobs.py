@@ -1,6 +1,8 @@
 """What a conversion consists of: a list of outputs, cut into units that have a hash, cut into parts that are packed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +27,19 @@ class Part(NamedTuple):
     origin: Origin | str | None = None  # where the values come from; str: a tensor kept as it is
 
 
-class Unit(NamedTuple):
+@dataclass
+class Unit:
     """Bytes with a SHA-256 of their own: a tensor, or one expert. Its parts follow one another; gaps are zeros."""
 
     name: str  # for progress and errors
     offset: int  # from the tensor's first byte
     nbytes: int
-    parts: tuple[Part, ...]
+    make_parts: Callable[[], Iterable[Part]]
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Made when they are needed: K2 has half a million, and its sizes are known without them."""
+        return tuple(self.make_parts())
 
 
 class Output(NamedTuple):
@@ -50,9 +58,9 @@ class Plan(NamedTuple):
     warnings: list[str]  # may grow while the parts are packed
 
 
-def whole(spec: TensorSpec, parts: list[Part]) -> Output:
+def whole(spec: TensorSpec, parts: Iterable[Part]) -> Output:
     """An output that is one unit."""
-    return Output(spec, (Unit(spec.name, 0, spec.nbytes, tuple(parts)),))
+    return Output(spec, (Unit(spec.name, 0, spec.nbytes, lambda: parts),))
 
 
 def constant(name: str, data: bytes) -> Output:

@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -151,18 +152,24 @@ class _Builder:
         self.packed[name] = {"parts": parts, "stride": stride}
         units = []
         for e in range(count):
-            pieces = []
-            for part, described in parts.items():
-                module, kind = f"{s}{e}.{part}_proj", described["kind"]
+            modules = [
+                (f"{s}{e}.{part}_proj", described["kind"], described["offset"]) for part, described in parts.items()
+            ]
+            for module, kind, _ in modules:
                 if _expert_kind(self.source.describe(module)[0], self.dense) != kind:
                     raise CheckpointError(f"{self.source.path}: {module} has another dtype than expert 0.")
-                pieces.extend(_parts(self.source, module, kind, described["offset"]))
-            units.append(Unit(f"{name}, expert {e}", e * stride, stride, tuple(pieces)))
+                _check_columns(self.source, module, kind)
+            units.append(Unit(f"{name}, expert {e}", e * stride, stride, partial(self._expert_parts, modules)))
         self.outputs.append(Output(TensorSpec(name, "I8", (count, stride), count * stride), tuple(units)))
+
+    def _expert_parts(self, modules: list[tuple[str, str, int]]) -> Iterator[Part]:
+        for module, kind, offset in modules:
+            yield from _parts(self.source, module, kind, offset)
 
     def _matrix(self, stem: str, module: str) -> None:
         dtype, rows, cols = self.source.describe(module)
         kind = "int4" if dtype == "INT4" else self.dense
+        _check_columns(self.source, module, kind)
         self._packed_output(stem, kind, rows, cols, _parts(self.source, module, kind, 0))
 
     def _heads(self, stem: str, module: str, begin: int, end: int) -> None:
@@ -174,7 +181,7 @@ class _Builder:
         parts = _parts(self.source, module, self.dense, 0, order.reshape(-1))
         self._packed_output(stem, self.dense, order.size, cols, parts)
 
-    def _packed_output(self, stem: str, kind: str, rows: int, cols: int, parts: list[Part]) -> None:
+    def _packed_output(self, stem: str, kind: str, rows: int, cols: int, parts: Iterable[Part]) -> None:
         name = stem + ".weight"
         nbytes = packed_bytes(kind, rows, cols)
         self.packed[name] = {"kind": kind, "rows": rows, "cols": cols}
@@ -192,20 +199,22 @@ def _expert_kind(dtype: str, dense: str) -> str:
     return "int4" if dtype in ("INT4", "F8_E4M3") else dense
 
 
-def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarray | None = None) -> list[Part]:
-    """A matrix in pieces of whole row blocks. order: the source row of each row, -1 for a row of zeros."""
-    _, rows, cols = source.describe(module)
+def _check_columns(source: Source, module: str, kind: str) -> None:
+    cols = source.describe(module)[2]
     if kind == "int4" and cols % GROUP:
         raise CheckpointError(f"{source.path}: {module} has {cols} columns; INT4 needs a multiple of {GROUP}.")
+
+
+def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarray | None = None) -> Iterator[Part]:
+    """A matrix in pieces of whole row blocks. order: the source row of each row, -1 for a row of zeros."""
+    _, rows, cols = source.describe(module)
     rows = rows if order is None else len(order)
     step = _rows_at_a_time(kind, cols)
-    parts = []
     for begin in range(0, rows, step):
         chosen = range(begin, min(begin + step, rows)) if order is None else order[begin : begin + step]
         nbytes = packed_bytes(kind, len(chosen), cols)
-        parts.append(Part(offset, nbytes, partial(_pack, source, module, kind, chosen), Origin(kind, module, chosen)))
+        yield Part(offset, nbytes, partial(_pack, source, module, kind, chosen), Origin(kind, module, chosen))
         offset += nbytes
-    return parts
 
 
 def _rows_at_a_time(kind: str, cols: int) -> int:

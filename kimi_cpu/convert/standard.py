@@ -6,7 +6,7 @@ counted and reported. Other matrices are Q8_0 or BF16, norms and router F32.
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -144,8 +144,7 @@ class _Builder:
         dtype, rows, cols = self.source.describe(module)
         kind = "Q4_0" if dtype == "INT4" else self._dense(cols)
         nbytes = rows * row_bytes(kind, cols)
-        parts = [self._part(module, kind, *rows_of, cols) for rows_of in _chunks(rows, cols)]
-        self.outputs.append(whole(TensorSpec(name, kind, (rows, cols), nbytes), parts))
+        self.outputs.append(whole(TensorSpec(name, kind, (rows, cols), nbytes), self._parts(module, kind, rows, cols)))
 
     def _experts(self, prefix: str, module: str, rows: int, cols: int) -> None:
         """One tensor [experts, rows, cols] of what gate, up or down projections of a layer are."""
@@ -157,8 +156,8 @@ class _Builder:
             this = f"{stem}.{expert}.{part}"
             if self._expert_type(this, cols) != kind:
                 raise CheckpointError(f"{self.source.path}: {this} has another dtype than expert 0.")
-            parts = tuple(self._part(this, kind, *rows_of, cols) for rows_of in _chunks(rows, cols))
-            units.append(Unit(f"{name}, expert {expert}", expert * nbytes, nbytes, parts))
+            make_parts = partial(self._parts, this, kind, rows, cols)
+            units.append(Unit(f"{name}, expert {expert}", expert * nbytes, nbytes, make_parts))
         spec = TensorSpec(name, kind, (len(units), rows, cols), len(units) * nbytes)
         self.outputs.append(Output(spec, tuple(units)))
 
@@ -186,10 +185,11 @@ class _Builder:
             spec = TensorSpec(f"blk.{layer}.{name}.weight", kind, shape, heads * one)
             self.outputs.append(whole(spec, parts))
 
-    def _part(self, module: str, kind: str, start: int, stop: int, cols: int) -> Part:
+    def _parts(self, module: str, kind: str, rows: int, cols: int) -> Iterator[Part]:
         one = row_bytes(kind, cols)
-        origin = Origin(kind, module, range(start, stop))
-        return Part(start * one, (stop - start) * one, partial(self._pack, module, kind, start, stop), origin)
+        for start, stop in _chunks(rows, cols):
+            origin = Origin(kind, module, range(start, stop))
+            yield Part(start * one, (stop - start) * one, partial(self._pack, module, kind, start, stop), origin)
 
     def _pack(self, module: str, kind: str, start: int, stop: int) -> np.ndarray:
         """u8[n] of rows start..stop of a matrix in a GGML type."""
