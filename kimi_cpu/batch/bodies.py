@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reprlib import repr  # that of a hostile value may be as long as its line
 from typing import Any
 
-from ..llm.openai import COMPLETION_TOKENS, MAX_SAMPLES, WITHOUT_EFFECT
+from ..llm.openai import MAX_SAMPLES, WITHOUT_EFFECT, chat_options, completion_options
 from .results import Failure
 from .source import CHAT
 
@@ -94,17 +94,7 @@ def _chat(fields: dict) -> Call | Failure:
         return Failure(message, "invalid_value", "reasoning_effort")
     if "top_logprobs" in fields and not fields.get("logprobs"):
         return Failure("top_logprobs needs logprobs to be true.", "invalid_value", "top_logprobs")
-    options = {name: fields[name] for name in SAMPLING if name in fields}
-    if fields.get("logprobs"):
-        options["logprobs"] = fields.get("top_logprobs", 0)
-    for name in ("tools", "tool_choice", "parallel_tool_calls", "response_format", "think_budget"):
-        if name in fields:
-            options[name] = fields[name]
-    if "chat_template_kwargs" in fields:
-        options["template_kwargs"] = fields["chat_template_kwargs"]
-    if fields.get("no_think") or "reasoning_effort" in fields:
-        options["no_think"] = True
-    return Call([messages], fields.get("n", 1), options)
+    return Call([messages], fields.get("n", 1), chat_options(fields))
 
 
 def _completion(fields: dict) -> Call | Failure:
@@ -114,10 +104,7 @@ def _completion(fields: dict) -> Call | Failure:
         return Failure(f"prompt must be {COMPLETION_FIELDS['prompt']}.", "invalid_value", "prompt")
     if fields.get("echo") and "logprobs" in fields:
         return Failure("echo with logprobs is not supported; leave one out.", "invalid_value", "echo")
-    options = {"max_tokens": COMPLETION_TOKENS} | {name: fields[name] for name in SAMPLING if name in fields}
-    if "logprobs" in fields:
-        options["logprobs"] = fields["logprobs"]
-    return Call(prompts, fields.get("n", 1), options, fields.get("echo", False))
+    return Call(prompts, fields.get("n", 1), completion_options(fields), fields.get("echo", False))
 
 
 def _is_ids(value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ..llm import ChatCompletion, Piece
-from ..llm.openai import TokenBytes, chat_logprobs, deltas
+from ..llm.openai import TokenBytes, chat_logprobs, chat_options, deltas
 from .answers import Call
 from .fields import Body, Message, Tool
 from .reply import timings, usage_body
@@ -54,27 +54,10 @@ class ChatBody(SamplingBody):
 
     def call(self) -> Call:
         """The request as the model takes it."""
-        options = self.sampling()
-        max_tokens = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        if max_tokens is not None:
-            options["max_tokens"] = max_tokens
-        if self.logprobs:
-            options["logprobs"] = self.top_logprobs or 0
-        for name in ("tools", "response_format", "think_budget", "think_seconds"):
-            if getattr(self, name) is not None:
-                options[name] = getattr(self, name)
-        if self.chat_template_kwargs:
-            options["template_kwargs"] = self.chat_template_kwargs
-        if self.tool_choice != "auto":
-            options["tool_choice"] = self.tool_choice
-        if not self.parallel_tool_calls:
-            options["parallel_tool_calls"] = False
-        off = self.thinking is not None and self.thinking.type == "disabled"
-        if self.no_think or off or self.reasoning_effort == "none":
-            options["no_think"] = True
-        elif self.thinking is not None and self.thinking.budget_tokens is not None:
-            options["think_budget"] = self.thinking.budget_tokens
-        return Call(self.messages, options, self.n)
+        given = self.given()
+        if self.thinking is not None:
+            given["thinking"] = self.thinking.model_dump(exclude_none=True)
+        return Call(self.messages, chat_options(given), self.n)
 
 
 class ChatWriter:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from ..llm import Completion, Piece
-from ..llm.openai import COMPLETION_TOKENS, completion_logprobs
+from ..llm.openai import COMPLETION_TOKENS, completion_logprobs, completion_options
 from .answers import Call
 from .reply import timings, usage_body
 from .sampling import SamplingBody
@@ -39,9 +39,7 @@ class CompletionBody(SamplingBody):
 
     def calls(self) -> list[Call]:
         """The request as the model takes it."""
-        options = self.sampling() | {"max_tokens": self.max_tokens}
-        if self.logprobs is not None:
-            options["logprobs"] = self.logprobs
+        options = completion_options(self.given())
         return [Call(prompt, options, self.n) for prompt in self.prompts]
 
 

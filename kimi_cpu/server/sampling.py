@@ -1,23 +1,11 @@
 """The sampling fields that OpenAI's endpoints share, and llama.cpp's and vLLM's beside them."""
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from ..llm.openai import MAX_SAMPLES
 from .fields import Body
-
-FIELDS = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repeat_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "seed",
-    "stop",
-    "ignore_eos",
-)
 
 
 class StreamOptions(Body):
@@ -57,10 +45,9 @@ class SamplingBody(Body):
             raise ValueError("stream_options is only for streams; set stream, or leave it out.")
         return self
 
-    def sampling(self) -> dict:
-        """Keywords of kimi_cpu.Sampling for what the request says."""
-        given = {name: getattr(self, name) for name in FIELDS}
-        return {name: value for name, value in given.items() if value is not None}
+    def given(self) -> dict[str, Any]:
+        """Fields that the request gives and that are not null."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
     @property
     def include_usage(self) -> bool:
