@@ -3,9 +3,10 @@
     nice python tools/mutate_kernels.py [--only micro_rows] [--list] [--from N] [--seconds 90]
 
 An integer n becomes n + 1, a float x becomes x * (1 + 2^-7). Only micro-kernels whose LLVM IR changes are compiled
-again, for every tier of this machine, and tests/kernels runs on them in a child process; a crash or a hang is noticed,
-too. A change that leaves all IR the same is counted as "not here" (it concerns other tiers). Numbers that only say what
-is fetched early, or how much at a time, are not changed: no result depends on them.
+again, for one tier of this machine after the other until the change is noticed, and tests/kernels runs on them in a
+child process; a crash or a hang is noticed, too. A change that leaves all IR the same is counted as "not here" (it
+concerns other tiers). Numbers that only say what is fetched early, or how much at a time, are not changed: no result
+depends on them.
 """
 
 import argparse
@@ -21,9 +22,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import llvmlite.binding as llvm
+import pytest
 
 import kimi_cpu.kernels
 from kimi_cpu.kernels import jit, micros, runtime
+from kimi_cpu.kernels.isa import Isa
 from kimi_cpu.kernels.native import host_tiers
 
 ROOT = Path(__file__).parents[1]
@@ -92,29 +95,35 @@ def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
 
 
 def judge(source: str, tree: ast.Module, truth: dict, limit: int) -> str:
-    """What becomes of one change."""
+    """What becomes of one change: tier by tier, until one notices."""
+    verdict = "not here"
     try:
         mutant = load(source, compile(tree, f"{source}.py", "exec"))
-        changed = {}
         for tier in host_tiers():
-            new = texts(mutant, tier)
-            changed[tier.name] = [n for n, text in new.items() if truth[tier.name].get(n) != text]
+            changed = [n for n, text in texts(mutant, tier).items() if truth[tier.name].get(n) != text]
+            if changed and not passes(mutant, tier, changed, limit):
+                return "noticed"
+            if changed:
+                verdict = "SURVIVED"
     except Exception:
         return "noticed"  # it does not even generate code
-    if not any(changed.values()):
-        return "not here"
+    return verdict
+
+
+def passes(mutant: types.ModuleType, tier: Isa, changed: list[str], limit: int) -> bool:
+    """Whether a tier's tests pass, in a child process, with the changed micro-kernels."""
     child = os.fork()
     if child == 0:
-        run_tests(mutant, changed)
+        run_tests(mutant, tier, changed)
     end = time.monotonic() + limit
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return "SURVIVED" if status == 0 else "noticed"
+            return status == 0
         time.sleep(0.05)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return "noticed"
+    return False
 
 
 def texts(module: types.ModuleType, tier) -> dict[str, str]:
@@ -145,26 +154,22 @@ def load(source: str, code: types.CodeType) -> types.ModuleType:
     return importlib.import_module(f"{MUTANT}.micros")
 
 
-def run_tests(mutant: types.ModuleType, changed: dict[str, list[str]]) -> None:
-    """In the child: puts the changed machine code in place and ends with the tests' exit code."""
+def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
+    """In the child: puts the changed machine code in place and ends with the exit code of the tests of the tier."""
     status = 1
     try:
-        libraries = []
-        for tier in host_tiers():
-            chosen = [m for m in mutant.micros(tier) if m.name in changed[tier.name]]
-            if chosen:
-                names = [m.name for m in chosen]
-                libraries.append(native_of(mutant).Library(tier, chosen, names, None))
-                target = runtime.select(tier.name).addresses
-                for name, address in zip(names, libraries[-1].addresses, strict=True):
-                    target[micros.INDEX[name]] = address
+        chosen = [m for m in mutant.micros(tier) if m.name in changed]
+        names = [m.name for m in chosen]
+        library = native_of(mutant).Library(tier, chosen, names, None)
+        target = runtime.select(tier.name).addresses
+        for name, address in zip(names, library.addresses, strict=True):
+            target[micros.INDEX[name]] = address
         runtime.select()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        import pytest
-
-        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *TESTS]) != 0)
+        others = " and ".join(f"not {other.name}" for other in host_tiers() if other.name != tier.name)
+        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", others, *TESTS]) != 0)
     finally:
         os._exit(status)
 
