@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from machine import GIB, ROOT, card, spread
+from machine import GIB, ROOT, anonymous_bytes, card, spread
 
 RESULTS = Path(__file__).with_name("results-convert.md")
 SAMPLE_SECONDS = 0.01
@@ -143,15 +143,6 @@ def busy_seconds() -> float:
     with open("/proc/stat") as file:
         user, nice, system, _idle, _iowait, irq, softirq = (int(x) for x in file.readline().split()[1:8])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
-def anonymous_bytes(pid: int) -> int:
-    """RssAnon of a process; 0 once it has ended."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(x.split()[1]) << 10 for x in text.splitlines() if x.startswith("RssAnon")), 0)
 
 
 def survive(options: argparse.Namespace, out: Path, expected: str) -> tuple[list[Kill], bool]:

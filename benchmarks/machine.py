@@ -36,6 +36,15 @@ def put_part(path: Path, heading: str, title: str, text: list[str]) -> None:
     path.write_text("\n## ".join([*(p.rstrip() + "\n" for p in parts), "\n".join([title, "", *text, ""])]))
 
 
+def anonymous_bytes(pid: int) -> int:
+    """RssAnon of a process; 0 once it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(x.split()[1]) << 10 for x in text.splitlines() if x.startswith("RssAnon")), 0)
+
+
 def _cpu() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []

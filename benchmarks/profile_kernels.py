@@ -3,16 +3,18 @@
     python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf
     python benchmarks/profile_kernels.py DIR/native.gguf [--threads 2] [--tokens 48]
 
-A clock is read before and after every call of a compiled entry; what is left of the forward pass is Python's.
+A clock is read before and after every call of a compiled entry; what is left of the forward pass is Python's. Anonymous
+memory is all that the process has beyond files that it maps: Python, code, the cache's pages, work space.
 """
 
 import argparse
+import os
 import random
 import time
 from collections import Counter
 from pathlib import Path
 
-from machine import card
+from machine import anonymous_bytes, card
 
 import kimi_cpu
 from kimi_cpu.kernels import jit
@@ -20,6 +22,7 @@ from kimi_cpu.model import Kimi
 
 RESULTS = Path(__file__).with_name("results-profile.md")
 CHUNK = 512
+SEQUENCES = 16
 
 
 class Profile:
@@ -61,6 +64,21 @@ def prompt(llm: kimi_cpu.LLM, count: int) -> list[int]:
     return [random.randrange(llm.config.vocab_size) for _ in range(count)]
 
 
+def together(llm: kimi_cpu.LLM, profile: Profile, tokens: int) -> list[str]:
+    """SEQUENCES answers at once, from the step on in which all of them have begun."""
+    handles = [
+        llm.stream(prompt(llm, 4), max_tokens=tokens, temperature=0.0, ignore_eos=True) for _ in range(SEQUENCES)
+    ]
+    for handle in handles:
+        next(piece for piece in handle if piece.token_ids)
+    profile.on = True
+    next(piece for piece in handles[0] if piece.finish_reason)
+    profile.on = False
+    for handle in handles:
+        list(handle)
+    return profile.table(f"Steps of {SEQUENCES} sequences")
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -77,6 +95,8 @@ def main() -> None:
                 profile.on = bool(piece.token_ids) or profile.on  # from the first token on: the prompt is done
             profile.on = False
             lines += profile.table(f"{args.tokens} tokens generated after {depth}")
+            lines += ["", f"Anonymous memory of the process afterwards: {anonymous_bytes(os.getpid()) >> 20} MiB."]
+        lines += together(llm, profile, args.tokens)
         for count in (CHUNK, 4 * CHUNK):
             profile.on = True
             llm.generate(prompt(llm, count), max_tokens=1, temperature=0.0)
