@@ -17,26 +17,27 @@ def command() -> None:
     \b
     kimi-cpu warmup
     """
-    from ..kernels import bandwidth, runtime
+    from ..kernels import bandwidth
 
-    if not runtime.compiled():
-        _compile()
+    _compile_missing()
     click.echo(f"kimi-cpu: the kernels are ready; memory is read at {bandwidth.measure():.1f} GB/s.", err=True)
 
 
 def compile_kernels() -> None:
-    """Compiles what no earlier process has, and measures the memory; says so on stderr, with a bar on a terminal."""
-    from ..kernels import bandwidth, runtime
+    """Compiles what no earlier process has, then measures the memory; says so on stderr, on a terminal with a bar."""
+    from ..kernels import bandwidth
 
-    if not runtime.compiled():
-        _compile()
+    if _compile_missing():
         bandwidth.measure()
 
 
-def _compile() -> None:
+def _compile_missing() -> bool:
+    """Whether something had to be compiled."""
     from ..kernels import runtime
     from .progress import steps
 
+    if runtime.compiled():
+        return False
     # LLVM's Python binding compiles one thing at a time, in a process.
     command = [sys.executable, "-c", SHARE]
     with (
@@ -44,3 +45,4 @@ def _compile() -> None:
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other,
     ):
         runtime.warmup(progress, others_share=other.wait)
+    return True
