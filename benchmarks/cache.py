@@ -9,7 +9,8 @@ Needs llama-cpp-python, built for this CPU. Each engine lives in its own process
 reuse: a second request with the same beginning, samples of one prompt, and a session from disk (its file is dropped
 from the page cache before it is read), each beside the same computed anew. decode: tg32 at several depths. many: steps
 of several sequences at a depth of 64. llama.cpp is asked through its C functions, at its best: prefixes are kept and
-copied by hand where a server would have to find them. --write puts the tables in results-cache.md.
+copied by hand where a server would have to find them. --write puts each table in results-cache.md as it is there; a
+size of 0 leaves a line of reuse out.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 from statistics import median
 
 import engine
-from machine import card, spread
+from machine import card, put_part, spread
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results-cache.md"
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prefix", type=int, default=8192)
-    parser.add_argument("--samples", default="8x4096", help="samples x tokens of their prompt")
+    parser.add_argument("--samples", default="8x4096", help="samples x tokens of their prompt; 0x0: none")
     parser.add_argument("--session", type=int, default=32768)
     parser.add_argument("--depths", default="0,4096,16384,65536")
     parser.add_argument("--sequences", default="1,2,4,8,16,32")
@@ -61,30 +62,35 @@ def main() -> None:
     workers = {f"kimi-cpu {kv}": engine.Worker(engine="kimi", path=args.native, kv=kv, **common) for kv in _kinds(args)}
     if not args.no_peer:
         workers["llama.cpp"] = engine.Worker(engine="llama", path=args.standard, flash=args.flash, **common)
-    tables = []
     if "reuse" in parts:
-        tables += reuse(workers, args, num_samples, sample_tokens)
+        reuse(workers, args, num_samples, sample_tokens)
     if "decode" in parts:
         rows = [f"tg{GENERATED}@d{d}" if d else f"tg{GENERATED}" for d in depths]
-        tables += rates("Decoding at a depth, tokens a second", rows, workers, args.rounds)
+        put(args, "Decoding at a depth, tokens a second", rates(rows, workers, args.rounds))
     if "many" in parts:
         rows = [f"x{n}" for n in args.sequences.split(",")]
-        tables += rates("Several sequences, tokens a second of all", rows, workers, args.rounds)
+        put(args, "Several sequences, tokens a second of all", rates(rows, workers, args.rounds))
     for worker in workers.values():
         worker.close()
+
+
+def put(args, title: str, table: list[str]) -> None:
+    """With --write: a part of results-cache.md, with what it was measured on; the other parts stay."""
     if args.write:
-        RESULTS.write_text("\n".join([*_head(args), *tables]) + "\n")
+        put_part(RESULTS, "Cache, sessions and company", title, [*_head(args), "", *table])
 
 
-def reuse(workers: dict, args, num_samples: int, sample_tokens: int) -> list[str]:
-    """Seconds to do a thing anew, seconds with what was kept, and their ratio: a line of the table each."""
+def reuse(workers: dict, args, num_samples: int, sample_tokens: int) -> None:
+    """Seconds to do a thing anew, seconds with what was kept, and their ratio: a part each."""
     questions = [
         (f"first token after {args.prefix} tokens that were seen, {NEW_TOKENS} new", "prefix", [args.prefix]),
         (f"{num_samples} samples of a prompt of {sample_tokens} tokens", "samples", [num_samples, sample_tokens]),
         (f"a session of {args.session} tokens from disk", "session", [args.session]),
     ]
-    lines = ["", "## Reuse, seconds", "", "| | engine | anew | with what was kept | ratio |", "|---|---|---|---|---|"]
     for text, what, numbers in questions:
+        if not numbers[-1]:
+            continue
+        lines = ["| | engine | anew | with what was kept | ratio |", "|---|---|---|---|---|"]
         found = {name: [] for name in workers}
         for _ in range(args.rounds):
             for name, worker in workers.items():
@@ -98,16 +104,13 @@ def reuse(workers: dict, args, num_samples: int, sample_tokens: int) -> list[str
                 label += f"; anew: one, {num_samples} apart take {apart}"
             lines.append(f"| {label} | {name} | {spread(anew, 2)} | {spread(kept, 3)} | {ratio} |")
             print(lines[-1], flush=True)
-    return lines
+        put(args, f"Reuse: {what}, seconds", lines)
 
 
-def rates(title: str, rows: list[str], workers: dict, rounds: int) -> list[str]:
+def rates(rows: list[str], workers: dict, rounds: int) -> list[str]:
     """A table of benchmarks/engine.py's rows: median of the rounds after one that is not counted, ratio to the peer."""
     names = list(workers)
     lines = [
-        "",
-        f"## {title}",
-        "",
         "| | " + " | ".join(names) + " | ratio to llama.cpp |",
         "|---" * (len(names) + 2) + "|",
     ]
@@ -137,8 +140,6 @@ def _head(args) -> list[str]:
         peer.append("at a depth its cache is filled with copies of 512 tokens.")
     size = args.native.stat().st_size / 1e9
     return [
-        "# Cache, sessions and company",
-        "",
         f"Written by benchmarks/cache.py: median (smallest-largest) of {args.rounds} alternating rounds, "
         f"{args.threads} threads, {args.native.name} of {size:.2f} GB.",
         *peer,
