@@ -156,11 +156,16 @@ class _Builder:
                 (f"{s}{e}.{part}_proj", described["kind"], described["offset"]) for part, described in parts.items()
             ]
             for module, kind, _ in modules:
-                if _expert_kind(self.source.describe(module)[0], self.dense) != kind:
+                dtype, _, cols = self.source.describe(module)
+                if _expert_kind(dtype, self.dense) != kind:
                     raise CheckpointError(f"{self.source.path}: {module} has another dtype than expert 0.")
-                _check_columns(self.source, module, kind)
+                self._check_columns(module, kind, cols)
             units.append(Unit(f"{name}, expert {e}", e * stride, stride, partial(self._expert_parts, modules)))
         self.outputs.append(Output(TensorSpec(name, "I8", (count, stride), count * stride), tuple(units)))
+
+    def _check_columns(self, module: str, kind: str, cols: int) -> None:
+        if kind == "int4" and cols % GROUP:
+            raise CheckpointError(f"{self.source.path}: {module} has {cols} columns; INT4 needs a multiple of {GROUP}.")
 
     def _expert_parts(self, modules: list[tuple[str, str, int]]) -> Iterator[Part]:
         for module, kind, offset in modules:
@@ -169,7 +174,7 @@ class _Builder:
     def _matrix(self, stem: str, module: str) -> None:
         dtype, rows, cols = self.source.describe(module)
         kind = "int4" if dtype == "INT4" else self.dense
-        _check_columns(self.source, module, kind)
+        self._check_columns(module, kind, cols)
         self._packed_output(stem, kind, rows, cols, _parts(self.source, module, kind, 0))
 
     def _heads(self, stem: str, module: str, begin: int, end: int) -> None:
@@ -197,12 +202,6 @@ class _Builder:
 def _expert_kind(dtype: str, dense: str) -> str:
     """INT4 stays; FP8 experts become INT4; plain floats keep the precision that --dense asks for."""
     return "int4" if dtype in ("INT4", "F8_E4M3") else dense
-
-
-def _check_columns(source: Source, module: str, kind: str) -> None:
-    cols = source.describe(module)[2]
-    if kind == "int4" and cols % GROUP:
-        raise CheckpointError(f"{source.path}: {module} has {cols} columns; INT4 needs a multiple of {GROUP}.")
 
 
 def _parts(source: Source, module: str, kind: str, offset: int, order: np.ndarray | None = None) -> Iterator[Part]:
