@@ -188,6 +188,7 @@ class Kimi:
             chunk=PROMPT_STEP,
             parallel=MAX_SEQUENCES,
             speculate=False,  # an untrained model repeats itself
+            prompts_first=True,  # so that all sequences of a batched row generate at once
         )
 
     def machine(self, row: str) -> dict:

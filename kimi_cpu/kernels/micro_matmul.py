@@ -19,7 +19,7 @@ LINE = 64  # bytes: 16 rows x 4
 SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
 STEPS = GROUP // 4  # steps of 4 inputs in a group
 STREAMING_TOKENS = 4  # tiles of so few tokens wait for memory, larger ones for the multipliers
-AHEAD = 2048  # bytes
+AHEAD = 8192  # bytes: what memory delivers in its latency, and more
 TABLE = 16  # bytes a token in the table of addresses: (q, s) or (x, unused)
 
 
@@ -39,7 +39,7 @@ def int8_tile(kind: str, tokens: int) -> Micro:
         sums = [[Variable(e, e.f32s(0)) for _ in parts] for _ in range(tokens)]
         with e.loop(blocks) as block:
             base, at, group = w + block * BLOCK_BYTES[kind], block * GROUP, block * 16
-            _prefetch(e, kind, tokens, base)
+            _prefetch(e, kind, base)
             lines = 4 if kind == "int4" else 8
             weights = [base + (SCALES + 4 * row) for row in parts]
             scales = [e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes))) for row in parts]
@@ -51,11 +51,10 @@ def int8_tile(kind: str, tokens: int) -> Micro:
     return Micro(tile_name(kind, True, tokens), "iiii", body)
 
 
-def _prefetch(e: Emitter, kind: str, tokens: int, base: Vec) -> None:
-    """Weights that pass once are asked for early: the hardware's own prefetch ends at every 4 KiB page."""
-    if tokens <= STREAMING_TOKENS:
-        for line in range(0, BLOCK_BYTES[kind], LINE):
-            e.prefetch(base + (AHEAD + line))
+def _prefetch(e: Emitter, kind: str, base: Vec) -> None:
+    """Weights are asked for early: the hardware's own prefetch ends at every 4 KiB page."""
+    for line in range(0, BLOCK_BYTES[kind], LINE):
+        e.prefetch(base + (AHEAD + line))
 
 
 def dot_products(
@@ -121,7 +120,7 @@ def f32_tile(kind: str, tokens: int) -> Micro:
         sums = [[[Variable(e, e.f32s(0)) for _ in range(2)] for _ in parts] for _ in range(tokens)]
         with e.loop(blocks) as block:
             base, at = w + block * BLOCK_BYTES[kind], block * (4 * GROUP)
-            _prefetch(e, kind, tokens, base)
+            _prefetch(e, kind, base)
             for p, row in enumerate(parts):
                 for i, v in _values(e, kind, base, row):
                     for t in range(tokens):
