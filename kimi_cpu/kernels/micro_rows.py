@@ -8,6 +8,7 @@ from .simd import F32, I16, I32, Emitter, Variable, Vec, sum_lanes
 SCORE_TOKENS = (1, 4)  # shapes of the router's tile
 SCORE_ROWS = (1, 4)
 ABSORB_TOKENS = (1, 4)  # tokens that share a line's conversion
+GROUPS_AHEAD = 2  # of every row block: far enough, and a row block has few
 
 
 def _put(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
@@ -173,7 +174,9 @@ def absorb(kind: str, tokens: int) -> Micro:
             for line in range(lines):
                 sums = [[Variable(e, e.f32s(0)) for _ in range(width)] for _ in range(tokens)]
                 with e.loop(row_blocks) as block:
-                    _absorb_line(e, kind, head + block * w_pitch, line, q + block * (4 * ROWS), row_blocks, sums)
+                    base = head + block * w_pitch
+                    e.prefetch(base + (GROUPS_AHEAD * BLOCK_BYTES[kind] + LINE * line))
+                    _absorb_line(e, kind, base, line, q + block * (4 * ROWS), row_blocks, sums)
                 for t, row in enumerate(sums):
                     target = out + (groups * t + g) * (4 * GROUP) + 4 * width * line
                     for i, total in enumerate(sum_lanes([v.get() for v in row])):
