@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import PAGE_TOKENS, ForwardBatch
-from .request import GENERATED, Request
+from .request import ABSORBED, Request
 from .scheduler import Scheduled
 
 
 class _Span(NamedTuple):
-    """Consecutive tokens of one request that run in the same form; generated ones are spans of one token."""
+    """Consecutive tokens of one request that run in the same form; absorbed ones are spans of one token."""
 
     request: Request
     start: int
@@ -22,21 +22,22 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
     """Arrays of a step, and the request of each row of logits: of the last token and drafts where one is to be drawn,
     or of all."""
     spans = [span for scheduled in step for span in _spans(scheduled)]
-    spans.sort(key=lambda s: s.form != GENERATED)  # stable: decode rows come first
+    spans.sort(key=lambda s: s.form != ABSORBED)  # stable: decode rows come first
     lengths = [len(s.ids) for s in spans]
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
     positions, slots, wanted, owners = [], [], [], []
+    for span, start in sorted(zip(spans, starts, strict=False), key=lambda s: s[0].start):  # of a request in its order
+        rows = range(start, start + len(span.ids))
+        rows = rows if span.request.logits else rows[-1:] if _draws(span) else ()
+        wanted.extend(rows)
+        owners.extend([span.request] * len(rows))
     for row, span in enumerate(spans):
         table = np.asarray(span.request.block_table, np.int32)
         tables[row, : len(table)] = table
         where = np.arange(span.start, span.start + len(span.ids))
         positions.append(where)
         slots.append(table[where // PAGE_TOKENS].astype(np.int64) * PAGE_TOKENS + where % PAGE_TOKENS)
-        rows = range(starts[row], starts[row + 1])
-        rows = rows if span.request.logits else rows[-1:] if _draws(span) else ()
-        wanted.extend(rows)
-        owners.extend([span.request] * len(rows))
     batch = ForwardBatch(
         token_ids=np.concatenate([s.ids for s in spans]),
         positions=np.concatenate(positions).astype(np.int32),
@@ -45,7 +46,7 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
         query_start_loc=starts,
         seq_lens=np.asarray([s.start + len(s.ids) for s in spans], np.int32),
         logits_indices=np.asarray(wanted, np.int64),
-        num_decode_seqs=sum(s.form == GENERATED for s in spans),
+        num_decode_seqs=sum(s.form == ABSORBED for s in spans),
     )
     return batch, owners
 
@@ -56,9 +57,9 @@ def _spans(scheduled: Scheduled) -> list[_Span]:
     ids, forms = request.tokens(start, start + count)
     if draft_ids:  # they are computed as the generated tokens that they may become
         ids = np.concatenate([ids, np.asarray(draft_ids, np.int32)])
-        forms = np.concatenate([forms, np.full(len(draft_ids), GENERATED, np.uint8)])
+        forms = np.concatenate([forms, np.full(len(draft_ids), ABSORBED, np.uint8)])
         count += len(draft_ids)
-    cuts = [i for i in range(1, count) if forms[i] == GENERATED or forms[i] != forms[i - 1]]
+    cuts = [i for i in range(1, count) if forms[i] == ABSORBED or forms[i] != forms[i - 1]]
     edges = zip([0, *cuts], [*cuts, count], strict=True)
     return [_Span(request, start + a, ids[a:b], int(forms[a])) for a, b in edges]
 

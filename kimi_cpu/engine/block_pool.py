@@ -16,7 +16,7 @@ ROOT = b""  # key of the empty prefix
 
 
 class Tokens(NamedTuple):
-    """Ids of some tokens, and the form in which each was computed: 0 given (expanded), 1 generated (absorbed).
+    """Ids of some tokens, and the form in which each was computed: 0 expanded, 1 absorbed.
 
     The two forms round differently, so a page is the same only if the forms are.
     """

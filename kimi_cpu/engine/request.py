@@ -10,7 +10,7 @@ from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
 from .sampling import MAX_SEED, Sampling
 
-GIVEN, GENERATED = 0, 1  # the form of a token: expanded or absorbed attention
+EXPANDED, ABSORBED = 0, 1  # the form of a token: how its query attends (model/attention.py)
 
 
 class Guide(Protocol):
@@ -37,14 +37,17 @@ class Request:
         stop_ids: frozenset[int] = frozenset(),
         guide: Guide | None = None,
         forms: np.ndarray | None = None,
+        tail: int = 1,
         logits: bool = False,
         parent: "Request | None" = None,
         idle: bool = False,
     ):
         """max_tokens: with the context's limit in it; 0: the prompt is computed and no token drawn. forms:
-        u8[len(prompt_ids)], GENERATED where an earlier answer of this engine stands in the prompt. logits: the logits
-        of the prompt are wanted and nothing else. parent: a request with the same prompt, whose pages this one takes
-        when they are ready. idle: runs while no other request is there, and gives way at once when one comes."""
+        u8[len(prompt_ids)] of a prompt that goes on from what this engine computed, EXPANDED for what is new. tail: so
+        many tokens, 1 or more, at the end of a prompt whose logits are wanted are ABSORBED: what stands before them is
+        likely to be in the cache, and an expanded token rebuilds all of it. logits: the logits of the prompt are wanted
+        and nothing else. parent: a request with the same prompt, whose pages this one takes when they are ready. idle:
+        runs while no other request is there, and gives way at once when one comes."""
         self.prompt_ids = prompt_ids
         self.sampling = sampling
         self.max_tokens = max_tokens
@@ -62,10 +65,10 @@ class Request:
         self.page_keys: list[bytes] = []  # of the full pages, as the pool knows them
         self.finish_reason: str | None = None  # "stop" or "length"
         self.aborted = False  # set by any thread; the engine looks between layers
-        self._prompt = Tokens(
-            np.asarray(prompt_ids, np.int32),
-            np.zeros(len(prompt_ids), np.uint8) if forms is None else np.asarray(forms, np.uint8),
-        )
+        given = np.full(len(prompt_ids), EXPANDED, np.uint8) if forms is None else np.array(forms, np.uint8)
+        if max_tokens or logits:
+            given[-tail:] = ABSORBED
+        self._prompt = Tokens(np.asarray(prompt_ids, np.int32), given)
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -93,7 +96,7 @@ class Request:
         if stop <= n:
             return given
         ids = np.asarray(self.output_ids[max(start - n, 0) : stop - n], np.int32)
-        made = Tokens(ids, np.full(len(ids), GENERATED, np.uint8))
+        made = Tokens(ids, np.full(len(ids), ABSORBED, np.uint8))
         return made if start >= n else Tokens(*map(np.concatenate, zip(given, made, strict=True)))
 
     def num_pages(self, num_tokens: int) -> int:

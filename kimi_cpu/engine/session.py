@@ -16,7 +16,7 @@ from ..files import replacing
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
 from .engine import Engine
-from .request import GIVEN
+from .request import EXPANDED
 
 MAGIC, VERSION = "kimi-cpu session", 2
 ALIGNMENT = 4096
@@ -29,12 +29,12 @@ class Session:
         self.tokens = tokens or Tokens(np.zeros(0, np.int32), np.zeros(0, np.uint8))
 
     def forms(self, prompt_ids: list[int]) -> np.ndarray:
-        """Forms u8[n] of a prompt: the session's as far as the prompt is its beginning, given tokens after."""
+        """Forms u8[n] of a prompt: the session's as far as the prompt is its beginning, expanded after."""
         ids = np.asarray(prompt_ids, np.int32)
         n = min(len(ids), len(self.tokens.ids))
         differs = self.tokens.ids[:n] != ids[:n]
         common = int(differs.argmax()) if differs.any() else n
-        forms = np.full(len(ids), GIVEN, np.uint8)
+        forms = np.full(len(ids), EXPANDED, np.uint8)
         forms[:common] = self.tokens.forms[:common]
         return forms
 

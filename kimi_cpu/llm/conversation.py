@@ -3,6 +3,7 @@
 import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
@@ -78,6 +79,17 @@ class Conversation:
                 self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=no_think
             )
         return ChatGuide(enforcer, budget, num_logits) if enforcer or budget else None
+
+    def num_new(self, stop_ids: frozenset[int], most: int) -> int:
+        """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
+        system's, and the header of the turn to come. 1 when they are more than `most`, or nothing ends before them."""
+        last = takewhile(lambda m: m.get("role") in ("user", "tool"), reversed(self._messages))
+        ends_left = sum(1 for _ in last) + 1
+        for count, token_id in enumerate(reversed(self.prompt_ids[-most - 1 :])):
+            ends_left -= token_id in stop_ids
+            if not ends_left:
+                return max(count, 1)
+        return 1
 
     def following(self, turn: dict) -> list[int]:
         """Ids with which the prompt after this turn will begin, whatever comes: an answer, or the tools' results.

@@ -37,6 +37,7 @@ from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
 
 Progress = Callable[[int, int], None]  # (done, in all)
+MAX_TAIL = 64  # new tokens of a turn that attend without rebuilding keys and values of all that stands before them
 
 
 def load(path: str | os.PathLike | None = None, *, progress: Progress | None = None, **options) -> "LLM":
@@ -70,6 +71,7 @@ class _Turn(NamedTuple):
     reader: Callable[[ChatGuide | None], RawReader | ChatReader]
     guide: Callable[[int], ChatGuide | None]  # of the tokens that may be generated
     conversation: Conversation | None = None
+    num_new: int = 1  # tokens at the prompt's end, 1 or more, before which all is likely to be in the cache
 
 
 class LLM:
@@ -259,6 +261,7 @@ class LLM:
             lambda guide: conversation.reader(params.stop, guide),
             lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size),
             conversation,
+            conversation.num_new(self._stop_ids(), MAX_TAIL),
         )
 
     def _request(self, turn: _Turn, session: LLMSession | None, number: int, parent: Request | None = None) -> Request:
@@ -269,7 +272,7 @@ class LLM:
             params = replace(params, seed=(params.seed + number) % MAX_SEED)
         forms = None if session is None else session.forms(turn.prompt_ids)
         guide = turn.guide(max_tokens)
-        return Request(turn.prompt_ids, params, max_tokens, self._stop_ids(), guide, forms, parent=parent)
+        return Request(turn.prompt_ids, params, max_tokens, self._stop_ids(), guide, forms, turn.num_new, parent=parent)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Teacher-forced logits f32[len(ids), vocab]: row i is what follows ids[: i + 1]."""

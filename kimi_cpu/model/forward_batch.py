@@ -8,8 +8,9 @@ import numpy as np
 class ForwardBatch(NamedTuple):
     """T tokens of S sequences. Decode sequences come first and have one token each.
 
-    The form of attention belongs to the token: generated tokens (decode sequences) use the absorbed form, prompt
-    tokens the expanded one, whatever the length of the chunk; so a chunk's size cannot change a result.
+    The form of attention belongs to the token: generated tokens and the last of a prompt (decode sequences) use the
+    absorbed form, a prompt's others the expanded one, whatever the length of the chunk; so a chunk's size cannot
+    change a result.
     """
 
     token_ids: np.ndarray  # i32[T]

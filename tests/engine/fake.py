@@ -53,9 +53,9 @@ def next_id(cached):
     return int((np.asarray(cached, np.int64) * (np.arange(len(cached)) + 7)).sum() % (VOCAB - 2)) + 2
 
 
-def expected(prompt, count):
-    """What a request answers when it runs alone: the prompt is in form 0, the answer in form 1."""
-    cached = [2 * i for i in prompt]
+def expected(prompt, count, tail=1):
+    """What a request answers when it runs alone: the prompt is in form 0, its last tokens and the answer in form 1."""
+    cached = [2 * i for i in prompt[:-tail]] + [2 * i + 1 for i in prompt[-tail:]]
     ids = []
     for _ in range(count):
         ids.append(next_id(cached))
@@ -71,7 +71,8 @@ class Guesses:
         self.num_drafted = 0
 
     def propose(self, request, num_rows, limit):
-        cached = np.concatenate([2 * np.asarray(request.prompt_ids), 2 * np.asarray(request.output_ids) + 1])
+        tokens = request.tokens(0, request.num_tokens)
+        cached = 2 * tokens.ids + tokens.forms
         right, ids = int(self.rng.integers(0, 9)), []
         for _ in range(right):
             ids.append(next_id(cached))

@@ -44,7 +44,7 @@ def test_pages_of_a_generated_answer_are_found_by_the_session_and_not_as_a_promp
     (answer,) = finish(make(tmp_path), [greedy(PROMPT, 2 * PAGE_TOKENS)])
     text = [*PROMPT, *answer]
     assert ask(make(tmp_path), text).num_cached == 4 * PAGE_TOKENS
-    forms = np.repeat([0, 1], [len(PROMPT), len(answer)])
+    forms = np.repeat([0, 1], [len(PROMPT) - 1, 1 + len(answer)])
     session = greedy(text, 3, forms=forms)
     finish(make(tmp_path), [session])
     assert session.num_cached == 6 * PAGE_TOKENS

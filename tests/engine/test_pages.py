@@ -35,7 +35,9 @@ def check_pool(engine):
 
 actions = st.lists(
     st.one_of(
-        st.tuples(st.just("add"), st.integers(0, 3 * PAGE_TOKENS), st.integers(0, 5), st.integers(1, 90)),
+        st.tuples(
+            st.just("add"), st.integers(0, 3 * PAGE_TOKENS), st.integers(0, 5), st.integers(1, 90), st.integers(1, 99)
+        ),
         st.tuples(st.just("fork"), st.integers(0, 9), st.integers(1, 90)),
         st.tuples(st.just("idle"), st.integers(1, 3 * PAGE_TOKENS)),
         st.tuples(st.just("step"), st.integers(1, 12)),
@@ -57,18 +59,20 @@ def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, ch
 
 def run_schedule(engine, schedule):
     num_pages = engine.cache.num_pages
-    alive, total = [], {}
+    alive, tails, total = [], {}, {}
     for what, *args in schedule:
         if what == "add":
-            shared, salt, count = args
+            shared, salt, count, tail = args
             prompt = PREFIX[:shared] + [salt + 2] * (salt + 1)
-            request = greedy(prompt, min(count, num_pages * PAGE_TOKENS - len(prompt)))
+            request = greedy(prompt, min(count, num_pages * PAGE_TOKENS - len(prompt)), tail=tail)
+            tails[request] = tail
             engine.add(request)
             alive.append(request)
         elif what == "fork" and alive:
             parent = alive[args[0] % len(alive)]
             room = num_pages * PAGE_TOKENS - len(parent.prompt_ids)
-            request = greedy(parent.prompt_ids, min(args[1], room), parent=parent)
+            request = greedy(parent.prompt_ids, min(args[1], room), tail=tails[parent], parent=parent)
+            tails[request] = tails[parent]
             engine.add(request)
             alive.append(request)
         elif what == "idle":
@@ -87,8 +91,8 @@ def run_schedule(engine, schedule):
         check_pool(engine)
     assert engine.scheduler.pool.num_free == num_pages
     for request in alive:
-        key = (tuple(request.prompt_ids), request.max_tokens)
-        total.setdefault(key, expected(request.prompt_ids, request.max_tokens))
+        key = (tuple(request.prompt_ids), request.max_tokens, tails[request])
+        total.setdefault(key, expected(request.prompt_ids, request.max_tokens, tails[request]))
         assert request.output_ids == total[key]
 
 
@@ -126,8 +130,8 @@ def test_generated_tokens_are_not_taken_for_given_ones():
     (answer,) = finish(engine, [greedy(prompt, 2 * PAGE_TOKENS)])
     given = greedy([*prompt, *answer, 5], 4)
     assert finish(engine, [given]) == [expected(given.prompt_ids, 4)]
-    assert given.num_cached == len(prompt)
-    forms = np.array([0] * len(prompt) + [1] * len(answer) + [0])
+    assert given.num_cached == len(prompt) - 1
+    forms = np.repeat([0, 1, 0], [len(prompt) - 1, 1 + len(answer), 1])
     continued = greedy([*prompt, *answer, 5], 4, forms=forms)
     finish(engine, [continued])
     assert continued.num_cached >= len(prompt) + len(answer) - 1
@@ -158,7 +162,8 @@ def test_drafts_change_the_number_of_steps_and_nothing_else():
     assert drafted == plain
     assert fewer < 0.6 * steps
     for prompt in prompts:  # no page with a refuted draft in it can be found
-        again = greedy([*prompt, *expected(prompt, 100)], 3, forms=np.array([0] * len(prompt) + [1] * 100))
+        forms = np.repeat([0, 1], [len(prompt) - 1, 101])
+        again = greedy([*prompt, *expected(prompt, 100)], 3, forms=forms)
         assert finish(engine, [again]) == finish(make(20), [again_alone(again)])
 
 

@@ -254,6 +254,33 @@ def test_next_turn_finds_its_prompt_read_ahead_although_reasoning_was_dropped(ti
     assert ahead.usage.prompt_tokens - ahead.usage.cached_tokens < len("More") + 20
 
 
+SYSTEM, WELL = {"role": "system", "content": "Be brief."}, {"role": "assistant", "content": "Well?"}
+CALL = {"id": "functions.f:0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLING = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+RESULT = {"role": "tool", "tool_call_id": CALL["id"], "content": "Yes."}
+NEW_HELLO = "<|im_user|>user<|im_middle|>Hello<|im_end|>"
+NEW_RESULT = "<|im_system|>tool<|im_middle|>## Return of functions.f:0\nYes.<|im_end|>"
+TURN = "<|im_assistant|>assistant<|im_middle|>"
+
+
+@pytest.mark.parametrize(
+    ("messages", "new"),
+    [
+        ([SYSTEM, *HELLO], NEW_HELLO + TURN),
+        ([*HELLO, WELL, *HELLO, *HELLO], 2 * NEW_HELLO + TURN),
+        ([*HELLO, CALLING, RESULT], NEW_RESULT + TURN),
+        ([*HELLO, WELL, {"role": "user", "content": "Hello " * 40}], "<|im_middle|>"),
+    ],
+    ids=["system", "user", "tool", "long"],
+)
+def test_short_turn_attends_without_rebuilding_what_stands_before(llm, messages, new):
+    session = llm.session()
+    num_prompt = llm.chat(messages, session=session, max_tokens=8, seed=1).usage.prompt_tokens
+    forms = session.forms(llm.chat_ids(messages))
+    num_new = len(llm.tokenize(new))
+    assert forms.tolist() == [0] * (num_prompt - num_new) + [1] * num_new
+
+
 def test_what_follows_a_tool_call_is_read_ahead(tiny_file):
     with kimi_cpu.load(tiny_file, context=1024) as llm:
         turn = llm.chat(HELLO, tools=TOOLS, tool_choice="required", max_tokens=200, seed=3)

@@ -94,8 +94,8 @@ def ask(request, make):
         return sampled
     (answer, _) = finish(make(), sampled())
     prompt = [*TEXT, *answer, *MORE]
-    forms = np.repeat([0, 1, 0], [len(TEXT), len(answer), len(MORE)])
-    return lambda **options: sampled(prompt, forms=forms, **options)
+    forms = np.repeat([0, 1, 0], [len(TEXT) - 1, 1 + len(answer), len(MORE)])
+    return lambda **options: sampled(prompt, forms=forms, tail=9, **options)
 
 
 @pytest.fixture(scope="module")
