@@ -27,7 +27,8 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
     positions, slots, wanted, owners = [], [], [], []
-    for span, start in sorted(zip(spans, starts, strict=False), key=lambda s: s[0].start):  # of a request in its order
+    in_order = sorted(zip(spans, starts[:-1], strict=True), key=lambda s: s[0].start)
+    for span, start in in_order:  # a request's rows come in the order of its tokens, whatever form they have
         rows = range(start, start + len(span.ids))
         rows = rows if span.request.logits else rows[-1:] if _draws(span) else ()
         wanted.extend(rows)

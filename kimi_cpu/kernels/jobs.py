@@ -7,7 +7,7 @@ from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from . import runtime
 from .arrays import Activation
 from .jit import address, call, leaf
-from .micro_matmul import STREAMING_TOKENS, tile_name
+from .micro_matmul import tile_name
 from .micros import INDEX
 
 QUANTIZE = INDEX["quantize"]
@@ -15,6 +15,7 @@ TILE = 16  # the most tokens of a tile on any tier
 GROUP_BYTES = 16  # what goes with 32 quantised inputs: see arrays.Activation.s
 CHUNK_BYTES = 400_000  # activations that stay in the second-level cache beside the weights (1 MiB on Zen 4)
 BLOCKS_PER_TASK = 4  # row blocks of a task, at most: more weights would push the activations out of the cache
+STREAMING_TOKENS = 4  # so few wait for memory, more for the multipliers
 STREAM_BYTES = 1 << 16  # weights of a task, at least, for few tokens: a stream's beginning costs 0.5 us
 
 JOB = np.dtype(  # one matrix, its input and its output; addresses and pitches in bytes

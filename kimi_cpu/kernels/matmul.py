@@ -21,6 +21,7 @@ from .jobs import (
     JOB,
     JOBS,
     OUTS,
+    STREAMING_TOKENS,
     TILE,
     chunk_tokens,
     fill_table,
@@ -31,7 +32,6 @@ from .jobs import (
     task_edges,
     tile_size,
 )
-from .micro_matmul import STREAMING_TOKENS
 from .micros import INDEX, WORKERS
 
 PUT, ADD, SILU_MUL, PREFETCH = INDEX["put"], INDEX["add"], INDEX["silu_mul"], INDEX["prefetch"]

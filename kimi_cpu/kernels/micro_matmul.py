@@ -18,7 +18,6 @@ KINDS = (*INT8_KINDS, "bf16")
 LINE = 64  # bytes: 16 rows x 4
 SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
 STEPS = GROUP // 4  # steps of 4 inputs in a group
-STREAMING_TOKENS = 4  # tiles of so few tokens wait for memory, larger ones for the multipliers
 AHEAD = 8192  # bytes: what memory delivers in its latency, and more
 TABLE = 16  # bytes a token in the table of addresses: (q, s) or (x, unused)
 
