@@ -32,7 +32,8 @@ from kimi_cpu.kernels.native import host_tiers
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
 SOURCES = ("simd", "dot", "micro_matmul", "micro_rows", "micro_attention", "micro_int8_attention")
-ONLY_SPEED = {"AHEAD", "GROUPS_AHEAD", "QUERY_BYTES", "prefetch", "_prefetch"}  # names of numbers and functions
+# Names of numbers and functions.
+ONLY_SPEED = {"AHEAD", "GROUPS_AHEAD", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
 MUTANT = "kimi_cpu.kernels_mutant"
 TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", "extremes", "cases")]
 

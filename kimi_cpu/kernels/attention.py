@@ -129,14 +129,19 @@ def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
     sums[:] = 0
     sums[pages.latent] = -np.inf
     state = address(sums[pages.latent])
-    for index in range(split * SPLIT_PAGES, min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)):
-        first = index * PAGE_TOKENS
+    stop = min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)
+    size = PAGE_TOKENS * (pages.latent + pages.rope) * (2 if pages.kind == 1 else 4)  # of a page of this layer
+    for index in range(split * SPLIT_PAGES, stop):
+        first, ahead = index * PAGE_TOKENS, pages.data + table[min(index + 1, stop - 1)] * pages.page_bytes
         load_page(micro, pages, table[index], length - first, page_rows)
         k, s, keys = address(page_rows), address(scores), keys_of(length - first)
         call(micro[SCORES], (address(qt), pitch, k, width * 4, width, keys, s, columns))
         call(micro[SOFTMAX], (s, pitch, keys, first, address(limits), state, columns, np.float32(scale)))
-        factor = state + 2 * pitch
-        call(micro[VALUES], (s, pitch, k, width * 4, keys, pages.latent, address(sums), factor, columns))
+        out, factor = address(sums), state + 2 * pitch
+        call(
+            micro[VALUES],
+            (s, pitch, k, width * 4, keys, pages.latent, out, factor, columns, ahead, size),
+        )
 
 
 @leaf

@@ -172,7 +172,7 @@ def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out,
         seen = address(limits) + 4 * skip
         call(micro[SOFTMAX], (s, pitch, keys, first, seen, at_state, n, np.float32(scale)))
         target = address(sums) + 4 * skip
-        call(micro[VALUES], (s, pitch, address(v), value * 4, keys, value, target, at_state + 2 * pitch, n))
+        call(micro[VALUES], (s, pitch, address(v), value * 4, keys, value, target, at_state + 2 * pitch, n, 0, 0))
     _finish(micro, sums, state[1], out, row, tokens, h, out.cols // heads)
 
 

@@ -130,13 +130,16 @@ def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
     sums[:, pages.latent] = -np.inf
     state = address(sums) + pages.latent * 4
     q_pitch, s_pitch = groups * CACHE_GROUP, groups * GROUP_BYTES
-    for index in range(split * SPLIT_PAGES, min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)):
+    stop = min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)
+    size = groups * PAGE_TOKENS * (CACHE_GROUP + 4)  # of a page of this layer
+    for index in range(split * SPLIT_PAGES, stop):
+        ahead = pages.data + table[min(index + 1, stop - 1)] * pages.page_bytes
         page = pages.data + table[index] * pages.page_bytes
         tokens, scales = min(PAGE_TOKENS, length - index * PAGE_TOKENS), page + PAGE_TOKENS * groups * CACHE_GROUP
         call(micro[SCORES], (page, groups, integers, q_pitch, s, s_pitch, heads, scores))
         call(
             micro[SOFTMAX],
-            (scores, heads, tokens, state, pitch, scales, latent_groups, p, factors, np.float32(scale)),
+            (scores, heads, tokens, state, pitch, scales, latent_groups, p, factors, np.float32(scale), ahead, size),
         )
         call(micro[VALUES], (page, groups, pages.latent, heads, p, factors, state, address(sums), pitch))
 

@@ -60,11 +60,16 @@ def _scores(
 
 
 def _values(
-    e: Emitter, p: Vec, pitch: Vec, v: Vec, v_pitch: Vec, keys: Vec, dims: Vec, out: Vec, factor: Vec, columns: Vec
-) -> None:
-    """out f32[dims, columns] = out * factor f32[columns] + v^T p; p, out: rows `pitch` apart; v f32[keys, dims]."""
+    e: Emitter, p: Vec, pitch: Vec, v: Vec, v_pitch: Vec, keys: Vec, dims: Vec, out: Vec, factor: Vec, columns: Vec,
+    ahead: Vec, ahead_bytes: Vec,
+) -> None:  # fmt: skip
+    """out f32[dims, columns] = out * factor f32[columns] + v^T p; p, out: rows `pitch` apart; v f32[keys, dims].
+
+    ahead: bytes that are asked for meanwhile.
+    """
     kind, lanes = e.lanes_of(F32), e.isa.lanes
     with e.loop(dims, step=DEEP) as d:
+        e.prefetch_share(ahead, ahead_bytes, d / DEEP, dims / DEEP)
         for column, registers in _column_blocks(e, columns):
             factors = [e.load(factor + column * 4 + 4 * lanes * r, kind) for r in range(registers)]
             at = out + d * pitch + column * 4
@@ -146,7 +151,7 @@ def micros() -> list[Micro]:
     """All of this file."""
     return [
         Micro("attention_scores", "iiiiiiii", _scores),
-        Micro("attention_values", "iiiiiiiii", _values),
+        Micro("attention_values", "iiiiiiiiiii", _values),
         Micro("attention_softmax", "iiiiiiif", _softmax),
         Micro("from_int8", "iiiii", _from_int8),
         Micro("store_int8", "iiii", _store_int8),

@@ -10,10 +10,11 @@ from .arrays import CACHE_GROUP, PAGE_TOKENS
 from .dot import largest_unsigned, products
 from .micro_matmul import LINE, dot_products
 from .native import Micro
-from .simd import F32, I8, I32, I64, ROUND, Emitter, Variable, Vec, vector
+from .simd import F32, I8, I32, I64, ROUND, Emitter, Variable, Vec, fold_lanes, vector
 
 ROWS = 16  # tokens of a block
 LINES = CACHE_GROUP // 4
+GROUPS_AT_ONCE = 4  # scales of a page that rounding goes over at once, with registers of 16 lanes
 INFINITY = float("inf")
 
 
@@ -22,14 +23,12 @@ def _scores(
 ) -> None:
     """out f32[heads, 64] = page's tokens times queries q i8[heads, 64 * groups], s f32[heads, groups, 4]."""
     width = groups * CACHE_GROUP
-    scales, most = page + width * PAGE_TOKENS, e.isa.f32_tile
-    whole = heads & -most
+    scales = page + width * PAGE_TOKENS
     with e.loop(e.constant(I64, PAGE_TOKENS), step=ROWS) as token:
-        for stop, start, count in ((whole, e.constant(I64, 0), most), (heads, whole, 1)):
-            with e.loop(stop, start=start, step=count) as h:
-                rows = [(q + (h + i) * q_pitch, s + (h + i) * s_pitch) for i in range(count)]
-                target = out + h * (4 * PAGE_TOKENS) + token * 4
-                _score_tile(e, page + token * width, scales + token * 4, groups, rows, target)
+        for h, count in e.strips(heads, e.isa.f32_tile):
+            rows = [(q + (h + i) * q_pitch, s + (h + i) * s_pitch) for i in range(count)]
+            target = out + h * (4 * PAGE_TOKENS) + token * 4
+            _score_tile(e, page + token * width, scales + token * 4, groups, rows, target)
 
 
 def _score_tile(e: Emitter, block: Vec, scales: Vec, groups: Vec, rows: list[tuple[Vec, Vec]], out: Vec) -> None:
@@ -51,53 +50,65 @@ def _score_tile(e: Emitter, block: Vec, scales: Vec, groups: Vec, rows: list[tup
 
 def _softmax(
     e: Emitter, scores: Vec, heads: Vec, tokens: Vec, state: Vec, pitch: Vec,
-    scales: Vec, groups: Vec, p: Vec, factors: Vec, scale: Vec,
+    scales: Vec, groups: Vec, p: Vec, factors: Vec, scale: Vec, ahead: Vec, ahead_bytes: Vec,
 ) -> None:  # fmt: skip
     """One step of the online softmax for a page, and its probabilities rounded to bytes.
 
     scores f32[heads, 64], of which the first `tokens` count. state: rows `pitch` bytes apart of (largest score, sum,
     factor for earlier sums). p u8[heads, groups, 64] and factors f32[heads, groups]: p * factor = probability * scale.
+    scores become probabilities; what lies in the page past its tokens is not looked at. ahead: the next page, asked for
+    meanwhile. Two loops over heads, as one would have longer chains than the CPU looks ahead.
     """
     lanes = e.isa.lanes
     steps = range(0, PAGE_TOKENS, lanes)
     index = Vec(e, vector(I32, lanes)(list(range(lanes))))
+    seen = [(i, (index + i).compare("<", e.splat(tokens.to(I32)))) for i in steps]
     with e.loop(heads) as h:
+        e.prefetch_share(ahead, ahead_bytes, h, heads)
         cell = state + h * pitch
-        seen = [(index + i).compare("<", e.splat(tokens.to(I32))) for i in steps]
         xs = [e.load(scores + h * (4 * PAGE_TOKENS) + 4 * i, e.lanes_of(F32)) * e.splat(scale) for i in steps]
         largest = None
-        for mask, x in zip(seen, xs, strict=True):
+        for (_, mask), x in zip(seen, xs, strict=True):
             x = mask.where(x, -INFINITY)
             largest = x if largest is None else largest.maximum(x)
         before = e.load(cell, F32)
         top = before.maximum(largest.fold(Vec.maximum))
         base = top.compare("==", -INFINITY).where(0.0, top)
         ratio = e.exp(before - base)
-        ps = [mask.where(e.exp(x - e.splat(base)), 0.0) for mask, x in zip(seen, xs, strict=True)]
+        ps = [mask.where(e.exp(x - e.splat(base)), 0.0) for (_, mask), x in zip(seen, xs, strict=True)]
         total = ps[0]
         for x in ps[1:]:
             total = total + x
         e.store(cell, top)
         e.store(cell + 4, e.load(cell + 4, F32) * ratio + total.fold(Vec.__add__))
         e.store(cell + 8, ratio)
-        with e.loop(groups) as g:
-            row = scales + g * (4 * PAGE_TOKENS)
-            weights = [e.load(row + 4 * i, e.lanes_of(F32)) for i in steps]
+        for i, x in zip(steps, ps, strict=True):
+            e.store(scores + h * (4 * PAGE_TOKENS) + 4 * i, x)
+    for g, count in e.strips(groups, GROUPS_AT_ONCE if lanes == 16 else 1):
+        rows = [scales + (g + i) * (4 * PAGE_TOKENS) for i in range(count)]
+        weights = [[mask.where(e.load(row + 4 * i, e.lanes_of(F32)), 0.0) for i, mask in seen] for row in rows]
+        with e.loop(heads) as h:
+            ps = [e.load(scores + h * (4 * PAGE_TOKENS) + 4 * i, e.lanes_of(F32)) for i in steps]
             at = h * groups + g
             _round_bytes(e, ps, weights, p + at * PAGE_TOKENS, factors + at * 4)
 
 
-def _round_bytes(e: Emitter, ps: list[Vec], weights: list[Vec], target: Vec, factor: Vec) -> None:
-    """target u8[64] * factor = probabilities * scales; a probability of 0 hides whatever its token's scale is."""
-    xs = [p.compare(">", 0.0).where(p * w, 0.0) for p, w in zip(ps, weights, strict=True)]
-    largest = xs[0].bits(I32)  # never negative, so that integers are in the same order, with NaN above all
-    for x in xs[1:]:
-        largest = largest.maximum(x.bits(I32))
-    largest, most = largest.fold(Vec.maximum).bits(F32), float(largest_unsigned(e))
-    inverse = e.splat(largest.compare(">", 1e-37).where(e.f32s(most, 1) / largest, 0.0))
-    e.store(factor, largest / most)
-    for i, x in enumerate(xs):
-        e.store(target + i * e.isa.lanes, (x * inverse + ROUND).bits(I32).to(I8))
+def _round_bytes(e: Emitter, ps: list[Vec], weights: list[list[Vec]], target: Vec, factors: Vec) -> None:
+    """For each row of weights f32[64]: target u8[64] * factor = probabilities * weights."""
+    xs = [[p * w for p, w in zip(ps, row, strict=True)] for row in weights]
+    tops = []
+    for row in xs:
+        top = row[0].bits(I32)  # never negative, so that integers are in the same order, with NaN above all
+        for x in row[1:]:
+            top = top.maximum(x.bits(I32))
+        tops.append(top)
+    largest, most = fold_lanes(tops, Vec.maximum)[0].bits(F32), float(largest_unsigned(e))
+    inverse = largest.compare(">", 1e-37).where(e.f32s(most, len(xs)) / largest, 0.0)
+    e.store(factors, largest / most)
+    for i, row in enumerate(xs):
+        factor = e.splat(inverse.lane(i) if len(xs) > 1 else inverse)
+        for j, x in enumerate(row):
+            e.store(target + (PAGE_TOKENS * i + j * e.isa.lanes), (x * factor + ROUND).bits(I32).to(I8))
 
 
 def _values(
@@ -155,6 +166,6 @@ def micros() -> list[Micro]:
     """All of this file."""
     return [
         Micro("int8_scores", "iiiiiiii", _scores),
-        Micro("int8_softmax", "iiiiiiiiif", _softmax),
+        Micro("int8_softmax", "iiiiiiiiifii", _softmax),
         Micro("int8_values", "iiiiiiiii", _values),
     ]

@@ -3,7 +3,7 @@
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from .micro_matmul import KINDS, LINE, SCALES
 from .native import Micro
-from .simd import F32, I16, I32, Emitter, Variable, Vec, sum_lanes
+from .simd import F32, I16, I32, Emitter, Variable, Vec, fold_lanes
 
 SCORE_TOKENS = (1, 4)  # shapes of the router's tile
 SCORE_ROWS = (1, 4)
@@ -179,7 +179,7 @@ def absorb(kind: str, tokens: int) -> Micro:
                     _absorb_line(e, kind, base, line, q + block * (4 * ROWS), row_blocks, sums)
                 for t, row in enumerate(sums):
                     target = out + (groups * t + g) * (4 * GROUP) + 4 * width * line
-                    for i, total in enumerate(sum_lanes([v.get() for v in row])):
+                    for i, total in enumerate(fold_lanes([v.get() for v in row], Vec.__add__)):
                         e.store(target + 4 * total.lanes * i, total)
 
     return Micro(f"absorb_{kind}_{tokens}", "iiiiii", body)

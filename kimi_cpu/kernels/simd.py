@@ -143,10 +143,10 @@ class Vec:
         return v.lane(0) if isinstance(v.type, ir.VectorType) else v
 
 
-def sum_lanes(vectors: list[Vec]) -> list[Vec]:
-    """The sums over the lanes of each register (their number a power of two), side by side in as few as hold them.
+def fold_lanes(vectors: list[Vec], operation: Callable) -> list[Vec]:
+    """The lanes of each register (their number a power of two) combined, side by side in as few as hold the results.
 
-    Registers are added in pairs, half of each lane's partner from one and half from the other: a fixed tree.
+    Registers are combined in pairs, half of each lane's partner from one and half from the other: a fixed tree.
     """
     segment = vectors[0].lanes  # lanes that belong to one of the sums
     while segment > 1:
@@ -154,7 +154,7 @@ def sum_lanes(vectors: list[Vec]) -> list[Vec]:
         first = [i for i in range(total) if i % segment < segment // 2]
         second = [i + segment // 2 for i in first]
         pairs = [(v, None) for v in vectors] if len(vectors) == 1 else zip(vectors[::2], vectors[1::2], strict=True)
-        vectors = [a.shuffle(first, b) + a.shuffle(second, b) for a, b in pairs]
+        vectors = [operation(a.shuffle(first, b), a.shuffle(second, b)) for a, b in pairs]
         segment //= 2
     return vectors
 
@@ -248,6 +248,15 @@ class Emitter:
             function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32]), name)
         self.b.call(function, [self._pointer(address), I32(0), I32(2), I32(1)])  # read, not into the first level
 
+    def prefetch_share(self, address: Vec, size: Vec, index: Vec, parts: Vec) -> None:
+        """Prefetches one of `parts` equal parts of `size` bytes: what comes next, asked for in the course of a loop.
+
+        All at once, the requests would wait for each other, and whatever follows for them.
+        """
+        share = (size / parts + 63) & -64
+        with self.loop((index * share + share).minimum(size), start=index * share, step=64) as i:
+            self.prefetch(address + i)
+
     def load_splat(self, address: Vec, element: ir.Type, lanes: int = 0) -> Vec:
         """One element in every lane."""
         return self.splat(self.load(address, element), lanes)
@@ -269,13 +278,15 @@ class Emitter:
         self.b.branch(head)
         self.b.position_at_end(after)
 
-    def strips(self, count: Vec) -> Iterator[tuple[Vec, int]]:
-        """(i, lanes) twice: a loop over whole registers, then one over what is left, lane by lane."""
-        whole = count & -self.isa.lanes
-        with self.loop(whole, step=self.isa.lanes) as i:
-            yield i, self.isa.lanes
-        with self.loop(count, start=whole) as i:
-            yield i, 1
+    def strips(self, count: Vec, most: int = 0) -> Iterator[tuple[Vec, int]]:
+        """(i, n) twice: a loop with n = most, a power of two (a register's lanes by default), then one with n = 1."""
+        most = most or self.isa.lanes
+        whole = count & -most
+        with self.loop(whole, step=most) as i:
+            yield i, most
+        if most > 1:
+            with self.loop(count, start=whole) as i:
+                yield i, 1
 
     # arithmetic with names
 
