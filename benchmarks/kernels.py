@@ -3,11 +3,12 @@
     python benchmarks/kernels.py [--threads 1,2] [--tokens 1,16,512] [--only experts] [--rounds 7] [--write]
 
 GB/s are bytes of weights or cache that one call reads; GMAC/s multiply-adds, attention without masked pairs. "reader"
-is what a loop of plain loads gets from memory between the calls, on the same threads. --write puts the table into
-benchmarks/results-kernels-<isa>.md.
+is what a loop of plain loads gets from memory between the calls, on the same threads; "fma" what one thread's f32
+multiply-adds reach in registers. --write puts the table into benchmarks/results-kernels-<isa>.md.
 """
 
 import argparse
+import ctypes
 import datetime
 import platform
 import statistics
@@ -21,7 +22,10 @@ import numpy as np
 from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, runtime
 from kimi_cpu.kernels.bandwidth import Reader
+from kimi_cpu.kernels.native import Library, Micro
+from kimi_cpu.kernels.simd import F32, Emitter, Variable, Vec
 
+CHAINS, TURNS = 12, 1_000_000  # sums that do not wait for each other, and fit 16 registers
 HERE = Path(__file__).parent
 HEADER = "| threads | case | ms | GB/s | reader GB/s | share | GMAC/s | GMAC/s a thread |\n|--|--|--|--|--|--|--|--|"
 
@@ -34,9 +38,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    lines = [*card(), "", HEADER]
-    print("\n".join(lines))
     runtime.warmup()
+    lines = [*card(), f"fma: {fma_rate():.0f} GMAC/s a thread", "", HEADER]
+    print("\n".join(lines))
     reader = Reader()
     for tokens in (int(n) for n in options.tokens.split(",")):
         for case in cases.large(tokens):
@@ -61,7 +65,7 @@ def card() -> Iterator[str]:
     yield "# Kernels, written by benchmarks/kernels.py"
     yield ""
     yield f"{model or platform.processor()} ({facts['cpu']}), {facts['cpus']} CPUs,"
-    yield f"isa {facts['isa']}, numba OpenMP layer, commit {sha}, {datetime.date.today()}; medians."
+    yield f"isa {facts['isa']}, numba OpenMP layer, commit {sha}, {datetime.date.today()}; medians;"
 
 
 def row(case: cases.Case, threads: int, reader: Reader, rounds: int) -> str:
@@ -81,6 +85,28 @@ def row(case: cases.Case, threads: int, reader: Reader, rounds: int) -> str:
         f"| {threads} | {case.name} | {t * 1e3:.3f} | {rate:.1f} | {bandwidth:.1f} | {share} "
         f"| {macs:.1f} | {macs / threads:.1f} |"
     )
+
+
+def fma_rate() -> float:
+    """GMAC/s of one thread that multiplies and adds f32 registers of this tier, and loads nothing: the best of 9."""
+    tier = runtime.isa()
+    code = Library(tier, [Micro("fma", "ii", fma_chains)], ["fma"], None)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(int(code.addresses[0]))
+    target = np.zeros(CHAINS * tier.lanes, np.float32)
+    best = min(seconds(lambda: call(TURNS, target.ctypes.data)) for _ in range(9))
+    return TURNS * CHAINS * tier.lanes / best / 1e9
+
+
+def fma_chains(e: Emitter, turns: Vec, target: Vec) -> None:
+    """CHAINS registers, each times a number plus a number, `turns` times."""
+    kind, size = e.lanes_of(F32), 4 * e.isa.lanes
+    sums = [Variable(e, e.load(target + size * i, kind)) for i in range(CHAINS)]
+    factor, more = e.f32s(0.5), e.f32s(0.25)
+    with e.loop(turns):
+        for total in sums:
+            total.set(e.fma(total.get(), factor, more))
+    for i, total in enumerate(sums):
+        e.store(target + size * i, total.get())
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -219,7 +219,8 @@ def attend_absorbed(kind: str, lens: list[int], heads: int, latent: int, rope: i
 
     size = sum(-(-n // PAGE_TOKENS) for n in lens) * cache_layer_bytes(kind, latent, rope)
     macs = sum(lens) * heads * (2 * latent + rope)
-    name = f"attend_absorbed {kind} {lens} {heads}x{latent}+{rope}"
+    shown = f"{len(lens)} x {lens[0]}" if len(lens) > 4 and len(set(lens)) == 1 else lens
+    name = f"attend_absorbed {kind} {shown} {heads}x{latent}+{rope}"
     return Case(name, "attend_absorbed", build, 0.02 if kind == "int8" else F32_SUM, size, macs)
 
 
@@ -289,7 +290,8 @@ def large(tokens: int) -> list[Case]:
     if tokens <= 16:
         cases.append(absorb_queries("q8", tokens, 64, 128, 64, 512))
         cases.append(project_values("q8", True, tokens, 64, 128, 512))
-        cases += [attend_absorbed(kind, [4096] * tokens, 64, 512, 64) for kind in ("f16", "int8")]
+        depths = [[4096] * tokens, [16384]] if tokens == 1 else [[4096] * tokens]
+        cases += [attend_absorbed(kind, lens, 64, 512, 64) for lens in depths for kind in ("f16", "int8")]
     else:
         cases.append(attend_expanded("f16", "q8", True, [tokens], [tokens], 64, (128, 64, 128, 512)))
     return cases
