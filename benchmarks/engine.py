@@ -97,7 +97,7 @@ class Worker:
 def compare(row: str, machine: Worker, threads: int, ours: dict, theirs: dict, rounds: int) -> str:
     """One line of the table: all engines in turn, `rounds` times, after one turn that is not counted."""
     workers = {**{f"kimi {kv}": w for kv, w in ours.items()}, **{f"llama {flash}": w for flash, w in theirs.items()}}
-    rates, shares = {name: [] for name in workers}, {name: [] for name in workers}
+    rates, shares, bounds = ({name: [] for name in workers} for _ in range(3))
     for turn in range(rounds + 1):
         for name, worker in workers.items():
             before = machine.ask("row", row=row)
@@ -107,16 +107,15 @@ def compare(row: str, machine: Worker, threads: int, ours: dict, theirs: dict, r
                 if "bytes" in answer:
                     after = machine.ask("row", row=row)
                     read = median([before["reader"], after["reader"]])
-                    if "macs" in answer:
-                        shares[name].append(answer["rate"] * answer["macs"] / before["macs"])
-                    else:
-                        shares[name].append(answer["rate"] * answer["bytes"] / read)
+                    bound = before["macs"] if "macs" in answer else read
+                    shares[name].append(answer["rate"] * answer["macs" if "macs" in answer else "bytes"] / bound)
+                    bounds[name].append(bound / 1e9)
     best = max((median(r) for name, r in rates.items() if name.startswith("llama")), default=0)
     cells = []
     for name, r in rates.items():
         text = f"{median(r):.1f} ({min(r):.1f}-{max(r):.1f})"
         if name.startswith("kimi"):
-            share = f"{100 * median(shares[name]):.0f} %" if shares[name] else ""
+            share = f"{100 * median(shares[name]):.0f} % of {median(bounds[name]):.0f}" if shares[name] else ""
             text += f" | {median(r) / best:.2f} | {share}" if best else f" | | {share}"
         cells.append(text)
     return f"| {threads} | {row} | " + " | ".join(cells) + " |"
@@ -135,8 +134,8 @@ def write(lines: list[str], args, before: str) -> None:
         "",
         "Written by benchmarks/engine.py: tokens a second, median (smallest-largest) of "
         f"{args.rounds} alternating runs; ratio to the faster llama.cpp.",
-        "Share: of the memory bandwidth that a reader gets just before and after (tg, x), or of the multiply-adds",
-        "a second of the experts' kernel on 512 tokens just before (pp; attention's are counted too).",
+        "Share: of the memory bandwidth in GB/s that a reader gets just before and after (tg), or of the GMAC/s of the",
+        "experts' kernel on 512 tokens just before (pp; attention's multiply-adds are counted too).",
         "",
     ]
     text = [

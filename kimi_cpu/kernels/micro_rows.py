@@ -169,33 +169,39 @@ def absorb(kind: str, tokens: int) -> Micro:
     def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, out: Vec) -> None:
         lines = {"int4": 4, "q8": 8, "bf16": 16}[kind]
         width = GROUP // lines  # columns of a line
+        together = max(1, e.isa.lanes // (width * tokens))  # lines whose sums take half of the registers
         with e.loop(groups) as g:
             head = w + g * BLOCK_BYTES[kind]
-            for line in range(lines):
-                sums = [[Variable(e, e.f32s(0)) for _ in range(width)] for _ in range(tokens)]
+            for first in range(0, lines, together):
+                some = range(first, first + together)
+                sums = [[[Variable(e, e.f32s(0)) for _ in range(width)] for _ in some] for _ in range(tokens)]
                 with e.loop(row_blocks) as block:
                     base = head + block * w_pitch
-                    e.prefetch(base + (GROUPS_AHEAD * BLOCK_BYTES[kind] + LINE * line))
-                    _absorb_line(e, kind, base, line, q + block * (4 * ROWS), row_blocks, sums)
-                for t, row in enumerate(sums):
-                    target = out + (groups * t + g) * (4 * GROUP) + 4 * width * line
-                    for i, total in enumerate(fold_lanes([v.get() for v in row], Vec.__add__)):
-                        e.store(target + 4 * total.lanes * i, total)
+                    for line in some:
+                        e.prefetch(base + (GROUPS_AHEAD * BLOCK_BYTES[kind] + LINE * line))
+                    _absorb_lines(e, kind, base, some, q + block * (4 * ROWS), row_blocks, sums)
+                for t, rows in enumerate(sums):
+                    for line, row in zip(some, rows, strict=True):
+                        target = out + (groups * t + g) * (4 * GROUP) + 4 * width * line
+                        for i, total in enumerate(fold_lanes([v.get() for v in row], Vec.__add__)):
+                            e.store(target + 4 * total.lanes * i, total)
 
     return Micro(f"absorb_{kind}_{tokens}", "iiiiii", body)
 
 
-def _absorb_line(e: Emitter, kind: str, base: Vec, line: int, q: Vec, row_blocks: Vec, sums: list) -> None:
-    """One line of one block for all tokens; q: address of the block's rows of the first token."""
+def _absorb_lines(e: Emitter, kind: str, base: Vec, lines: range, q: Vec, row_blocks: Vec, sums: list) -> None:
+    """Some lines of one block for all tokens; q: address of the block's rows of the first token."""
     for row in range(0, ROWS, e.isa.lanes):
-        offset = LINE * line + 4 * row + (0 if kind == "bf16" else SCALES)
-        columns = _columns(e, kind, e.load(base + offset, e.lanes_of(I32)))
-        scale = None if kind == "bf16" else e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16)))
-        for t, totals in enumerate(sums):
-            x = e.load(q + row_blocks * (4 * ROWS * t) + 4 * row, e.lanes_of(F32))
-            x = x if scale is None else x * scale
-            for total, v in zip(totals, columns, strict=True):
-                total.set(e.fma(v, x, total.get()))
+        xs = [e.load(q + row_blocks * (4 * ROWS * t) + 4 * row, e.lanes_of(F32)) for t in range(len(sums))]
+        if kind != "bf16":
+            scale = e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16)))
+            xs = [x * scale for x in xs]
+        for i, line in enumerate(lines):
+            offset = LINE * line + 4 * row + (0 if kind == "bf16" else SCALES)
+            columns = _columns(e, kind, e.load(base + offset, e.lanes_of(I32)))
+            for x, totals in zip(xs, sums, strict=True):
+                for total, v in zip(totals[i], columns, strict=True):
+                    total.set(e.fma(v, x, total.get()))
 
 
 def _columns(e: Emitter, kind: str, line: Vec):
