@@ -90,14 +90,19 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
     counter = np.zeros(2, np.int64)
     for worker in prange(workers):
         own = space[worker * each : (worker + 1) * each]
+        turned = -1  # whose queries are in `own`
         while True:
             task = take(counter[:1])
             if task >= sequences * splits * parts:
                 break
             s, split, part = task // (splits * parts), task // parts % splits, task % parts
             if split * SPLIT_PAGES * PAGE_TOKENS < seq_lens[s]:
-                some, own_sums = q[s, part * columns : (part + 1) * columns], sums[s, split, part]
-                _split(micro, pages[0], latent, some, block_tables[s], seq_lens[s], split, scale, own_sums, own)
+                page_rows, qt, scores = _buffers(pages[0], columns, own)
+                if turned != s * parts + part:
+                    turned = s * parts + part
+                    _turn_queries(pages[0], latent, q[s, part * columns : (part + 1) * columns], qt)
+                own_sums = sums[s, split, part]
+                _split(micro, pages[0], block_tables[s], seq_lens[s], split, scale, qt, own_sums, page_rows, scores)
     blocks = (latent + GROUP - 1) // GROUP
     for _ in prange(workers):
         while True:
@@ -112,19 +117,30 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
 
 
 @leaf
-def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
-    """One sequence's heads over one split; sums f32[L padded + 3, columns + GAP]: results and the softmax's state."""
-    columns, width = sums.shape[1] - GAP, pages.row + pages.rope
-    pitch = sums.shape[1] * 4
+def _buffers(pages, columns, space):
+    """What a worker has: a page's rows f32[64, width], queries turned f32[width, columns + GAP], and scores."""
+    width, pitch = pages.row + pages.rope, columns + GAP
     page_rows = space[: PAGE_TOKENS * width].reshape(PAGE_TOKENS, width)
-    qt = space[PAGE_TOKENS * width :][: sums.shape[1] * width].reshape(width, sums.shape[1])
-    scores = space[(PAGE_TOKENS + sums.shape[1]) * width :]
+    qt = space[PAGE_TOKENS * width : (PAGE_TOKENS + pitch) * width].reshape(width, pitch)
+    return page_rows, qt, space[(PAGE_TOKENS + pitch) * width :]
+
+
+@leaf
+def _turn_queries(pages, latent, q, qt):
+    """qt = q^T of f32[heads, L + R], each part padded as in the page's rows."""
     qt[:] = 0
     for h in range(len(q)):
         for i in range(latent):
             qt[i, h] = q[h, i]
         for i in range(q.shape[1] - latent):
             qt[pages.row + i, h] = q[h, latent + i]
+
+
+@leaf
+def _split(micro, pages, table, length, split, scale, qt, sums, page_rows, scores):
+    """One sequence's heads over one split; sums f32[L padded + 3, columns + GAP]: results and the softmax's state."""
+    columns, width = sums.shape[1] - GAP, pages.row + pages.rope
+    pitch = sums.shape[1] * 4
     limits = np.full(columns, length - 1, np.int32)
     sums[:] = 0
     sums[pages.latent] = -np.inf

@@ -92,6 +92,7 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
     counter = np.zeros(2, np.int64)
     for worker in prange(workers):
         own = space[worker * each : (worker + 1) * each]
+        rounded = -1  # whose queries are in `own`
         while True:
             task = take(counter[:1])
             if task >= sequences * splits * parts:
@@ -99,7 +100,10 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
             s, split, h = task // (splits * parts), task // parts % splits, task % parts * size
             if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
                 some, own_sums = q[s, h : h + size], sums[s, split, h : h + size]
-                _split(micro, pages[0], latent, some, block_tables[s], seq_lens[s], split, scale, own_sums, own)
+                if rounded != s * heads + h:
+                    rounded = s * heads + h
+                    _round_queries(micro, pages[0], latent, some, own)
+                _split(micro, pages[0], block_tables[s], seq_lens[s], split, scale, own_sums, own)
     for _ in prange(workers):
         while True:
             task = take(counter[1:])
@@ -110,22 +114,34 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
 
 
 @leaf
-def _split(micro, pages, latent, q, table, length, split, scale, sums, space):
-    """Some heads of one sequence over one split; sums f32[heads, L padded + STATE]."""
-    heads, pitch = len(q), sums.shape[1] * 4
-    latent_groups = pages.latent // CACHE_GROUP
-    groups = latent_groups + pages.rope // CACHE_GROUP
+def _addresses(pages, heads, space):
+    """Where a worker has its queries as integers, what goes with them, scores, probabilities and their factors."""
+    groups = (pages.latent + pages.rope) // CACHE_GROUP
+    scores = address(space) + heads * groups * CACHE_GROUP
+    p = scores + heads * PAGE_TOKENS * 4
+    s = p + heads * groups * PAGE_TOKENS
+    return address(space), s, scores, p, s + heads * groups * GROUP_BYTES
+
+
+@leaf
+def _round_queries(micro, pages, latent, q, space):
+    """Queries f32[heads, L + R] to bytes."""
+    groups = (pages.latent + pages.rope) // CACHE_GROUP
+    integers, s, _, _, _ = _addresses(pages, len(q), space)
     x = np.zeros(groups * CACHE_GROUP, np.float32)
-    scores = address(space)
-    s = scores + heads * PAGE_TOKENS * 4
-    factors = s + heads * groups * GROUP_BYTES
-    integers = factors + heads * groups * 4
-    p = integers + heads * groups * CACHE_GROUP
-    for h in range(heads):
+    for h in range(len(q)):
         x[:latent] = q[h, :latent]
         x[pages.latent : pages.latent + q.shape[1] - latent] = q[h, latent:]
         at = integers + h * groups * CACHE_GROUP
         call(micro[QUANTIZE], (address(x), at, s + h * groups * GROUP_BYTES, groups))
+
+
+@leaf
+def _split(micro, pages, table, length, split, scale, sums, space):
+    """Some heads of one sequence, rounded, over one split; sums f32[heads, L padded + STATE]."""
+    heads, pitch = len(sums), sums.shape[1] * 4
+    latent_groups, groups = pages.latent // CACHE_GROUP, (pages.latent + pages.rope) // CACHE_GROUP
+    integers, s, scores, p, factors = _addresses(pages, heads, space)
     sums[:] = 0
     sums[:, pages.latent] = -np.inf
     state = address(sums) + pages.latent * 4
