@@ -269,6 +269,7 @@ def small() -> list[Case]:
     for kind in ("f16", "f32", "int8"):
         cases += [write_latents(kind, t, 70, 8) for t in (1, 9)]
         cases.append(attend_absorbed(kind, [1, 64, 1100, 131], 5, 70, 8))
+        cases.append(attend_absorbed(kind, [3, 190], 70, 260, 8))  # whole tiles of heads and of scales, and some left
     for kind in ("int4", "q8", "bf16"):
         cases.append(embed(kind, 50, 96))
         cases.append(absorb_queries(kind, 5, 3, 20, 8, 64 if kind == "int4" else 70))
