@@ -34,6 +34,7 @@ PAGES = np.dtype(  # one layer of the cache
     [
         ("data", "i8"),  # address of the layer in page 0
         ("page_bytes", "i8"),
+        ("layer_bytes", "i8"),  # of a page, this layer's
         ("kind", "i8"),
         ("latent", "i8"),  # padded as stored
         ("rope", "i8"),
@@ -73,7 +74,7 @@ def cache_pages(cache: Cache, layer: int) -> np.ndarray:
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
     begin = cache.data.ctypes.data + layer * cache.layer_bytes
     row = max(latent, pad(cache.latent, GROUP))
-    return np.array([(begin, cache.page_bytes, KIND_OF[cache.kind], latent, rope, row)], PAGES)
+    return np.array([(begin, cache.page_bytes, cache.layer_bytes, KIND_OF[cache.kind], latent, rope, row)], PAGES)
 
 
 @kernel(
@@ -146,7 +147,6 @@ def _split(micro, pages, table, length, split, scale, qt, sums, page_rows, score
     sums[pages.latent] = -np.inf
     state = address(sums[pages.latent])
     stop = min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)
-    size = PAGE_TOKENS * (pages.latent + pages.rope) * (2 if pages.kind == 1 else 4)  # of a page of this layer
     for index in range(split * SPLIT_PAGES, stop):
         first, ahead = index * PAGE_TOKENS, pages.data + table[min(index + 1, stop - 1)] * pages.page_bytes
         load_page(micro, pages, table[index], length - first, page_rows)
@@ -156,7 +156,7 @@ def _split(micro, pages, table, length, split, scale, qt, sums, page_rows, score
         out, factor = address(sums), state + 2 * pitch
         call(
             micro[VALUES],
-            (s, pitch, k, width * 4, keys, pages.latent, out, factor, columns, ahead, size),
+            (s, pitch, k, width * 4, keys, pages.latent, out, factor, columns, ahead, pages.layer_bytes),
         )
 
 

@@ -147,7 +147,6 @@ def _split(micro, pages, table, length, split, scale, sums, space):
     state = address(sums) + pages.latent * 4
     q_pitch, s_pitch = groups * CACHE_GROUP, groups * GROUP_BYTES
     stop = min((split + 1) * SPLIT_PAGES, (length + PAGE_TOKENS - 1) // PAGE_TOKENS)
-    size = groups * PAGE_TOKENS * (CACHE_GROUP + 4)  # of a page of this layer
     for index in range(split * SPLIT_PAGES, stop):
         ahead = pages.data + table[min(index + 1, stop - 1)] * pages.page_bytes
         page = pages.data + table[index] * pages.page_bytes
@@ -155,7 +154,7 @@ def _split(micro, pages, table, length, split, scale, sums, space):
         call(micro[SCORES], (page, groups, integers, q_pitch, s, s_pitch, heads, scores))
         call(
             micro[SOFTMAX],
-            (scores, heads, tokens, state, pitch, scales, latent_groups, p, factors, np.float32(scale), ahead, size),
+            (scores, heads, tokens, state, pitch, scales, latent_groups, p, factors, scale, ahead, pages.layer_bytes),
         )
         call(micro[VALUES], (page, groups, pages.latent, heads, p, factors, state, address(sums), pitch))
 
