@@ -21,8 +21,8 @@ from .attention import (
     cache_pages,
     plan_float,
 )
-from .jit import address, call, kernel, leaf, take
-from .jobs import ADDRESSES, GROUP_BYTES
+from .jit import address, call, kernel, leaf
+from .jobs import ADDRESSES, GROUP_BYTES, next_task, shares
 from .micros import INDEX, WORKERS
 
 SCORES, SOFTMAX, VALUES, QUANTIZE = (
@@ -30,6 +30,7 @@ SCORES, SOFTMAX, VALUES, QUANTIZE = (
 )
 STATE = 16  # floats after a head's sums: largest score, sum, factor; 16 keep rows from sharing cache sets
 HEADS = 16  # of one task at least, so that a page's transposition is shared
+PAGE_READS = 2  # so often may every page be read so that each thread has heads of its own, and no sums of another one
 SPLIT_TOKENS = SPLIT_PAGES * PAGE_TOKENS
 U8 = types.Array(types.uint8, 1, "C")
 
@@ -59,8 +60,8 @@ def plan_absorbed(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple:
         return plan_float(cache, heads, seq_lens)
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
     sequences, splits, groups = len(seq_lens), -(-int(seq_lens.max()) // SPLIT_TOKENS), (latent + rope) // CACHE_GROUP
-    workers = runtime.workers()
-    parts = max(1, min(heads // HEADS, 2 * workers // (sequences * splits)))
+    workers, most = runtime.workers(), heads // HEADS
+    parts = workers if workers <= min(most, PAGE_READS) else max(1, min(most, 2 * workers // (sequences * splits)))
     size = sequences * splits * heads * (latent + STATE)
     sums = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
     each = pad(-(-heads // parts) * (groups * (2 * CACHE_GROUP + GROUP_BYTES + 4) + 4 * PAGE_TOKENS), 64)
@@ -85,31 +86,35 @@ def bind_attend_absorbed(q: np.ndarray, cache: Cache, layer: int, scale: float, 
     )
 )  # fmt: skip
 def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, parts, space, each):
-    """A task is one split of one sequence for a part of the heads; then one is one head's merged result."""
+    """A task is one split of one sequence for a part of the heads; then one is one head's merged result.
+
+    Parts begin at different splits: two cores that ask for one line at a time get it later than from memory.
+    """
     workers = micro[WORKERS]
     sequences, splits, heads, _ = sums.shape
     size = (heads + parts - 1) // parts
-    counter = np.zeros(2, np.int64)
+    taken, merged = shares(workers), shares(workers)
     for worker in prange(workers):
         own = space[worker * each : (worker + 1) * each]
         rounded = -1  # whose queries are in `own`
         while True:
-            task = take(counter[:1])
-            if task >= sequences * splits * parts:
+            task = next_task(taken, worker, sequences * splits * parts)
+            if task == sequences * splits * parts:
                 break
-            s, split, h = task // (splits * parts), task // parts % splits, task % parts * size
+            part, s = task // (sequences * splits), task // splits % sequences
+            h, split = part * size, (task + part * splits // parts) % splits
             if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
                 some, own_sums = q[s, h : h + size], sums[s, split, h : h + size]
                 if rounded != s * heads + h:
                     rounded = s * heads + h
                     _round_queries(micro, pages[0], latent, some, own)
                 _split(micro, pages[0], block_tables[s], seq_lens[s], split, scale, own_sums, own)
-    for _ in prange(workers):
+    for worker in prange(workers):
         while True:
-            task = take(counter[1:])
-            if task >= sequences * heads:
+            task = next_task(merged, worker, sequences * heads)
+            if task == sequences * heads:
                 break
-            s, h = task // heads, task % heads
+            h, s = task // sequences, task % sequences
             _merge(sums[s, : (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS, h], out[s, h])
 
 
@@ -156,7 +161,10 @@ def _split(micro, pages, table, length, split, scale, sums, space):
             micro[SOFTMAX],
             (scores, heads, tokens, state, pitch, scales, latent_groups, p, factors, scale, ahead, pages.layer_bytes),
         )
-        call(micro[VALUES], (page, groups, pages.latent, heads, p, factors, state, address(sums), pitch))
+        call(
+            micro[VALUES],
+            (page, groups, pages.latent, heads, p, factors, state, address(sums), pitch, ahead, pages.layer_bytes),
+        )
 
 
 @leaf

@@ -9,7 +9,7 @@ from numba import prange, types
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from . import runtime
 from .arrays import Activation
-from .jit import address, call, kernel, leaf, take
+from .jit import address, call, kernel, leaf
 from .jobs import (
     ADDRESSES,
     GROUP_BYTES,
@@ -19,9 +19,11 @@ from .jobs import (
     QUANTIZE,
     TILE,
     check_rows,
+    next_task,
     output,
     quantize_rows,
     run_tile,
+    shares,
     tile_size,
 )
 from .jobs import weights as job_weights
@@ -78,13 +80,13 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
     nope = width - rope
     row_blocks = (nope + ROWS - 1) // ROWS
     groups = (latent + GROUP - 1) // GROUP
-    counter = np.zeros(1, np.int64)
-    for _ in prange(workers):
+    taken = shares(workers)
+    for worker in prange(workers):
         x = np.zeros((SHARED, row_blocks * ROWS), np.float32)
         y = np.empty((SHARED, groups * GROUP), np.float32)
         while True:
-            h = take(counter)
-            if h >= heads:
+            h = next_task(taken, worker, heads)
+            if h == heads:
                 break
             head = w + h * row_blocks * block_bytes
             t = 0
@@ -105,15 +107,15 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
 def _project(micro, jobs, outs, u, width, int8, space, each, tokens):
     """A task is one head of all tokens: its inputs are padded and quantised, then multiplied."""
     workers, heads = micro[WORKERS], u.shape[1]
-    counter = np.zeros(1, np.int64)
+    taken = shares(workers)
     for worker in prange(workers):
         table = np.empty((tokens, 2), np.int64)
         buffer = np.empty((TILE, ROWS), np.float32)
         own = space[worker * each : (worker + 1) * each]
         w = jobs.copy()
         while True:
-            h = take(counter)
-            if h >= heads:
+            h = next_task(taken, worker, heads)
+            if h == heads:
                 break
             w[0].weights = jobs[0].weights + h * ((jobs[0].rows + ROWS - 1) // ROWS) * jobs[0].block_bytes
             _head_inputs(micro, u[:tokens], h, int8, own, table)

@@ -6,7 +6,7 @@ from numba import from_dtype, types
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from . import runtime
 from .arrays import Activation
-from .jit import address, call, leaf
+from .jit import address, call, leaf, take
 from .micro_matmul import tile_name
 from .micros import INDEX
 
@@ -105,6 +105,30 @@ def task_edges(units, unit_bytes, most, tokens, workers):
         n += 1
     edges[n] = units
     return edges[: n + 1]
+
+
+@leaf
+def shares(workers):
+    """What `next_task` counts in, for one list of tasks: a cache line a worker."""
+    return np.zeros((workers, 16), np.int64)
+
+
+@leaf
+def next_task(taken, worker, tasks):
+    """A worker's next task: of its own share, one after the other, then what others have left; `tasks` at the end.
+
+    A worker's share is the same part of every list, so that what it computes is in its own core's caches when the next
+    region goes over it.
+    """
+    workers = len(taken)
+    for i in range(workers):
+        w = (worker + i) % workers
+        first, end = w * tasks // workers, (w + 1) * tasks // workers
+        if taken[w, 0] < end - first:
+            task = first + take(taken[w])
+            if task < end:
+                return task
+    return tasks
 
 
 @leaf

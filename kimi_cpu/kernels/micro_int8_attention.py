@@ -56,15 +56,15 @@ def _softmax(
 
     scores f32[heads, 64], of which the first `tokens` count. state: rows `pitch` bytes apart of (largest score, sum,
     factor for earlier sums). p u8[heads, groups, 64] and factors f32[heads, groups]: p * factor = probability * scale.
-    scores become probabilities; what lies in the page past its tokens is not looked at. ahead: the next page, asked for
-    meanwhile. Two loops over heads, as one would have longer chains than the CPU looks ahead.
+    scores become probabilities; what lies in the page past its tokens is not looked at. ahead: of the next page, its
+    first half is asked for meanwhile. Two loops over heads, as one would have longer chains than the CPU looks ahead.
     """
     lanes = e.isa.lanes
     steps = range(0, PAGE_TOKENS, lanes)
     index = Vec(e, vector(I32, lanes)(list(range(lanes))))
     seen = [(i, (index + i).compare("<", e.splat(tokens.to(I32)))) for i in steps]
     with e.loop(heads) as h:
-        e.prefetch_share(ahead, ahead_bytes, h, heads)
+        e.prefetch_share(ahead, ahead_bytes >> 1, h, heads)
         cell = state + h * pitch
         xs = [e.load(scores + h * (4 * PAGE_TOKENS) + 4 * i, e.lanes_of(F32)) * e.splat(scale) for i in steps]
         largest = None
@@ -112,11 +112,13 @@ def _round_bytes(e: Emitter, ps: list[Vec], weights: list[list[Vec]], target: Ve
 
 
 def _values(
-    e: Emitter, page: Vec, groups: Vec, latents: Vec, heads: Vec, p: Vec, factors: Vec, state: Vec, out: Vec, pitch: Vec
-) -> None:
+    e: Emitter, page: Vec, groups: Vec, latents: Vec, heads: Vec,
+    p: Vec, factors: Vec, state: Vec, out: Vec, pitch: Vec, ahead: Vec, ahead_bytes: Vec,
+) -> None:  # fmt: skip
     """out f32[heads, latents] (rows `pitch` bytes apart) = out * state's factor + p times the page's tokens.
 
-    groups: of a token's row in the page; p and factors are those of `latents` / 64 groups.
+    groups: of a token's row in the page; p and factors are those of `latents` / 64 groups. ahead: of the next page, its
+    second half is asked for meanwhile.
     """
     lanes, width = e.isa.lanes, groups * CACHE_GROUP
     chunk = PAGE_TOKENS if lanes != 8 else PAGE_TOKENS // 2  # tokens whose lines fill half of the registers
@@ -124,6 +126,8 @@ def _values(
     for token in range(0, PAGE_TOKENS, chunk):
         with e.loop(latents, step=lanes) as latent:
             quads = []
+            if token == 0:
+                e.prefetch_share(ahead + (ahead_bytes >> 1), ahead_bytes >> 1, latent / lanes, latents / lanes)
             for t in range(token, token + chunk, lanes):
                 block = page + width * (t // ROWS * ROWS) + 4 * (t % ROWS)
                 lines = [e.load(block + latent * ROWS + LINE * i, vector(I8, 4 * lanes)) for i in range(lanes // 4)]
@@ -167,5 +171,5 @@ def micros() -> list[Micro]:
     return [
         Micro("int8_scores", "iiiiiiii", _scores),
         Micro("int8_softmax", "iiiiiiiiifii", _softmax),
-        Micro("int8_values", "iiiiiiiii", _values),
+        Micro("int8_values", "iiiiiiiiiii", _values),
     ]
