@@ -1,5 +1,6 @@
 """Scheduled requests become the arrays of one forward pass. The only loops over requests."""
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ class _Span(NamedTuple):
 
     request: Request
     start: int
-    ids: np.ndarray  # i32[n]
+    ids: list[int]
     form: int
 
 
@@ -23,10 +24,9 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
     or of all."""
     spans = [span for scheduled in step for span in _spans(scheduled)]
     spans.sort(key=lambda s: s.form != ABSORBED)  # stable: decode rows come first
-    lengths = [len(s.ids) for s in spans]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    starts = [0, *accumulate(len(s.ids) for s in spans)]
     tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
-    positions, slots, wanted, owners = [], [], [], []
+    ids, positions, slots, wanted, owners = [], [], [], [], []
     in_order = sorted(zip(spans, starts[:-1], strict=True), key=lambda s: s[0].start)
     for span, start in in_order:  # a request's rows come in the order of its tokens, whatever form they have
         rows = range(start, start + len(span.ids))
@@ -34,17 +34,17 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
         wanted.extend(rows)
         owners.extend([span.request] * len(rows))
     for row, span in enumerate(spans):
-        table = np.asarray(span.request.block_table, np.int32)
+        table, where = span.request.block_table, range(span.start, span.start + len(span.ids))
         tables[row, : len(table)] = table
-        where = np.arange(span.start, span.start + len(span.ids))
-        positions.append(where)
-        slots.append(table[where // PAGE_TOKENS].astype(np.int64) * PAGE_TOKENS + where % PAGE_TOKENS)
+        ids += span.ids
+        positions += where
+        slots += [table[at // PAGE_TOKENS] * PAGE_TOKENS + at % PAGE_TOKENS for at in where]
     batch = ForwardBatch(
-        token_ids=np.concatenate([s.ids for s in spans]),
-        positions=np.concatenate(positions).astype(np.int32),
-        slot_mapping=np.concatenate(slots),
+        token_ids=np.asarray(ids, np.int32),
+        positions=np.asarray(positions, np.int32),
+        slot_mapping=np.asarray(slots, np.int64),
         block_tables=tables,
-        query_start_loc=starts,
+        query_start_loc=np.asarray(starts, np.int32),
         seq_lens=np.asarray([s.start + len(s.ids) for s in spans], np.int32),
         logits_indices=np.asarray(wanted, np.int64),
         num_decode_seqs=sum(s.form == ABSORBED for s in spans),
@@ -55,14 +55,12 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, list[Request]]:
 def _spans(scheduled: Scheduled) -> list[_Span]:
     request, count, draft_ids = scheduled
     start = request.num_computed
-    ids, forms = request.tokens(start, start + count)
-    if draft_ids:  # they are computed as the generated tokens that they may become
-        ids = np.concatenate([ids, np.asarray(draft_ids, np.int32)])
-        forms = np.concatenate([forms, np.full(len(draft_ids), ABSORBED, np.uint8)])
-        count += len(draft_ids)
-    cuts = [i for i in range(1, count) if forms[i] == ABSORBED or forms[i] != forms[i - 1]]
-    edges = zip([0, *cuts], [*cuts, count], strict=True)
-    return [_Span(request, start + a, ids[a:b], int(forms[a])) for a, b in edges]
+    ids, forms = (part.tolist() for part in request.tokens(start, start + count))
+    ids += draft_ids
+    forms += [ABSORBED] * len(draft_ids)  # they are computed as the generated tokens that they may become
+    cuts = [i for i in range(1, len(ids)) if forms[i] == ABSORBED or forms[i] != forms[i - 1]]
+    edges = zip([0, *cuts], [*cuts, len(ids)], strict=True)
+    return [_Span(request, start + a, ids[a:b], forms[a]) for a, b in edges]
 
 
 def _draws(span: _Span) -> bool:

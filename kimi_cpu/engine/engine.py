@@ -157,7 +157,9 @@ class Engine:
     def _cancelled(self, step: list[Scheduled]) -> bool:
         """Whether a step is to end: few aborted tokens do not cost the many others their step."""
         aborted = sum(s.num_tokens for s in step if s.request.aborted)
-        return 2 * aborted > sum(s.num_tokens for s in step) or (step[0].request.idle and self.interrupted())
+        if aborted and 2 * aborted > sum(s.num_tokens for s in step):
+            return True
+        return step[0].request.idle and self.interrupted()
 
     def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
         """What a step brought for one request, from its rows of logits."""

@@ -10,7 +10,7 @@ from .attention_int8 import attend_absorbed, bind_attend_absorbed, plan_absorbed
 from .heads import absorb_queries, bind_absorb_queries, bind_project_values, project_values
 from .matmul import bind_gate_up, bind_linear, gate_up, linear
 from .moe import bind_experts, bind_route, experts, route
-from .pointwise import bind_rms_norm, bind_write_latents, embed, quantize, rms_norm, write_latents
+from .pointwise import bind_embed, bind_rms_norm, bind_write_latents, embed, quantize, rms_norm, write_latents
 from .runtime import context
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "attend_expanded",
     "bind_absorb_queries",
     "bind_attend_absorbed",
+    "bind_embed",
     "bind_experts",
     "bind_gate_up",
     "bind_linear",

@@ -32,17 +32,15 @@ def quantize(a: Activation) -> None:
 def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
     """out f32[T, H] = rows ids i32[T] of w [vocab, H]."""
     check_rows(out, len(ids), w.cols)
+    bind_embed(w, out)(np.ascontiguousarray(ids, np.int32))
+
+
+def bind_embed(w: Matrix, out: np.ndarray) -> Callable[[np.ndarray], None]:
+    """`embed` as a function of ids, C-contiguous, at most as many as out has rows; see `bind_linear`."""
+    check_rows(out, len(out), w.cols)
     row = np.empty(pad(w.cols, GROUP), np.float32)
-    _embed(
-        runtime.context(),
-        EMBED_OF[w.kind],
-        w.data.ctypes.data,
-        packed_bytes(w.kind, ROWS, w.cols),
-        np.ascontiguousarray(ids, np.int32),
-        out,
-        row,
-        w.cols,
-    )
+    table = EMBED_OF[w.kind], w.data.ctypes.data, packed_bytes(w.kind, ROWS, w.cols)
+    return partial(_embed, runtime.context(), *table, w.cols, row, out)
 
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> None:
@@ -102,14 +100,14 @@ def _quantize(micro, outs, tokens):
         I64,
         I64,
         I64,
-        types.Array(types.int32, 1, "C", readonly=True),
-        types.Array(types.float32, 2, "C"),
-        types.Array(types.float32, 1, "C"),
         I64,
+        types.Array(types.float32, 1, "C"),
+        types.Array(types.float32, 2, "C"),
+        types.Array(types.int32, 1, "C", readonly=True),
     ),
     parallel=False,
 )
-def _embed(micro, lookup, w, block_bytes, ids, out, row, cols):
+def _embed(micro, lookup, w, block_bytes, cols, row, out, ids):
     for t in range(len(ids)):
         block = w + ids[t] // ROWS * block_bytes
         call(micro[lookup], (block, len(row) // GROUP, ids[t] % ROWS, address(row)))

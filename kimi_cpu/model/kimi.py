@@ -6,13 +6,15 @@ import numpy as np
 
 from .. import kernels
 from ..config import ModelConfig
-from ..kernels import Cache, make_activation
+from ..kernels import Cache
 from .attention import Attention, Rotation, Step
 from .forward_batch import ForwardBatch
 from .kv_cache import KVCache
 from .moe import Mlp, Moe
 from .weights import LayerWeights, MoeWeights, Weights
 from .workspace import Workspace
+
+HEAD_ROWS = 64  # whose logits have a place of their own: 42 MB of K2's vocabulary, real when they are used
 
 
 class Layer:
@@ -32,6 +34,31 @@ class Layer:
         self._mlp(num_tokens)
 
 
+class Head:
+    """lm_head(norm(hidden)), bound to its weights and the workspace."""
+
+    def __init__(self, weights: Weights, config: ModelConfig, ws: Workspace):
+        rows = min(HEAD_ROWS, ws.max_tokens)
+        self._workspace, self._matrices = ws, (weights.lm_head,)
+        self._logits = np.empty((rows, config.vocab_size), np.float32)
+        self._norm = kernels.bind_rms_norm(ws.hidden, weights.norm, config.rms_norm_eps, ws.normed)
+        self._project = kernels.bind_linear(self._matrices, ws.normed.rows(rows), (self._logits,))
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Logits f32[N, vocab] of N rows of the workspace's hidden, whose first N rows they become."""
+        ws, n = self._workspace, len(rows)
+        if n == 0:
+            return self._logits[:0].copy()
+        ws.hidden[:n] = ws.hidden[rows]
+        self._norm(n)
+        if n <= len(self._logits):
+            self._project(n)
+            return self._logits[:n].copy()
+        logits = np.empty((n, self._logits.shape[1]), np.float32)
+        kernels.linear(self._matrices, ws.normed.rows(n), (logits,))
+        return logits
+
+
 class Kimi:
     """A model bound to its weights and one workspace; used by one thread at a time."""
 
@@ -41,38 +68,29 @@ class Kimi:
         self._workspace = Workspace(config, max_tokens, int8)
         self._rotation = Rotation(config)
         self._bound_to: tuple | None = None
-        self._layers: list[Layer] = []
 
     def forward(self, batch: ForwardBatch, cache: KVCache, cancelled: Callable[[], bool]) -> np.ndarray | None:
         """Logits f32[N, vocab] of the rows batch.logits_indices; the latents of all T tokens are in the cache after.
 
         None when `cancelled`, asked before every layer, says so; the cache then holds parts of the tokens' latents.
         """
-        hidden = self._workspace.hidden[: len(batch.token_ids)]  # [T, H]
-        kernels.embed(self.weights.embed_tokens, batch.token_ids, hidden)
+        self._bind(cache)
+        self._embed(batch.token_ids)
         step = self._rotation.step(batch, cache.view)
-        for layer in self._bind(cache):
+        for layer in self._layers:
             if cancelled():
                 return None
             layer(batch, step)
-        return self._head(hidden[batch.logits_indices])
+        return self._head(batch.logits_indices)
 
-    def _bind(self, cache: KVCache) -> list[Layer]:
-        """The layers over a cache, bound when the cache, or what this thread's kernels run with, is another one."""
+    def _bind(self, cache: KVCache) -> None:
+        """Binds all parts to a cache, when it, or what this thread's kernels run with, is another one."""
         wanted = cache, kernels.context()
         if self._bound_to is None or any(a is not b for a, b in zip(self._bound_to, wanted, strict=True)):
             scale, ws = self._rotation.softmax_scale, self._workspace
+            self._embed = kernels.bind_embed(self.weights.embed_tokens, ws.hidden)
             self._layers = [
                 Layer(w, number, self.config, scale, ws, cache.view) for number, w in enumerate(self.weights.layers)
             ]
+            self._head = Head(self.weights, self.config, ws)
             self._bound_to = wanted
-        return self._layers
-
-    def _head(self, hidden: np.ndarray) -> np.ndarray:
-        """lm_head(norm(hidden)): hidden f32[N, H] -> f32[N, vocab]."""
-        logits = np.empty((len(hidden), self.config.vocab_size), np.float32)
-        if len(hidden):
-            normed = make_activation(len(hidden), self.config.hidden_size, self.int8)
-            kernels.rms_norm(hidden, self.weights.norm, self.config.rms_norm_eps, normed)
-            kernels.linear((self.weights.lm_head,), normed, (logits,))
-        return logits
