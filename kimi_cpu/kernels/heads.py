@@ -27,6 +27,7 @@ from .jobs import (
     tile_size,
 )
 from .jobs import weights as job_weights
+from .micro_rows import ABSORB_COLUMNS
 from .micros import INDEX, WORKERS
 
 SHARED = 4  # tokens of the larger micro-kernel, which follows the one for 1
@@ -84,6 +85,7 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
     for worker in prange(workers):
         x = np.zeros((SHARED, row_blocks * ROWS), np.float32)
         y = np.empty((SHARED, groups * GROUP), np.float32)
+        room = np.empty((ABSORB_COLUMNS, ROWS), np.float32)
         while True:
             h = next_task(taken, worker, heads)
             if h == heads:
@@ -95,7 +97,7 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
                 for i in range(count):
                     x[i, :nope] = q[t + i, h, :nope]
                 tile = absorb if count == 1 else absorb + 1
-                call(micro[tile], (head, block_bytes, row_blocks, groups, address(x), address(y)))
+                call(micro[tile], (head, block_bytes, row_blocks, groups, address(x), address(room), address(y)))
                 for i in range(count):
                     out[t + i, h, :latent] = y[i, :latent]
                     source, target = address(q[t + i, h]) + 4 * nope, address(out[t + i, h]) + 4 * latent

@@ -8,7 +8,7 @@ from .simd import F32, I16, I32, Emitter, Variable, Vec, fold_lanes
 SCORE_TOKENS = (1, 4)  # shapes of the router's tile
 SCORE_ROWS = (1, 4)
 ABSORB_TOKENS = (1, 4)  # tokens that share a line's conversion
-GROUPS_AHEAD = 2  # of every row block: far enough, and a row block has few
+ABSORB_COLUMNS = 256  # of all tokens: their sums, 16 KiB, stay in the first-level cache beside what is read
 
 
 def _put(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
@@ -162,46 +162,58 @@ def _prefetch(e: Emitter, address: Vec, count: Vec) -> None:
 def absorb(kind: str, tokens: int) -> Micro:
     """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: rows are summed.
 
-    w_pitch: bytes from a row block to the next. Lanes are rows: every line of a block gives a register of partial sums
-    a column and token.
+    w_pitch: bytes from a row block to the next, which is asked for meanwhile. Lanes are rows: every column and token
+    has a register of partial sums, which waits in `room` f32[ABSORB_COLUMNS, lanes] from a row block to the next, so
+    that long pieces of memory are read one after the other.
     """
+    span = ABSORB_COLUMNS // (GROUP * tokens)  # groups that `room` holds
 
-    def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, out: Vec) -> None:
-        lines = {"int4": 4, "q8": 8, "bf16": 16}[kind]
-        width = GROUP // lines  # columns of a line
-        together = max(1, e.isa.lanes // (width * tokens))  # lines whose sums take half of the registers
-        with e.loop(groups) as g:
-            head = w + g * BLOCK_BYTES[kind]
-            for first in range(0, lines, together):
-                some = range(first, first + together)
-                sums = [[[Variable(e, e.f32s(0)) for _ in range(width)] for _ in some] for _ in range(tokens)]
-                with e.loop(row_blocks) as block:
-                    base = head + block * w_pitch
-                    for line in some:
-                        e.prefetch(base + (GROUPS_AHEAD * BLOCK_BYTES[kind] + LINE * line))
-                    _absorb_lines(e, kind, base, some, q + block * (4 * ROWS), row_blocks, sums)
-                for t, rows in enumerate(sums):
-                    for line, row in zip(some, rows, strict=True):
-                        target = out + (groups * t + g) * (4 * GROUP) + 4 * width * line
-                        for i, total in enumerate(fold_lanes([v.get() for v in row], Vec.__add__)):
-                            e.store(target + 4 * total.lanes * i, total)
+    def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, room: Vec, out: Vec) -> None:
+        cell, row = 4 * e.isa.lanes, 4 * ROWS
+        with e.loop(groups, step=span) as first:
+            end = groups.minimum(first + span)
+            for block, count in e.strips(row_blocks, 2):
+                with e.loop(end, start=first) as g:
+                    bases = [w + g * BLOCK_BYTES[kind] + (block + i) * w_pitch for i in range(count)]
+                    for base in bases:
+                        for at in range(0, BLOCK_BYTES[kind], LINE):
+                            e.prefetch(base + (w_pitch * count + at))
+                    qs = [[q + (row_blocks * t + block + i) * row for i in range(count)] for t in range(tokens)]
+                    cells = [room + ((g - first) + span * t) * (GROUP * cell) for t in range(tokens)]
+                    _absorb_group(e, kind, bases, qs, cells, block.compare("==", 0))
+            with e.loop(end, start=first) as g:
+                for t in range(tokens):
+                    at = room + ((g - first) + span * t) * (GROUP * cell)
+                    sums = [e.load(at + cell * i, e.lanes_of(F32)) for i in range(GROUP)]
+                    target = out + (groups * t + g) * (4 * GROUP)
+                    for i, total in enumerate(fold_lanes(sums, Vec.__add__)):
+                        e.store(target + 4 * total.lanes * i, total)
 
-    return Micro(f"absorb_{kind}_{tokens}", "iiiiii", body)
+    return Micro(f"absorb_{kind}_{tokens}", "iiiiiii", body)
 
 
-def _absorb_lines(e: Emitter, kind: str, base: Vec, lines: range, q: Vec, row_blocks: Vec, sums: list) -> None:
-    """Some lines of one block for all tokens; q: address of the block's rows of the first token."""
-    for row in range(0, ROWS, e.isa.lanes):
-        xs = [e.load(q + row_blocks * (4 * ROWS * t) + 4 * row, e.lanes_of(F32)) for t in range(len(sums))]
-        if kind != "bf16":
-            scale = e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16)))
-            xs = [x * scale for x in xs]
-        for i, line in enumerate(lines):
-            offset = LINE * line + 4 * row + (0 if kind == "bf16" else SCALES)
-            columns = _columns(e, kind, e.load(base + offset, e.lanes_of(I32)))
-            for x, totals in zip(xs, sums, strict=True):
-                for total, v in zip(totals[i], columns, strict=True):
-                    total.set(e.fma(v, x, total.get()))
+def _absorb_group(e: Emitter, kind: str, bases: list[Vec], qs: list[list[Vec]], cells: list[Vec], fresh: Vec) -> None:
+    """32 columns of the blocks at `bases` for all tokens; qs: addresses of the blocks' rows of each token."""
+    parts = range(0, ROWS, e.isa.lanes)
+    xs = [[[e.load(x + 4 * row, e.lanes_of(F32)) for row in parts] for x in token] for token in qs]
+    if kind != "bf16":
+        scales = [[e.f32_of_bf16(e.load(base + 2 * row, e.lanes_of(I16))) for row in parts] for base in bases]
+        xs = [[[x * s for x, s in zip(*p, strict=True)] for p in zip(token, scales, strict=True)] for token in xs]
+    lines = {"int4": 4, "q8": 8, "bf16": 16}[kind]
+    width, offset = GROUP // lines, 0 if kind == "bf16" else SCALES
+    for line in range(lines):
+        columns = [
+            [_columns(e, kind, e.load(base + (offset + LINE * line + 4 * row), e.lanes_of(I32))) for row in parts]
+            for base in bases
+        ]
+        for token, cell in zip(xs, cells, strict=True):
+            for i in range(width):
+                at = cell + 4 * e.isa.lanes * (width * line + i)
+                total = fresh.where(0.0, e.load(at, e.lanes_of(F32)))
+                for b in range(len(bases)):
+                    for p in range(len(parts)):
+                        total = e.fma(columns[b][p][i], token[b][p], total)
+                e.store(at, total)
 
 
 def _columns(e: Emitter, kind: str, line: Vec):
