@@ -272,7 +272,7 @@ def small() -> list[Case]:
         cases.append(attend_absorbed(kind, [3, 190], 70, 260, 8))  # whole tiles of heads and of scales, and some left
     for kind in ("int4", "q8", "bf16"):
         cases.append(embed(kind, 50, 96))
-        cases.append(absorb_queries(kind, 5, 3, 20, 8, 64 if kind == "int4" else 70))
+        cases.append(absorb_queries(kind, 5, 3, 36, 8, 288 if kind == "int4" else 300))
     cases += [route(t, 13, 75, 3) for t in (1, 9)]
     cases += [route(6, 16, 33, 4, groups=4, kept=2, normalise=False)]
     return cases

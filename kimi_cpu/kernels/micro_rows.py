@@ -163,13 +163,13 @@ def absorb(kind: str, tokens: int) -> Micro:
     """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: rows are summed.
 
     w_pitch: bytes from a row block to the next, which is asked for meanwhile. Lanes are rows: every column and token
-    has a register of partial sums, which waits in `room` f32[ABSORB_COLUMNS, lanes] from a row block to the next, so
-    that long pieces of memory are read one after the other.
+    has a register of partial sums, which waits in a cache line of `room` [ABSORB_COLUMNS] from a row block to the next,
+    so that long pieces of memory are read one after the other.
     """
     span = ABSORB_COLUMNS // (GROUP * tokens)  # groups that `room` holds
 
     def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, room: Vec, out: Vec) -> None:
-        cell, row = 4 * e.isa.lanes, 4 * ROWS
+        row = 4 * ROWS
         with e.loop(groups, step=span) as first:
             end = groups.minimum(first + span)
             for block, count in e.strips(row_blocks, 2):
@@ -179,12 +179,12 @@ def absorb(kind: str, tokens: int) -> Micro:
                         for at in range(0, BLOCK_BYTES[kind], LINE):
                             e.prefetch(base + (w_pitch * count + at))
                     qs = [[q + (row_blocks * t + block + i) * row for i in range(count)] for t in range(tokens)]
-                    cells = [room + ((g - first) + span * t) * (GROUP * cell) for t in range(tokens)]
+                    cells = [room + ((g - first) + span * t) * (GROUP * LINE) for t in range(tokens)]
                     _absorb_group(e, kind, bases, qs, cells, block.compare("==", 0))
             with e.loop(end, start=first) as g:
                 for t in range(tokens):
-                    at = room + ((g - first) + span * t) * (GROUP * cell)
-                    sums = [e.load(at + cell * i, e.lanes_of(F32)) for i in range(GROUP)]
+                    at = room + ((g - first) + span * t) * (GROUP * LINE)
+                    sums = [e.load(at + LINE * i, e.lanes_of(F32)) for i in range(GROUP)]
                     target = out + (groups * t + g) * (4 * GROUP)
                     for i, total in enumerate(fold_lanes(sums, Vec.__add__)):
                         e.store(target + 4 * total.lanes * i, total)
@@ -208,7 +208,7 @@ def _absorb_group(e: Emitter, kind: str, bases: list[Vec], qs: list[list[Vec]], 
         ]
         for token, cell in zip(xs, cells, strict=True):
             for i in range(width):
-                at = cell + 4 * e.isa.lanes * (width * line + i)
+                at = cell + LINE * (width * line + i)
                 total = fresh.where(0.0, e.load(at, e.lanes_of(F32)))
                 for b in range(len(bases)):
                     for p in range(len(parts)):
