@@ -109,7 +109,7 @@ def task_edges(units, unit_bytes, most, tokens, workers):
 
 @leaf
 def shares(workers):
-    """What `next_task` counts in, for one list of tasks: a cache line a worker."""
+    """What `next_task` counts in, for one list of tasks: 128 bytes a worker, as some CPUs fetch lines in pairs."""
     return np.zeros((workers, 16), np.int64)
 
 

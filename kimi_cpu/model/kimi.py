@@ -63,7 +63,7 @@ class Kimi:
     """A model bound to its weights and one workspace; used by one thread at a time."""
 
     def __init__(self, config: ModelConfig, weights: Weights, max_tokens: int, int8: bool):
-        self.config, self.weights, self.int8 = config, weights, int8
+        self.config, self.weights = config, weights
         self.max_tokens = max_tokens
         self._workspace = Workspace(config, max_tokens, int8)
         self._rotation = Rotation(config)
