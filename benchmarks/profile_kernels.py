@@ -3,8 +3,10 @@
     python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf
     python benchmarks/profile_kernels.py DIR/native.gguf [--threads 2] [--tokens 48]
 
-A clock is read before and after every call of a compiled entry; what is left of the forward pass is Python's. Anonymous
-memory is all that the process has beyond files that it maps: Python, code, the cache's pages, work space.
+Everything runs twice. Once a chain's calls are made one by one, a clock is read before and after every compiled entry,
+and the table has the shares of their sum; then chains run as they are, and what is left of the forward pass beside
+compiled code is Python's share. Anonymous memory is all that the process has beyond files that it maps: Python, code,
+the cache's pages, work space.
 """
 
 import argparse
@@ -12,12 +14,14 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from machine import anonymous_bytes, card
 
 import kimi_cpu
-from kimi_cpu.kernels import jit
+from kimi_cpu.kernels import Chain, jit
 from kimi_cpu.model import Kimi
 
 RESULTS = Path(__file__).with_name("results-profile.md")
@@ -26,36 +30,50 @@ SEQUENCES = 16
 
 
 class Profile:
-    """Seconds and calls of each entry while `on`, and of the forward passes around them."""
+    """Seconds and calls of each entry while `on`, and of the forward passes around them; `apart`: chains' calls too."""
 
     def __init__(self):
-        self.seconds, self.calls, self.forward, self.on = Counter(), Counter(), 0.0, False
-        call, forward = jit.Kernel.__call__, Kimi.forward
+        self.on, self.apart = False, True
+        self._clear()
+        call, forward, chain = jit.Kernel.__call__, Kimi.forward, Chain.__call__
 
         def timed_call(kernel, *arguments):
             begin = time.perf_counter()
             call(kernel, *arguments)
-            if self.on:
+            if self.on and self.apart:
                 self.seconds[kernel.name.strip("_")] += time.perf_counter() - begin
                 self.calls[kernel.name.strip("_")] += 1
+            elif self.on:
+                self.compiled += time.perf_counter() - begin
 
         def timed_forward(model, *arguments):
             begin = time.perf_counter()
             logits = forward(model, *arguments)
-            self.forward += (time.perf_counter() - begin) * self.on
+            self.forward += (time.perf_counter() - begin) * (self.on and not self.apart)
             return logits
 
-        jit.Kernel.__call__, Kimi.forward = timed_call, timed_forward
+        def chain_apart(chain_, begin=0, end=None):
+            if not self.apart:
+                return chain(chain_, begin, end)
+            for bound, last in chain_.calls[begin:end]:
+                bound(*last.values)
 
-    def table(self, title: str) -> list[str]:
-        """Lines of Markdown, the largest share first; forgets what was measured."""
+        jit.Kernel.__call__, Kimi.forward, Chain.__call__ = timed_call, timed_forward, chain_apart
+
+    def _clear(self) -> None:
+        self.seconds, self.calls, self.forward, self.compiled = Counter(), Counter(), 0.0, 0.0
+
+    def table(self, title: str, work: Callable[[], None]) -> list[str]:
+        """Lines of Markdown about `work`, which turns `on` on and off; the largest share first."""
+        for self.apart in (True, False):
+            work()
+        total = sum(self.seconds.values())
         lines = ["", f"## {title}", "", "| entry | calls | us a call | share |", "|--|--|--|--|"]
         for name, seconds in self.seconds.most_common():
             calls = self.calls[name]
-            lines.append(f"| {name} | {calls} | {1e6 * seconds / calls:.0f} | {100 * seconds / self.forward:.1f} % |")
-        rest = 100 * (1 - sum(self.seconds.values()) / self.forward)
-        lines.append(f"| Python between entries | | | {rest:.1f} % |")
-        self.seconds, self.calls, self.forward = Counter(), Counter(), 0.0
+            lines.append(f"| {name} | {calls} | {1e6 * seconds / calls:.0f} | {100 * seconds / total:.1f} % |")
+        lines.append(f"| Python, of the forward pass | | | {100 * (1 - self.compiled / self.forward):.1f} % |")
+        self._clear()
         return lines
 
 
@@ -64,7 +82,7 @@ def prompt(llm: kimi_cpu.LLM, count: int) -> list[int]:
     return [random.randrange(llm.config.vocab_size) for _ in range(count)]
 
 
-def together(llm: kimi_cpu.LLM, profile: Profile, tokens: int) -> list[str]:
+def together(llm: kimi_cpu.LLM, profile: Profile, tokens: int) -> None:
     """SEQUENCES answers at once, from the step on in which all of them have begun."""
     handles = [
         llm.stream(prompt(llm, 4), max_tokens=tokens, temperature=0.0, ignore_eos=True) for _ in range(SEQUENCES)
@@ -76,7 +94,20 @@ def together(llm: kimi_cpu.LLM, profile: Profile, tokens: int) -> list[str]:
     profile.on = False
     for handle in handles:
         list(handle)
-    return profile.table(f"Steps of {SEQUENCES} sequences")
+
+
+def decode(llm: kimi_cpu.LLM, profile: Profile, tokens: int, depth: int) -> None:
+    """One answer after a prompt, from its first token on: the prompt is done."""
+    for piece in llm.stream(prompt(llm, depth), max_tokens=tokens + 1, temperature=0.0, ignore_eos=True):
+        profile.on = bool(piece.token_ids) or profile.on
+    profile.on = False
+
+
+def prefill(llm: kimi_cpu.LLM, profile: Profile, count: int) -> None:
+    """A prompt."""
+    profile.on = True
+    llm.generate(prompt(llm, count), max_tokens=1, temperature=0.0)
+    profile.on = False
 
 
 def main() -> None:
@@ -90,18 +121,12 @@ def main() -> None:
     with kimi_cpu.load(args.model, threads=args.threads, context=8192, speculate=False) as llm:
         llm.generate(prompt(llm, 4), max_tokens=args.tokens, temperature=0.0, ignore_eos=True)
         for depth in (4, 4096):
-            handle = llm.stream(prompt(llm, depth), max_tokens=args.tokens + 1, temperature=0.0, ignore_eos=True)
-            for piece in handle:
-                profile.on = bool(piece.token_ids) or profile.on  # from the first token on: the prompt is done
-            profile.on = False
-            lines += profile.table(f"{args.tokens} tokens generated after {depth}")
+            title = f"{args.tokens} tokens generated after {depth}"
+            lines += profile.table(title, partial(decode, llm, profile, args.tokens, depth))
             lines += ["", f"Anonymous memory of the process afterwards: {anonymous_bytes(os.getpid()) >> 20} MiB."]
-        lines += together(llm, profile, args.tokens)
+        lines += profile.table(f"Steps of {SEQUENCES} sequences", partial(together, llm, profile, args.tokens))
         for count in (CHUNK, 4 * CHUNK):
-            profile.on = True
-            llm.generate(prompt(llm, count), max_tokens=1, temperature=0.0)
-            profile.on = False
-            lines += profile.table(f"A prompt of {count} tokens")
+            lines += profile.table(f"A prompt of {count} tokens", partial(prefill, llm, profile, count))
     head = ["# Shares of time", "", "Written by benchmarks/profile_kernels.py.", "", *card()]
     RESULTS.write_text("\n".join([*head, *lines]) + "\n")
     print("\n".join(lines))

@@ -5,16 +5,13 @@ Pages are taken in order, splits begin at multiples of 1,024 tokens, and every q
 not depend on threads, chunks or neighbours.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numba import from_dtype, prange, types
 
 from ..quant.rows16 import GROUP, ROWS, pad
 from . import runtime
 from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
-from .jit import address, call, kernel, leaf, take
+from .jit import Bound, address, call, kernel, leaf, take
 from .jobs import ADDRESSES
 from .micro_attention import COLUMNS, DEEP
 from .micros import INDEX, WORKERS
@@ -44,14 +41,13 @@ PAGES = np.dtype(  # one layer of the cache
 PAGES_TYPE = types.Array(from_dtype(PAGES), 1, "C")
 
 
-def plan_float(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def plan_float(cache: Cache, heads: int, sequences: int, splits: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Room for `_absorbed` on a float cache: (partial results, each worker's buffers, floats of one worker).
 
     Heads are split too when there are fewer splits of the context than threads.
     """
-    sequences, workers = len(seq_lens), runtime.workers()
+    workers = runtime.workers()
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
-    splits = -(-int(seq_lens.max()) // (SPLIT_PAGES * PAGE_TOKENS))
     parts = max(1, min(-(-heads // COLUMNS), 2 * workers // (sequences * splits)))
     columns = pad(-(-heads // parts), COLUMNS)
     parts = -(-heads // columns)
@@ -64,9 +60,9 @@ def plan_float(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple[np.ndarr
     return sums.reshape(sequences, splits, parts, rows, columns + GAP), space, each
 
 
-def bind_float(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Callable[..., None]:
+def bind_float(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Bound:
     """`attend_absorbed` on a float cache as a function of (block_tables, seq_lens, *plan_float(...))."""
-    return partial(_absorbed, runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
+    return _absorbed.bind(runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
 
 
 def cache_pages(cache: Cache, layer: int) -> np.ndarray:

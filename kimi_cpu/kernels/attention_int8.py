@@ -1,8 +1,5 @@
 """`attend_absorbed`: on an int8 cache with products of bytes (micro_int8_attention.py), else in f32 (attention.py)."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numba import prange, types
 
@@ -21,7 +18,7 @@ from .attention import (
     cache_pages,
     plan_float,
 )
-from .jit import address, call, kernel, leaf
+from .jit import Bound, address, call, kernel, leaf
 from .jobs import ADDRESSES, GROUP_BYTES, next_task, shares
 from .micros import INDEX, WORKERS
 
@@ -51,16 +48,21 @@ def attend_absorbed(
     """
     if len(seq_lens):
         tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
-        bind_attend_absorbed(q, cache, layer, scale, out)(tables, lens, *plan_absorbed(cache, q.shape[1], lens))
+        plan = plan_absorbed(cache, q.shape[1], len(lens), num_splits(lens))
+        bind_attend_absorbed(q, cache, layer, scale, out)(tables, lens, *plan)
 
 
-def plan_absorbed(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple:
+def num_splits(seq_lens: np.ndarray) -> int:
+    """Of the longest sequence."""
+    return -(-int(seq_lens.max()) // SPLIT_TOKENS)
+
+
+def plan_absorbed(cache: Cache, heads: int, sequences: int, splits: int) -> tuple:
     """Room for the absorbed attention of a step, the same for all its layers."""
     if cache.kind != "int8":
-        return plan_float(cache, heads, seq_lens)
+        return plan_float(cache, heads, sequences, splits)
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
-    sequences, splits, groups = len(seq_lens), -(-int(seq_lens.max()) // SPLIT_TOKENS), (latent + rope) // CACHE_GROUP
-    workers, most = runtime.workers(), heads // HEADS
+    groups, workers, most = (latent + rope) // CACHE_GROUP, runtime.workers(), heads // HEADS
     parts = workers if workers <= min(most, PAGE_READS) else max(1, min(most, 2 * workers // (sequences * splits)))
     size = sequences * splits * heads * (latent + STATE)
     sums = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
@@ -69,14 +71,14 @@ def plan_absorbed(cache: Cache, heads: int, seq_lens: np.ndarray) -> tuple:
     return sums.reshape(sequences, splits, heads, latent + STATE), parts, space, each
 
 
-def bind_attend_absorbed(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Callable[..., None]:
+def bind_attend_absorbed(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Bound:
     """`attend_absorbed` as a function of (block_tables, seq_lens, *plan_absorbed(...)), see `bind_linear`.
 
     Both are C-contiguous; q and out may have more rows than seq_lens.
     """
     if cache.kind != "int8":
         return bind_float(q, cache, layer, scale, out)
-    return partial(_absorbed_int8, runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
+    return _absorbed_int8.bind(runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
 
 
 @kernel(

@@ -1,15 +1,12 @@
 """The per-head halves of kv_b around absorbed attention: `absorb_queries` and `project_values`."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numba import prange, types
 
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from . import runtime
 from .arrays import Activation
-from .jit import address, call, kernel, leaf
+from .jit import Bound, address, call, kernel, leaf
 from .jobs import (
     ADDRESSES,
     GROUP_BYTES,
@@ -45,10 +42,10 @@ def absorb_queries(k_b: Matrix, q: np.ndarray, cos: np.ndarray, sin: np.ndarray,
         bind_absorb_queries(k_b, q, out)(len(q), cos, sin)
 
 
-def bind_absorb_queries(k_b: Matrix, q: np.ndarray, out: np.ndarray) -> Callable[[int, np.ndarray, np.ndarray], None]:
+def bind_absorb_queries(k_b: Matrix, q: np.ndarray, out: np.ndarray) -> Bound:
     """`absorb_queries` as a function of (number of rows, cos, sin); see `bind_linear`."""
     fixed = ABSORB[k_b.kind], k_b.data.ctypes.data, packed_bytes(k_b.kind, ROWS, k_b.cols), k_b.cols, q, out
-    return partial(_absorb, runtime.context(), *fixed)
+    return _absorb.bind(runtime.context(), *fixed)
 
 
 def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
@@ -60,7 +57,7 @@ def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
         bind_project_values(v_b, u, out)(len(u))
 
 
-def bind_project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> Callable[[int], None]:
+def bind_project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> Bound:
     """`project_values` as a function of the number of rows; see `bind_linear`."""
     tokens, heads, latent = u.shape
     width, padded = out.cols // heads, pad(latent, GROUP)
@@ -70,7 +67,7 @@ def bind_project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> Callable
     jobs = np.array([(*first, 0, 0, 0, 0, out.x.ctypes.data, out.x.strides[0])], JOB)
     each = tokens * (5 * padded + padded // GROUP * GROUP_BYTES)  # a worker's inputs of one head: x, q, s
     space = runtime.scratch("project", each * runtime.workers())
-    return partial(_project, runtime.context(), jobs, output(out), u, width, int8, space, each)
+    return _project.bind(runtime.context(), jobs, output(out), u, width, int8, space, each)
 
 
 @kernel(types.void(ADDRESSES, I64, I64, I64, I64, F32_3D_READ, F32_3D, I64, F32_2D_READ, F32_2D_READ))

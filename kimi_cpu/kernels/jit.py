@@ -88,12 +88,34 @@ class Kernel:
                 self._dispatcher.disable_compile()
                 self._call = self._dispatcher
 
+    def address(self) -> int:
+        """Of its C function, which takes arguments as Numba has them in registers: `create_cfunc_wrapper` of numba."""
+        self.compile()
+        (result,) = self._dispatcher.overloads.values()
+        return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+
+    def bind(self, *first) -> "Bound":
+        """The entry with its first arguments."""
+        return Bound(self, first)
+
     def _first(self, *arguments):
         self.compile()
         return self._dispatcher(*arguments)
 
     def __call__(self, *arguments):
         return self._call(*arguments)
+
+
+class Bound:
+    """An entry with its first arguments: a function of the others, or a part of a `chain.Chain`."""
+
+    __slots__ = ("first", "kernel")
+
+    def __init__(self, kernel: Kernel, first: tuple):
+        self.kernel, self.first = kernel, first
+
+    def __call__(self, *last) -> None:
+        self.kernel(*self.first, *last)
 
 
 def kernel(signature: str | tuple, parallel: bool = True) -> Callable[[Callable], Kernel]:

@@ -5,16 +5,13 @@ at a time as fit the second-level cache, so that weights come from memory once. 
 by one call of a micro-kernel, from the first input to the last.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numba import prange, types
 
 from ..quant.rows16 import GROUP, ROWS, Matrix
 from . import runtime
 from .arrays import Activation
-from .jit import address, call, kernel, leaf, take
+from .jit import Bound, address, call, kernel, leaf, take
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -45,12 +42,10 @@ def linear(ws: tuple[Matrix, ...], a: Activation, outs: tuple[np.ndarray, ...], 
         bind_linear(ws, a, outs, add)(len(a.x))
 
 
-def bind_linear(
-    ws: tuple[Matrix, ...], a: Activation, outs: tuple[np.ndarray, ...], add: bool = False
-) -> Callable[[int], None]:
+def bind_linear(ws: tuple[Matrix, ...], a: Activation, outs: tuple[np.ndarray, ...], add: bool = False) -> Bound:
     """`linear` as a function of the number of rows, 1 to len(a.x); the caller keeps the arrays."""
     jobs = np.array([job(w, a, out) for w, out in zip(ws, outs, strict=True)], JOB)
-    return partial(_linear, runtime.context(), jobs, ADD if add else PUT)
+    return _linear.bind(runtime.context(), jobs, ADD if add else PUT)
 
 
 def gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation) -> None:
@@ -59,10 +54,10 @@ def gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation) -> Non
         bind_gate_up(w_gate, w_up, a, out)(len(a.x))
 
 
-def bind_gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation) -> Callable[[int], None]:
+def bind_gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation) -> Bound:
     """`gate_up` as a function of the number of rows; see `bind_linear`."""
     jobs = np.array([job(w_gate, a, out.x), job(w_up, a, out.x)], JOB)
-    return partial(_gate_up, runtime.context(), jobs, output(out))
+    return _gate_up.bind(runtime.context(), jobs, output(out))
 
 
 @kernel(types.void(ADDRESSES, JOBS, types.int64, types.int64))

@@ -1,15 +1,12 @@
 """The mixture of experts: `route` (1 region, 2 for many tokens) and `experts` (2 regions)."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numba import from_dtype, prange, types
 
 from ..quant.rows16 import GROUP, ROWS
 from . import runtime
 from .arrays import Activation, Experts, Routing
-from .jit import address, call, kernel, leaf, take
+from .jit import Bound, address, call, kernel, leaf, take
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -63,14 +60,14 @@ def bind_route(
     routing: Routing,
     ids: np.ndarray,
     weights: np.ndarray,
-) -> Callable[[int], None]:
+) -> Bound:
     """`route` as a function of the number of rows; see `bind_linear`."""
     tokens = len(x)
     check_rows(x, tokens, w.shape[1])
     choice = np.array([routing], CHOICE)
     space = runtime.scratch("route", 2 * 4 * tokens * len(w)).view(np.float32)
     p = space[: 2 * tokens * len(w)].reshape(2, tokens, len(w))
-    return partial(_route, runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights)
+    return _route.bind(runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights)
 
 
 @kernel(
@@ -208,7 +205,7 @@ def bind_experts(
     hidden: Activation,
     out: np.ndarray,
     add: bool = True,
-) -> Callable[[int], None]:
+) -> Bound:
     """`experts` as a function of the number of rows; see `bind_linear`."""
     tokens, top_k = ids.shape
     check_rows(out, tokens, e.cols)
@@ -227,7 +224,7 @@ def bind_experts(
         ],
         JOB,
     )
-    return partial(_experts, runtime.context(), jobs, e.offsets, output(hidden), ids, weights, add)
+    return _experts.bind(runtime.context(), jobs, e.offsets, output(hidden), ids, weights, add)
 
 
 @kernel(

@@ -1,15 +1,12 @@
 """Rows by themselves: `embed`, `rms_norm`, `quantize`, `write_latents`; no region for few tokens, else 1."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numba import prange, types
 
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from . import runtime
 from .arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
-from .jit import address, call, kernel, leaf
+from .jit import Bound, address, call, kernel, leaf
 from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
 from .micros import INDEX
 
@@ -35,12 +32,12 @@ def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
     bind_embed(w, out)(np.ascontiguousarray(ids, np.int32))
 
 
-def bind_embed(w: Matrix, out: np.ndarray) -> Callable[[np.ndarray], None]:
+def bind_embed(w: Matrix, out: np.ndarray) -> Bound:
     """`embed` as a function of ids, C-contiguous, at most as many as out has rows; see `bind_linear`."""
     check_rows(out, len(out), w.cols)
     row = np.empty(pad(w.cols, GROUP), np.float32)
     table = EMBED_OF[w.kind], w.data.ctypes.data, packed_bytes(w.kind, ROWS, w.cols)
-    return partial(_embed, runtime.context(), *table, w.cols, row, out)
+    return _embed.bind(runtime.context(), *table, w.cols, row, out)
 
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> None:
@@ -49,11 +46,11 @@ def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> 
         bind_rms_norm(x, weight, eps, out)(len(x))
 
 
-def bind_rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> Callable[[int], None]:
+def bind_rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> Bound:
     """`rms_norm` as a function of the number of rows; see `bind_linear`."""
     check_rows(x, len(x), len(weight))
     check_rows(out.x, len(x), len(weight))
-    return partial(_rms_norm, runtime.context(), x.ctypes.data, x.strides[0], weight, eps, output(out))
+    return _rms_norm.bind(runtime.context(), x.ctypes.data, x.strides[0], weight, eps, output(out))
 
 
 def write_latents(
@@ -74,15 +71,13 @@ def write_latents(
         bind_write_latents(ckv, norm_weight, eps, cache, layer)(cos, sin, slots)
 
 
-def bind_write_latents(
-    ckv: np.ndarray, norm_weight: np.ndarray, eps: float, cache: Cache, layer: int
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
+def bind_write_latents(ckv: np.ndarray, norm_weight: np.ndarray, eps: float, cache: Cache, layer: int) -> Bound:
     """`write_latents` as a function of (cos, sin, slots), as many rows as slots has; see `bind_linear`."""
     check_rows(ckv, len(ckv), cache.latent + cache.rope)
     widths = np.array([cache.latent, cache.rope, *cache_widths(cache.kind, cache.latent, cache.rope)], np.int64)
     begin, kind = layer * cache.layer_bytes, KIND_OF[cache.kind]
     fixed = ckv.ctypes.data, ckv.strides[0], norm_weight, eps, cache.data, begin, cache.page_bytes, kind, widths
-    return partial(_write_latents, runtime.context(), *fixed)
+    return _write_latents.bind(runtime.context(), *fixed)
 
 
 @kernel(types.void(ADDRESSES, OUTS, I64))

@@ -6,11 +6,11 @@ import numpy as np
 
 from .. import kernels
 from ..config import ModelConfig
-from ..kernels import Cache
+from ..kernels import Cache, Chain
 from .attention import Attention, Rotation, Step
 from .forward_batch import ForwardBatch
 from .kv_cache import KVCache
-from .moe import Mlp, Moe
+from .moe import mlp, moe
 from .weights import LayerWeights, MoeWeights, Weights
 from .workspace import Workspace
 
@@ -20,18 +20,25 @@ HEAD_ROWS = 64  # whose logits have a place of their own: 42 MB of K2's vocabula
 class Layer:
     """One decoder layer, bound to its weights, the workspace and the cache."""
 
-    def __init__(self, w: LayerWeights, number: int, config: ModelConfig, scale: float, ws: Workspace, cache: Cache):
+    def __init__(
+        self, w: LayerWeights, number: int, config: ModelConfig, scale: float, ws: Workspace, cache: Cache, step: Step
+    ):
         eps = config.rms_norm_eps
-        self._attention = Attention(w.attention, number, eps, scale, ws, cache)
-        self._norm = kernels.bind_rms_norm(ws.hidden, w.post_attention_layernorm, eps, ws.normed)
-        self._mlp = Moe(w.mlp, config, ws) if isinstance(w.mlp, MoeWeights) else Mlp(w.mlp, ws)
+        a = self._attention = Attention(w.attention, number, eps, scale, ws, cache, step)
+        norm = kernels.bind_rms_norm(ws.hidden, w.post_attention_layernorm, eps, ws.normed)
+        feed_forward = moe(w.mlp, config, ws) if isinstance(w.mlp, MoeWeights) else mlp(w.mlp, ws)
+        after = [*a.output, *((call, step.rows) for call in (norm, *feed_forward))]
+        self._chain = Chain([*a.latents, *a.absorbed, *after])
+        self._absorbed, self._after = len(a.latents), len(a.latents) + len(a.absorbed)
 
     def __call__(self, batch: ForwardBatch, step: Step) -> None:
         """hidden of the workspace, the first rows, goes through the layer."""
-        num_tokens = len(batch.token_ids)
-        self._attention(batch, step)
-        self._norm(num_tokens)
-        self._mlp(num_tokens)
+        if batch.num_decode_seqs == len(batch.token_ids):
+            self._chain()
+            return
+        self._chain(0, self._after if batch.num_decode_seqs else self._absorbed)
+        self._attention.expanded(batch, step)
+        self._chain(self._after)
 
 
 class Head:
@@ -76,11 +83,11 @@ class Kimi:
         """
         self._bind(cache)
         self._embed(batch.token_ids)
-        step = self._rotation.step(batch, cache.view)
+        self._step.set(batch)
         for layer in self._layers:
             if cancelled():
                 return None
-            layer(batch, step)
+            layer(batch, self._step)
         return self._head(batch.logits_indices)
 
     def _bind(self, cache: KVCache) -> None:
@@ -89,8 +96,10 @@ class Kimi:
         if self._bound_to is None or any(a is not b for a, b in zip(self._bound_to, wanted, strict=True)):
             scale, ws = self._rotation.softmax_scale, self._workspace
             self._embed = kernels.bind_embed(self.weights.embed_tokens, ws.hidden)
+            self._step = step = Step(self.config, self._rotation, self.max_tokens, cache.view)
             self._layers = [
-                Layer(w, number, self.config, scale, ws, cache.view) for number, w in enumerate(self.weights.layers)
+                Layer(w, number, self.config, scale, ws, cache.view, step)
+                for number, w in enumerate(self.weights.layers)
             ]
             self._head = Head(self.weights, self.config, ws)
             self._bound_to = wanted
