@@ -4,7 +4,7 @@
 many of them without Python between them, whose code and objects every kernel evicts from the caches.
 """
 
-from .arrays import Activation, Cache, Experts, Routing, cache_layer_bytes, make_activation
+from .arrays import Activation, Cache, Experts, Routing, SharedExpert, cache_layer_bytes, make_activation
 from .attention_expanded import attend_expanded
 from .attention_int8 import attend_absorbed, bind_attend_absorbed, num_splits, plan_absorbed
 from .chain import Chain, LastArguments
@@ -23,6 +23,7 @@ __all__ = [
     "Experts",
     "LastArguments",
     "Routing",
+    "SharedExpert",
     "absorb_queries",
     "attend_absorbed",
     "attend_expanded",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..quant.rows16 import GROUP, pad
+from ..quant.rows16 import GROUP, Matrix, pad
 
 PAGE_TOKENS = 64  # tokens in one page of the cache
 CACHE_GROUP = 64  # values of an int8 cache that share a scale
@@ -67,6 +67,15 @@ class Experts(NamedTuple):
     down_offset: int
     rows: int
     cols: int
+
+
+class SharedExpert(NamedTuple):
+    """A layer's shared experts, which are one MLP for every token, and room for its hidden values [T, I]."""
+
+    gate: Matrix
+    up: Matrix
+    down: Matrix
+    hidden: Activation
 
 
 class Cache(NamedTuple):

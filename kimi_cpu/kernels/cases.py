@@ -7,7 +7,17 @@ import numpy as np
 
 from ..quant.rows16 import Matrix, pack, packed_bytes, pad
 from . import reference
-from .arrays import PAGE_TOKENS, Activation, Cache, Experts, Routing, cache_layer_bytes, cache_widths, make_activation
+from .arrays import (
+    PAGE_TOKENS,
+    Activation,
+    Cache,
+    Experts,
+    Routing,
+    SharedExpert,
+    cache_layer_bytes,
+    cache_widths,
+    make_activation,
+)
 
 F32_SUM = 2e-5  # f32 sums of thousands of products against float64, of the largest result
 INT8_ONCE = 2e-5  # integer sums are exact; the groups are added in f32
@@ -92,7 +102,19 @@ def activation_outputs(out: Activation) -> tuple[np.ndarray, ...]:
     return (out.x,) if out.q is None else (out.x, out.q, out.s[..., 0])
 
 
-def experts(kind: str, int8: bool, tokens: int, num: int, top_k: int, rows: int, cols: int, add: bool = True) -> Case:
+def experts(
+    kind: str,
+    int8: bool,
+    tokens: int,
+    num: int,
+    top_k: int,
+    rows: int,
+    cols: int,
+    add: bool = True,
+    shared: tuple[str, int] | None = None,
+) -> Case:
+    """shared: kind and rows of the shared expert's matrices."""
+
     def build(rng: np.random.Generator) -> Problem:
         gate, down = packed_bytes(kind, rows, cols), packed_bytes(kind, cols, rows)
         stride = pad(2 * gate + down, 4096)
@@ -107,13 +129,22 @@ def experts(kind: str, int8: bool, tokens: int, num: int, top_k: int, rows: int,
         weights = rng.random((tokens, top_k), np.float32)
         out = rng.standard_normal((tokens, cols + 1), np.float32)
         hidden = make_activation(tokens * top_k, rows, int8)
-        return Problem((e, inputs(rng, tokens, cols, int8), ids, weights, hidden, out, add), (out,))
+        a = inputs(rng, tokens, cols, int8)
+        return Problem((e, a, ids, weights, hidden, out, add, shared_expert(rng, tokens, cols, int8)), (out,))
+
+    def shared_expert(rng: np.random.Generator, tokens: int, cols: int, int8: bool) -> SharedExpert | None:
+        if shared is None:
+            return None
+        kind, inner = shared
+        matrices = matrix(rng, kind, inner, cols), matrix(rng, kind, inner, cols), matrix(rng, kind, cols, inner)
+        return SharedExpert(*matrices, make_activation(tokens, inner, int8))
 
     per = 2 * packed_bytes(kind, rows, cols) + packed_bytes(kind, cols, rows)
     macs = 3 * tokens * top_k * rows * cols
     size = per * min(num, tokens * top_k)
     tolerance = INT8_AGAIN if int8 else F32_SUM
-    return Case(_name("experts", kind, int8, tokens, rows, cols), "experts", build, tolerance, size, macs)
+    name = _name("experts", kind, int8, tokens, rows, cols) + (f" + {shared[0]} {shared[1]}" if shared else "")
+    return Case(name, "experts", build, tolerance, size, macs)
 
 
 def route(tokens: int, num: int, cols: int, top_k: int, groups: int = 1, kept: int = 1, normalise: bool = True) -> Case:
@@ -262,6 +293,8 @@ def small() -> list[Case]:
             cases.append(project_values(kind, int8, 3, 3, 18, 64 if kind == "int4" else 70))
             cases.append(project_values(kind, int8, 2, 2, 32, 64))
         cases += [experts("int4", int8, t, 5, 2, 64, 96, add=t == 1) for t in (1, 23)]
+        cases += [experts("int4", int8, 3, 5, 2, 64, 96, shared=(kind, 75)) for kind in ("q8", "bf16")]
+        cases.append(experts("int4", int8, 23, 5, 2, 64, 96, add=False, shared=("q8", 41)))
         cases += [rms_norm(int8, t, 75) for t in (1, 9)]
         for kind in ("f16", "f32", "int8"):
             for weights in ("q8", "bf16"):

@@ -81,11 +81,11 @@ def _linear(micro, jobs, finish, tokens):
             for j in range(len(jobs)):
                 begin = max(edges[task], first_block[j]) - first_block[j]
                 end = min(edges[task + 1], first_block[j + 1]) - first_block[j]
-                _linear_blocks(micro, jobs[j], tables[j], begin, end, finish, buffer)
+                linear_blocks(micro, jobs[j], tables[j], begin, end, finish, buffer)
 
 
 @leaf
-def _linear_blocks(micro, w, table, begin, end, finish, buffer):
+def linear_blocks(micro, w, table, begin, end, finish, buffer):
     """Row blocks begin..end-1 of a job for all tokens."""
     tokens = len(table)
     chunk = chunk_tokens(w.groups, w.s != 0)

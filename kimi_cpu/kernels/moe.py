@@ -5,7 +5,7 @@ from numba import from_dtype, prange, types
 
 from ..quant.rows16 import GROUP, ROWS
 from . import runtime
-from .arrays import Activation, Experts, Routing
+from .arrays import Activation, Experts, Routing, SharedExpert
 from .jit import Bound, address, call, kernel, leaf, take
 from .jobs import (
     ADDRESSES,
@@ -16,6 +16,7 @@ from .jobs import (
     TILE,
     check_rows,
     fill_table,
+    job,
     operand,
     output,
     run_tile,
@@ -23,7 +24,7 @@ from .jobs import (
     tile_size,
 )
 from .jobs import weights as job_weights
-from .matmul import MAX_GROUPS, PREFETCH, PREFETCH_BYTES, gate_up_groups
+from .matmul import ADD, MAX_GROUPS, PREFETCH, PREFETCH_BYTES, gate_up_groups, linear_blocks
 from .micros import INDEX, WORKERS
 
 ADD_WEIGHTED, CLEAR, SIGMOID = INDEX["add_weighted"], INDEX["clear"], INDEX["sigmoid"]
@@ -188,13 +189,15 @@ def experts(
     hidden: Activation,
     out: np.ndarray,
     add: bool = True,
+    shared: SharedExpert | None = None,
 ) -> None:
     """out f32[T, P] (+)= sum over the chosen experts of weight * down(silu(gate a) * (up a)), in ascending expert id.
 
-    2 regions. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for [T * k, I], rows sorted by expert.
+    What the shared expert gives is added last. 2 regions. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for
+    [T * k, I], rows sorted by expert.
     """
     if len(ids):
-        bind_experts(e, a, ids, weights, hidden, out, add)(len(ids))
+        bind_experts(e, a, ids, weights, hidden, out, add, shared)(len(ids))
 
 
 def bind_experts(
@@ -205,26 +208,30 @@ def bind_experts(
     hidden: Activation,
     out: np.ndarray,
     add: bool = True,
+    shared: SharedExpert | None = None,
 ) -> Bound:
     """`experts` as a function of the number of rows; see `bind_linear`."""
     tokens, top_k = ids.shape
     check_rows(out, tokens, e.cols)
     check_rows(hidden.x, tokens * top_k, e.rows)
     int8, base = a.q is not None, e.data.ctypes.data
-    jobs = np.array(
-        [
-            (*job_weights(e.kind, e.cols, int8, base + e.gate_offset, e.rows), *operand(a, e.kind), 0, 0),
-            (*job_weights(e.kind, e.cols, int8, base + e.up_offset, e.rows), *operand(a, e.kind), 0, 0),
-            (
-                *job_weights(e.kind, e.rows, int8, base + e.down_offset, e.cols),
-                *operand(hidden, e.kind),
-                out.ctypes.data,
-                out.strides[0],
-            ),
-        ],
-        JOB,
-    )
-    return _experts.bind(runtime.context(), jobs, e.offsets, output(hidden), ids, weights, add)
+    jobs = [
+        (*job_weights(e.kind, e.cols, int8, base + e.gate_offset, e.rows), *operand(a, e.kind), 0, 0),
+        (*job_weights(e.kind, e.cols, int8, base + e.up_offset, e.rows), *operand(a, e.kind), 0, 0),
+        (
+            *job_weights(e.kind, e.rows, int8, base + e.down_offset, e.cols),
+            *operand(hidden, e.kind),
+            out.ctypes.data,
+            out.strides[0],
+        ),
+    ]
+    outs = [output(hidden)]
+    if shared is not None:
+        inner = shared.hidden.rows(tokens)
+        jobs += job(shared.gate, a, inner.x), job(shared.up, a, inner.x), job(shared.down, inner, out)
+        outs.append(output(inner))
+    outs = np.concatenate(outs)
+    return _experts.bind(runtime.context(), np.array(jobs, JOB), e.offsets, outs, ids, weights, add)
 
 
 @kernel(
@@ -240,7 +247,10 @@ def bind_experts(
     )
 )
 def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
-    """Rows of (token, choice) are sorted by expert; active: the experts that occur, first: where their rows begin."""
+    """Rows of (token, choice) are sorted by expert; active: the experts that occur, first: where their rows begin.
+
+    jobs, hidden: the routed experts', then the shared one's if there is one, whose tasks come first.
+    """
     workers, ids, weights = micro[WORKERS], all_ids[:tokens], all_weights[:tokens]
     order, active, first = _sort(ids, len(offsets))
     top_k = ids.shape[1]
@@ -251,12 +261,19 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
     groups = (jobs[0].rows + GROUP - 1) // GROUP
     share = len(order) // len(active)  # tokens of an expert, on average
     edges = task_edges(groups * len(active), 4 * jobs[0].block_bytes, 1, share, workers)
+    shared = jobs[3:]
+    inputs, shared_edges = _shared_tasks(shared, tokens, workers)
     counter = np.zeros(2, np.int64)
     for _ in prange(workers):
         buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
         moved = jobs[:2].copy()
         while True:
             task = take(counter[:1])
+            if task < len(shared_edges) - 1:
+                begin, end = shared_edges[task], shared_edges[task + 1]
+                gate_up_groups(micro, shared[0], shared[1], inputs[0], inputs[1], hidden[1], 0, begin, end, buffer)
+                continue
+            task -= len(shared_edges) - 1
             if task >= len(edges) - 1:
                 break
             for a in range(edges[task] // groups, (edges[task + 1] - 1) // groups + 1):
@@ -285,6 +302,20 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
                 call(micro[PREFETCH], (following + begin * jobs[2].block_bytes, PREFETCH_BYTES))
                 moved[0].weights = jobs[2].weights + offsets[active[a]]
                 _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
+            if len(shared):
+                linear_blocks(micro, shared[2], inputs[2], begin, end, ADD, buffer)
+
+
+@leaf
+def _shared_tasks(shared, tokens, workers):
+    """Addresses of the inputs of the shared expert's matrices i64[3, T, 2], and where tasks of gate and up begin."""
+    inputs = np.empty((len(shared), tokens, 2), np.int64)
+    for j in range(len(shared)):
+        fill_table(inputs[j], shared[j].x, shared[j].x_pitch, shared[j].s, shared[j].s_pitch)
+    if len(shared) == 0:
+        return inputs, np.zeros(1, np.int64)
+    groups = (shared[0].rows + GROUP - 1) // GROUP
+    return inputs, task_edges(groups, 4 * shared[0].block_bytes, 1, tokens, workers)
 
 
 @leaf

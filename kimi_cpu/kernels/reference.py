@@ -17,6 +17,7 @@ from .arrays import (
     Cache,
     Experts,
     Routing,
+    SharedExpert,
     cache_widths,
     make_activation,
 )
@@ -200,10 +201,11 @@ def experts(
     hidden: Activation,
     out: np.ndarray,
     add: bool = True,
+    shared: SharedExpert | None = None,
 ) -> None:
     """out f32[T, P] (+)= sum over the chosen experts of weight * down(silu(gate a) * (up a)), in ascending expert id.
 
-    ids i32[T, k] ascending, weights f32[T, k]; hidden: room for [T * k, I].
+    What the shared expert gives is added last. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for [T * k, I].
     """
     total = np.zeros((len(ids), e.cols))
     for expert in np.unique(ids):
@@ -220,6 +222,9 @@ def experts(
         rows = Activation(*(None if field is None else field[tokens] for field in a[:3]), a.cols)
         inner = activation(_silu(product(gate, rows)) * product(up, rows), hidden.q is not None)
         total[tokens] += weights[tokens, slots, None] * product(down, inner)
+    if shared is not None:
+        gate_up(shared.gate, shared.up, a, shared.hidden)
+        total += product(shared.down, shared.hidden)
     out[:, : e.cols] = out[:, : e.cols] + total if add else total
 
 

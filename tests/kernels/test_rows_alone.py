@@ -26,13 +26,13 @@ def test_matmul_row_is_the_same_alone(kind, int8):
 
 @pytest.mark.parametrize("int8", [True, False])
 def test_expert_sums_are_the_same_alone(int8):
-    case = cases.experts("int4", int8, 23, 5, 2, 64, 96)
-    e, a, ids, weights, hidden, out, _ = case.build(np.random.default_rng(0)).arguments
+    case = cases.experts("int4", int8, 23, 5, 2, 64, 96, shared=("q8", 41))
+    e, a, ids, weights, hidden, out, add, shared = case.build(np.random.default_rng(0)).arguments
     before = out.copy()
-    kernels.experts(e, a, ids, weights, hidden, out)
+    kernels.experts(e, a, ids, weights, hidden, out, add, shared)
     for t in range(0, 23, 5):
         alone = before[t : t + 1].copy()
-        kernels.experts(e, a.rows(t, t + 1), ids[t : t + 1], weights[t : t + 1], hidden, alone)
+        kernels.experts(e, a.rows(t, t + 1), ids[t : t + 1], weights[t : t + 1], hidden, alone, add, shared)
         assert same(alone[0], out[t])
 
 
