@@ -6,7 +6,7 @@
 Everything runs twice. Once a chain's calls are made one by one, a clock is read before and after every compiled entry,
 and the table has the shares of their sum; then chains run as they are, and what is left of the forward pass beside
 compiled code is Python's share. Anonymous memory is all that the process has beyond files that it maps: Python, code,
-the cache's pages, work space.
+the cache's pages, work space; it is read between the two.
 """
 
 import argparse
@@ -33,7 +33,7 @@ class Profile:
     """Seconds and calls of each entry while `on`, and of the forward passes around them; `apart`: chains' calls too."""
 
     def __init__(self):
-        self.on, self.apart = False, True
+        self.on, self.apart, self.anonymous = False, True, 0
         self._clear()
         call, forward, chain = jit.Kernel.__call__, Kimi.forward, Chain.__call__
 
@@ -65,8 +65,11 @@ class Profile:
 
     def table(self, title: str, work: Callable[[], None]) -> list[str]:
         """Lines of Markdown about `work`, which turns `on` on and off; the largest share first."""
-        for self.apart in (True, False):
-            work()
+        self.apart = True
+        work()
+        self.anonymous = anonymous_bytes(os.getpid())
+        self.apart = False
+        work()
         total = sum(self.seconds.values())
         lines = ["", f"## {title}", "", "| entry | calls | us a call | share |", "|--|--|--|--|"]
         for name, seconds in self.seconds.most_common():
@@ -123,7 +126,7 @@ def main() -> None:
         for depth in (4, 4096):
             title = f"{args.tokens} tokens generated after {depth}"
             lines += profile.table(title, partial(decode, llm, profile, args.tokens, depth))
-            lines += ["", f"Anonymous memory of the process afterwards: {anonymous_bytes(os.getpid()) >> 20} MiB."]
+            lines += ["", f"Anonymous memory of the process: {profile.anonymous >> 20} MiB."]
         lines += profile.table(f"Steps of {SEQUENCES} sequences", partial(together, llm, profile, args.tokens))
         for count in (CHUNK, 4 * CHUNK):
             lines += profile.table(f"A prompt of {count} tokens", partial(prefill, llm, profile, count))

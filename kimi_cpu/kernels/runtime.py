@@ -15,7 +15,7 @@ from . import jit, micros
 from .isa import TIERS, Isa
 from .native import Library, host_features, host_tiers
 
-SPIN = "5000"  # turns that libgomp waits awake, 0.1 ms: docs/kernels.md, "Regions"
+SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
