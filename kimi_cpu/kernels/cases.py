@@ -130,14 +130,14 @@ def experts(
         out = rng.standard_normal((tokens, cols + 1), np.float32)
         hidden = make_activation(tokens * top_k, rows, int8)
         a = inputs(rng, tokens, cols, int8)
-        return Problem((e, a, ids, weights, hidden, out, add, shared_expert(rng, tokens, cols, int8)), (out,))
+        return Problem((e, a, ids, weights, hidden, out, add, shared_expert(rng)), (out,))
 
-    def shared_expert(rng: np.random.Generator, tokens: int, cols: int, int8: bool) -> SharedExpert | None:
+    def shared_expert(rng: np.random.Generator) -> SharedExpert | None:
         if shared is None:
             return None
-        kind, inner = shared
-        matrices = matrix(rng, kind, inner, cols), matrix(rng, kind, inner, cols), matrix(rng, kind, cols, inner)
-        return SharedExpert(*matrices, make_activation(tokens, inner, int8))
+        its_kind, inner = shared
+        gate, up, down = (matrix(rng, its_kind, *shape) for shape in ((inner, cols), (inner, cols), (cols, inner)))
+        return SharedExpert(gate, up, down, make_activation(tokens, inner, int8))
 
     per = 2 * packed_bytes(kind, rows, cols) + packed_bytes(kind, cols, rows)
     macs = 3 * tokens * top_k * rows * cols

@@ -4,20 +4,11 @@ import numpy as np
 import pytest
 
 from kimi_cpu import kernels
-from kimi_cpu.kernels import Chain, LastArguments, cases, runtime
-from kimi_cpu.kernels.isa import TIERS
-from kimi_cpu.kernels.native import host_tiers
+from kimi_cpu.kernels import Chain, LastArguments, cases
+
+from .test_cases import tier  # noqa: F401, the fixture
 
 TOKENS, INNER, COLS = 3, 64, 96
-
-
-@pytest.fixture(params=[tier.name for tier in TIERS])
-def tier(request):
-    if request.param not in [tier.name for tier in host_tiers()]:
-        pytest.skip("not on this machine")
-    runtime.select(request.param)
-    yield request.param
-    runtime.select()
 
 
 class Mlp:
@@ -37,7 +28,7 @@ class Mlp:
         ]
 
 
-def test_a_chain_gives_the_bits_of_its_calls(tier):
+def test_a_chain_gives_the_bits_of_its_calls(tier):  # noqa: F811
     alone, chained, rows = Mlp(), Mlp(), LastArguments()
     run = Chain([(call, rows) for call in chained.calls])
     for count in (TOKENS, 1, 2):
