@@ -24,6 +24,7 @@ from kimi_cpu.kernels import cases, runtime
 from kimi_cpu.kernels.bandwidth import Reader
 from kimi_cpu.kernels.native import Library, Micro
 from kimi_cpu.kernels.simd import F32, Emitter, Variable, Vec
+from kimi_cpu.machine import usable_cores
 
 CHAINS, TURNS = 12, 1_000_000  # sums that do not wait for each other, and fit 16 registers
 HERE = Path(__file__).parent
@@ -32,7 +33,7 @@ HEADER = "| threads | case | ms | GB/s | reader GB/s | share | GMAC/s | GMAC/s a
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", default=f"1,{runtime.default_threads()}")
+    parser.add_argument("--threads", default=f"1,{usable_cores()}")
     parser.add_argument("--tokens", default="1,16,512")
     parser.add_argument("--only", default="")
     parser.add_argument("--rounds", type=int, default=7)

@@ -20,23 +20,25 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "kernels",
         "tokenizer",
         "config",
+        "machine",
         "files",
         "errors",
     },
     "batch": {"llm", "files", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "errors"},
-    "server": {"llm", "errors"},  # HTTP in, calls of LLM out
-    "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "errors"},
-    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "files", "errors"},
+    "server": {"llm", "machine", "errors"},  # HTTP in, calls of LLM out
+    "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "errors"},
+    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "errors"},
     "tokenizer": {"modelfile", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
-    "kernels": {"quant", "errors"},  # no config: arrays and scalars only
+    "kernels": {"quant", "machine", "errors"},  # no config: arrays and scalars only
     "modelfile": {"quant", "config", "errors"},
     "quant": {"errors"},
     "config": {"errors"},
+    "machine": {"errors"},  # what this process may use of it
     "files": set(),
     "errors": set(),
 }
@@ -51,7 +53,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "sentencepiece": {"tokenizer"},
     "jinja2": {"chat"},
     "llguidance": {"chat"},
-    "psutil": {"cli", "convert", "kernels"},
+    "psutil": {"machine"},
     "sqlite3": {"batch"},
     "fastapi": {"server"},
     "starlette": {"server"},

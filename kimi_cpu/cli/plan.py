@@ -12,7 +12,7 @@ from .sizes import SIZE, in_words
 @click.command("plan")
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
 @click.option("--context", type=click.IntRange(1), help="Tokens of context. [default: the model's own]")
-@click.option("--memory", type=SIZE, help="RAM to plan for, as 64GiB. [default: this machine's]")
+@click.option("--memory", type=SIZE, help="RAM to plan for, as 64GiB. [default: what this process may use]")
 @click.option(
     "--kv", type=click.Choice(["f16", "int8", "f32"]), default="f16", show_default=True, help="Type of cache."
 )
@@ -35,20 +35,20 @@ def command(source: Path, context: int | None, memory: int | None, kv: str, dens
     else:
         _print(needs)
     if memory is None:
-        import psutil
+        from ..machine import usable_memory
 
-        available, where = psutil.virtual_memory().total, "this machine"
+        available, where = usable_memory(), "this process may use"
     else:
-        available, where = memory, "--memory"
+        available, where = memory, "--memory is"
     missing = needs.memory - available
     if missing > 0:
         click.echo(
-            f"Does not fit: {where} has {in_words(available)}, {in_words(missing)} too little; "
+            f"Does not fit: {where} {in_words(available)}, {in_words(missing)} too little; "
             "experts would be read from disk again and again.",
             err=True,
         )
         sys.exit(4 if memory is not None else 0)
-    click.echo(f"Fits: {where} has {in_words(available)}.", err=True)
+    click.echo(f"Fits: {where} {in_words(available)}.", err=True)
 
 
 def _print(needs) -> None:

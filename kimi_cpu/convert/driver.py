@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 
 from ..errors import ConfigError, Interrupted, OutOfDisk
 from ..files import sync_directory
+from ..machine import usable_cores
 from ..modelfile import HASHES, TensorSpec, hash_rows, header_bytes
 from . import native
 from .ahead import ReadAhead
@@ -49,7 +49,7 @@ def run(
         raise ConfigError(f"dense is {dense!r}; it must be one of {', '.join(native.DENSE_KINDS)}.")
     with open_source(source_path) as source:
         plan = _plan_of(source, layout, dense)
-        jobs = min(jobs or psutil.cpu_count(logical=False) or 1, MAX_JOBS)
+        jobs = min(jobs or usable_cores(), MAX_JOBS)
         conversion = _Conversion(source, plan, out, jobs, progress)
         conversion.run(resume)
         return plan.warnings

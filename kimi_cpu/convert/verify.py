@@ -12,9 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 from ..errors import CheckpointError, ModelFileError
+from ..machine import usable_cores
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
 from .against import Against, ClassError, Finding, open_against
@@ -68,7 +67,7 @@ def verify(
         _check_padding(model)
         comparison = None if against is None else stack.enter_context(open_against(model, Path(against)))
         items = list(_items(model))
-        findings = _run(path, items, comparison, jobs or psutil.cpu_count(logical=False) or 1, progress)
+        findings = _run(path, items, comparison, jobs or usable_cores(), progress)
         return _report(model, comparison, items, findings)
 
 

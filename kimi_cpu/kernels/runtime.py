@@ -8,9 +8,9 @@ from collections.abc import Callable
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-import psutil
 
 from ..errors import ConfigError
+from ..machine import usable_cores, usable_cpus
 from . import jit, micros
 from .isa import TIERS, Isa
 from .native import Library, host_features, host_tiers
@@ -71,22 +71,16 @@ def select(name: str | None = None) -> Library:
 def configure(threads: int | None = None) -> int:
     """Sets the number of threads of kernels called from this Python thread, and returns it.
 
-    Default: one a physical core that the process may use. The affinity is left alone. ConfigError without OpenMP.
+    Default: `usable_cores`. The affinity is left alone. ConfigError without OpenMP.
     """
     if threads is None:
-        threads = default_threads()
+        threads = usable_cores()
     _require_openmp()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     if threads != _local.__dict__.get("workers"):
         _local.workers = threads
         _local.__dict__.pop("context", None)
     return threads
-
-
-def default_threads() -> int:
-    """Physical cores, at most the CPUs that this process may run on."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(psutil.cpu_count(logical=False) or allowed, allowed))
 
 
 def workers() -> int:
@@ -144,8 +138,8 @@ def describe() -> dict[str, object]:
         "isa": isa().name,
         "isas": [tier.name for tier in host_tiers()],
         "isas_known": [tier.name for tier in TIERS],
-        "threads": default_threads(),
-        "cpus": os.cpu_count(),
+        "threads": usable_cores(),
+        "cpus": usable_cpus(),
         "cache": str(jit.CACHE),
         "features": features,
     }

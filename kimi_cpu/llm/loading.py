@@ -8,12 +8,13 @@ from ..config import ModelConfig, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError
 from ..kernels import cache_layer_bytes, runtime
+from ..machine import usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
 from ..modelfile import HASHES, ModelFile
 
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
-CACHE_SHARE = 8  # of the machine's memory, the part that the caches of several sequences take by default
+CACHE_SHARE = 8  # of the memory that this process may use, the part that the caches of several sequences take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +25,12 @@ class LoadOptions:
     cache: "f16", "int8" (with compute "int8") or "f32" (with compute "f32"). compute: "int8" (activations rounded to
     8 bits per 32) or "f32" (exact). chunk: tokens a step at most. parallel: sequences that run at once.
     cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed.
-    Default: an eighth of the machine's memory, or one context if that is more. speculate: draft tokens from what the
-    text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended, compute what the
-    next one's prompt will begin with while nothing else runs. cache_disk: bytes, or as "50GiB", of files in cache_dir
-    that keep computed prompts for later runs, of all models together; default none. cache_dir: default
-    $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts as soon as they can be, for the sake of the whole;
-    by default the answers that run beside them get half of the time.
+    Default: an eighth of the memory that this process may use, or one context if that is more. speculate: draft tokens
+    from what the text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended,
+    compute what the next one's prompt will begin with while nothing else runs. cache_disk: bytes, or as "50GiB", of
+    files in cache_dir that keep computed prompts for later runs, of all models together; default none. cache_dir:
+    default $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts as soon as they can be, for the sake of
+    the whole; by default the answers that run beside them get half of the time.
     """
 
     threads: int | None = None
@@ -87,7 +88,7 @@ def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, i
     page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
     needed = -(-context // PAGE_TOKENS)
     if options.cache_memory is None:
-        allowed = max(needed, _memory_bytes() // CACHE_SHARE // page_bytes)
+        allowed = max(needed, usable_memory() // CACHE_SHARE // page_bytes)
     else:
         allowed = options.cache_memory // page_bytes
         if options.context is None and 0 < allowed < needed:
@@ -116,8 +117,3 @@ def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore:
         return DiskStore(directory, options.cache_disk, namespace)
     except OSError as e:
         raise ConfigError(f"cache_dir {directory} cannot be used: {e.strerror}.") from e
-
-
-def _memory_bytes() -> int:
-    """Of this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,42 @@
+"""Cores and memory: the machine's own, the affinity, the limits of containers (control groups) and of the process."""
+
+import math
+import os
+from pathlib import Path
+
+import psutil
+
+from . import cgroups
+
+ROOT = Path("/")
+
+
+def usable_cpus() -> int:
+    """CPUs (hardware threads) that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_cores(root: Path = ROOT) -> int:
+    """Physical cores, at most the CPUs of the affinity and what a container's CPU quota is worth.
+
+    A quota that is no whole number is rounded up: at 1.5 CPUs two threads do 1.5 times the work of one, and are held up
+    together when the quota's period is used up. root: where /proc and the control groups are mounted.
+    """
+    limits = usable_cpus(), psutil.cpu_count(logical=False), cgroups.cpu_quota(root)
+    return max(1, math.ceil(min(limit for limit in limits if limit)))
+
+
+def usable_memory(root: Path = ROOT) -> int:
+    """Bytes of RAM, at most what a container's memory limit and the process's address-space limit leave."""
+    limits = psutil.virtual_memory().total, cgroups.memory_limit(root), _address_space()
+    return min(limit for limit in limits if limit)
+
+
+def _address_space() -> int | None:
+    """Bytes of RLIMIT_AS (`ulimit -v`); None when there is no limit, or no such thing."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
