@@ -34,12 +34,18 @@ LAYER = {  # after blk.N. -> after model.layers.N.
     "ffn_up.weight": "mlp.up_proj.weight",
     "ffn_down.weight": "mlp.down_proj.weight",
     "ffn_gate_inp.weight": "mlp.gate.weight",
-    "exp_probs_b.bias": "mlp.gate.e_score_correction_bias",
+    "exp_probs_b.bias": "mlp.gate.e_score_correction_bias",  # gguf_name's choice of the three spellings in use
+    "exp_probs_b.weight": "mlp.gate.e_score_correction_bias",
+    "exp_probs_b": "mlp.gate.e_score_correction_bias",
     "ffn_gate_shexp.weight": "mlp.shared_experts.gate_proj.weight",
     "ffn_up_shexp.weight": "mlp.shared_experts.up_proj.weight",
     "ffn_down_shexp.weight": "mlp.shared_experts.down_proj.weight",
 }
 STACKED = {"ffn_gate_exps.weight": "gate_proj", "ffn_up_exps.weight": "up_proj", "ffn_down_exps.weight": "down_proj"}
+FUSED = (
+    "ffn_gate_up_exps.weight"  # llama.cpp, convert_hf_to_gguf.py --fuse-gate-up-exps: an expert's gate rows, then up's
+)
+UNUSED = ("rope_freqs.weight", "attn_rot_embd.weight")  # of a layer, in files of old converters: rotation is computed
 SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 NORMAL = 1  # llama.cpp: LLAMA_TOKEN_TYPE_NORMAL
 
@@ -106,32 +112,43 @@ def _select(headers: dict[Path, GGUFHeader], config: ModelConfig, warnings: list
             elif layer and layer[2] in LAYER:
                 new = {f"model.layers.{layer[1]}.{LAYER[layer[2]]}": tensor}
             elif layer and layer[2] in STACKED:
-                new = _experts(tensor, f"model.layers.{layer[1]}.mlp.experts", STACKED[layer[2]], config)
-            elif layer:
-                raise CheckpointError(f"{tensor.where} is none that a layer of this architecture has.")
+                new = _experts(tensor, f"model.layers.{layer[1]}.mlp.experts", (STACKED[layer[2]],), config)
+            elif layer and layer[2] == FUSED:
+                new = _experts(tensor, f"model.layers.{layer[1]}.mlp.experts", ("gate_proj", "up_proj"), config)
+            elif layer and layer[2] not in UNUSED:
+                raise CheckpointError(
+                    f"{tensor.where} is none that a layer of this architecture has; "
+                    "convert the Hugging Face checkpoint itself."
+                )
             else:
                 unknown.append(name)
                 continue
-            if new.keys() & kept.keys():
-                raise CheckpointError(f"{tensor.where} is also in {kept[next(iter(new))].file.name}.")
+            twice = next((new_name for new_name in new if new_name in kept), None)
+            if twice is not None:
+                before = kept[twice]
+                raise CheckpointError(
+                    f"{tensor.where} holds the same as tensor {before.name} in {before.file.name}; download it again."
+                )
             kept |= new
     if unknown:
         warnings.append(f"Unknown tensors are ignored: {', '.join(sorted(unknown))}.")
     return kept
 
 
-def _experts(tensor: SourceTensor, prefix: str, part: str, config: ModelConfig) -> dict[str, SourceTensor]:
-    """{name: slice} of a stacked tensor [experts, rows, cols]."""
-    if len(tensor.shape) != 3 or tensor.shape[0] != config.n_routed_experts:
+def _experts(tensor: SourceTensor, prefix: str, parts: tuple[str, ...], config: ModelConfig) -> dict[str, SourceTensor]:
+    """{name: slice} of a stacked tensor [experts, rows, cols], in which an expert's parts follow one another."""
+    shape = tensor.shape
+    if len(shape) != 3 or shape[0] != config.n_routed_experts or shape[1] % len(parts):
         raise CheckpointError(
-            f"{tensor.where} has the shape {list(tensor.shape)}, the metadata {config.n_routed_experts} experts."
+            f"{tensor.where} has the shape {list(shape)}, the metadata {config.n_routed_experts} experts."
         )
-    nbytes = tensor.nbytes // tensor.shape[0]
+    rows, nbytes = shape[1] // len(parts), tensor.nbytes // shape[0] // len(parts)
     return {
         f"{prefix}.{e}.{part}.weight": tensor._replace(
-            shape=tensor.shape[1:], offset=tensor.offset + e * nbytes, nbytes=nbytes
+            shape=(rows, shape[2]), offset=tensor.offset + (e * len(parts) + i) * nbytes, nbytes=nbytes
         )
-        for e in range(tensor.shape[0])
+        for e in range(shape[0])
+        for i, part in enumerate(parts)
     }
 
 

@@ -153,6 +153,50 @@ def test_k_quants_are_decoded_as_the_gguf_package_does(tmp_path, values, kind):
         np.testing.assert_array_equal(found, gguf.quants.dequantize(data, TYPES[kind]))
 
 
+def fused(tensors):
+    """The tensors as `convert_hf_to_gguf.py --fuse-gate-up-exps` arranges them: an expert's gate rows, then up's."""
+    out = {name: x for name, x in tensors.items() if not name.endswith(("ffn_gate_exps.weight", "ffn_up_exps.weight"))}
+    for layer in range(CONFIG.first_k_dense_replace, CONFIG.num_hidden_layers):
+        p = f"blk.{layer}.ffn_"
+        both = [tensors[f"{p}gate_exps.weight"], tensors[f"{p}up_exps.weight"]]
+        out[f"{p}gate_up_exps.weight"] = np.concatenate(both, axis=1)
+    return out
+
+
+@pytest.mark.parametrize("kind", ["F32", "Q8_0", "Q4_0"])
+def test_fused_gate_and_up_experts_convert_to_the_same_model_file(tmp_path, values, kind):
+    kinds, files = {"_exps": TYPES[kind]}, {}
+    for name, tensors in (("apart", tensors_of(values)), ("fused", fused(tensors_of(values)))):
+        write(tmp_path / f"{name}.gguf", tensors, kinds)
+        convert(tmp_path / f"{name}.gguf", tmp_path / f"{name}-native.gguf")
+        files[name] = ModelFile.open(tmp_path / f"{name}-native.gguf")
+    for name in files["apart"].tensors:
+        if name != "kimi-cpu.sha256":  # of the headers, which name their sources
+            np.testing.assert_array_equal(files["fused"].view(name), files["apart"].view(name))
+
+
+@pytest.mark.parametrize("name", ["exp_probs_b.bias", "exp_probs_b.weight", "exp_probs_b"])
+def test_the_routers_bias_is_found_under_each_of_its_names(tmp_path, values, name):
+    tensors = {n.replace("exp_probs_b.bias", name): x for n, x in tensors_of(values).items()}
+    with open_source(write(tmp_path / "model.gguf", tensors)) as source:
+        bias = "model.layers.1.mlp.gate.e_score_correction_bias"
+        np.testing.assert_array_equal(source.values(bias), values[bias])
+
+
+def test_rotation_tables_inside_layers_are_left_out_and_said(tmp_path, values):
+    tensors = tensors_of(values) | {"blk.0.rope_freqs.weight": np.zeros(4, np.float32)}
+    with open_source(write(tmp_path / "model.gguf", tensors)) as source:
+        assert source.warnings == ["Unknown tensors are ignored: blk.0.rope_freqs.weight."]
+
+
+def test_files_that_hold_kv_b_whole_and_in_halves_are_read(tmp_path, values):
+    tensors, module = tensors_of(values), "model.layers.1.self_attn.kv_b_proj"
+    for layer in range(CONFIG.num_hidden_layers):
+        tensors[f"blk.{layer}.attn_kv_b.weight"] = values[f"model.layers.{layer}.self_attn.kv_b_proj.weight"]
+    with open_source(write(tmp_path / "model.gguf", tensors)) as source:
+        np.testing.assert_array_equal(rows(source, module), values[module + ".weight"])
+
+
 def test_files_from_before_the_split_of_kv_b_are_read(tmp_path, values):
     tensors = {n: x for n, x in tensors_of(values).items() if not n.endswith(("attn_k_b.weight", "attn_v_b.weight"))}
     for layer in range(CONFIG.num_hidden_layers):
@@ -220,6 +264,14 @@ BAD = {
     "too few experts": (
         lambda t: t.update({"blk.1.ffn_up_exps.weight": t["blk.1.ffn_up_exps.weight"][:7]}),
         ["blk.1.ffn_up_exps.weight", "[7, 64, 256]", "8 experts"],
+    ),
+    "fused experts of an odd number of rows": (
+        lambda t: t.update({"blk.1.ffn_gate_up_exps.weight": t["blk.1.ffn_up_exps.weight"][:, :63]}),
+        ["blk.1.ffn_gate_up_exps.weight", "[8, 63, 256]"],
+    ),
+    "fused experts beside their halves": (
+        lambda t: t.update({"blk.1.ffn_gate_up_exps.weight": np.repeat(t["blk.1.ffn_up_exps.weight"], 2, 1)}),
+        ["blk.1.ffn_gate_up_exps.weight", "the same", "blk.1.ffn_gate_exps.weight"],
     ),
     "stranger in a layer": (
         lambda t: t.update({"blk.1.attn_sinks.weight": np.zeros(4, np.float32)}),
