@@ -9,6 +9,7 @@ KimiError
 │   └── OutOfDisk        disk space
 ├── ModelFileError       the model file is corrupt, truncated or of another kind
 │   └── CheckpointError  the checkpoint that is read by the converter is
+│       └── UnsupportedCheckpoint  its configuration, a ConfigError too, is none that the engine can honour
 ├── SessionError         a session file cannot be used; the conversation starts afresh
 ├── TokenizerError       text cannot be encoded or decoded with what the file carries
 ├── TemplateError        the chat template cannot be rendered
@@ -57,6 +58,10 @@ class ModelFileError(KimiError):
 
 class CheckpointError(ModelFileError):
     """The checkpoint that the converter reads is corrupt, incomplete or of another kind."""
+
+
+class UnsupportedCheckpoint(CheckpointError, ConfigError):
+    """The checkpoint's configuration is none that the engine can honour."""
 
 
 class SessionError(KimiError):

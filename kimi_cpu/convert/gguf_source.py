@@ -10,7 +10,7 @@ from ..errors import CheckpointError
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
 from . import decode, names
-from .source import Source, SourceTensor, map_file
+from .source import Source, SourceTensor, map_file, naming
 
 GLOBAL = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -57,7 +57,8 @@ def open_gguf(path: Path) -> Source:
     if first.metadata.get("general.architecture") == "kimi-cpu":
         raise CheckpointError(f"{path}: this is a native file of kimi-cpu already; run it with -m.")
     tied = not any("output.weight" in header.tensors for header in headers.values())
-    config, warnings = ModelConfig.from_gguf(first.metadata, tied)
+    with naming(path):
+        config, warnings = ModelConfig.from_gguf(first.metadata, tied)
     tensors = _select(headers, config, warnings)
     _check(path, tensors, config)
     source = Source(

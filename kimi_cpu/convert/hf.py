@@ -7,14 +7,15 @@ from pathlib import Path
 from ..config import ModelConfig
 from ..errors import CheckpointError
 from . import decode, names
-from .quantization import check_quantization
+from .quantization import Quantization, check_quantization
 from .safetensors_file import read_header
-from .source import Source, SourceTensor, map_file
+from .source import Source, SourceTensor, map_file, naming
 
 TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
 VISION_PREFIXES = ("vision_tower.", "mm_projector.", "multi_modal_projector.")
 INDEX = "model.safetensors.index.json"
 LINEAR_SUFFIXES = (".weight", ".weight_packed", ".weight_scale", ".weight_shape", ".weight_scale_inv")
+LINEAR_SUFFIXES += (".weight_zero_point", ".weight_g_idx")
 TEXTS = {  # key of Source.texts: the files that may hold it
     "generation_config": ("generation_config.json",),
     "tokenizer_config": ("tokenizer_config.json",),
@@ -26,12 +27,13 @@ TEXTS = {  # key of Source.texts: the files that may hold it
 def open_directory(path: Path) -> Source:
     """The checkpoint in a directory, with every name, shape and dtype checked. Raises as open_source does."""
     config_text, hf = read_config(path / "config.json")
-    config, warnings = ModelConfig.from_hf(hf)
-    block = check_quantization(hf)
+    with naming(path / "config.json"):
+        config, warnings = ModelConfig.from_hf(hf)
+        quantization = check_quantization(hf)
     tensors, files = _read_shards(path, warnings)
     tensors = _select(tensors, config, warnings)
     _check_vectors(path, tensors, config)
-    _check_linears(path, tensors, config, block)
+    _check_linears(path, tensors, config, quantization)
     source = Source(
         path=path,
         name=path.resolve().name,
@@ -42,7 +44,7 @@ def open_directory(path: Path) -> Source:
         texts=read_texts(path),
         ranks=read_ranks(path),
         warnings=warnings,
-        scale_block=block,
+        scale_block=quantization.scale_block,
     )
     source.maps = {file: map_file(file) for file in sorted({t.file for t in tensors.values()})}
     return source
@@ -138,26 +140,45 @@ def _check_vectors(path: Path, tensors: dict[str, SourceTensor], config: ModelCo
         _check(path, tensors, name, (length,), ("BF16", "F16", "F32"))
 
 
-def _check_linears(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig, block: tuple[int, int]) -> None:
+def _check_linears(
+    path: Path, tensors: dict[str, SourceTensor], config: ModelConfig, quantization: Quantization
+) -> None:
     for module, rows, cols in names.linears(config):
         if f"{module}.weight_packed" in tensors:
             if f"{module}.weight" in tensors:
                 raise CheckpointError(f"{tensors[module + '.weight'].where} is there both packed and plain.")
-            _check_int4(path, tensors, module, rows, cols)
+            _check_int4(path, tensors, module, rows, cols, quantization.groups)
             continue
         weight = _check(path, tensors, f"{module}.weight", (rows, cols), decode.FLOATS)
         if weight.dtype == "F8_E4M3":
+            block = quantization.scale_block
             blocks = (-(-rows // block[0]), -(-cols // block[1]))
             _check(path, tensors, f"{module}.weight_scale_inv", blocks, ("F32", "BF16"))
 
 
-def _check_int4(path: Path, tensors: dict[str, SourceTensor], module: str, rows: int, cols: int) -> None:
+def _check_int4(
+    path: Path, tensors: dict[str, SourceTensor], module: str, rows: int, cols: int, groups: frozenset[int | None]
+) -> None:
+    """groups: see Quantization. What the shape, zero points and indices say is checked by Source.linear."""
     if cols % decode.GROUP:
         where = tensors[f"{module}.weight_packed"].where
         raise CheckpointError(f"{where} has {cols} columns; INT4 needs a multiple of {decode.GROUP}.")
     _check(path, tensors, f"{module}.weight_packed", (rows, cols // 8), ("I32",))
-    _check(path, tensors, f"{module}.weight_scale", (rows, cols // decode.GROUP), ("BF16",))
-    _check(path, tensors, f"{module}.weight_shape", (2,), ("I32", "I64"))  # what it says is checked by Source.linear
+    counts = [1 if group is None else cols // group for group in groups if group is None or cols % group == 0]
+    if not counts:
+        where, size = tensors[f"{module}.weight_packed"].where, min(group for group in groups if group)
+        raise CheckpointError(f"{where} has {cols} columns, no multiple of the group_size {size} in config.json.")
+    scale = tensors.get(f"{module}.weight_scale")
+    count = next((n for n in counts if scale is not None and scale.shape == (rows, n)), max(counts))
+    _check(path, tensors, f"{module}.weight_scale", (rows, count), ("BF16", "F16", "F32"))
+    _check(path, tensors, f"{module}.weight_shape", (2,), ("I32", "I64"))
+    zero = tensors.get(f"{module}.weight_zero_point")
+    if zero is not None:
+        is_plain = zero.shape == (rows, count)
+        shape, dtypes = ((rows, count), ("I8", "I32")) if is_plain else ((-(-rows // 8), count), ("I32",))
+        _check(path, tensors, f"{module}.weight_zero_point", shape, dtypes)
+    if f"{module}.weight_g_idx" in tensors:
+        _check(path, tensors, f"{module}.weight_g_idx", (cols,), ("I32", "I64"))
 
 
 def _check(

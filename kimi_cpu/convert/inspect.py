@@ -8,7 +8,7 @@ from ..config import ModelConfig
 from ..modelfile import ModelFile
 from ..modelfile.layout import ARCHITECTURE
 from .gguf_source import read_parts
-from .source import open_source
+from .source import naming, open_source
 
 CLASSES = (  # part of a tensor's name, in a checkpoint or in a file: class. The first that fits.
     ("norm", "norms"),
@@ -64,7 +64,8 @@ def inspect(path: str | Path) -> Contents:
     parts = read_parts(path)
     metadata = next(iter(parts.values())).metadata
     found = {name: t for header in parts.values() for name, t in header.tensors.items()}
-    config, warnings = ModelConfig.from_gguf(metadata, "output.weight" not in found)
+    with naming(path):
+        config, warnings = ModelConfig.from_gguf(metadata, "output.weight" not in found)
     tensors = [(name, t.dtype, list(t.shape), t.nbytes) for name, t in found.items()]
     return _contents(path, f"GGUF file of architecture {metadata['general.architecture']}", config, tensors, warnings)
 

@@ -13,7 +13,7 @@ from . import names, native
 from .driver import hash_output
 from .hf import read_config, read_ranks, read_texts
 from .quantization import check_quantization, quantization_of
-from .source import Source, SourceTensor, open_source
+from .source import Source, SourceTensor, naming, open_source
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ def _imagined(path: Path) -> Source:
     """
     directory = path if path.is_dir() else None
     text, hf = read_config(path / "config.json" if directory else path)
-    config, warnings = ModelConfig.from_hf(hf)
-    check_quantization(hf)
+    with naming(path / "config.json" if directory else path):
+        config, warnings = ModelConfig.from_hf(hf)
+        check_quantization(hf)
     method = (quantization_of(hf) or {}).get("quant_method")
     tensors = {}
     for module, rows, cols in names.linears(config):

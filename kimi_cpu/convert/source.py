@@ -7,7 +7,8 @@ against the configuration happen there. A Source only reads, from memory maps, a
 import mmap
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError, UnsupportedCheckpoint
 from ..quant import bf16
 from . import decode
 
@@ -122,8 +123,8 @@ class Source:
     def linear(self, module: str) -> Int4Linear | FloatLinear:
         """The matrix of a module such as model.layers.3.mlp.experts.7.gate_proj.
 
-        Rows that rotate are in interleaved order, whatever the checkpoint's. Raises CheckpointError when an INT4
-        matrix holds a scale that is not finite or states another shape.
+        Rows that rotate are in interleaved order, and INT4 scales are bf16 and belong to groups of 32, whatever the
+        checkpoint's. Raises CheckpointError when an INT4 matrix cannot be said so exactly, or states another shape.
         """
         if self.describe(module)[0] == "INT4":
             matrix = self._int4(module)
@@ -162,13 +163,46 @@ class Source:
             packed, scales, rounded = decode.q4_0_to_int4(self.raw(f"{module}.weight"))
             self._count_rounded(module, rounded)
             return Int4Linear(tensor.where, packed, _finite(tensor, scales), *tensor.shape)
-        packed, scales = self.raw(f"{module}.weight_packed"), self.raw(f"{module}.weight_scale")
-        tensor, shape = self.tensors[f"{module}.weight_scale"], [len(scales), packed.shape[1] * 8]
+        packed, tensor = self.raw(f"{module}.weight_packed"), self.tensors[f"{module}.weight_scale"]
+        scales = _exact(tensor, self.raw(f"{module}.weight_scale"))
+        shape = [len(packed), packed.shape[1] * 8]
         stated = self.raw(f"{module}.weight_shape").tolist()
         if stated != shape:
             where = self.tensors[f"{module}.weight_shape"].where
             raise CheckpointError(f"{where} says {stated}, but the matrix is {shape}.")
-        return Int4Linear(tensor.where, packed, _finite(tensor, scales), *shape)
+        self._check_centred(module, len(scales))
+        self._check_order(module, shape[1] // scales.shape[1])
+        repeated = shape[1] // decode.GROUP // scales.shape[1]
+        scales = scales if repeated == 1 else np.repeat(scales, repeated, axis=1)
+        return Int4Linear(tensor.where, packed, scales, *shape)
+
+    def _check_centred(self, module: str, rows: int) -> None:
+        """CheckpointError unless the zero points of an INT4 matrix, if it has any, say what is true without them."""
+        tensor = self.tensors.get(f"{module}.weight_zero_point")
+        if tensor is None:
+            return
+        points = self.raw(f"{module}.weight_zero_point")
+        if len(points) != rows:  # nibbles, 8 rows a word: 8 is what 0 is stored as
+            points = decode.unpack_nibbles(np.ascontiguousarray(points.T))[:, :rows].astype(np.int8) - np.int8(8)
+        if points.any():
+            raise CheckpointError(
+                f"{tensor.where} has zero points other than 0; only a symmetric quantization can be read. "
+                "Take the checkpoint as its publisher released it."
+            )
+
+    def _check_order(self, module: str, group: int) -> None:
+        """CheckpointError unless the groups of an INT4 matrix are columns that follow one another."""
+        tensor = self.tensors.get(f"{module}.weight_g_idx")
+        if tensor is None:
+            return
+        index = self.raw(f"{module}.weight_g_idx")
+        if (index == -1).any():  # never set, which compressed-tensors takes as no reordering
+            return
+        if not np.array_equal(index, np.arange(len(index)) // group):
+            raise CheckpointError(
+                f"{tensor.where} scatters groups over the row (actorder); only columns that follow one another can be "
+                "read. Take the checkpoint as its publisher released it."
+            )
 
     def _count_rounded(self, module: str, count: int) -> None:
         """Keep one warning that says how many scales were rounded, however often a module is read."""
@@ -208,7 +242,7 @@ class Source:
 def open_source(path) -> Source:
     """The checkpoint at a path: a directory with config.json and safetensors, or a GGUF file.
 
-    Raises CheckpointError (one sentence naming file and tensor) or ConfigError (naming the key).
+    Raises CheckpointError, one sentence naming file and tensor; UnsupportedCheckpoint, naming file and key.
     """
     path = Path(path)
     if path.is_dir():
@@ -220,6 +254,15 @@ def open_source(path) -> Source:
     from .gguf_source import open_gguf
 
     return open_gguf(path)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors inside about a configuration begin with the file that it is in."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UnsupportedCheckpoint(f"{path}: {error}") from error
 
 
 def map_file(path: Path) -> mmap.mmap:
@@ -236,6 +279,20 @@ def _finite(tensor: SourceTensor, scales: np.ndarray) -> np.ndarray:
     if (scales & 0x7FFF).max(initial=0) >= 0x7F80:  # exponent all ones: infinity or NaN
         raise CheckpointError(f"{tensor.where} holds a scale that is not finite; download the file again.")
     return scales
+
+
+def _exact(tensor: SourceTensor, scales: np.ndarray) -> np.ndarray:
+    """Finite scales as bf16 bits; else, or where bf16 cannot hold one of them, CheckpointError."""
+    if tensor.dtype == "BF16":
+        return _finite(tensor, scales)
+    bits = _finite(tensor, bf16.from_f32(scales.astype(np.float32)))
+    lost = np.count_nonzero(bf16.to_f32(bits) != scales)
+    if lost:
+        raise CheckpointError(
+            f"{tensor.where} holds {lost:,} {tensor.dtype} scales that bfloat16 cannot hold exactly; "
+            "take a checkpoint with scales in bfloat16, or one that is not quantised."
+        )
+    return bits
 
 
 def _rotating(module: str, c: ModelConfig) -> np.ndarray | None:

@@ -110,8 +110,16 @@ BAD_TENSORS = {
         [FIRST, EXPERT + ".weight_shape", "[32, 63]", "[32, 64]"],
     ),
     "scales in another type": (
-        _replace(EXPERT + ".weight_scale", "F16", np.zeros((32, 2), np.float16)),
-        [FIRST, EXPERT + ".weight_scale", "F16"],
+        _replace(EXPERT + ".weight_scale", "I16", np.zeros((32, 2), np.int16)),
+        [FIRST, EXPERT + ".weight_scale", "I16"],
+    ),
+    "float16 scales that bfloat16 cannot hold": (
+        _replace(EXPERT + ".weight_scale", "F16", np.full((32, 2), 1 + 2**-10, np.float16)),
+        [FIRST, EXPERT + ".weight_scale", "64 F16 scales", "bfloat16", "take a checkpoint"],
+    ),
+    "float32 scales of which one is no number": (
+        _replace(EXPERT + ".weight_scale", "F32", np.array([[np.nan, 1]] * 32, np.float32)),
+        [FIRST, EXPERT + ".weight_scale", "not finite"],
     ),
     "integers for a norm": (_replace(NORM, "I32", np.zeros(64, np.int32)), [SECOND, NORM, "I32"]),
     "packed and plain at once": (
