@@ -8,14 +8,18 @@ KimiError
 │   ├── OutOfMemory      RAM
 │   └── OutOfDisk        disk space
 ├── ModelFileError       the model file is corrupt, truncated or of another kind
-│   └── CheckpointError  the checkpoint that is read by the converter is
-│       └── UnsupportedCheckpoint  its configuration, a ConfigError too, is none that the engine can honour
+│   ├── CheckpointError  the checkpoint that is read by the converter is
+│   │   └── UnsupportedCheckpoint  its configuration, a ConfigError too, is none that the engine can honour
+│   └── NonFiniteLogits  the weights give NaN or infinity
 ├── SessionError         a session file cannot be used; the conversation starts afresh
 ├── TokenizerError       text cannot be encoded or decoded with what the file carries
 ├── TemplateError        the chat template cannot be rendered
 ├── Interrupted          stopped before the end; the same command continues
+├── AnswerError          what steers or reads one answer failed; the others go on
 └── EngineDeadError      the engine's thread ended; every open request gets this
 """
+
+MAX_REASON = 200  # characters of a foreign exception that a sentence repeats
 
 
 class KimiError(Exception):
@@ -64,6 +68,10 @@ class UnsupportedCheckpoint(CheckpointError, ConfigError):
     """The checkpoint's configuration is none that the engine can honour."""
 
 
+class NonFiniteLogits(ModelFileError):
+    """The weights give NaN or infinity for one request."""
+
+
 class SessionError(KimiError):
     """A session file cannot be used; the conversation starts afresh."""
 
@@ -80,6 +88,20 @@ class Interrupted(KimiError):
     """Stopped before the end; the same command continues where this one stopped."""
 
     exit_code = 6
+
+
+class AnswerError(KimiError):
+    """What steers or reads one answer failed; the others go on."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> KimiError:
+        """The error of one request for whatever was raised on its behalf: itself, if it is meant for people."""
+        if isinstance(error, KimiError):
+            return error
+        reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+        told = cls(f"The answer was ended by a fault in what steers or reads it ({reason}).")
+        told.__cause__ = error
+        return told
 
 
 class EngineDeadError(KimiError):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import ContextOverflow, EngineDeadError, KimiError, OutOfMemory
+from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory
 from ..llm import LLM, Usage
 from ..llm.llm import sampling_of
 from ..llm.openai import chat_object, completion_object, usage_object
@@ -69,6 +69,14 @@ class LanguageAnswer:
 
     def body(self) -> dict:
         """One object with the choices of all answers. Its id is the line's, so that every run gives it the same."""
+        try:
+            return self._body()
+        except MemoryError:
+            raise
+        except Exception as e:  # one strange answer must not end the night
+            raise AnswerError.of(e) from e
+
+    def _body(self) -> dict:
         objects = [self._object(i) for i in range(len(self._handles))]
         whole = objects[0]
         whole["id"] = f"{whole['id'].partition('-')[0]}-{self._job.key.hex()}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..errors import EngineDeadError, KimiError, OutOfMemory
 from .results import Failure
 from .source import Job
 
@@ -145,6 +146,11 @@ class Worker:
                     flight.begun = True
                     self._events.put((flight, False))
             flight.body, flight.tokens = answer.body(), answer.tokens()
+        except KimiError as e:
+            if isinstance(e, EngineDeadError | OutOfMemory):  # no request's fault: the run ends
+                flight.error = e
+            else:
+                flight.failure = Failure(str(e), "internal_error", status=500)
         except BaseException as e:  # whatever it is, the loop must hear of it
             flight.error = e
         finally:

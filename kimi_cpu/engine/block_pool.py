@@ -120,6 +120,11 @@ class BlockPool:
                 self._by_key[key] = block_id
         return key or parent
 
+    def forget(self, block_ids: list[int], keys: list[bytes]) -> None:
+        """What these pages, and those of these keys, hold cannot be found any more; who holds them keeps them."""
+        for block_id in [*block_ids, *(self._by_key[key] for key in keys if key in self._by_key)]:
+            self._forget(block_id)
+
     def find(self, key: bytes) -> Found | None:
         """The full page of a key, if it is still there."""
         block_id = self._by_key.get(key)

@@ -72,6 +72,13 @@ class DiskStore:
         self._pending.pop(key, None)
         return key
 
+    def discard(self, keys: Iterable[bytes]) -> None:
+        """Pages that must not be used again."""
+        for key in keys:
+            self._pending.pop(key, None)
+            if key in self:
+                self._remove((self._namespace, key.hex()))
+
     def touch(self, keys: Iterable[bytes]) -> None:
         """Pages were used."""
         for key in keys:

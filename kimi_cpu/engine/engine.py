@@ -6,11 +6,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ..errors import AnswerError, KimiError, NonFiniteLogits
 from ..model import ForwardBatch, KVCache
 from .batching import forward_batch
 from .block_pool import BlockPool
 from .disk_store import DiskStore
-from .drawing import TokenLogprob, draw
+from .drawing import TokenLogprob, check_finite, draw
 from .request import Request
 from .scheduler import Scheduled, Scheduler
 
@@ -28,11 +29,12 @@ class StepOutput(NamedTuple):
     """What one step brought for one request."""
 
     request: Request
-    token_id: int | None  # None: only a piece of the prompt was computed
-    finish_reason: str | None
+    token_id: int | None  # None: only a piece of the prompt was computed, or the request failed
+    finish_reason: str | None  # "stop", "length" or "error"
     logprob: TokenLogprob | None  # for requests that asked for it
     logits: np.ndarray | None  # f32[n, vocab], for requests that asked for logits
     num_computed: int  # tokens whose latents are there: how far the prompt is
+    error: KimiError | None = None  # why the request failed, alone
 
 
 class Drafts(Protocol):
@@ -98,6 +100,14 @@ class Engine:
         """Forgets a request; its pages are free."""
         self.scheduler.remove(request)
 
+    def fail(self, request: Request, error: BaseException) -> StepOutput:
+        """Ends a request with an error; its pages are free, and not found again where they may hold NaN."""
+        request.finish_reason = "error"
+        if isinstance(error, NonFiniteLogits):
+            self.scheduler.disown(request)
+        self.scheduler.remove(request)
+        return StepOutput(request, None, "error", None, None, request.num_computed, AnswerError.of(error))
+
     def close(self) -> None:
         """Writes what waits to be written to disk."""
         while self.scheduler.store is not None and self.scheduler.store.has_pending:
@@ -117,17 +127,21 @@ class Engine:
         started_s, num_answers = self.clock(), sum(r.num_missing == 1 for r, *_ in step)
         num_prompts = len(step) - num_answers
         drafting = self.speculation is not None and not num_prompts and all(r.output_ids for r, *_ in step)
+        outputs = []
         if drafting:
-            step = self._with_drafts(step)
+            step = self._with_drafts(step, outputs)
+            if not step:
+                return outputs
         batch, owners = forward_batch(step)
         logits = self.model.forward(batch, self.cache, lambda: self._cancelled(step))
         if logits is None:
-            return []
+            return outputs
         rows = {request: [] for request, *_ in step}
         for row, request in enumerate(owners):
             rows[request].append(row)
         step = [scheduled for scheduled in step if not scheduled.request.aborted]
-        outputs = [output for scheduled in step for output in self._outputs(scheduled, logits[rows[scheduled.request]])]
+        for scheduled in step:
+            outputs += self._outputs(scheduled, logits[rows[scheduled.request]])
         elapsed_s = self.clock() - started_s
         if drafting:
             self.speculation.observe(len(batch.token_ids), elapsed_s)
@@ -144,11 +158,16 @@ class Engine:
         else:
             self._owed_s -= elapsed_s
 
-    def _with_drafts(self, step: list[Scheduled]) -> list[Scheduled]:
+    def _with_drafts(self, step: list[Scheduled], outputs: list[StepOutput]) -> list[Scheduled]:
+        """The step with drafts; requests for which none can be made end, in outputs."""
         room, out = self.model.max_tokens - len(step), []
         for request, count, _ in step:
             limit = min(room, request.max_tokens - len(request.output_ids) - 1)
-            draft = self.speculation.propose(request, len(step), limit)
+            try:
+                draft = self.speculation.propose(request, len(step), limit)
+            except Exception as e:
+                outputs.append(self.fail(request, e))
+                continue
             draft = draft[: self.scheduler.room_for_draft(request, len(draft))]
             room -= len(draft)
             out.append(Scheduled(request, count, tuple(draft)))
@@ -161,11 +180,22 @@ class Engine:
             return True
         return step[0].request.idle and self.interrupted()
 
-    def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
+    def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> list[StepOutput]:
+        """What a step brought for one request; whatever is raised on its behalf ends this request and no other."""
+        outputs = []
+        try:
+            for output in self._drawn(scheduled, logits):
+                outputs.append(output)
+        except BaseException as e:  # a panic of the grammars' native library is no Exception
+            outputs.append(self.fail(scheduled.request, e))
+        return outputs
+
+    def _drawn(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
         """What a step brought for one request, from its rows of logits."""
         request, count, draft_ids = scheduled
         self.scheduler.computed(request, count)
         if not request.max_tokens or not len(logits):
+            check_finite(logits)
             done = not request.max_tokens and request.num_missing == 0
             yield self._output(request, None, None, "length" if done else None, logits if request.logits else None)
             return

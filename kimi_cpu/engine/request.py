@@ -63,7 +63,7 @@ class Request:
         self.num_cached = 0  # those of the prompt that were there before
         self.block_table: list[int] = []
         self.page_keys: list[bytes] = []  # of the full pages, as the pool knows them
-        self.finish_reason: str | None = None  # "stop" or "length"
+        self.finish_reason: str | None = None  # "stop", "length" or "error"
         self.aborted = False  # set by any thread; the engine looks between layers
         given = np.full(len(prompt_ids), EXPANDED, np.uint8) if forms is None else np.array(forms, np.uint8)
         if max_tokens or logits:

@@ -82,6 +82,12 @@ class Scheduler:
         elif request in self.idle:
             self.idle.remove(request)
 
+    def disown(self, request: Request) -> None:
+        """What a request's pages hold is found no more, by no other request and in no later run."""
+        self.pool.forget(request.block_table, request.page_keys)
+        if self.store is not None:
+            self.store.discard(request.page_keys)
+
     def schedule(self, prompts: bool = True) -> list[Scheduled]:
         """The next step; empty when nothing is left to do. Every token in it has its place in a page.
 

@@ -1,8 +1,12 @@
-"""The one thread that runs the engine: requests go in through a queue, and each has a queue for what comes out."""
+"""The one thread that runs the engine: requests go in through a queue, and each has a queue for what comes out.
+
+What is raised on behalf of one request ends that request; only a fault of the step that all share ends the thread.
+"""
 
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ..errors import EngineDeadError
@@ -32,7 +36,7 @@ class EngineThread:
         self._thread.start()
 
     def submit(self, request: Request, outbox: Outbox | None = None) -> None:
-        """Queues a request; its StepOutputs, or one EngineDeadError, arrive in the outbox. EngineDeadError."""
+        """Queues a request; its StepOutputs, or in the end an error, arrive in the outbox. EngineDeadError."""
         self._send("add", request, outbox)
 
     def state(self) -> EngineState:
@@ -56,9 +60,9 @@ class EngineThread:
             raise result
         return result
 
-    def post(self, function: Callable[[Engine], None]) -> None:
-        """function(engine) will run on the thread between two steps; nobody waits for it."""
-        self._inbox.put(("post", function, None))
+    def steer(self, request: Request, function: Callable[[Request], None]) -> None:
+        """function(request) will run on the thread between two steps; what it raises ends the request."""
+        self._inbox.put(("steer", request, function))
 
     def close(self) -> None:
         """Ends the thread, also between two layers; open requests get EngineDeadError. May be called again."""
@@ -80,11 +84,7 @@ class EngineThread:
                 self._prepare()
             while self._handle_messages():
                 for output in self._engine.step():
-                    outbox = self._outboxes.get(output.request)
-                    if output.finish_reason:
-                        self._outboxes.pop(output.request, None)
-                    if outbox is not None:
-                        outbox.put(output)
+                    self._deliver(output)
             self._die(EngineDeadError("The model was closed."))
             self._engine.close()
         except BaseException as e:  # whatever it was, every open request must hear of it
@@ -94,33 +94,54 @@ class EngineThread:
         """Takes all messages, waiting for one when there is nothing to run. False: close."""
         while True:
             try:
-                what, request, outbox = self._inbox.get(block=not self._engine.has_work)
+                what, subject, other = self._inbox.get(block=not self._engine.has_work)
             except queue.Empty:
                 return True
-            if what == "close":
-                return False
-            if what == "add":
-                if outbox is not None:
-                    self._outboxes[request] = outbox
-                self._engine.add(request)
-            elif what == "call":
-                outbox.put(_outcome(request, self._engine))
-            elif what == "post":
-                request(self._engine)
-            else:
-                self._outboxes.pop(request, None)
-                self._engine.abort(request)
+            match what:
+                case "close":
+                    return False
+                case "add":
+                    if other is not None:
+                        self._outboxes[subject] = other
+                    self._engine.add(subject)
+                case "call":
+                    other.put(_outcome(subject, self._engine))
+                case "steer":
+                    self._steer(subject, other)
+                case "abort":
+                    self._outboxes.pop(subject, None)
+                    self._engine.abort(subject)
+
+    def _steer(self, request: Request, function: Callable[[Request], None]) -> None:
+        try:
+            function(request)
+        except BaseException as e:  # as Engine._outputs
+            if request in self._outboxes:
+                self._deliver(self._engine.fail(request, e))
+
+    def _deliver(self, output: StepOutput) -> None:
+        """Puts what came of a request where it belongs; one whose outbox takes nothing any more is forgotten."""
+        request = output.request
+        outbox = self._outboxes.pop(request, None) if output.finish_reason else self._outboxes.get(request)
+        if outbox is None:
+            return
+        try:
+            outbox.put(output if output.error is None else output.error)
+        except Exception:
+            self._outboxes.pop(request, None)
+            self._engine.abort(request)
 
     def _die(self, reason: BaseException) -> None:
         with self._lock:
             self._dead = reason
             unanswered = list(self._outboxes.values())
             while not self._inbox.empty():
-                _, _, outbox = self._inbox.get()
-                if outbox is not None:
-                    unanswered.append(outbox)
+                what, _, other = self._inbox.get()
+                if what in ("add", "call") and other is not None:
+                    unanswered.append(other)
         for outbox in unanswered:
-            outbox.put(_dead_error(reason))
+            with suppress(Exception):  # the others must hear of it
+                outbox.put(_dead_error(reason))
         self._outboxes.clear()
 
 
@@ -137,5 +158,5 @@ def _outcome(function: Callable[[Engine], Any], engine: Engine) -> Any:
     """What a call returns, or the exception that it raises: the caller's, not the engine's."""
     try:
         return function(engine)
-    except Exception as e:
+    except BaseException as e:
         return e

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 from ..engine import EngineThread, Request, StepOutput, TokenLogprob
+from ..errors import AnswerError
 from .outbox import Outbox
 from .reading import CANCELLED, ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece, Timings, Usage, chat_completion, completion
@@ -14,8 +15,8 @@ class Generation:
     """An open request: the handle that LLM.submit and LLM.samples return. Use it from any thread and any event loop.
 
     Iterate (`for`, or `async for`) for its pieces; each iteration begins with the first. `result()` waits for the whole
-    answer, and so does `await`. `cancel()` ends it, and so does dropping the handle. What fails in the engine is raised
-    wherever the handle is waited for.
+    answer, and so does `await`. `cancel()` ends it, and so does dropping the handle. What fails, in the engine or in
+    reading what came from it, is raised wherever the handle is waited for.
     """
 
     def __init__(
@@ -26,13 +27,15 @@ class Generation:
         *,
         done: Callable[[Request, int, ChatCompletion | Completion], None] | None = None,
         end_thinking: Callable[[Request], None] | None = None,
+        explain: Callable[[BaseException], BaseException] = lambda error: error,
         owner: object = None,
     ):
         """done(request, num_tokens, answer): called when the answer has ended, which has num_tokens; the engine may
         have generated more before a stop text was seen. end_thinking(request): called on the engine's thread to
-        close the thinking. owner: what must live as long as the request does."""
+        close the thinking. explain(error): what the caller is told of an error of the engine. owner: what
+        must live as long as the request does."""
         self._thread, self._request, self._reader, self._done = thread, request, reader, done
-        self._end_thinking, self._owner = end_thinking, owner
+        self._end_thinking, self._explain, self._owner = end_thinking, explain, owner
         self._outbox = Outbox()
         self._pieces: list[Piece] = []  # the last one has a finish_reason
         self._error: BaseException | None = None
@@ -40,12 +43,15 @@ class Generation:
         self._num_tokens = self._num_reasoning = 0
         self._started_s = time.perf_counter()
         self._first_s: float | None = None
-        for token_id in request.output_ids:  # what it was resumed with
-            self._push(token_id)
-        if request.max_tokens:
+        try:
+            for token_id in request.output_ids:  # what it was resumed with
+                self._push(token_id)
+            if not request.max_tokens:
+                self._finish("length", self._started_s)
+        except Exception as e:
+            self._fail(e)
+        if not self._is_over:
             thread.submit(request, self._outbox)
-        else:
-            self._finish("length", self._started_s)
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -61,8 +67,7 @@ class Generation:
     def answer_now(self) -> None:
         """Closes the thinking as soon as the engine can, so that the answer comes; nothing changes outside of it."""
         if self._end_thinking is not None and not self._is_over:
-            request, end_thinking = self._request, self._end_thinking
-            self._thread.post(lambda engine: end_thinking(request))
+            self._thread.steer(self._request, self._end_thinking)
 
     def result(self, progress: Callable[[int, int], None] | None = None) -> ChatCompletion | Completion:
         """Waits for the whole answer. progress: called with (tokens computed, tokens of the prompt) meanwhile."""
@@ -101,20 +106,22 @@ class Generation:
         return (chat_completion if isinstance(self._reader, ChatReader) else completion)(self._pieces)
 
     def _wait(self, at: int) -> Piece | None:
-        """The piece at an index when it is there; None behind the last. Raises what failed in the engine."""
-        with self._outbox.lock:
-            while not self._has(at):
-                self._outbox.wait()
-            return self._piece_at(at)
+        """The piece at an index when it is there; None behind the last. Raises what failed."""
+        while True:
+            with self._outbox.reading:
+                seen = self._outbox.num_changes
+                if self._has(at):
+                    return self._piece_at(at)
+            self._outbox.wait(seen)
 
     async def _wait_async(self, at: int) -> Piece | None:
         while True:
-            with self._outbox.lock:
+            with self._outbox.reading:
+                seen = self._outbox.num_changes
                 if self._has(at):
                     return self._piece_at(at)
-                changed = self._outbox.future()
             try:
-                await changed
+                await self._outbox.future(seen)
             except BaseException:  # the task was cancelled
                 self.cancel()
                 raise
@@ -126,8 +133,14 @@ class Generation:
                 came_s, output = self._outbox.take()
             except IndexError:
                 return False
-            self._read(came_s, output)
-            self._outbox.wake()  # others may wait for what was read
+            try:
+                self._read(came_s, output)
+            except BaseException as e:
+                self._fail(e)
+                if not isinstance(e, Exception):  # Ctrl-C is the caller's
+                    raise
+            finally:
+                self._outbox.wake()  # others may wait for what was read
         return True
 
     def _piece_at(self, at: int) -> Piece | None:
@@ -137,11 +150,16 @@ class Generation:
             raise self._error
         return None
 
+    def _fail(self, error: BaseException) -> None:
+        """Ends the request: what came of it cannot be read."""
+        self._thread.abort(self._request)
+        self._error, self._is_over = AnswerError.of(error), True
+
     def _read(self, came_s: float, output: StepOutput | BaseException | str) -> None:
         if output is CANCELLED:
             self._finish(CANCELLED, came_s)
         elif isinstance(output, BaseException):
-            self._error, self._is_over = output, True
+            self._error, self._is_over = self._explain(output), True
         elif output.token_id is None:
             if not output.finish_reason:
                 progress = (output.num_computed, self._request.num_prompt_tokens)

@@ -15,10 +15,12 @@ import numpy as np
 
 from ..engine import MAX_SEED, EngineState, EngineThread, Request, Sampling
 from ..errors import (
+    AnswerError,
     ConfigError,
     ContextOverflow,
     EngineDeadError,
     ModelFileError,
+    NonFiniteLogits,
     RequestError,
     TemplateError,
     TokenizerError,
@@ -209,7 +211,10 @@ class LLM:
         first = self._request(turn, session, 0)
         if resume and len(resume) >= first.max_tokens:
             raise RequestError(f"{len(resume)} tokens to resume with leave none of {first.max_tokens} to generate.")
-        first.resume(resume)
+        try:
+            first.resume(resume)
+        except Exception as e:  # of the guide
+            raise AnswerError.of(e) from e
         requests = [first, *(self._request(turn, session, i, parent=first) for i in range(1, n))]
 
         def done(request: Request, num_tokens: int, answer: ChatCompletion | Completion) -> None:
@@ -218,16 +223,32 @@ class LLM:
             if turn.conversation is not None and n == 1 and self._read_ahead and answer.finish_reason != CANCELLED:
                 job = (turn.conversation, answer.message(), session)
                 # Not a daemon: Python would end it within compiled code, which ends the process.
-                threading.Thread(target=self._prefill, args=job, name="kimi-cpu read-ahead").start()
+                with suppress(RuntimeError):  # no thread can be had; it only saves time
+                    threading.Thread(target=self._prefill, args=job, name="kimi-cpu read-ahead").start()
 
-        return [self._generation(turn, request, done if request is first else None) for request in requests]
+        generations: list[Generation] = []
+        try:
+            for request in requests:
+                generations.append(self._generation(turn, request, done if request is first else None))
+        except BaseException:
+            for generation in generations:
+                generation.cancel()
+            raise
+        return generations
 
     def _generation(self, turn: _Turn, request: Request, done: Callable | None) -> Generation:
         end_thinking = None
         if turn.conversation is not None and turn.conversation.can_think:
             end_thinking = partial(turn.conversation.end_thinking, num_logits=self.config.vocab_size)
-        reader = turn.reader(request.guide)
-        return Generation(self._thread, request, reader, done=done, end_thinking=end_thinking, owner=self)
+        return Generation(
+            self._thread,
+            request,
+            turn.reader(request.guide),
+            done=done,
+            end_thinking=end_thinking,
+            explain=partial(_explain, self.path),
+            owner=self,
+        )
 
     def _prefill(self, conversation: Conversation, turn: dict, session: LLMSession | None) -> None:
         """Has what the next turn's prompt will begin with computed in idle time."""
@@ -281,12 +302,15 @@ class LLM:
         self._room_for(ids, Sampling(max_tokens=0))
         outbox, parts, done = queue.SimpleQueue(), [], False
         self._thread.submit(request, outbox)
-        while not done:
-            output = outbox.get()
-            if isinstance(output, BaseException):
-                raise output
-            parts.append(output.logits)
-            done = output.finish_reason is not None
+        try:
+            while not done:
+                output = outbox.get()
+                if isinstance(output, BaseException):
+                    raise _explain(self.path, output)
+                parts.append(output.logits)
+                done = output.finish_reason is not None
+        finally:
+            self._thread.abort(request)
         return np.concatenate(parts)
 
     def _ids(self, prompt: str | list[int]) -> list[int]:
@@ -336,6 +360,18 @@ def _result(handle: Generation, progress: Progress | None) -> Completion | ChatC
         return handle.result(progress)
     finally:
         handle.cancel()
+
+
+def _explain(path: Path, error: BaseException) -> BaseException:
+    """An error of the engine with the file that it comes from."""
+    if not isinstance(error, NonFiniteLogits):
+        return error
+    told = NonFiniteLogits(
+        f"{path} gives NaN or infinity for this request: its weights are damaged, or were so when it was converted. "
+        f"Check it with: kimi-cpu verify {path}"
+    )
+    told.__cause__ = error
+    return told
 
 
 def _closing(handle: Generation) -> Iterator[Piece]:

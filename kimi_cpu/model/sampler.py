@@ -38,7 +38,8 @@ def penalize(row: np.ndarray, seen: np.ndarray, repeat: float) -> np.ndarray:
     """A copy of row f32[vocab] in which the logits of the ids seen are made smaller (Keskar et al., 2019, sec. 4.1)."""
     out = row.copy()
     values = out[seen]
-    out[seen] = np.where(values > 0, values / np.float32(repeat), values * np.float32(repeat))
+    with np.errstate(over="ignore"):  # the caller looks for infinities
+        out[seen] = np.where(values > 0, values / np.float32(repeat), values * np.float32(repeat))
     return out
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kimi_cpu.batch import BatchOptions, Run, Shard
 from kimi_cpu.batch.output import ResultFile
-from kimi_cpu.errors import ConfigError, OutOfDisk
+from kimi_cpu.errors import AnswerError, ConfigError, NonFiniteLogits, OutOfDisk
 
 from .fake import FakeModel, answer, answers, interrupted, request, results, run, write
 
@@ -268,6 +268,30 @@ def test_error_of_the_model_ends_the_run_and_keeps_what_was_done(source, output)
     assert len(answers(output)) == 20
     run(source, output)
     assert answers(output) == expected()
+
+
+def test_answer_that_fails_on_its_way_is_a_failed_line_and_the_others_are_answered(source, output):
+    class Failing(FakeModel):
+        def answer(self, job, resume):
+            answer = super().answer(job, resume)
+            if len(self.order) == 20:
+                answer.body = lambda: fail(AnswerError("A guide failed."))
+            if len(self.order) == 30:
+                self.step = lambda: fail(NonFiniteLogits("NaN")) if threading.current_thread() is thread else None
+                thread = threading.current_thread()
+            return answer
+
+    def fail(error):
+        raise error
+
+    run(source, output, Failing(), parallel=3)
+    lines = [json.loads(line) for line in output.read_bytes().splitlines()]
+    failed = [line["response"] for line in lines if line["response"]["status_code"] != 200]
+    assert {(one["status_code"], one["body"]["error"]["message"]) for one in failed} == {
+        (500, "A guide failed."),
+        (500, "NaN"),
+    }
+    assert len(failed) == 2 and len(lines) == len(expected())
 
 
 def test_full_disk_is_one_sentence_and_the_run_completes_when_there_is_room(source, output):

@@ -5,7 +5,7 @@ import threading
 import httpx
 import pytest
 
-from kimi_cpu.errors import EngineDeadError, ModelFileError
+from kimi_cpu.errors import AnswerError, EngineDeadError, ModelFileError, NonFiniteLogits
 
 from .fake import FakeLLM, last_piece, text_pieces
 from .serving import serving
@@ -108,6 +108,19 @@ def test_dead_engine_is_told_to_every_client_and_to_health():
         llm.play([], refuse=EngineDeadError("The engine has stopped: OOM"))
         for answer in (httpx.get(f"{served.url}/health"), httpx.post(f"{served.url}{CHAT}", json=HELLO)):
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_dead")
+
+
+@pytest.mark.parametrize("error", [AnswerError("A guide failed."), NonFiniteLogits("x.gguf gives NaN.")])
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_that_fails_is_told_of_and_the_server_goes_on(error, stream):
+    llm = FakeLLM([*text_pieces("Hi"), error], [*text_pieces("Hi"), last_piece()])
+    with serving(llm) as served:
+        answer = served.http.post(CHAT, json=HELLO | {"stream": stream})
+        assert answer.status_code == (200 if stream else 500) and str(error) in answer.text
+        assert "server_error" in answer.text
+        assert served.http.post(CHAT, json=HELLO).status_code == 200
+        assert served.http.get("/health").status_code == 200
+        assert "num_requests_running 0.0" in served.http.get("/metrics").text
 
 
 def test_server_that_stops_tells_its_clients():
