@@ -76,7 +76,7 @@ def _open(path: Path) -> ModelFile:
     try:
         model = ModelFile.open(path)
         model.require_version()
-        _check_table(model)
+        model.require_table()
     except ModelFileError as e:
         if _hashes_hold_at_end(path):
             raise ModelFileError(f"{path}: the header is corrupt ({e})") from e
@@ -88,21 +88,6 @@ def _open(path: Path) -> ModelFile:
     if not intact or not model.header_is_intact():
         raise ModelFileError(f"{path}: the header does not match its SHA-256; copy the file again, or convert again.")
     return model
-
-
-def _check_table(model: ModelFile) -> None:
-    """ModelFileError unless the tensors follow one another in the file and the hashes end it."""
-    tensors, end = list(model.tensors.values()), None
-    for tensor in tensors:
-        if end is not None and tensor.offset != aligned(end):
-            raise ModelFileError(f"{model.path}: tensor {tensor.name} is not where the one before it ends.")
-        end = tensor.offset + tensor.nbytes
-    if not tensors or tensors[-1].name != HASHES:
-        raise ModelFileError(f"{model.path}: tensor {HASHES} is not the last one; convert again.")
-    size = model.path.stat().st_size
-    if size != end:
-        raise ModelFileError(f"{model.path} has {size:,} bytes, its header says {end:,}; copy the file again.")
-    model.hash_rows()
 
 
 def _hashes_hold_at_end(path: Path) -> bool:

@@ -56,10 +56,10 @@ class Routing(NamedTuple):
 class Experts(NamedTuple):
     """A layer's routed experts: data u8 flat; expert e's gate, up and down begin at offsets[e] + gate_offset, ….
 
-    gate and up are packed [rows, cols], down is packed [cols, rows].
+    gate and up are packed [rows, cols], down is packed [cols, rows], each in a kind of its own.
     """
 
-    kind: str
+    kinds: tuple[str, str, str]  # of gate, up and down
     data: np.ndarray
     offsets: np.ndarray  # i64[E], bytes
     gate_offset: int

@@ -70,15 +70,8 @@ def attend_expanded(
     if not tokens:
         return
     check_rows(out.x, tokens, out.cols)
-    int8 = out.q is not None and k_b.kind != "bf16"
     pages = cache_pages(cache, layer)
-    jobs = np.array(
-        [
-            (*job_weights(w.kind, w.cols, int8, w.data.ctypes.data, w.rows // heads), 0, 0, 0, 0, 0, 0)
-            for w in (k_b, v_b)
-        ],
-        JOB,
-    )
+    jobs = np.array([_job(w, heads, out.q is not None) for w in (k_b, v_b)], JOB)
     columns = pad(min(QUERIES, int(np.diff(query_start_loc).max())), COLUMNS)
     page_width, key, value = int(pages[0]["row"] + pages[0]["rope"]), pad(k_b.rows // heads, 16), v_b.rows // heads
     key += int(pages[0]["rope"])
@@ -87,18 +80,24 @@ def attend_expanded(
     )
     space = runtime.scratch("expanded", 4 * each * runtime.workers()).view(np.float32)
     _expanded(
-        runtime.context(), pages, jobs, int8, q, cos, sin, np.ascontiguousarray(query_start_loc),
+        runtime.context(), pages, jobs, q, cos, sin, np.ascontiguousarray(query_start_loc),
         np.ascontiguousarray(seq_lens), np.ascontiguousarray(block_tables), scale, output(out), space, each,
     )  # fmt: skip
 
 
+def _job(w: Matrix, heads: int, int8: bool) -> tuple:
+    """A row of JOB for one head; s, an address elsewhere, says whether its inputs are quantised."""
+    weights = job_weights(w.kind, w.cols, int8, w.data.ctypes.data, w.rows // heads)
+    return *weights, 0, 0, int8 and w.kind != "bf16", 0, 0, 0
+
+
 @kernel(
     types.void(
-        ADDRESSES, PAGES_TYPE, JOBS, types.boolean, F32_3D_READ, F32_2D_READ, F32_2D_READ, I32_READ, I32_READ,
+        ADDRESSES, PAGES_TYPE, JOBS, F32_3D_READ, F32_2D_READ, F32_2D_READ, I32_READ, I32_READ,
         I32_2D_READ, F32, OUTS, types.Array(F32, 1, "C"), I64,
     )
 )  # fmt: skip
-def _expanded(micro, pages, jobs, int8, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each):
+def _expanded(micro, pages, jobs, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each):
     """A task is one head of up to 512 tokens of one sequence."""
     workers = micro[WORKERS]
     sequences, heads = len(seq_lens), q.shape[1]
@@ -120,7 +119,7 @@ def _expanded(micro, pages, jobs, int8, q, cos, sin, starts, seq_lens, block_tab
             end = min(begin + QUERIES, starts[s + 1])
             position = seq_lens[s] - starts[s + 1] + begin
             _head(
-                micro, pages[0], jobs, int8, q[begin:end], h, cos[begin:end], sin[begin:end], position,
+                micro, pages[0], jobs, q[begin:end], h, cos[begin:end], sin[begin:end], position,
                 block_tables[s], scale, outs[0], begin, own,
             )  # fmt: skip
     if outs[0].q != 0:
@@ -129,7 +128,7 @@ def _expanded(micro, pages, jobs, int8, q, cos, sin, starts, seq_lens, block_tab
 
 
 @leaf
-def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out, row, space):
+def _head(micro, pages, jobs, q, h, cos, sin, position, table, scale, out, row, space):
     """One head for tokens q f32[n, A, N + R], the first at `position`; result into rows `row`.. of a ROWS_OUT."""
     tokens, heads, _ = q.shape
     columns = (tokens + COLUMNS - 1) // COLUMNS * COLUMNS
@@ -163,7 +162,7 @@ def _head(micro, pages, jobs, int8, q, h, cos, sin, position, table, scale, out,
     for index in range((last + PAGE_TOKENS - 1) // PAGE_TOKENS):
         first = index * PAGE_TOKENS
         load_page(micro, pages, table[index], last - first, page_rows)
-        _expand(micro, jobs, int8, h, page_rows, inputs, k, v)
+        _expand(micro, jobs, h, page_rows, inputs, k, v)
         k[:, nope:] = page_rows[:, pages.row :]
         skip = max(0, first - position) // COLUMNS * COLUMNS  # columns before it see nothing of this page
         n, s, keys = columns - skip, address(scores) + 4 * skip, keys_of(last - first)
@@ -193,21 +192,24 @@ def _queries(micro, q, h, cos, sin, nope, qt):
 
 
 @leaf
-def _expand(micro, jobs, int8, h, page_rows, inputs, k, v):
+def _expand(micro, jobs, h, page_rows, inputs, k, v):
     """Keys (without position) and values of one head for a page's rows."""
     groups = jobs[0].groups
     table = np.empty((PAGE_TOKENS, 2), np.int64)
     q = address(inputs)
     s = q + PAGE_TOKENS * groups * GROUP
-    for t in range(PAGE_TOKENS):
-        table[t, 0], table[t, 1] = address(page_rows[t]), 0
-        if int8:
-            x = table[t, 0]
-            table[t, 0], table[t, 1] = q + t * groups * GROUP, s + t * groups * GROUP_BYTES
-            call(micro[QUANTIZE], (x, table[t, 0], table[t, 1], groups))
+    if jobs[0].s != 0 or jobs[1].s != 0:
+        for t in range(PAGE_TOKENS):
+            x, to = address(page_rows[t]), s + t * groups * GROUP_BYTES
+            call(micro[QUANTIZE], (x, q + t * groups * GROUP, to, groups))
     buffer = np.empty((TILE, ROWS), np.float32)
     w = jobs.copy()
     for j in range(2):
+        for t in range(PAGE_TOKENS):
+            if w[j].s != 0:
+                table[t, 0], table[t, 1] = q + t * groups * GROUP, s + t * groups * GROUP_BYTES
+            else:
+                table[t, 0], table[t, 1] = address(page_rows[t]), 0
         target, pitch = (address(k), k.shape[1] * 4) if j == 0 else (address(v), v.shape[1] * 4)
         blocks = w[j].rows // ROWS
         w[j].weights += h * blocks * w[j].block_bytes

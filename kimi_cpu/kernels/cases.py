@@ -86,15 +86,19 @@ def linear(kind: str, int8: bool, tokens: int, rows: int, cols: int, add: bool =
     return Case(_name("linear", kind, int8, tokens, rows, cols), "linear", build, tolerance, size, tokens * rows * cols)
 
 
-def gate_up(kind: str, int8: bool, tokens: int, rows: int, cols: int) -> Case:
+def gate_up(kinds: str | tuple[str, str], int8: bool, tokens: int, rows: int, cols: int) -> Case:
+    """kinds: of gate and up, or of both."""
+    kinds = (kinds, kinds) if isinstance(kinds, str) else kinds
+
     def build(rng: np.random.Generator) -> Problem:
         make = big_matrix if rows > 1024 else matrix
         out = make_activation(tokens, rows, int8)
-        arguments = (make(rng, kind, rows, cols), make(rng, kind, rows, cols), inputs(rng, tokens, cols, int8), out)
-        return Problem(arguments, activation_outputs(out))
+        gate, up = (make(rng, kind, rows, cols) for kind in kinds)
+        return Problem((gate, up, inputs(rng, tokens, cols, int8), out), activation_outputs(out))
 
-    size, macs = 2 * packed_bytes(kind, rows, cols), 2 * tokens * rows * cols
-    return Case(_name("gate_up", kind, int8, tokens, rows, cols), "gate_up", build, ROUNDED, size, macs)
+    size, macs = sum(packed_bytes(kind, rows, cols) for kind in kinds), 2 * tokens * rows * cols
+    name = _name("gate_up", "/".join(dict.fromkeys(kinds)), int8, tokens, rows, cols)
+    return Case(name, "gate_up", build, ROUNDED, size, macs)
 
 
 def activation_outputs(out: Activation) -> tuple[np.ndarray, ...]:
@@ -103,7 +107,7 @@ def activation_outputs(out: Activation) -> tuple[np.ndarray, ...]:
 
 
 def experts(
-    kind: str,
+    kinds: str | tuple[str, str, str],
     int8: bool,
     tokens: int,
     num: int,
@@ -113,18 +117,19 @@ def experts(
     add: bool = True,
     shared: tuple[str, int] | None = None,
 ) -> Case:
-    """shared: kind and rows of the shared expert's matrices."""
+    """kinds: of gate, up and down, or of all three. shared: kind and rows of the shared expert's matrices."""
+    kinds = (kinds,) * 3 if isinstance(kinds, str) else kinds
+    shapes = (rows, cols), (rows, cols), (cols, rows)
+    ends = np.cumsum([packed_bytes(kind, *shape) for kind, shape in zip(kinds, shapes, strict=True)]).tolist()
 
     def build(rng: np.random.Generator) -> Problem:
-        gate, down = packed_bytes(kind, rows, cols), packed_bytes(kind, cols, rows)
-        stride = pad(2 * gate + down, 4096)
+        stride = pad(ends[2], 4096)
         one = np.zeros(stride, np.uint8)
-        one[:gate] = big_matrix(rng, kind, rows, cols).data
-        one[gate : 2 * gate] = big_matrix(rng, kind, rows, cols).data
-        one[2 * gate : 2 * gate + down] = big_matrix(rng, kind, cols, rows).data
+        for kind, shape, begin, end in zip(kinds, shapes, (0, *ends), ends, strict=False):
+            one[begin:end] = big_matrix(rng, kind, *shape).data
         data = np.tile(one, num)
         offsets = np.arange(num, dtype=np.int64) * stride
-        e = Experts(kind, data, offsets, 0, gate, 2 * gate, rows, cols)
+        e = Experts(kinds, data, offsets, 0, ends[0], ends[1], rows, cols)
         ids = np.sort(np.argsort(rng.random((tokens, num)), axis=1)[:, :top_k], axis=1).astype(np.int32)
         weights = rng.random((tokens, top_k), np.float32)
         out = rng.standard_normal((tokens, cols + 1), np.float32)
@@ -139,10 +144,10 @@ def experts(
         gate, up, down = (matrix(rng, its_kind, *shape) for shape in ((inner, cols), (inner, cols), (cols, inner)))
         return SharedExpert(gate, up, down, make_activation(tokens, inner, int8))
 
-    per = 2 * packed_bytes(kind, rows, cols) + packed_bytes(kind, cols, rows)
     macs = 3 * tokens * top_k * rows * cols
-    size = per * min(num, tokens * top_k)
+    size = ends[2] * min(num, tokens * top_k)
     tolerance = INT8_AGAIN if int8 else F32_SUM
+    kind = "/".join(dict.fromkeys(kinds))
     name = _name("experts", kind, int8, tokens, rows, cols) + (f" + {shared[0]} {shared[1]}" if shared else "")
     return Case(name, "experts", build, tolerance, size, macs)
 
@@ -256,9 +261,16 @@ def attend_absorbed(kind: str, lens: list[int], heads: int, latent: int, rope: i
 
 
 def attend_expanded(
-    kind: str, weights: str, int8: bool, lens: list[int], new: list[int], heads: int, widths: tuple[int, int, int, int]
+    kind: str,
+    weights: str | tuple[str, str],
+    int8: bool,
+    lens: list[int],
+    new: list[int],
+    heads: int,
+    widths: tuple[int, int, int, int],
 ) -> Case:
-    """widths: N, R, V, L."""
+    """weights: kind of k_b and v_b, or of both. widths: N, R, V, L."""
+    kinds = (weights, weights) if isinstance(weights, str) else weights
     nope, rope, value, latent = widths
 
     def build(rng: np.random.Generator) -> Problem:
@@ -267,14 +279,16 @@ def attend_expanded(
         q = rng.standard_normal((tokens, heads, nope + rope), np.float32)
         angles = rng.random((tokens, rope // 2)).astype(np.float32) * 6
         starts = np.concatenate([[0], np.cumsum(new)]).astype(np.int32)
-        k_b, v_b = head_matrix(rng, weights, heads, nope, latent), head_matrix(rng, weights, heads, value, latent)
+        k_b, v_b = (
+            head_matrix(rng, kind, heads, width, latent) for kind, width in zip(kinds, (nope, value), strict=True)
+        )
         out = make_activation(tokens, heads * value, int8)
         arguments = (k_b, v_b, q, np.cos(angles), np.sin(angles), starts, seq_lens, cache, 1, tables, 0.1, out)
         return Problem(arguments, activation_outputs(out))
 
     pairs = sum(m * n - m * (m - 1) // 2 for n, m in zip(lens, new, strict=True))
     macs = heads * (pairs * (nope + rope + value) + sum(lens) * latent * (nope + value))
-    name = f"attend_expanded {kind} {weights}{' int8' if int8 else ''} {new} of {lens}"
+    name = f"attend_expanded {kind} {'/'.join(dict.fromkeys(kinds))}{' int8' if int8 else ''} {new} of {lens}"
     return Case(name, "attend_expanded", build, ROUNDED, 0, macs)
 
 
@@ -295,9 +309,13 @@ def small() -> list[Case]:
         cases += [experts("int4", int8, t, 5, 2, 64, 96, add=t == 1) for t in (1, 23)]
         cases += [experts("int4", int8, 3, 5, 2, 64, 96, shared=(kind, 75)) for kind in ("q8", "bf16")]
         cases.append(experts("int4", int8, 23, 5, 2, 64, 96, add=False, shared=("q8", 41)))
+        for kinds in (("int4", "q8"), ("q8", "bf16"), ("bf16", "int4")):
+            cases += [gate_up(kinds, int8, t, 41, 96) for t in (1, 19)]
+        for kinds in (("int4", "int4", "q8"), ("q8", "bf16", "int4"), ("bf16", "int4", "bf16")):
+            cases += [experts(kinds, int8, t, 5, 2, 64, 96) for t in (1, 23)]
         cases += [rms_norm(int8, t, 75) for t in (1, 9)]
         for kind in ("f16", "f32", "int8"):
-            for weights in ("q8", "bf16"):
+            for weights in ("q8", "bf16", ("q8", "bf16"), ("bf16", "q8")):
                 cases.append(attend_expanded(kind, weights, int8, [5, 200], [5, 71], 3, (20, 8, 18, 70)))
     for kind in ("f16", "f32", "int8"):
         cases += [write_latents(kind, t, 70, 8) for t in (1, 9)]

@@ -215,12 +215,13 @@ def bind_experts(
     check_rows(out, tokens, e.cols)
     check_rows(hidden.x, tokens * top_k, e.rows)
     int8, base = a.q is not None, e.data.ctypes.data
+    gate, up, down = e.kinds
     jobs = [
-        (*job_weights(e.kind, e.cols, int8, base + e.gate_offset, e.rows), *operand(a, e.kind), 0, 0),
-        (*job_weights(e.kind, e.cols, int8, base + e.up_offset, e.rows), *operand(a, e.kind), 0, 0),
+        (*job_weights(gate, e.cols, int8, base + e.gate_offset, e.rows), *operand(a, gate), 0, 0),
+        (*job_weights(up, e.cols, int8, base + e.up_offset, e.rows), *operand(a, up), 0, 0),
         (
-            *job_weights(e.kind, e.rows, int8, base + e.down_offset, e.cols),
-            *operand(hidden, e.kind),
+            *job_weights(down, e.rows, int8, base + e.down_offset, e.cols),
+            *operand(hidden, down),
             out.ctypes.data,
             out.strides[0],
         ),
@@ -254,10 +255,12 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
     workers, ids, weights = micro[WORKERS], all_ids[:tokens], all_weights[:tokens]
     order, active, first = _sort(ids, len(offsets))
     top_k = ids.shape[1]
-    table = np.empty((len(order), 2), np.int64)
-    for i in range(len(order)):
-        table[i, 0] = jobs[0].x + order[i] // top_k * jobs[0].x_pitch
-        table[i, 1] = jobs[0].s + order[i] // top_k * jobs[0].s_pitch
+    gate_table = np.empty((len(order), 2), np.int64)
+    _fill_sorted(gate_table, jobs[0], order, top_k)
+    up_table = gate_table
+    if jobs[1].x != jobs[0].x:
+        up_table = np.empty((len(order), 2), np.int64)
+        _fill_sorted(up_table, jobs[1], order, top_k)
     groups = (jobs[0].rows + GROUP - 1) // GROUP
     share = len(order) // len(active)  # tokens of an expert, on average
     edges = task_edges(groups * len(active), 4 * jobs[0].block_bytes, 1, share, workers)
@@ -279,9 +282,9 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
             for a in range(edges[task] // groups, (edges[task + 1] - 1) // groups + 1):
                 for j in range(2):
                     moved[j].weights = jobs[j].weights + offsets[active[a]]
-                rows = table[first[a] : first[a + 1]]
+                rows, up_rows = gate_table[first[a] : first[a + 1]], up_table[first[a] : first[a + 1]]
                 begin, end = max(edges[task] - a * groups, 0), min(edges[task + 1] - a * groups, groups)
-                gate_up_groups(micro, moved[0], moved[1], rows, rows, hidden[0], first[a], begin, end, buffer)
+                gate_up_groups(micro, moved[0], moved[1], rows, up_rows, hidden[0], first[a], begin, end, buffer)
     inner = np.empty((len(order), 2), np.int64)
     fill_table(inner, jobs[2].x, jobs[2].x_pitch, jobs[2].s, jobs[2].s_pitch)
     blocks = (jobs[2].rows + ROWS - 1) // ROWS
@@ -304,6 +307,14 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
                 _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
             if len(shared):
                 linear_blocks(micro, shared[2], inputs[2], begin, end, ADD, buffer)
+
+
+@leaf
+def _fill_sorted(table, w, order, top_k):
+    """Addresses of a job's inputs, of the tokens of sorted rows (token, choice), table i64[T * k, 2]."""
+    for i in range(len(table)):
+        table[i, 0] = w.x + order[i] // top_k * w.x_pitch
+        table[i, 1] = w.s + order[i] // top_k * w.s_pitch
 
 
 @leaf

@@ -212,11 +212,11 @@ def experts(
         tokens, slots = np.nonzero(ids == expert)
         base = int(e.offsets[expert])
         gate, up, down = (
-            Matrix(e.kind, rows, cols, e.data[base + at : base + at + packed_bytes(e.kind, rows, cols)])
-            for rows, cols, at in (
-                (e.rows, e.cols, e.gate_offset),
-                (e.rows, e.cols, e.up_offset),
-                (e.cols, e.rows, e.down_offset),
+            Matrix(kind, rows, cols, e.data[base + at : base + at + packed_bytes(kind, rows, cols)])
+            for kind, rows, cols, at in (
+                (e.kinds[0], e.rows, e.cols, e.gate_offset),
+                (e.kinds[1], e.rows, e.cols, e.up_offset),
+                (e.kinds[2], e.cols, e.rows, e.down_offset),
             )
         )
         rows = Activation(*(None if field is None else field[tokens] for field in a[:3]), a.cols)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import ModelConfig
-from ..errors import ModelFileError
 from ..kernels import Experts
 from ..modelfile import ModelFile
-from ..quant.rows16 import ROWS, Matrix, pad
+from ..quant.rows16 import Matrix
 
 
 @dataclass(frozen=True)
@@ -65,108 +64,63 @@ class Weights:
 
 
 def bind(file: ModelFile, config: ModelConfig) -> Weights:
-    """Views of a native file's tensors, every shape checked against the configuration. Raises ModelFileError."""
-    binder = _Binder(file, config)
-    embed = binder.matrix("token_embd", config.vocab_size, config.hidden_size)
-    tied = config.tie_word_embeddings
+    """Views of a native file's tensors. config: the file's own, which it was checked against when it was read."""
+    embed = file.matrix("token_embd.weight")
     return Weights(
         embed_tokens=embed,
-        layers=tuple(binder.layer(n) for n in range(config.num_hidden_layers)),
-        norm=binder.vector("output_norm.weight", config.hidden_size),
-        lm_head=embed if tied else binder.matrix("output", config.vocab_size, config.hidden_size),
+        layers=tuple(_layer(file, config, n) for n in range(config.num_hidden_layers)),
+        norm=file.array("output_norm.weight"),
+        lm_head=embed if config.tie_word_embeddings else file.matrix("output.weight"),
     )
 
 
-class _Binder:
-    """Looks names up in one file and checks what it finds: the kernels will index blindly."""
+def _layer(file: ModelFile, config: ModelConfig, n: int) -> LayerWeights:
+    p = f"blk.{n}."
+    return LayerWeights(
+        attention=_attention(file, p + "attn_", with_q_lora=config.q_lora_rank is not None),
+        post_attention_layernorm=file.array(p + "ffn_norm.weight"),
+        mlp=_moe(file, config, n) if config.is_moe_layer(n) else _mlp(file, p, ""),
+    )
 
-    def __init__(self, file: ModelFile, config: ModelConfig):
-        self.file, self.config = file, config
 
-    def layer(self, n: int) -> LayerWeights:
-        c, p = self.config, f"blk.{n}."
-        return LayerWeights(
-            attention=self.attention(p),
-            post_attention_layernorm=self.vector(p + "ffn_norm.weight", c.hidden_size),
-            mlp=self.moe(n) if c.is_moe_layer(n) else self.mlp(p, "", c.intermediate_size),
-        )
+def _attention(file: ModelFile, p: str, with_q_lora: bool) -> AttentionWeights:
+    return AttentionWeights(
+        input_layernorm=file.array(p + "norm.weight"),
+        q_a_proj=file.matrix(p + "q_a.weight") if with_q_lora else None,
+        q_a_layernorm=file.array(p + "q_a_norm.weight") if with_q_lora else None,
+        q_proj=file.matrix(p + ("q_b.weight" if with_q_lora else "q.weight")),
+        kv_a_proj_with_mqa=file.matrix(p + "kv_a_mqa.weight"),
+        kv_a_layernorm=file.array(p + "kv_a_norm.weight"),
+        k_b_proj=file.matrix(p + "k_b.weight"),
+        v_b_proj=file.matrix(p + "v_b.weight"),
+        o_proj=file.matrix(p + "output.weight"),
+    )
 
-    def attention(self, p: str) -> AttentionWeights:
-        c = self.config
-        heads, hidden, latent = c.num_attention_heads, c.hidden_size, c.kv_lora_rank
-        q_rows, v_cols = heads * c.qk_head_dim, heads * c.v_head_dim
-        q_lora = c.q_lora_rank
-        return AttentionWeights(
-            input_layernorm=self.vector(p + "attn_norm.weight", hidden),
-            q_a_proj=self.matrix(p + "attn_q_a", q_lora, hidden) if q_lora else None,
-            q_a_layernorm=self.vector(p + "attn_q_a_norm.weight", q_lora) if q_lora else None,
-            q_proj=self.matrix(p + ("attn_q_b" if q_lora else "attn_q"), q_rows, q_lora or hidden),
-            kv_a_proj_with_mqa=self.matrix(p + "attn_kv_a_mqa", latent + c.qk_rope_head_dim, hidden),
-            kv_a_layernorm=self.vector(p + "attn_kv_a_norm.weight", latent),
-            k_b_proj=self.matrix(p + "attn_k_b", heads * pad(c.qk_nope_head_dim, ROWS), latent),
-            v_b_proj=self.matrix(p + "attn_v_b", heads * pad(c.v_head_dim, ROWS), latent),
-            o_proj=self.matrix(p + "attn_output", hidden, v_cols),
-        )
 
-    def mlp(self, p: str, suffix: str, width: int) -> MlpWeights:
-        hidden = self.config.hidden_size
-        return MlpWeights(
-            gate_proj=self.matrix(p + "ffn_gate" + suffix, width, hidden),
-            up_proj=self.matrix(p + "ffn_up" + suffix, width, hidden),
-            down_proj=self.matrix(p + "ffn_down" + suffix, hidden, width),
-        )
+def _mlp(file: ModelFile, p: str, suffix: str) -> MlpWeights:
+    return MlpWeights(*(file.matrix(f"{p}ffn_{part}{suffix}.weight") for part in ("gate", "up", "down")))
 
-    def moe(self, n: int) -> MoeWeights:
-        c, p = self.config, f"blk.{n}."
-        shared = c.n_shared_experts * c.moe_intermediate_size
-        return MoeWeights(
-            gate=self.vector(p + "ffn_gate_inp.weight", c.n_routed_experts, c.hidden_size),
-            e_score_correction_bias=self.vector(p + "exp_probs_b.bias", c.n_routed_experts),
-            experts=self.experts(n),
-            shared_experts=self.mlp(p, "_shexp", shared) if shared else None,
-        )
 
-    def experts(self, n: int) -> Experts:
-        c = self.config
-        data, parts = self.file.experts(n)  # u8[E, stride]
-        expected = {
-            "gate": (c.moe_intermediate_size, c.hidden_size),
-            "up": (c.moe_intermediate_size, c.hidden_size),
-            "down": (c.hidden_size, c.moe_intermediate_size),
-        }
-        found = {name: (part.rows, part.cols) for name, part in parts.items()}
-        if found != expected or data.shape[0] != c.n_routed_experts:
-            raise ModelFileError(
-                f"{self.file.path}: tensor blk.{n}.ffn_exps.weight holds {data.shape[0]} experts of {found}, "
-                f"the configuration asks for {c.n_routed_experts} of {expected}. Convert the checkpoint again."
-            )
-        gate, up, down = parts["gate"], parts["up"], parts["down"]
-        stride = data.shape[1]
-        return Experts(
-            kind=gate.kind,
-            data=data.reshape(-1),
-            offsets=np.arange(c.n_routed_experts, dtype=np.int64) * stride,
-            gate_offset=gate.offset,
-            up_offset=up.offset,
-            down_offset=down.offset,
-            rows=c.moe_intermediate_size,
-            cols=c.hidden_size,
-        )
+def _moe(file: ModelFile, config: ModelConfig, n: int) -> MoeWeights:
+    p = f"blk.{n}."
+    return MoeWeights(
+        gate=file.array(p + "ffn_gate_inp.weight"),
+        e_score_correction_bias=file.array(p + "exp_probs_b.bias"),
+        experts=_experts(file, n),
+        shared_experts=_mlp(file, p, "_shexp") if config.n_shared_experts else None,
+    )
 
-    def vector(self, name: str, *shape: int) -> np.ndarray:
-        array = self.file.array(name)
-        if array.shape != shape:
-            self._refuse(name, array.shape, shape)
-        return array
 
-    def matrix(self, stem: str, rows: int, cols: int) -> Matrix:
-        matrix = self.file.matrix(stem + ".weight")
-        if (matrix.rows, matrix.cols) != (rows, cols):
-            self._refuse(stem + ".weight", (matrix.rows, matrix.cols), (rows, cols))
-        return matrix
-
-    def _refuse(self, name: str, found: tuple, expected: tuple) -> None:
-        raise ModelFileError(
-            f"{self.file.path}: tensor {name} has shape {list(found)}, the configuration asks for {list(expected)}. "
-            "Convert the checkpoint again."
-        )
+def _experts(file: ModelFile, n: int) -> Experts:
+    data, parts = file.experts(n)  # u8[E, stride]
+    gate, up, down = parts["gate"], parts["up"], parts["down"]
+    return Experts(
+        kinds=(gate.kind, up.kind, down.kind),
+        data=data.reshape(-1),
+        offsets=np.arange(len(data), dtype=np.int64) * data.shape[1],
+        gate_offset=gate.offset,
+        up_offset=up.offset,
+        down_offset=down.offset,
+        rows=gate.rows,
+        cols=gate.cols,
+    )

@@ -5,6 +5,7 @@ length has a flipped bit, and tells a cut file by whatever numpy says; this take
 Layout: gguf specification (ggml/docs/gguf.md), versions 2 and 3.
 """
 
+import errno
 import hashlib
 import mmap
 import struct
@@ -15,12 +16,15 @@ from typing import NamedTuple
 
 import gguf
 
-from ..errors import ModelFileError
+from ..errors import ModelFileError, OutOfMemory
+from ..files import open_regular
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 MAX_DIMS = 4  # ggml: GGML_MAX_DIMS
 MAX_NAME = 256  # characters; the specification allows tensors' names 64 bytes and keys more than anyone needs
+MAX_HEADER_BYTES = 1 << 26  # Kimi K2's has 8 MB with all of its 163,840 tokens and merges in it
+MAX_ENTRIES = 1 << 21  # of an array
 SKIPPED = ("tokenizer.ggml.merges", "tokenizer.ggml.scores")  # large, and derivable from the tokens
 
 
@@ -53,19 +57,38 @@ def parse_header(path: Path, data: mmap.mmap) -> GGUFHeader:
 
 
 def map_file(path: Path) -> mmap.mmap:
-    """The whole file, read-only. ModelFileError: it is empty; OSError: it cannot be read.
+    """The whole file, read-only. ModelFileError: it is empty, no regular file, or not to be read; OutOfMemory: this
+    process may not map so much; OSError: there is none.
 
     In huge pages where the system can: weights in pages of 4 KiB are read at 60 to 85 % of the memory's speed.
     """
-    with path.open("rb") as file:
-        try:
+    try:
+        with open_regular(path) as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as error:
-            raise ModelFileError(f"{path}: this is no GGUF file (it is empty).") from error
+    except FileNotFoundError:
+        raise
+    except ValueError as error:
+        raise ModelFileError(f"{path}: this is no GGUF file (it is empty).") from error
+    except OSError as error:
+        raise _no_map(path, error) from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel without them
             mapped.madvise(mmap.MADV_HUGEPAGE)
     return mapped
+
+
+def _no_map(path: Path, error: OSError) -> ModelFileError | OutOfMemory:
+    """Why a file cannot be opened or mapped, and what to do."""
+    if error.errno == errno.ENOMEM:
+        gb = path.stat().st_size / 1e9
+        return OutOfMemory(
+            f"{path}: this process may not map its {gb:.1f} GB; raise the limit of its address space (ulimit -v)."
+        )
+    if error.errno == errno.ENODEV:
+        return ModelFileError(f"{path}: its file system cannot map files into memory; copy the file to a local disk.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ModelFileError(f"{path}: may not be read by this user; allow it (chmod) or run as its owner.")
+    return ModelFileError(f"{path}: cannot be read ({error.strerror}); name a model file on a disk that can be read.")
 
 
 def row_bytes(dtype: str, cols: int) -> int:
@@ -95,8 +118,10 @@ class _Cursor:
             metadata[key] = self._value(self._scalar("I"), key)
         infos = [self._tensor_info() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", gguf.GGUF_DEFAULT_ALIGNMENT)
-        if not isinstance(alignment, int) or not 0 < alignment <= 1 << 24:
-            raise ModelFileError(f"{self.path}: metadata general.alignment is {alignment!r}.")
+        if type(alignment) is not int or not 0 < alignment <= 1 << 24:
+            raise ModelFileError(f"{self.path}: metadata general.alignment is {str(alignment)[:40]}; it is corrupt.")
+        if not isinstance(metadata.get("general.architecture", ""), str):
+            raise ModelFileError(f"{self.path}: metadata general.architecture is no text; it is corrupt.")
         start = -(-self.at // alignment) * alignment
         tensors = self._place(infos, start)
         first = min((t.offset for t in tensors.values()), default=len(self.data))
@@ -107,6 +132,10 @@ class _Cursor:
         if count > len(self.data) - self.at:
             raise ModelFileError(
                 f"{self.path}: the header is cut short at {len(self.data):,} bytes; download it again."
+            )
+        if count > MAX_HEADER_BYTES - self.at:
+            raise ModelFileError(
+                f"{self.path}: the header has more than {MAX_HEADER_BYTES >> 20} MiB and is corrupt; download it again."
             )
         self.at += count
         return self.data[self.at - count : self.at]
@@ -132,6 +161,8 @@ class _Cursor:
         if kind != ARRAY:
             raise ModelFileError(f"{self.path}: metadata {key} has the unknown type {kind}.")
         kind, count = self._scalar("I"), self._scalar("Q")
+        if count > MAX_ENTRIES:
+            raise ModelFileError(f"{self.path}: metadata {key} has {count:,} entries, so it is corrupt.")
         if kind in SCALARS:
             code = SCALARS[kind]
             stored = self._bytes(count * struct.calcsize(code))
@@ -151,6 +182,8 @@ class _Cursor:
         if not 1 <= num_dims <= MAX_DIMS:
             raise ModelFileError(f"{self.path}: tensor {name} has {num_dims} dimensions.")
         fastest_first = [self._scalar("Q") for _ in range(num_dims)]
+        if 0 in fastest_first:
+            raise ModelFileError(f"{self.path}: tensor {name} has no elements ({fastest_first}); it is corrupt.")
         return name, tuple(reversed(fastest_first)), self._scalar("I"), self._scalar("Q")
 
     def _place(self, infos, start: int) -> dict[str, GGUFTensor]:

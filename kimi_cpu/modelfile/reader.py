@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import ModelConfig
-from ..errors import ModelFileError
-from ..quant.rows16 import KINDS, Matrix, packed_bytes
+from ..errors import ConfigError, ModelFileError
+from ..quant.rows16 import Matrix
+from .checks import check_contents, check_table
+from .contents import PARTS
 from .header import map_file, parse_header
 from .layout import ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, hash_rows
-
-PARTS = ("gate", "up", "down")  # matrices of an expert, in the order in which they lie
 
 
 class TensorInfo(NamedTuple):
@@ -70,10 +70,15 @@ class ModelFile:
     def require_native(self) -> None:
         """ModelFileError unless this is a file of the layout that this program knows, and its header is intact."""
         self.require_version()
+        self.require_table()
         if not self.header_is_intact():
             raise ModelFileError(
                 f"{self.path}: the header does not match its SHA-256; copy the file again, or convert again."
             )
+
+    def require_table(self) -> None:
+        """ModelFileError unless the tensors follow one another to the end of the file; see checks.py."""
+        check_table(self, len(self._data))
 
     def header_is_intact(self) -> bool:
         """Whether the first row of the hashes is that of the header. ModelFileError: there are no hashes."""
@@ -83,18 +88,25 @@ class ModelFile:
         """ModelFileError unless the header says that this is a file of the layout that this program knows."""
         if self.architecture != ARCHITECTURE:
             raise ModelFileError(
-                f"{self.path} has the layout of architecture {self.architecture!r}; "
+                f"{self.path} has the layout of architecture {self.architecture[:40]!r}; "
                 f"make a native file with: kimi-cpu convert {self.path} -o FILE"
             )
         version = self.metadata.get("kimi-cpu.version")
-        if version != VERSION:
-            raise ModelFileError(f"{self.path} has format {version}, this program knows {VERSION}. Convert it again.")
+        if type(version) is not int or version != VERSION:
+            raise ModelFileError(
+                f"{self.path} has format {str(version)[:40]}, this program knows {VERSION}. Convert it again."
+            )
 
     @cached_property
     def config(self) -> ModelConfig:
-        """The model's configuration, from the config.json inside. ModelFileError, ConfigError."""
+        """The model's configuration, which the tensors of the file fit. ModelFileError."""
         self.require_native()
-        return ModelConfig.from_hf(self._json("kimi-cpu.config"))[0]
+        try:
+            config = ModelConfig.from_hf(self._json("kimi-cpu.config"))[0]
+        except ConfigError as e:
+            raise ModelFileError(f"{self.path}: metadata kimi-cpu.config: {e}") from e
+        check_contents(self, config)
+        return config
 
     def view(self, name: str) -> np.ndarray:
         """Bytes of a tensor: read-only u8[nbytes]."""
@@ -103,7 +115,7 @@ class ModelFile:
 
     def header(self) -> np.ndarray:
         """Bytes before the first tensor."""
-        return self._data[: min(t.offset for t in self.tensors.values())]
+        return self._data[: min((t.offset for t in self.tensors.values()), default=len(self._data))]
 
     def between(self, start: int, stop: int) -> np.ndarray:
         """Bytes [start, stop) of the file."""
@@ -118,37 +130,28 @@ class ModelFile:
 
     def matrix(self, name: str) -> Matrix:
         """A packed matrix, as kimi-cpu.tensors describes it."""
-        described = self._packed.get(name)
-        if described is None or "kind" not in described:
-            raise ModelFileError(f"{self.path}: tensor {name} is missing from kimi-cpu.tensors. Convert it again.")
-        matrix = Matrix(described["kind"], described["rows"], described["cols"], self.view(name))
-        self._check_size(name, matrix.kind, matrix.rows, matrix.cols, matrix.data.nbytes)
-        return matrix
+        described = self.packed[name]
+        return Matrix(described["kind"], described["rows"], described["cols"], self.view(name))
 
     def packed_kinds(self) -> dict[str, str]:
         """Packed kind of each packed tensor; a tensor of experts has one for each of gate, up and down."""
         return {
             name: d["kind"] if "kind" in d else "/".join(dict.fromkeys(part["kind"] for part in d["parts"].values()))
-            for name, d in self._packed.items()
+            for name, d in self.packed.items()
         }
 
     def experts(self, layer: int) -> tuple[np.ndarray, dict[str, ExpertPart]]:
         """(u8[experts, stride] of a layer, its parts "gate", "up" and "down")."""
         name = f"blk.{layer}{EXPERTS_SUFFIX}"
-        info = self._info(name)
-        described = self._packed.get(name)
-        if described is None or "parts" not in described or len(info.shape) != 2:
-            raise ModelFileError(f"{self.path}: tensor {name} is not described. Convert it again.")
-        parts = {part: ExpertPart(*(described["parts"][part][key] for key in ExpertPart._fields)) for part in PARTS}
-        for part, (kind, rows, cols, offset) in parts.items():
-            self._check_size(f"{name} ({part})", kind, rows, cols, info.shape[1] - offset, exact=False)
-        return self.view(name).reshape(info.shape), parts
+        described = self.packed[name]["parts"]
+        parts = {part: ExpertPart(*(described[part][key] for key in ExpertPart._fields)) for part in PARTS}
+        return self.view(name).reshape(self.tensors[name].shape), parts
 
     @property
     def num_weights(self) -> int:
         """How many numbers the model consists of: its matrices, experts and vectors."""
         total = sum(math.prod(t.shape) for t in self.tensors.values() if t.ggml_type == "F32")
-        for name, described in self._packed.items():
+        for name, described in self.packed.items():
             if "kind" in described:
                 total += described["rows"] * described["cols"]
             else:
@@ -165,11 +168,13 @@ class ModelFile:
         return [(row, stored[32 * i : 32 * i + 32]) for i, row in enumerate(listed)]
 
     @cached_property
-    def _packed(self) -> dict[str, Any]:
+    def packed(self) -> dict[str, Any]:
         """kimi-cpu.tensors: an entry has kind, rows and cols, or parts, each of which has them and an offset."""
         described = self._json("kimi-cpu.tensors")
         try:
-            for entry in described.values():
+            for name, entry in described.items():
+                if ("kind" in entry) == ("parts" in entry):
+                    raise ValueError(f"{name} is neither a matrix nor experts")
                 parts = [entry | {"offset": 0}] if "kind" in entry else [entry["parts"][name] for name in PARTS]
                 for part in parts:
                     if type(part["kind"]) is not str:
@@ -183,15 +188,10 @@ class ModelFile:
     def _json(self, key: str) -> Any:
         try:
             return json.loads(self.metadata[key])
-        except (KeyError, ValueError, TypeError) as e:
+        except (KeyError, ValueError, TypeError, RecursionError) as e:
             raise ModelFileError(f"{self.path}: metadata {key} is missing or corrupt. Convert it again.") from e
 
     def _info(self, name: str) -> TensorInfo:
         if name not in self.tensors:
             raise ModelFileError(f"{self.path}: tensor {name} is missing. Convert the checkpoint again.")
         return self.tensors[name]
-
-    def _check_size(self, name: str, kind: str, rows: int, cols: int, nbytes: int, exact: bool = True) -> None:
-        needed = packed_bytes(kind, rows, cols) if kind in KINDS else -1
-        if needed < 0 or (nbytes != needed if exact else nbytes < needed):
-            raise ModelFileError(f"{self.path}: tensor {name} does not have the size of {kind} [{rows}, {cols}].")
