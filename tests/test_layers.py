@@ -32,10 +32,10 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "errors"},
-    "tokenizer": {"modelfile", "errors"},
+    "tokenizer": {"modelfile", "files", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
     "kernels": {"quant", "machine", "errors"},  # no config: arrays and scalars only
-    "modelfile": {"quant", "config", "errors"},
+    "modelfile": {"quant", "config", "files", "errors"},
     "quant": {"errors"},
     "config": {"errors"},
     "machine": {"errors"},  # what this process may use of it
