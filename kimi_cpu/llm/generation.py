@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
+from ..chat.deltas import Delta
 from ..engine import EngineThread, Request, StepOutput, TokenLogprob
 from ..errors import AnswerError
 from .outbox import Outbox
@@ -163,7 +164,7 @@ class Generation:
         elif output.token_id is None:
             if not output.finish_reason:
                 progress = (output.num_computed, self._request.num_prompt_tokens)
-                self._pieces.append(Piece(prompt_progress=progress, prompt_cached=self._request.num_cached))
+                self._pieces.append(self._piece(Delta(), prompt_progress=progress))
         else:
             self._first_s = self._first_s or came_s
             self._push(output.token_id, output.logprob)
@@ -179,18 +180,19 @@ class Generation:
         self._num_tokens += 1
         self._num_reasoning += bool(delta.reasoning_content)
         logprobs = () if logprob is None else (logprob,)
-        self._pieces.append(
-            Piece(delta.content, delta.reasoning_content, delta.tool_calls, (token_id,), logprobs=logprobs)
-        )
+        self._pieces.append(self._piece(delta, token_ids=(token_id,), logprobs=logprobs))
+
+    def _piece(self, delta: Delta, **fields) -> Piece:
+        request = self._request
+        prompt = {"prompt_tokens": request.num_prompt_tokens, "prompt_cached": request.num_cached}
+        return Piece(delta.content, delta.reasoning_content, delta.tool_calls, **prompt, **fields)
 
     def _finish(self, finish_reason: str, came_s: float) -> None:
         delta, request = self._reader.finish(finish_reason), self._request
         first_s = self._first_s or came_s
         self._pieces.append(
-            Piece(
-                delta.content,
-                delta.reasoning_content,
-                delta.tool_calls,
+            self._piece(
+                delta,
                 finish_reason=delta.finish_reason,
                 usage=Usage(request.num_prompt_tokens, self._num_tokens, request.num_cached, self._num_reasoning),
                 timings=Timings(first_s - self._started_s, came_s - first_s, max(request.num_steps - 1, 0)),

@@ -89,7 +89,8 @@ class Piece:
     """A piece of an answer as it comes. tool_calls are OpenAI's deltas. The last piece carries finish_reason, usage,
     timings, warnings and the stop text that ended it, if one did. logprobs: one of each of token_ids, where the request
     asked for them. prompt_progress: (tokens computed, tokens of the prompt) in the pieces without a token that a long
-    prompt sends while it is read; prompt_cached: those of them that had been computed before."""
+    prompt sends while it is read. prompt_tokens: those of the prompt; prompt_cached: those of them that had been
+    computed before."""
 
     content: str = ""
     reasoning_content: str = ""
@@ -101,6 +102,7 @@ class Piece:
     warnings: tuple[str, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_progress: tuple[int, int] | None = None
+    prompt_tokens: int = 0
     prompt_cached: int = 0
     stop_text: str | None = None
 

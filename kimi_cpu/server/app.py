@@ -74,7 +74,7 @@ def create_app(service: Service) -> ASGIApp:
     app.add_exception_handler(ClientDisconnect, lambda request, e: Response(status_code=CLIENT_LEFT))
     app.add_exception_handler(Exception, _on_error)
     _describe(app)
-    guarded: ASGIApp = Guard(app, service.settings)
+    guarded: ASGIApp = Guard(HeadAsGet(app), service.settings)
     if service.settings.origins:
         guarded = CORSMiddleware(
             guarded,
@@ -100,6 +100,17 @@ class SecurityHeaders:
         await self._app(scope, receive, adding)
 
 
+class HeadAsGet:
+    """Answers HEAD as GET: the HTTP server below leaves the body out."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app(scope | {"method": "GET"} if is_head else scope, receive, send)
+
+
 async def _on_error(request: Request, error: Exception) -> Response:
     told = api_error(error)
     if told.status == 500:
@@ -109,6 +120,10 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: HTTPException) -> Response:
     """Starlette's own: no such path, or a method that the path does not have."""
+    if error.status_code == 405 and request.method == "OPTIONS":
+        allowed = (error.headers or {}).get("Allow", "")
+        methods = {"OPTIONS", *allowed.split(", ")} | ({"HEAD"} if "GET" in allowed else set())
+        return Response(headers={"Allow": ", ".join(sorted(methods))})
     messages = {
         404: f"There is nothing at {request.url.path}.",
         405: f"{request.url.path} does not take {request.method}.",

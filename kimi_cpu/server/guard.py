@@ -49,7 +49,8 @@ class Guard:
 
     def _check(self, path: str, method: str, headers: Headers) -> None:
         """ApiError: the request is refused."""
-        self._check_host(headers.get("host", ""))
+        if "host" in headers or path not in OPEN_PATHS:  # browsers always name a host, HTTP/1.0's probes do not
+            self._check_host(headers.get("host", ""))
         origin = headers.get("origin")
         if origin and method not in ("GET", "HEAD", "OPTIONS") and not self._is_own(origin, headers.get("host", "")):
             raise ApiError(403, f"Pages of {origin} may not use this server. Allow them with --cors-origin.")
@@ -57,7 +58,8 @@ class Guard:
             raise ApiError(400, "Content-Length is not a number.")
         if int(headers.get("content-length", "0")) > self._settings.max_body_bytes:
             raise _too_large(self._settings.max_body_bytes)
-        if self._key is not None and path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX) or method == "OPTIONS"  # which never has the key
+        if self._key is not None and not is_open:
             self._check_key(headers)
 
     def _check_host(self, host: str) -> None:
@@ -71,10 +73,11 @@ class Guard:
         return origin in self._settings.origins or "*" in self._settings.origins or urlsplit(origin).netloc == host
 
     def _check_key(self, headers: Headers) -> None:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        key = given.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        if not hmac.compare_digest(key.encode("latin-1"), self._key):  # the bytes that came
-            what = "is wrong" if key else "is missing; send it as Authorization: Bearer KEY"
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        keys = [bearer.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
+        # The bytes that came. Clients of Anthropic's send both, of which one may be for somebody else.
+        if not any(hmac.compare_digest(key.encode("latin-1"), self._key) for key in keys):
+            what = "is wrong" if any(keys) else "is missing; send it as Authorization: Bearer KEY"
             raise ApiError(401, f"The API key {what}.", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
 

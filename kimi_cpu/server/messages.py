@@ -1,17 +1,30 @@
 """POST /v1/messages: Anthropic's shape, which coding agents speak. Requests become OpenAI's messages."""
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from ..errors import RequestError
 from .answers import Call
-from .chat import Thinking
 from .fields import TEXT, TEXT_OR_PARTS, Body, described
 
-AnthropicMessage = described({"role": {"enum": ["user", "assistant"]}, "content": TEXT_OR_PARTS})
+ROLES = ("user", "assistant", "system")
+AnthropicMessage = described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})
 AnthropicTool = described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
+
+
+class Thinking(Body):
+    """Whether the model thinks, and whether the client sees it. between_tools is as good as disabled: it turns thinking
+    off, and what Claude writes between calls then, K2 does not."""
+
+    type: Literal["enabled", "adaptive", "disabled", "between_tools"]
+    budget_tokens: int | None = Field(None, ge=0)
+    display: Literal["summarized", "omitted"] | None = None
+
+    @property
+    def is_off(self) -> bool:
+        return self.type in ("disabled", "between_tools")
 
 
 class OutputConfig(Body):
@@ -34,15 +47,44 @@ class CountBody(Body):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
 
-    def conversation(self) -> list[dict]:
-        """OpenAI's messages. RequestError: a block that the model cannot read."""
+    def call(self) -> Call:
+        """The request as the model takes it."""
+        options: dict[str, Any] = {}
+        if tools := self._functions():
+            options["tools"] = tools
+            options |= _choice(self.tool_choice)
+        if self.output_config is not None and self.output_config.format is not None:
+            form = self.output_config.format
+            options["response_format"] = {"type": form.get("type"), "json_schema": {"schema": form.get("schema")}}
+        if self.thinking is not None and self.thinking.is_off:
+            options["no_think"] = True
+        elif self.thinking is not None and self.thinking.budget_tokens is not None:
+            options["think_budget"] = self.thinking.budget_tokens
+        return Call(self._conversation(), options)
+
+    def _conversation(self) -> list[dict]:
+        """OpenAI's messages; a last one of the assistant is what the answer goes on from. RequestError: a block that
+        the model cannot read."""
         system = _text(self.system, "system") if self.system else ""
         messages = [{"role": "system", "content": system}] if system else []
         for i, message in enumerate(self.messages):
             messages += _converted(message, f"messages[{i}]")
+        last = messages[-1]
+        if last == {"role": "assistant", "content": ""}:
+            messages.pop()  # nothing to go on from
+        elif last["role"] == "assistant":
+            self._check_opening(last, f"messages[{len(self.messages) - 1}]")
+            last["partial"] = True
         return messages
 
-    def functions(self) -> list[dict] | None:
+    def _check_opening(self, opening: dict, where: str) -> None:
+        """RequestError: nothing can follow a message."""
+        if "tool_calls" in opening:
+            raise RequestError(f"{where} has a tool_use without its tool_result; add a message with that.")
+        if self.output_config is not None and self.output_config.format is not None:
+            raise RequestError(f"{where} is the answer's beginning, but output_config.format must say all of it.")
+
+    def _functions(self) -> list[dict] | None:
         """OpenAI's tools."""
         if not self.tools:
             return None
@@ -60,31 +102,28 @@ class MessagesBody(CountBody):
     stream: bool = False
 
     def call(self) -> Call:
-        """The request as the model takes it."""
-        options: dict[str, Any] = {"max_tokens": self.max_tokens}
+        call = super().call()
+        call.options["max_tokens"] = self.max_tokens
         for name in ("temperature", "top_p", "top_k"):
             if getattr(self, name) is not None:
-                options[name] = getattr(self, name)
+                call.options[name] = getattr(self, name)
         if self.stop_sequences:
-            options["stop"] = self.stop_sequences
-        if tools := self.functions():
-            options["tools"] = tools
-            options |= _choice(self.tool_choice)
-        if self.output_config is not None and self.output_config.format is not None:
-            form = self.output_config.format
-            options["response_format"] = {"type": form.get("type"), "json_schema": {"schema": form.get("schema")}}
-        if self.thinking is not None and self.thinking.type == "disabled":
-            options["no_think"] = True
-        elif self.thinking is not None and self.thinking.budget_tokens is not None:
-            options["think_budget"] = self.thinking.budget_tokens
-        return Call(self.conversation(), options)
+            call.options["stop"] = self.stop_sequences
+        return call
+
+    @property
+    def shows_thinking(self) -> bool:
+        """Whether the answer is to hold the thinking's text."""
+        return self.thinking is None or self.thinking.display != "omitted"
 
 
 def _converted(message: dict, where: str) -> list[dict]:
     """One of Anthropic's messages as one or several of OpenAI's: results of tools are messages of their own."""
     role, content = message.get("role"), message.get("content")
-    if role not in ("user", "assistant"):
-        raise RequestError(f"{where}.role is {role!r}; it must be user or assistant.")
+    if role not in ROLES:
+        raise RequestError(f"{where}.role is {role!r}; it must be user, assistant or system.")
+    if role == "system":
+        return [{"role": role, "content": _text(content, f"{where}.content")}]
     if isinstance(content, str):
         return [{"role": role, "content": content}]
     if not isinstance(content, list):
@@ -155,10 +194,12 @@ def _string(value: object, where: str) -> str:
 
 def _function(tool: dict, where: str) -> dict:
     """One of Anthropic's tools as OpenAI's."""
-    if tool.get("type", "custom") != "custom":
+    if tool.get("type") not in (None, "custom"):
         raise RequestError(f"{where}.type is {tool['type']!r}; tools of Anthropic's servers do not exist here.")
     function = {"name": tool.get("name"), "description": tool.get("description") or ""}
     function["parameters"] = tool.get("input_schema")
+    if tool.get("strict") is not None:
+        function["strict"] = tool["strict"]
     return {"type": "function", "function": function}
 
 

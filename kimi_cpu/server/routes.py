@@ -75,16 +75,20 @@ async def responses(request: Request, body: ResponsesBody) -> Any:
 async def messages(request: Request, body: MessagesBody) -> Any:
     """The next message, in Anthropic's shape."""
     service, answer_id = service_of(request), new_id("msg_")
-    writer = MessagesWriter(answer_id, service.model_id)
+    writer = MessagesWriter(answer_id, service.model_id, body.shows_thinking)
     return await reply(request, service, answer_id, [body.call()], writer, body.stream)
 
 
 @router.post("/v1/messages/count_tokens", tags=["Anthropic"])
 async def count_tokens(request: Request, body: CountBody) -> dict:
-    """Tokens that a conversation would take as a prompt."""
-    llm = service_of(request).llm
-    ids = await asyncio.to_thread(llm.chat_ids, body.conversation(), tools=body.functions())
-    return {"input_tokens": len(ids)}
+    """Tokens of the prompt that a request for the next message would have."""
+    service, call = service_of(request), body.call()
+    tools = None if call.options.get("tool_choice") == "none" else call.options.get("tools")
+
+    def count() -> int:
+        return len(service.llm.chat_ids(service.memory.restored(call.prompt), tools=tools))
+
+    return {"input_tokens": await asyncio.to_thread(count)}
 
 
 @router.get("/v1/models", tags=["OpenAI"])

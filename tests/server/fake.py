@@ -10,11 +10,15 @@ from kimi_cpu.errors import EngineDeadError, RequestError
 from kimi_cpu.llm import ChatCompletion, Completion, EngineState, Piece, Timings, Usage
 from kimi_cpu.llm.results import chat_completion, completion
 
+PROMPT = {"prompt_tokens": 12, "prompt_cached": 2}  # what every piece says of it
+
 
 def text_pieces(content: str = "", reasoning: str = "", size: int = 4) -> list[Piece]:
     """Pieces of thinking and answer, one token each."""
-    out = [Piece(reasoning_content=reasoning[i : i + size], token_ids=(7,)) for i in range(0, len(reasoning), size)]
-    return out + [Piece(content=content[i : i + size], token_ids=(8,)) for i in range(0, len(content), size)]
+    thoughts = [reasoning[i : i + size] for i in range(0, len(reasoning), size)]
+    texts = [content[i : i + size] for i in range(0, len(content), size)]
+    out = [Piece(reasoning_content=text, token_ids=(7,), **PROMPT) for text in thoughts]
+    return out + [Piece(content=text, token_ids=(8,), **PROMPT) for text in texts]
 
 
 def call_pieces(index: int, name: str, arguments: str, number: int | None = None) -> list[Piece]:
@@ -103,7 +107,7 @@ class FakeLLM:
         return made
 
     def chat_ids(self, messages, tools=None) -> list[int]:
-        return list(range(len(str(messages))))
+        return list(range(len(str(messages)) + len(str(tools))))
 
     def tokenize(self, text, special=True) -> list[int]:
         return list(text.encode())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import httpx
 import pytest
@@ -67,6 +68,34 @@ def test_key_is_asked_for_where_there_is_one(headers, status, keyed):
     if status == 401:
         assert answer.json()["error"]["code"] == "invalid_api_key"
         assert httpx.get(f"{keyed}/metrics", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("right", ["Authorization", "x-api-key"])
+def test_either_key_is_enough_beside_a_wrong_one(keyed, right):
+    headers = {"Authorization": b"Bearer wrong", "x-api-key": b"wrong"}
+    headers[right] = headers[right].replace(b"wrong", "s\u00e9cret".encode())
+    assert httpx.get(f"{keyed}/v1/models", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/v1/health", "/v1/models", "/metrics", "/page/app.js"])
+def test_head_and_options_are_answered_without_a_body(http, path):
+    told, asked = http.head(path), http.options(path)
+    assert (told.status_code, told.content, told.headers["content-type"]) == (
+        200,
+        b"",
+        http.get(path).headers["content-type"],
+    )
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert {"GET", "HEAD", "OPTIONS"} <= set(asked.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/health", 200), ("/v1/health", 200), ("/v1/models", 403), ("/metrics", 403)]
+)
+def test_probe_that_names_no_host_may_ask_for_health_only(http, path, status):
+    with socket.create_connection(http.base_url.netloc.decode().split(":")) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        assert int(connection.makefile("rb").readline().split()[1]) == status
 
 
 def test_health_and_page_need_no_key(keyed):

@@ -155,6 +155,85 @@ def test_stop_sequence_that_came_is_named(anthropic, fake, stream):
     assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "END")
 
 
+@pytest.mark.parametrize(
+    ("thinking", "options"),
+    [
+        ({"type": "enabled", "budget_tokens": 1024, "display": "summarized"}, {"think_budget": 1024}),
+        ({"type": "adaptive"}, {}),
+        ({"type": "disabled"}, {"no_think": True}),
+        ({"type": "between_tools"}, {"no_think": True}),
+    ],
+    ids=str,
+)
+def test_every_kind_of_thinking_is_taken(anthropic, fake, thinking, options):
+    message = anthropic.messages.create(model="any", max_tokens=5, messages=HELLO, thinking=thinking)
+    assert fake.calls[0][2] == {"max_tokens": 5} | options
+    assert message.content[0].thinking == "Let me think" and message.content[0].signature
+
+
+@pytest.mark.parametrize("kind", ["enabled", "adaptive"])
+def test_thinking_that_is_to_be_omitted_is_an_empty_block_with_a_signature(anthropic, kind):
+    options = {"model": "any", "max_tokens": 5, "messages": HELLO, "thinking": {"type": kind, "display": "omitted"}}
+    with anthropic.messages.stream(**options) as stream:
+        deltas = [event.delta.type for event in stream if event.type == "content_block_delta"]
+        streamed = stream.get_final_message().content
+    whole = anthropic.messages.create(**options).content
+    assert "thinking_delta" not in deltas and "signature_delta" in deltas
+    assert streamed[0] == whole[0] and whole[0].thinking == "" and whole[0].signature
+    assert streamed[1].text == whole[1].text == "Hello world"
+
+
+def test_system_turn_stands_at_its_place(anthropic, fake):
+    turns = [*HELLO, {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}, *HELLO]
+    anthropic.messages.create(model="any", max_tokens=5, messages=turns, system="Be kind.")
+    assert fake.calls[0][0] == [
+        {"role": "system", "content": "Be kind."},
+        *HELLO,
+        {"role": "system", "content": "Be brief."},
+        *HELLO,
+    ]
+
+
+def test_last_message_of_the_assistant_is_the_answers_beginning(anthropic, fake):
+    opening = {"role": "assistant", "content": [{"type": "text", "text": "The best answer is ("}]}
+    anthropic.messages.create(model="any", max_tokens=5, messages=[*HELLO, opening])
+    assert fake.calls[0][0] == [*HELLO, {"role": "assistant", "content": "The best answer is (", "partial": True}]
+    anthropic.messages.create(model="any", max_tokens=5, messages=[*HELLO, {"role": "assistant", "content": ""}])
+    assert fake.calls[1][0] == HELLO
+
+
+@pytest.mark.parametrize(
+    ("block", "more", "named"),
+    [
+        ({"type": "tool_use", "id": "a", "name": "f", "input": {}}, {}, "tool_result"),
+        (
+            {"type": "text", "text": "{"},
+            {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+            "output_config.format",
+        ),
+    ],
+    ids=["a call", "a schema"],
+)
+def test_beginning_that_nothing_can_follow_is_refused_in_anthropics_terms(anthropic, block, more, named):
+    turns = [*HELLO, {"role": "assistant", "content": [block]}]
+    with pytest.raises(module.BadRequestError, match=r"messages\[1\]") as caught:
+        anthropic.messages.create(model="any", max_tokens=5, messages=turns, **more)
+    assert named in str(caught.value)
+
+
+def test_stream_begins_with_the_prompts_usage(anthropic):
+    with anthropic.messages.stream(model="any", max_tokens=5, messages=HELLO) as stream:
+        usage = next(iter(stream)).message.usage
+    assert (usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens) == (10, 2, 0)
+
+
+@pytest.mark.parametrize("kind", [{}, {"type": None}, {"type": "custom"}], ids=str)
+def test_strict_tool_stays_strict_whatever_its_type_is_called(http, fake, kind):
+    body = {"max_tokens": 5, "messages": HELLO, "tools": [TOOLS[0] | {"strict": True} | kind]}
+    assert http.post("/v1/messages", json=body).status_code == 200
+    assert fake.calls[0][2]["tools"][0]["function"] == FUNCTIONS[0]["function"] | {"strict": True}
+
+
 def test_errors_have_anthropics_shape(anthropic):
     with pytest.raises(module.BadRequestError, match="image") as caught:
         content = [{"type": "image", "source": {"type": "url", "url": "http://example.org/x.png"}}]
@@ -174,3 +253,13 @@ def test_error_in_a_stream_reaches_the_client(anthropic, fake):
 
 def test_tokens_can_be_counted_first(anthropic):
     assert anthropic.messages.count_tokens(model="any", messages=HELLO).input_tokens > 0
+
+
+def test_count_is_of_what_the_request_would_use(anthropic, fake):
+    def count(**options):
+        return anthropic.messages.count_tokens(model="any", messages=HELLO, **options).input_tokens
+
+    assert count(tools=TOOLS) > count(tools=TOOLS, tool_choice={"type": "none"}) == count()
+    assert count(thinking={"type": "disabled"}) == count(output_config={"effort": "high"}) == count()
+    more = [*HELLO, {"role": "system", "content": "Be brief."}, {"role": "assistant", "content": "The"}]
+    assert anthropic.messages.count_tokens(model="any", messages=more).input_tokens > count()
