@@ -76,7 +76,7 @@ def api_error(error: BaseException) -> ApiError:
         case UnicodeEncodeError():
             return ApiError(400, "A text of the request is not valid Unicode: it holds half a surrogate pair.")
         case EngineDeadError():
-            return ApiError(503, str(error), code="engine_dead")
+            return ApiError(503, str(error), code="engine_dead", headers={"Retry-After": "5"})
         case OutOfMemory():
             return ApiError(503, str(error), code="out_of_memory", headers={"Retry-After": "30"})
         case KimiError():

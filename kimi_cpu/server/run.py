@@ -69,7 +69,9 @@ async def run(load: Callable[[], LLM], settings: Settings, listener: socket.sock
     try:
         await asyncio.wait({loading, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
         if loading.done() and loading.exception() is None:
+            keeping = asyncio.create_task(service.keep_alive())
             await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            keeping.cancel()
     finally:
         server.should_exit = True
         await service.stop()

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from ..errors import EngineDeadError
@@ -15,24 +17,53 @@ from .settings import Settings
 
 log = logging.getLogger("kimi_cpu.server")
 MAX_RETRY_S = 120
+WATCH_S = 0.25  # how often it is looked whether the engine lives
+RESTART_S = 60.0  # a new engine is started once in this time, at most
 
 
 class Service:
-    """Loads a model in the background, hands out places, and knows whether all is well."""
+    """Loads a model in the background, again when its engine dies, hands out places, and knows whether all is well."""
 
-    def __init__(self, load: Callable[[], LLM], settings: Settings):
-        self._load, self.settings = load, settings
+    def __init__(self, load: Callable[[], LLM], settings: Settings, clock: Callable[[], float] = time.monotonic):
+        """load: called again for a new engine when one has died. clock: seconds."""
+        self._load, self.settings, self._clock = load, settings, clock
         self.metrics, self.memory = Metrics(), ReasoningMemory()
         self._llm: LLM | None = None
         self._end: str | None = None  # why there is no model any more
         self._answers: dict[str, Answers] = {}
         self._num_taken = 0  # places: sequences that run or wait
         self._request_s = 1.0  # moving average of a request's time
+        self._next_start_s = -math.inf  # a new engine may be started from then on
+        self._is_starting = False
 
     async def start(self) -> None:
         """Loads the model on another thread. Raises what that raises."""
         self._llm = await _on_daemon(self._load)
         log.info("%s is ready", self._llm.path.name)
+
+    async def keep_alive(self) -> None:
+        """Starts a new engine whenever one has died, once in RESTART_S at most, until it is cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._death() is None or self._clock() < self._next_start_s:
+                continue
+            self._next_start_s, self._is_starting = self._clock() + RESTART_S, True
+            log.error("%s A new one is started.", self._death())
+            try:
+                await asyncio.to_thread(self._llm.close)
+                self._llm = await _on_daemon(self._load)
+                log.info("%s is ready again", self._llm.path.name)
+            except Exception:
+                log.exception("The engine cannot be started again; it is tried once more in %d s", RESTART_S)
+            self._is_starting = False
+
+    def _death(self) -> EngineDeadError | None:
+        """Why the model answers nothing, if it does not."""
+        try:
+            self._llm.state()
+        except EngineDeadError as e:
+            return e
+        return None
 
     async def stop(self) -> None:
         """Ends all answers and gives the model back."""
@@ -44,11 +75,17 @@ class Service:
 
     @property
     def llm(self) -> LLM:
-        """The model. ApiError, EngineDeadError: it is not there yet, or no more."""
+        """The model. ApiError, EngineDeadError: it is not there yet, or not any more, or about to be there again."""
         if self._end is not None:
             raise EngineDeadError(self._end)
         if self._llm is None:
             raise ApiError(503, "Loading model", code="loading", headers={"Retry-After": "5"})
+        death = self._death()
+        if death is not None:
+            wait_s = 0.0 if self._is_starting else max(self._next_start_s - self._clock(), 0.0)
+            retry_s = str(int(wait_s) + 5)
+            message = f"{death} Another one is started; try again in {retry_s} s."
+            raise ApiError(503, message, code="engine_dead", headers={"Retry-After": retry_s})
         return self._llm
 
     @property
