@@ -6,7 +6,7 @@ KimiError
 │   └── ContextOverflow  the prompt does not fit in the context
 ├── DoesNotFit           this machine has too little of something
 │   ├── OutOfMemory      RAM
-│   └── OutOfDisk        disk space
+│   └── OutOfDisk        disk space, or a disk that takes no more
 ├── ModelFileError       the model file is corrupt, truncated or of another kind
 │   ├── CheckpointError  the checkpoint that is read by the converter is
 │   │   └── UnsupportedCheckpoint  its configuration, a ConfigError too, is none that the engine can honour
@@ -51,7 +51,7 @@ class OutOfMemory(DoesNotFit):
 
 
 class OutOfDisk(DoesNotFit):
-    """There is too little disk space."""
+    """There is too little disk space, or the disk takes no more."""
 
 
 class ModelFileError(KimiError):

@@ -39,7 +39,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "quant": {"errors"},
     "config": {"errors"},
     "machine": {"errors"},  # what this process may use of it
-    "files": set(),
+    "files": {"errors"},
     "errors": set(),
 }
 OWNER = {  # third-party or sensitive package: the rooms that may import it

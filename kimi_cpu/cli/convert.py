@@ -23,8 +23,9 @@ import click
     help="standard: a deepseek2 file for llama.cpp.",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted conversion stopped.")
+@click.option("--force", is_flag=True, help="Replace a model file that is there.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads. [default: one a physical core]")
-def command(source: Path, output: Path, dense: str, layout: str, resume: bool, jobs: int | None) -> None:
+def command(source: Path, output: Path, dense: str, layout: str, resume: bool, force: bool, jobs: int | None) -> None:
     """Turn SOURCE, a Hugging Face checkpoint directory or a GGUF file, into one model file.
 
     \b
@@ -35,6 +36,6 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, j
     from .progress import bar
 
     with bar("converting") as progress:
-        warnings = convert(source, output, dense, layout, resume, jobs, progress)
+        warnings = convert(source, output, dense, layout, resume, jobs, progress, force)
     for warning in warnings:
         click.echo(f"kimi-cpu: warning: {warning}", err=True)

@@ -18,16 +18,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ConfigError, Interrupted, OutOfDisk
+from ..errors import ConfigError, Interrupted, KimiError, OutOfDisk
 from ..files import sync_directory
 from ..machine import usable_cores
 from ..modelfile import HASHES, TensorSpec, hash_rows, header_bytes
 from . import native
 from .ahead import ReadAhead
 from .jobs import Output, Part, Plan, Unit
-from .journal import Journal
+from .journal import Journal, forget
 from .output import OutputFile
 from .source import Source, open_source
+from .target import check_target, find_target
 
 SYNC_BYTES = 1 << 30  # the output is synced, and the journal says so, after so many bytes
 MAX_JOBS = 32  # of up to 40 MiB each (native.CHUNK_VALUES in f32, and what becomes of it); they hash 30 GB/s
@@ -43,14 +44,19 @@ def run(
     resume: bool,
     jobs: int | None,
     progress: Progress | None,
+    force: bool,
 ) -> list[str]:
     """See convert.convert."""
     if dense not in native.DENSE_KINDS:
         raise ConfigError(f"dense is {dense!r}; it must be one of {', '.join(native.DENSE_KINDS)}.")
+    out = find_target(out, source_path)
     with open_source(source_path) as source:
         plan = _plan_of(source, layout, dense)
         jobs = min(jobs or usable_cores(), MAX_JOBS)
         conversion = _Conversion(source, plan, out, jobs, progress)
+        if resume and not force and conversion.is_finished():
+            return [*plan.warnings, f"{out} was finished before; nothing is left to do."]
+        check_target(out, source, force)
         conversion.run(resume)
         return plan.warnings
 
@@ -83,44 +89,70 @@ class _Conversion:
     def __init__(self, source: Source, plan: Plan, out: Path, jobs: int, progress: Progress | None):
         self.source, self.out, self.jobs, self.progress = source, out, jobs, progress
         self.partial = out.with_name(out.name + ".partial")
+        self.journal = out.with_name(out.name + ".journal")
         self.hashed = plan.architecture == native.ARCHITECTURE  # llama.cpp refuses tensors that it does not know
         self.outputs = [*plan.outputs, hash_output(plan.outputs)] if self.hashed else plan.outputs
         specs = [output.spec for output in self.outputs]
         self.head, offsets = header_bytes(plan.architecture, plan.metadata, specs)
         self.size = offsets[-1] + specs[-1].nbytes
-        placed = [
+        self.units: list[tuple[int, Unit]] = [
             (at + unit.offset, unit) for at, output in zip(offsets, plan.outputs, strict=False) for unit in output.units
         ]
-        self.units: list[tuple[int, Unit]] = placed
-        self.first_part = [0, *accumulate(len(unit.parts) for _, unit in placed)]  # number of each unit's first part
         self.hash_offset = offsets[-1]
         self.num_done = 0  # bytes
 
+    def is_finished(self) -> bool:
+        """Whether the output is what this conversion makes. The journal of its last moment goes then."""
+        if not self.out.exists() or self.out.stat().st_size != self.size:
+            return False
+        with self.out.open("rb") as file:
+            finished = file.read(len(self.head)) == self.head
+        if finished and not self.partial.exists():
+            self.journal.unlink(missing_ok=True)
+        return finished
+
     def run(self, resume: bool) -> None:
         """Writes the file. Unless it is whole nothing has its name; what was done is kept if it is of use."""
-        journal_path = self.out.with_name(self.out.name + ".journal")
         self._check_space()
         resume = resume and self.partial.exists() and self.partial.stat().st_size == self.size
         with OutputFile(self.partial) as file:
+            self._reserve(file, resume)
             try:
-                with Journal(journal_path, self._key(), resume) as journal:
+                with Journal(self.journal, self._key(), resume) as journal:
                     self._write(file, journal)
             except KeyboardInterrupt:
                 raise Interrupted(f"{self.out}: interrupted; the same command with --resume goes on.") from None
-            except BaseException as e:
-                if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise OutOfDisk(
-                        f"{self.out}: the disk is full, {self.size / 1e9:.1f} GB are needed in all; make room and go "
-                        f"on with --resume, or delete {self.partial.name} and {journal_path.name}."
-                    ) from e
-                self.partial.unlink(missing_ok=True)
-                journal_path.unlink(missing_ok=True)
+            except OSError as e:
+                raise OutOfDisk(
+                    f"{self.out}: {_reason(e)}, {self.size / 1e9:.1f} GB are needed in all; make room and go on with "
+                    f"--resume, or delete {self.partial.name} and {self.journal.name}."
+                ) from e
+            except Interrupted:
                 raise
-        journal_path.unlink()
+            except KimiError:  # the source cannot be converted
+                self._forget()
+                raise
+        self.journal.unlink()
+
+    def _reserve(self, file: OutputFile, resume: bool) -> None:
+        """Takes the space, before the parts are planned, which lasts seconds."""
+        try:
+            if not resume:
+                forget(self.journal)  # before what it speaks of goes
+            file.resize(self.size, keep=resume)
+        except OSError as e:
+            if not resume:
+                self._forget()
+            raise OutOfDisk(f"{self.out}: {_reason(e)}, {self.size / 1e9:.1f} GB are needed; make room.") from e
+
+    def _forget(self) -> None:
+        self.partial.unlink(missing_ok=True)
+        self.journal.unlink(missing_ok=True)
 
     def _write(self, file: OutputFile, journal: Journal) -> None:
         """Fills the partial file and gives it its name."""
-        file.resize(self.size, keep=journal.resumed)  # gaps between tensors must be zeros
+        if not journal.resumed:
+            file.resize(self.size, keep=False)  # gaps between tensors must be zeros
         file.write(0, np.frombuffer(self.head, np.uint8))
         self._fill(file, journal)
         if self.hashed:
@@ -149,6 +181,10 @@ class _Conversion:
             parts.extend(unit.parts)
         results: queue.SimpleQueue = queue.SimpleQueue()
         stop = threading.Event()
+        self.first_part = [
+            0,
+            *accumulate(len(unit.parts) for _, unit in self.units),
+        ]  # number of each unit's first part
         ahead = ReadAhead(self.source, parts, PARTS_AHEAD * self.jobs)
         with ThreadPoolExecutor(self.jobs) as writers:
             work = _Work(file, journal, ahead, writers, todo, results, stop)
@@ -231,8 +267,6 @@ class _Conversion:
 
     def _check_space(self) -> None:
         folder = self.out.parent
-        if not folder.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
         have = shutil.disk_usage(folder).free
         if self.partial.exists():
             have += self.partial.stat().st_blocks * 512
@@ -241,6 +275,15 @@ class _Conversion:
                 f"{self.out}: {self.size / 1e9:.1f} GB are needed and {have / 1e9:.1f} GB are free in {folder}. "
                 "Make room or choose another folder."
             )
+
+
+def _reason(error: OSError) -> str:
+    """Why a disk does not take a file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full"
+    if error.errno == errno.EFBIG:
+        return "the file system, or a limit (ulimit -f), takes no file of this size"
+    return error.strerror or str(error)
 
 
 def hash_output(outputs: list[Output]) -> Output:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .output import OutputFile
 
+TITLE = "kimi-cpu conversion "
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,16 +29,13 @@ class Journal:
         self.done: set[tuple[int, int]] = set()
         self.hashes: dict[int, bytes] = {}
         self._lock = threading.Lock()
-        title, boot = f"kimi-cpu conversion {plan_key}", f"boot {_boot_id()}"
+        title, boot = TITLE + plan_key, f"boot {_boot_id()}"
         lines = _read(path) if resume else []
         self.resumed = lines[:1] == [title]
         facts = _trusted(lines, boot) if self.resumed else []
         self._replay(facts)
         lines = [title, boot, *facts]
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text("".join(line + "\n" for line in lines), encoding="ascii")
-        _sync(fresh)  # or a machine that loses power may find neither
-        fresh.replace(path)
+        _write_whole(path, lines)
         self._file = path.open("a", encoding="ascii")
         self._num_lines = len(lines)
 
@@ -81,6 +79,17 @@ class Journal:
                     self.hashes[int(unit)] = bytes.fromhex(digest)
 
 
+def forget(path: Path) -> None:
+    """Lets a journal say that nothing is done. OSError."""
+    _write_whole(path, [TITLE])
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file is the journal of a conversion, whole or not. OSError."""
+    with path.open("rb") as file:
+        return file.read(len(TITLE)) == TITLE.encode()
+
+
 def _trusted(lines: list[str], boot: str) -> list[str]:
     """The lines that say what is in the output for sure: all of this boot's, of another one's those that are synced."""
     if lines[1:2] == [boot]:
@@ -90,9 +99,14 @@ def _trusted(lines: list[str], boot: str) -> list[str]:
     return [*facts, f"synced {2 + len(facts)}"]
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
+def _write_whole(path: Path, lines: list[str]) -> None:
+    """The file is the old one or the new one, for a machine that loses power, too."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w", encoding="ascii") as file:
+        file.writelines(line + "\n" for line in lines)
+        file.flush()
         os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def _read(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from ..quant import bf16
 from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
 from .jobs import Origin, Output, Part, Plan, Unit, constant, whole
 from .source import FloatLinear, Int4Linear, Source
+from .target import SOURCE, source_json
 
 CHUNK_VALUES = 2 << 20  # values packed at a time: what is packed is hashed and written while it is in the cache
 DENSE_KINDS = {"q8_0": "q8", "bf16": "bf16"}  # --dense: packed kind
@@ -55,13 +56,12 @@ class _Builder:
             "tokenizer.chat_template": s.texts.get("chat_template"),
             "kimi-cpu.license": s.texts.get("license"),
         }
-        files = [{"name": name, "size": size, "header_sha256": digest} for name, size, digest in s.files]
         return {
             "general.name": s.name,
             "kimi-cpu.version": VERSION,
             "kimi-cpu.config": s.config_text,
             **{key: text for key, text in texts.items() if text},
-            "kimi-cpu.source": json.dumps({"name": s.name, "files": files}),
+            SOURCE: source_json(s),
             "kimi-cpu.tensors": json.dumps(self.packed),
             **self._viewer_keys(c),
         }

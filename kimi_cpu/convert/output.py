@@ -7,14 +7,13 @@ that has no such writes, goes through the cache.
 
 import contextlib
 import errno
-import fcntl
 import mmap
 import os
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import KimiError
+from ..files import lock, open_output, reserve
 
 PAGE = 4096  # addresses, places and sizes that every disk takes
 LEAST_DIRECT = 1 << 19  # smaller writes are gathered by the cache better than by the disk
@@ -22,13 +21,13 @@ STAGING_BYTES = 4 << 20  # copied at a time where the bytes do not begin at a pa
 
 
 class OutputFile:
-    """An open file, for several threads of one conversion: another one that opens it gets a KimiError."""
+    """An open file, for several threads of one conversion: another one that opens it gets a ConfigError."""
 
     def __init__(self, path: Path):
         self.path = path
-        self._direct, self._buffered = -1, os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._direct, self._buffered = -1, open_output(path)
         try:
-            self._lock()
+            lock(self._buffered, path)
         except BaseException:
             self.close()
             raise
@@ -36,9 +35,10 @@ class OutputFile:
             self._direct = os.open(path, os.O_RDWR | os.O_DIRECT)
 
     def resize(self, size: int, keep: bool) -> None:
-        """Makes it so large. keep: what is in it stays; else all of it is zeros."""
+        """Makes it so large, and takes the space. keep: what is in it stays; else all of it is zeros."""
         if not keep:
             os.ftruncate(self._buffered, 0)
+        reserve(self._buffered, size)
         os.ftruncate(self._buffered, size)
 
     def write(self, offset: int, data: np.ndarray) -> None:
@@ -69,14 +69,6 @@ class OutputFile:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._buffered, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            if e.errno in (errno.EAGAIN, errno.EACCES):
-                raise KimiError(f"{self.path} is being written by another conversion; wait for its end.") from None
-            # a file system without locks
 
     def _write_direct(self, offset: int, data: np.ndarray) -> int:
         """Bytes of whole pages that were written: all, or fewer if the system refuses."""

@@ -251,6 +251,8 @@ def open_source(path) -> Source:
         return open_directory(path)
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such checkpoint directory or file.")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no regular file, and a source is read in many places at once: save it first.")
     from .gguf_source import open_gguf
 
     return open_gguf(path)

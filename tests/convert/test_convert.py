@@ -134,7 +134,7 @@ def test_full_disk_is_one_sentence_and_the_conversion_can_go_on(tiny_checkpoint,
 
 
 def test_two_conversions_do_not_write_the_same_file(tiny_checkpoint, tmp_path):
-    with output.OutputFile(tmp_path / "out.gguf.partial"), pytest.raises(KimiError, match="another conversion"):
+    with output.OutputFile(tmp_path / "out.gguf.partial"), pytest.raises(KimiError, match="another process"):
         convert(tiny_checkpoint, tmp_path / "out.gguf")
     assert names(tmp_path) == ["out.gguf.partial"]
 

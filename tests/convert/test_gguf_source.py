@@ -1,6 +1,7 @@
 """A deepseek2 GGUF file is read under the checkpoint's names, in every way that its tensors may be stored."""
 
 import json
+import os
 from dataclasses import replace
 
 import gguf
@@ -11,7 +12,7 @@ from kimi_cpu import convert
 from kimi_cpu.config import ModelConfig
 from kimi_cpu.convert.source import FloatLinear, Int4Linear, open_source
 from kimi_cpu.convert.standard import config_metadata
-from kimi_cpu.errors import CheckpointError, KimiError
+from kimi_cpu.errors import CheckpointError, ConfigError, KimiError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16
 from tests import tiny
@@ -204,6 +205,18 @@ def test_files_from_before_the_split_of_kv_b_are_read(tmp_path, values):
     with open_source(write(tmp_path / "model.gguf", tensors)) as source:
         module = "model.layers.1.self_attn.kv_b_proj"
         np.testing.assert_array_equal(rows(source, module), values[module + ".weight"])
+
+
+def test_no_part_of_a_split_file_is_the_output_of_its_conversion(tmp_path, values):
+    write(tmp_path / "model.gguf", tensors_of(values), split_max_tensors=20)
+    parts = sorted(tmp_path.glob("*.gguf"))
+    before = [part.read_bytes() for part in parts]
+    os.link(parts[1], tmp_path / "linked.gguf")
+    for out in (*parts, tmp_path / "linked.gguf"):
+        for force in (False, True):
+            with pytest.raises(ConfigError, match="is an input|never replaced"):
+                convert(parts[-1], out, force=force)
+    assert [part.read_bytes() for part in parts] == before
 
 
 def test_a_split_file_is_read_whole_from_any_of_its_parts(tmp_path, values):
