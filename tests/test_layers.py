@@ -22,23 +22,25 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "config",
         "machine",
         "files",
+        "filetypes",
         "errors",
     },
-    "batch": {"llm", "files", "errors"},
+    "batch": {"llm", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "errors"},
     "server": {"llm", "machine", "errors"},  # HTTP in, calls of LLM out
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "errors"},
-    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "errors"},
+    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "filetypes", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "errors"},
-    "tokenizer": {"modelfile", "files", "errors"},
+    "tokenizer": {"modelfile", "files", "filetypes", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
     "kernels": {"quant", "machine", "errors"},  # no config: arrays and scalars only
-    "modelfile": {"quant", "config", "files", "errors"},
+    "modelfile": {"quant", "config", "files", "filetypes", "errors"},
     "quant": {"errors"},
     "config": {"errors"},
     "machine": {"errors"},  # what this process may use of it
+    "filetypes": set(),  # what a file is that is not what it was taken for
     "files": {"errors"},
     "errors": set(),
 }

@@ -12,7 +12,7 @@ from .limit import Limit
 from .loop import Loop, Tally
 from .output import Output, ResultFile
 from .results import Failure, is_success, key_of_line
-from .source import Job, Rejected, Shard, read
+from .source import Job, Rejected, Shard, check_readable, read
 from .window import Entry
 from .worker import Model, Worker
 
@@ -79,9 +79,11 @@ class Run:
     """A batch from one file to another. `stop` may be called at any time, also by a signal handler."""
 
     def __init__(self, model: Model, source: Path, output: Path, options: BatchOptions):
-        """ConfigError: source and output are the same file."""
+        """ConfigError: source and output are the same file, or the source is no text."""
         if output.exists() and source.exists() and output.samefile(source):
             raise ConfigError(f"{output} is the input; name another file for the output.")
+        if source.is_file():  # what is read from a pipe is gone
+            check_readable(source, options.text)
         self._source, self._path, self._options = source, output, options
         self._model, self._worker = model, Worker(model)
         self._limit = Limit(options.parallel or MAX_PARALLEL, fixed=options.parallel is not None)

@@ -1,5 +1,6 @@
 """The input, line by line: what can be run, and what cannot and why. Only the line at hand is in memory."""
 
+import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ConfigError
+from ..filetypes import HEAD_BYTES, mistaken, recognised
 from .results import Failure, key_of_id, key_of_line
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
@@ -74,6 +76,23 @@ def read(path: Path, text: bool = False) -> Iterator[Job | Rejected]:
             if line is None or line.strip():
                 place = Line(number, num_bytes, end)
                 yield _long(place) if line is None else _text(line, place) if text else _request(line, place)
+
+
+def check_readable(path: Path, text: bool = False) -> None:
+    """ConfigError, saying what the input is and what to do, when it is no text, or no JSON where that is needed."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    found = recognised(head) if head else None
+    if found is not None and (not text or not _is_text(head)):
+        raise ConfigError(f"{path}: {mistaken(head, 'text in UTF-8')}")
+
+
+def _is_text(head: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        return "\0" not in decoder.decode(head)
+    except UnicodeDecodeError:
+        return False
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[bytes | None, int]]:

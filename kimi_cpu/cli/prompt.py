@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from ..filetypes import HEAD_BYTES, mistaken, recognised
+
 
 def read_prompt(argument: str | None, option: str | None, file: Path | None) -> str:
     """The one that was given; "-", and nothing beside a pipe, are stdin. UsageError: none, several, or no UTF-8."""
@@ -25,4 +27,6 @@ def _decoded(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as e:
+        if recognised(data[:HEAD_BYTES]) is not None:
+            raise click.UsageError(f"{name}: {mistaken(data[:HEAD_BYTES], 'text in UTF-8')}") from None
         raise click.UsageError(f"{name} is not UTF-8 text (byte {e.start}).") from None

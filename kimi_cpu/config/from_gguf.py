@@ -5,28 +5,36 @@ import struct
 
 from ..errors import ConfigError
 from .model_config import ModelConfig, RopeScaling
-from .reader import Reader
+from .reader import Reader, shown
 
 ARCHITECTURE = "deepseek2"
 TOKENIZER = "tokenizer.ggml."
 EOS = ("eos_token_id", "eot_token_id")
 SIGMOID = 2  # llama.cpp: LLAMA_EXPERT_GATING_FUNC_TYPE_SIGMOID
 KIMI_VOCAB_SIZE = 163_840  # Kimi K2, K2 Thinking, K2.5
+OTHERS = {  # architectures that are taken for it: what they do otherwise
+    "deepseek": "has no multi-head latent attention",
+    "deepseek32": "attends sparsely",
+    "deepseek2-ocr": "is no text model",
+    "kimi-linear": "attends linearly in most layers",
+}
 BETA_FAST = 32.0  # llama.cpp's default for a file without the key
 
 
 def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, list[str]]:
     """See ModelConfig.from_gguf."""
     if metadata.get("general.architecture") != ARCHITECTURE:
-        found = str(metadata.get("general.architecture"))[:40]
-        raise ConfigError(f"general.architecture is {found!r}; this engine reads {ARCHITECTURE} files.")
+        raise ConfigError(_other_model(metadata))
+    if metadata.get("general.type", "model") != "model":
+        found = str(metadata["general.type"])[:40]
+        raise ConfigError(f"general.type is {found!r}, which is no whole model; give the file of the language model.")
     prefix = f"{ARCHITECTURE}."
     values = {key.removeprefix(prefix): value for key, value in metadata.items() if key.startswith(prefix)}
     reader, warnings = Reader(values, where=prefix), []
     tokenizer = {key.removeprefix(TOKENIZER): value for key, value in metadata.items() if key.startswith(TOKENIZER)}
     ids = Reader(tokenizer, where=TOKENIZER)
     experts = reader.integer("expert_count", 0)
-    reader.only("expert_gating_func", SIGMOID, default=SIGMOID)
+    _check_scoring(reader, experts)
     reader.only("nextn_predict_layers", 0, default=0)
     key_width = reader.integer("attention.key_length_mla", reader.integer("attention.key_length"))
     rope = reader.integer("rope.dimension_count")
@@ -63,6 +71,34 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
         eos_token_ids=tuple(dict.fromkeys(ids.integer(key) for key in EOS if key in ids.values)),
     )
     return config, warnings
+
+
+def _other_model(metadata: dict) -> str:
+    """Why general.architecture is not ARCHITECTURE."""
+    found = str(metadata.get("general.architecture"))[:40]
+    if "general.architecture" not in metadata:
+        return (
+            "general.architecture is missing; if this is a later part of a split file, give its first part's name back."
+        )
+    if found == "clip":
+        return "general.architecture is 'clip': the vision tower (mmproj) alone; give the file of the language model."
+    why = OTHERS.get(found)
+    return (
+        f"general.architecture is {found!r}{f', which {why}' if why else ''}; this engine reads {ARCHITECTURE} files "
+        "(DeepSeek-V3, Kimi K2, K2 Thinking, K2.5)."
+    )
+
+
+def _check_scoring(reader: Reader, num_experts: int) -> None:
+    """ConfigError unless experts are scored by sigmoid. llama.cpp takes a file without the key for DeepSeek-V2's."""
+    found = reader.get("expert_gating_func", None)
+    if num_experts and (found != SIGMOID or type(found) is not int):
+        was = "absent" if found is None else shown(found)
+        raise ConfigError(
+            f"{reader.where}expert_gating_func is {was}: experts are not scored by sigmoid ({SIGMOID}), as in "
+            "DeepSeek-V3 and Kimi K2, but by softmax (1, or absent), as in DeepSeek-V2 and V2-Lite, or in another way; "
+            "this engine implements only sigmoid."
+        )
 
 
 def _scaling(reader: Reader, name: str, vocab_size: int, warnings: list[str]) -> RopeScaling | None:

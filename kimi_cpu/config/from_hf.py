@@ -5,6 +5,13 @@ from .model_config import ModelConfig, RopeScaling
 from .reader import MAX_INT, Reader, shown
 
 MODEL_TYPES = ("kimi_k2", "deepseek_v3")  # model_type of the text backbone
+VISION_TYPE = "kimi_k25"  # of K2.5 and K2.6, whose text_config is one of them
+OTHER_TYPES = {  # relatives that are taken for them: what they do otherwise
+    "deepseek": "has no multi-head latent attention",
+    "deepseek_v2": "scores its experts by softmax (V2 and V2-Lite) and not by sigmoid with a correction bias",
+    "deepseek_v32": "attends sparsely",
+    "kimi_linear": "attends linearly in most layers",
+}
 
 _INERT = """
     _attn_implementation _name_or_path add_cross_attention architectures attention_dropout auto_map aux_loss_alpha
@@ -33,10 +40,7 @@ def from_hf(hf: dict) -> tuple[ModelConfig, list[str]]:
         outer = {key: value for key, value in hf.items() if key not in text}
         unknown = Reader(outer).unknown(INERT_KEYS, VISION_KEYS)
     if text.get("model_type") not in MODEL_TYPES:
-        found = text.get("model_type", outer_type)
-        raise ConfigError(
-            f"model_type is {shown(found)}; this engine runs {', '.join(MODEL_TYPES)} and kimi_k25 around them."
-        )
+        raise ConfigError(_other_model(text.get("model_type", outer_type), hf))
     reader = Reader(text)
     _refuse_variants(reader)
     eos = reader.get("eos_token_id", None)
@@ -76,6 +80,17 @@ def from_hf(hf: dict) -> tuple[ModelConfig, list[str]]:
     _check_derived(reader, config)
     unknown += reader.unknown(INERT_KEYS) + more
     return config, [f"Unknown keys in the configuration are ignored: {', '.join(unknown)}."] if unknown else []
+
+
+def _other_model(model_type, hf: dict) -> str:
+    """Why a model_type is none of MODEL_TYPES."""
+    if model_type == VISION_TYPE and "text_config" not in hf:
+        return f"model_type is {VISION_TYPE!r}, but text_config, which describes the language model, is missing."
+    if "vision_config" not in hf and {"vt_hidden_size", "vt_num_hidden_layers"} & hf.keys():
+        return f"model_type is {shown(model_type)}: a vision tower alone, without the language model around it."
+    why = OTHER_TYPES.get(model_type) if isinstance(model_type, str) else None
+    runs = f"this engine runs {' and '.join(MODEL_TYPES)}, and {VISION_TYPE} around them"
+    return f"model_type is {shown(model_type)}{f', which {why}' if why else ''}; {runs}."
 
 
 def _refuse_variants(reader: Reader) -> None:

@@ -6,13 +6,30 @@ from pathlib import Path
 
 from ..config import ModelConfig
 from ..errors import CheckpointError
+from ..filetypes import HEAD_BYTES, PYTORCH, mistaken, recognised
 from . import decode, names
 from .quantization import Quantization, check_quantization
 from .safetensors_file import read_header
 from .source import Source, SourceTensor, map_file, naming
 
 TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
-VISION_PREFIXES = ("vision_tower.", "mm_projector.", "multi_modal_projector.")
+TEXT_MODEL_PREFIX = "model.language_model."  # of the same where transformers 5 has saved it, for model.
+_VISION = ("vision_tower.", "mm_projector.", "multi_modal_projector.", "visual.")
+VISION_PREFIXES = (*_VISION, *(f"model.{prefix}" for prefix in _VISION))
+OTHERS = {  # part of a tensor's name: whose it is
+    "lora_": "a LoRA adapter",
+    ".switch_mlp.": "MLX",
+    ".qweight": "GPTQ or AWQ",
+    ".qzeros": "GPTQ or AWQ",
+    ".g_idx": "GPTQ",
+    ".scales": "MLX, GPTQ or AWQ",
+    ".biases": "MLX",
+    ".absmax": "bitsandbytes",
+    ".quant_map": "bitsandbytes",
+    ".weight_scale_2": "NVIDIA ModelOpt",
+    ".weight_global_scale": "FP4",
+    ".trellis": "EXL3",
+}
 INDEX = "model.safetensors.index.json"
 LINEAR_SUFFIXES = (".weight", ".weight_packed", ".weight_scale", ".weight_shape", ".weight_scale_inv")
 LINEAR_SUFFIXES += (".weight_zero_point", ".weight_g_idx")
@@ -31,7 +48,7 @@ def open_directory(path: Path) -> Source:
         config, warnings = ModelConfig.from_hf(hf)
         quantization = check_quantization(hf)
     tensors, files = _read_shards(path, warnings)
-    tensors = _select(tensors, config, warnings)
+    tensors = _select(path, tensors, config, warnings)
     _check_vectors(path, tensors, config)
     _check_linears(path, tensors, config, quantization)
     source = Source(
@@ -54,8 +71,35 @@ def read_config(path: Path) -> tuple[str, dict]:
     """(text, parsed) of a config.json. Raises CheckpointError when it is missing or no JSON."""
     text = _read_text(path)
     if text is None:
-        raise CheckpointError(f"{path}: is missing; give the directory of a Hugging Face checkpoint.")
+        raise CheckpointError(f"{path}: is missing; {_instead(path.parent)}")
     return text, _parse_json(path, text)
+
+
+def _instead(directory: Path) -> str:
+    """What to give in place of a directory that has no config.json."""
+    if (directory / "adapter_config.json").exists():
+        return "this is a LoRA adapter; merge it into its model first, and give that."
+    snapshot = next(iter(sorted(directory.glob("snapshots/*/config.json"))), None)
+    if snapshot is not None:
+        return f"this is a folder of the hub's cache; give {snapshot.parent}."
+    gguf = next(iter(sorted(directory.glob("*.gguf"))), None)
+    if gguf is not None:
+        return f"there are GGUF files; give one of them, such as {gguf}."
+    return "give the directory of a Hugging Face checkpoint."
+
+
+def _other_weights(directory: Path) -> str:
+    """What a directory holds in place of safetensors, and what to do: the end of a sentence."""
+    for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt"):
+        file = next(iter(sorted(directory.glob(pattern))), None)
+        if file is not None:
+            return f", but PyTorch's {file.name}; {PYTORCH}."
+    if next(directory.glob("**/*.incomplete"), None) is not None:
+        return ", and a download in it is not finished; go on with it (hf download)."
+    gguf = next(iter(sorted(directory.glob("*.gguf"))), None)
+    if gguf is not None:
+        return f"; there are GGUF files: give one of them, such as {gguf}."
+    return "; download them (hf download)."
 
 
 def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTensor], list[tuple[str, int, str]]]:
@@ -83,12 +127,12 @@ def _weight_map(path: Path) -> dict[str, str]:
     index = path / INDEX
     text = _read_text(index)
     if text is None:
-        found = sorted(file.name for file in path.glob("*.safetensors"))
+        found = sorted(file.name for file in path.glob("*.safetensors") if not file.name.startswith("."))
         if len(found) == 1:
             return {"": found[0]}
         if found:
             raise CheckpointError(f"{index}: is missing, and there are {len(found)} safetensors files; download it.")
-        raise CheckpointError(f"{path}: there is no safetensors file in this directory.")
+        raise CheckpointError(f"{path}: there is no safetensors file in this directory{_other_weights(path)}")
     parsed = _parse_json(index, text)
     weight_map = parsed.get("weight_map") if isinstance(parsed, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
@@ -99,7 +143,9 @@ def _weight_map(path: Path) -> dict[str, str]:
     return weight_map
 
 
-def _select(tensors: dict[str, SourceTensor], config: ModelConfig, warnings: list[str]) -> dict[str, SourceTensor]:
+def _select(
+    path: Path, tensors: dict[str, SourceTensor], config: ModelConfig, warnings: list[str]
+) -> dict[str, SourceTensor]:
     """The text model's tensors by their canonical names; what is left out is said in warnings.
 
     Raises CheckpointError for a tensor inside a layer that the configuration does not know.
@@ -109,10 +155,10 @@ def _select(tensors: dict[str, SourceTensor], config: ModelConfig, warnings: lis
     }
     kept, vision, later, unknown = {}, 0, 0, []
     for full, tensor in tensors.items():
-        name = full.removeprefix(TEXT_PREFIX)
+        name = _canonical(full)
         if name in known:
             if name in kept:
-                raise CheckpointError(f"{tensor.where} is there twice, with and without the prefix {TEXT_PREFIX}")
+                raise CheckpointError(f"{tensor.where} is there twice: {kept[name].name} is the same to this engine.")
             kept[name] = tensor
             continue
         layer = re.match(r"model\.layers\.(\d+)\.", name)
@@ -121,9 +167,11 @@ def _select(tensors: dict[str, SourceTensor], config: ModelConfig, warnings: lis
         elif layer and int(layer[1]) >= config.num_hidden_layers:
             later += 1
         elif layer and not name.endswith(".self_attn.rotary_emb.inv_freq"):
-            raise CheckpointError(f"{tensor.where} is none that this configuration has; config.json may be another's.")
+            raise CheckpointError(f"{tensor.where} {_stranger(full)}")
         elif not layer and not (config.tie_word_embeddings and name == "lm_head.weight"):
             unknown.append(full)
+    if not kept:
+        raise CheckpointError(_no_language_model(path, tensors, vision))
     if vision:
         warnings.append(f"{vision} tensors of the vision tower are skipped: only the text model is converted.")
     if later:
@@ -133,6 +181,31 @@ def _select(tensors: dict[str, SourceTensor], config: ModelConfig, warnings: lis
     if unknown:
         warnings.append(f"Unknown tensors are ignored: {', '.join(sorted(unknown))}.")
     return kept
+
+
+def _canonical(name: str) -> str:
+    """A tensor's name as in a checkpoint that is of the text model alone."""
+    if name.startswith(TEXT_MODEL_PREFIX):
+        return "model." + name.removeprefix(TEXT_MODEL_PREFIX)
+    return name.removeprefix(TEXT_PREFIX)
+
+
+def _stranger(name: str) -> str:
+    """What is said of a tensor inside a layer that the configuration does not know."""
+    whose = next((whose for part, whose in OTHERS.items() if part in name), None)
+    if whose is None:
+        return "is none that this configuration has; config.json may be another's."
+    return f"is of {whose}, which cannot be read; take the checkpoint as its publisher released it, or one in BF16."
+
+
+def _no_language_model(path: Path, tensors: dict[str, SourceTensor], num_vision: int) -> str:
+    if num_vision:
+        return (
+            f"{path}: holds the {num_vision} tensors of a vision tower and no language model; "
+            "download the checkpoint's other shards."
+        )
+    first = next(iter(tensors), "none at all")
+    return f"{path}: no tensor is one of this architecture's ({first} is the first); is it another model's checkpoint?"
 
 
 def _check_vectors(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig) -> None:
@@ -214,21 +287,39 @@ def read_texts(path: Path) -> dict[str, str]:
 def read_ranks(path: Path) -> bytes | None:
     """tiktoken.model of a checkpoint directory, verbatim; None when there is none."""
     file = path / "tiktoken.model"
-    return file.read_bytes() if file.is_file() else None
+    if not file.is_file():
+        return None
+    ranks = file.read_bytes()
+    _check_head(file, ranks[:HEAD_BYTES], "tiktoken rank file")
+    return ranks
 
 
 def _read_text(path: Path) -> str | None:
     """The file's text; None when there is no such file."""
     try:
-        return path.read_text("utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
+    _check_head(path, data[:HEAD_BYTES], "text of a checkpoint")
+    try:
+        return data.decode("utf-8-sig")
+    except ValueError as error:
         raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+
+
+def _check_head(path: Path, head: bytes, wanted: str) -> None:
+    """CheckpointError, saying what the file is, when its first bytes are those of something else than text."""
+    if head and recognised(head) is not None:
+        raise CheckpointError(f"{path}: {mistaken(head, wanted)}")
 
 
 def _parse_json(path: Path, text: str):
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is not valid JSON ({error}).") from error
+        head = text.lstrip()[:HEAD_BYTES]
+        if head.startswith(("{", "[")) or not head.isascii():
+            raise CheckpointError(f"{path}: is not valid JSON ({error}); download it again.") from error
+        raise CheckpointError(f"{path}: {mistaken(head.encode(), 'valid JSON')}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CheckpointError
+from ..filetypes import HEAD_BYTES, mistaken, recognised
 
 MAX_NAME = 256  # characters, so that messages can hold it
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors package itself
@@ -41,10 +42,8 @@ def read_header(path: Path) -> tuple[dict[str, HeaderTensor], int, str]:
         with path.open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
-            if len(start) < 8 or length > min(size - 8, MAX_HEADER_BYTES):
-                raise CheckpointError(
-                    f"{path}: the header claims {length:,} bytes but the file has {size:,}; download it again."
-                )
+            if len(start) < 8 or not 0 < length <= min(size - 8, MAX_HEADER_BYTES):
+                raise CheckpointError(f"{path}: {_no_header(start + file.read(HEAD_BYTES - 8), length, size)}")
             start += file.read(length)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
@@ -53,6 +52,13 @@ def read_header(path: Path) -> tuple[dict[str, HeaderTensor], int, str]:
     tensors = {name: _tensor(path, name, entry, data, size) for name, entry in entries.items()}
     _check_cover(path, tensors, data, size)
     return tensors, size, hashlib.sha256(start).hexdigest()
+
+
+def _no_header(head: bytes, length: int, size: int) -> str:
+    """Of a file that begins with no header: what it is instead, and what to do."""
+    if recognised(head) is not None and size > 8:
+        return mistaken(head, "safetensors file")
+    return f"the header claims {length:,} bytes but the file has {size:,}; download it again."
 
 
 def _parse(path: Path, header: bytes) -> dict:

@@ -18,8 +18,10 @@ import gguf
 
 from ..errors import ModelFileError, OutOfMemory
 from ..files import open_regular
+from ..filetypes import HEAD_BYTES, mistaken
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+MAGIC, VERSIONS = b"GGUF", (2, 3)
 STRING, ARRAY = 8, 9
 MAX_DIMS = 4  # ggml: GGML_MAX_DIMS
 MAX_NAME = 256  # characters; the specification allows tensors' names 64 bytes and keys more than anyone needs
@@ -97,6 +99,18 @@ def row_bytes(dtype: str, cols: int) -> int:
     return cols // block * size
 
 
+def _unreadable(version: int) -> str:
+    """Of a file of another version than VERSIONS: what it is, and what to do."""
+    if int.from_bytes(version.to_bytes(4, "little"), "big") in range(1, 256):
+        return (
+            "this is a big-endian GGUF file; take the little-endian one, or convert this one with the gguf package "
+            "(gguf-convert-endian FILE little)."
+        )
+    if version == 1:
+        return "GGUF version 1 cannot be read, versions 2 and 3 can; convert its checkpoint with a newer llama.cpp."
+    return f"GGUF version {version} cannot be read, versions 2 and 3 can; download it again, or update kimi-cpu."
+
+
 class _Cursor:
     """A position in the header; every read is checked against the end of the file."""
 
@@ -104,11 +118,12 @@ class _Cursor:
         self.path, self.data, self.at = path, data, 0
 
     def header(self) -> GGUFHeader:
-        if self._bytes(4) != b"GGUF":
-            raise ModelFileError(f"{self.path}: this is no GGUF file (it does not begin with GGUF).")
+        if self.data[:4] != MAGIC:
+            raise ModelFileError(f"{self.path}: {mistaken(self.data[:HEAD_BYTES], 'GGUF file')}")
+        self.at = len(MAGIC)
         version = self._scalar("I")
-        if version not in (2, 3):
-            raise ModelFileError(f"{self.path}: GGUF version {version} cannot be read, versions 2 and 3 can.")
+        if version not in VERSIONS:
+            raise ModelFileError(f"{self.path}: {_unreadable(version)}")
         num_tensors, num_values = self._scalar("Q"), self._scalar("Q")
         metadata = {}
         for _ in range(num_values):
@@ -195,7 +210,10 @@ class _Cursor:
             try:
                 dtype = gguf.GGMLQuantizationType(number)
             except ValueError:
-                raise ModelFileError(f"{self.path}: tensor {name} has the unknown type {number}.") from None
+                raise ModelFileError(
+                    f"{self.path}: tensor {name} has type {number}, which llama.cpp does not have (a fork may); "
+                    "take a file with llama.cpp's own types, such as Q8_0 or Q4_K."
+                ) from None
             block, _ = gguf.GGML_QUANT_SIZES[dtype]
             if shape[-1] % block:
                 raise ModelFileError(f"{self.path}: tensor {name} has rows of {shape[-1]}, no multiple of {block}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import TokenizerError
+from ..filetypes import HEAD_BYTES, mistaken, recognised
 from .sentencepiece_model import characters_to_bytes
 from .tokenizer import Tokenizer
 
@@ -31,7 +32,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
         with ModelFile.open(path) as model_file:
             return from_model_file(model_file)
-    ranks = _read(path)
+    ranks = _read_ranks(path)
     with _naming(path):
         return Tokenizer(ranks)
 
@@ -51,7 +52,7 @@ def from_model_file(model_file: "ModelFile") -> Tokenizer:
 
 def _from_directory(path: Path) -> Tokenizer:
     """A checkpoint's tokenizer. Without a tokenizer_config.json the special tokens have K2 Thinking's names."""
-    ranks = _read(path / RANKS_FILE)
+    ranks = _read_ranks(path / RANKS_FILE)
     config = _read(path / CONFIG_FILE) if (path / CONFIG_FILE).exists() else None
     with _naming(path):
         return Tokenizer(ranks, None, None if config is None else _parse(config))
@@ -93,6 +94,14 @@ def _parse(text: str | bytes) -> dict:
     if not isinstance(parsed, dict):
         raise TokenizerError("The tokenizer configuration is not a JSON object.")
     return parsed
+
+
+def _read_ranks(path: Path) -> bytes:
+    """A rank file's content. TokenizerError: it cannot be read, or is something else by its first bytes."""
+    ranks = _read(path)
+    if recognised(ranks[:HEAD_BYTES]) is not None:
+        raise TokenizerError(f"{path}: {mistaken(ranks[:HEAD_BYTES], 'tiktoken rank file')}")
+    return ranks
 
 
 def _read(path: Path, size: int = MAX_FILE_BYTES) -> bytes:
