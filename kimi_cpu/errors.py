@@ -19,7 +19,10 @@ KimiError
 └── EngineDeadError      the engine's thread ended; every open request gets this
 """
 
+import re
+
 MAX_REASON = 200  # characters of a foreign exception that a sentence repeats
+_PATH = re.compile(r"(?P<path>[a-z_]+(?:\[\d+\]|\.\w+)*) (?:is|names|must|has)\b")
 
 
 class KimiError(Exception):
@@ -33,7 +36,14 @@ class ConfigError(KimiError):
 
 
 class RequestError(KimiError):
-    """A request that can never be served as it stands."""
+    """A request that can never be served as it stands. param: the field that is wrong, by its path; where it is not
+    given, the one that the message begins with. code: a name for programs."""
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None):
+        super().__init__(message)
+        named = None if param is not None else _PATH.match(message)
+        self.param = param if named is None else named["path"]
+        self.code = code
 
 
 class ContextOverflow(RequestError):

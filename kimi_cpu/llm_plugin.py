@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Iterator
 
 import llm
 from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
-from pydantic import Field
+from pydantic import Field, create_model
 
+from .config.fields import Door, Kind, fields_at
 from .errors import KimiError
 from .llm import LLM, Generation, Piece, load
 
@@ -20,18 +21,16 @@ def register_models(register) -> None:
     register(KimiCpu(model), AsyncKimiCpu(model))
 
 
-class Options(llm.Options):
-    """What `llm -o NAME VALUE` takes; kimi_cpu checks the values."""
-
-    temperature: float | None = Field(None, description="0 is greedy; 1.0 if not given.")
-    max_tokens: int | None = Field(None, description="Of thinking and answer together.")
-    top_p: float | None = Field(None, description="Nucleus; 1 is off.")
-    top_k: int | None = Field(None, description="Best K only; 0 is off.")
-    min_p: float | None = Field(None, description="Share of the best; 0 is off.")
-    repeat_penalty: float | None = Field(None, description="1 is off.")
-    seed: int | None = Field(None, description="For the same answer again.")
-    no_think: bool | None = Field(None, description="Close the thinking at once.")
-    think_budget: int | None = Field(None, description="Tokens of thinking at most.")
+_TYPES = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.FLAG: bool}  # others are texts
+Options = create_model(
+    "Options",
+    __base__=llm.Options,
+    __doc__="What `llm -o NAME VALUE` takes; kimi_cpu checks the values.",
+    **{
+        name: (_TYPES.get(field.kind, str) | None, Field(None, description=field.help))
+        for name, field in fields_at(Door.PLUGIN).items()
+    },
+)
 
 
 class _Loaded:

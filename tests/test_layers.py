@@ -25,10 +25,10 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "filetypes",
         "errors",
     },
-    "batch": {"llm", "files", "filetypes", "errors"},
+    "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
-    "llm_plugin": {"llm", "errors"},
-    "server": {"llm", "machine", "errors"},  # HTTP in, calls of LLM out
+    "llm_plugin": {"llm", "config", "errors"},
+    "server": {"llm", "config", "machine", "errors"},  # HTTP in, calls of LLM out
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "filetypes", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory
+from ..config.fields import Door
+from ..config.parameters import read
+from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory, RequestError
 from ..llm import LLM, Usage
-from ..llm.llm import sampling_of
 from ..llm.openai import chat_object, completion_object, usage_object
 from ..llm.results import total_usage
-from .bodies import SAMPLING, Call, read_body
+from .bodies import Call, read_body
 from .results import Failure, seed_of
 from .source import CHAT, Job
 from .worker import Tokens
@@ -20,8 +21,7 @@ class LanguageModel:
     def __init__(self, llm: LLM, seed: int, defaults: Mapping, loading: Mapping):
         """defaults: fields of bodies that do not name them. loading: how llm was loaded, as far as its answers depend
         on it. RequestError: a value that cannot be."""
-        sampling_of({name: value for name, value in defaults.items() if name in SAMPLING})
-        self._llm, self._seed, self._defaults = llm, seed, defaults
+        self._llm, self._seed, self._defaults = llm, seed, read(defaults, Door.CHAT)
         self.identity = {
             "model": llm.model_hash,
             "seed": str(seed),
@@ -32,15 +32,14 @@ class LanguageModel:
     def answer(self, job: Job, resume: Sequence[int]) -> "LanguageAnswer | Failure":
         """See worker.Model."""
         defaults = {**self._defaults, "seed": seed_of(job.custom_id, self._seed)}
-        call = read_body(job.url, job.body, defaults)
-        if isinstance(call, Failure):
-            return call
         try:
-            return LanguageAnswer(self._llm, job, call, resume)
+            return LanguageAnswer(self._llm, job, read_body(job.url, job.body, defaults), resume)
         except ContextOverflow as e:
             return Failure(str(e), "context_length_exceeded", "messages" if job.url == CHAT else "prompt")
         except (EngineDeadError, MemoryError, OutOfMemory):
             raise  # no request's fault: the run ends
+        except RequestError as e:
+            return Failure(str(e), e.code or "invalid_value", e.param)
         except KimiError as e:
             return Failure(str(e), "invalid_value")
         except Exception as e:  # one strange request must not end the night

@@ -16,7 +16,7 @@ import click
 
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
-from .options import loading_of, model_options, require_model, sampling_options
+from .options import loading_of, model_options, require_model, sampling_options, think_options, thinking_of
 
 if TYPE_CHECKING:
     from ..batch import Progress, Run
@@ -57,8 +57,7 @@ class DeadlineType(click.ParamType):
 @click.option("--text", is_flag=True, help="Each line of the input is a prompt as it is, not JSON.")
 @click.option("--ordered", is_flag=True, help="Results in the order of the input.")
 @click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
-@click.option("--no-think", is_flag=True, help="Close the thinking block at once.")
-@click.option("--think-budget", type=click.IntRange(0), metavar="N", help="Tokens of thinking, then the answer.")
+@think_options
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 @model_options
 @sampling_options
@@ -74,9 +73,10 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     kimi-cpu batch questions.txt --text -o out.jsonl -m k2.gguf --think-budget 4000 --deadline 07:00
     kimi-cpu batch in.jsonl -o out-3.jsonl -m k2.gguf --shard 3/8
     """
+    thinking = thinking_of(options)
     path = require_model(model)
     loading = loading_of(options)
-    defaults = {name: value for name, value in options.items() if value not in (None, (), False)}
+    defaults = {name: value for name, value in options.items() if value not in (None, (), False)} | thinking
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
     from ..llm import load

@@ -4,7 +4,15 @@ import asyncio
 
 import click
 
-from .options import chat_options, loading_of, model_options, require_model, reuse_options, sampling_options
+from .options import (
+    chat_options,
+    loading_of,
+    model_options,
+    require_model,
+    reuse_options,
+    sampling_options,
+    thinking_of,
+)
 
 
 @click.command("chat")
@@ -26,6 +34,7 @@ def command(system, session, hide_thinking, model, **options) -> None:
     kimi-cpu chat -m k2.gguf --session talk --think-budget 4000
     printf '%s\\n' "What is 17 + 25?" "And twice that?" | kimi-cpu chat -m k2.gguf
     """
+    thinking = thinking_of(options)
     path = require_model(model)
     loading = loading_of(options)
     from ..llm import load
@@ -35,7 +44,7 @@ def command(system, session, hide_thinking, model, **options) -> None:
 
     compile_kernels()
     with load(path, **loading) as llm:
-        talk = Talk(llm, session, options)
+        talk = Talk(llm, session, options | thinking)
         if system is not None:
             talk.system = system
         asyncio.run(Repl(talk, hide_thinking).run())

@@ -1,9 +1,13 @@
 """Groups of options that several commands share, each one decorator."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from ..config import parameters
+from ..config.fields import SAMPLING, THINKING, Door, Field, Kind
+from ..errors import RequestError
 from .sizes import SIZE
 
 
@@ -90,53 +94,29 @@ def reuse_options(command):
     return command
 
 
+class FieldType(click.ParamType):
+    """The values of a field of requests."""
+
+    def __init__(self, field: Field):
+        self._field = field
+        self.name = {Kind.NUMBER: "float", Kind.INTEGER: "integer"}.get(field.kind, "text")
+
+    def convert(self, value, param, ctx):
+        """As the field's own check; a usage error for a value that it does not take."""
+        try:
+            return self._field.parsed(value) if isinstance(value, str) else self._field.checked(value)
+        except RequestError as e:
+            self.fail(str(e), param, ctx)
+
+
 def sampling_options(command):
-    """-n, --temp, --top-p, …: fields of Sampling."""
-    for option in reversed(
-        [
-            click.option(
-                "-n", "--max-tokens", type=click.IntRange(0), help="Tokens to generate at most. [default: no limit]"
-            ),
-            click.option(
-                "--temp",
-                "--temperature",
-                "temperature",
-                type=click.FloatRange(0),
-                default=1.0,
-                show_default=True,
-                help="0 is greedy.",
-            ),
-            click.option(
-                "--top-p",
-                type=click.FloatRange(0, 1, min_open=True),
-                default=1.0,
-                show_default=True,
-                help="Nucleus; 1 is off.",
-            ),
-            click.option(
-                "--top-k", type=click.IntRange(0), default=0, show_default=True, help="Best K only; 0 is off."
-            ),
-            click.option(
-                "--min-p",
-                type=click.FloatRange(0, 1),
-                default=0.0,
-                show_default=True,
-                help="Share of the best; 0 is off.",
-            ),
-            click.option(
-                "--repeat-penalty",
-                type=click.FloatRange(0, min_open=True),
-                default=1.0,
-                show_default=True,
-                help="1 is off.",
-            ),
-            click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="[default: another one every time]"),
-            click.option("--stop", multiple=True, help="End before this text; may be given several times."),
-            click.option("--ignore-eos", is_flag=True, help="Go on after the end-of-text token."),
-        ]
-    ):
-        command = option(command)
-    return command
+    """-n, --temp, --top-p, …: the fields of Sampling."""
+    return _field_options(command, SAMPLING)
+
+
+def think_options(command):
+    """--no-think, --think-budget, …: the fields that limit thinking."""
+    return _field_options(command, THINKING)
 
 
 def chat_options(command):
@@ -144,8 +124,7 @@ def chat_options(command):
     for option in reversed(
         [
             click.option("--system", metavar="TEXT", help="System message."),
-            click.option("--no-think", is_flag=True, help="Close the thinking block at once."),
-            click.option("--think-budget", type=click.IntRange(0), metavar="N", help="Tokens of thinking at most."),
+            think_options,
             click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr."),
             click.option(
                 "--session",
@@ -156,6 +135,33 @@ def chat_options(command):
     ):
         command = option(command)
     return command
+
+
+def _field_options(command, fields: Sequence[Field]):
+    """An option for each of the fields that the command line has."""
+    for field in reversed([f for f in fields if Door.COMMAND_LINE in f.doors]):
+        flags = field.flags or (f"--{field.name.replace('_', '-')}",)
+        if field.kind is Kind.FLAG:
+            option = click.option(*flags, field.name, is_flag=True, help=field.help)
+        elif field.kind is Kind.TEXTS:
+            option = click.option(*flags, field.name, multiple=True, help=f"{field.help} May be given several times.")
+        elif field.choices:
+            option = click.option(*flags, field.name, type=click.Choice(field.choices), help=field.help)
+        else:
+            told = f" [default: {field.unset}]" if field.unset else ""
+            default = {} if field.default is None else {"default": field.default, "show_default": True}
+            option = click.option(*flags, field.name, type=FieldType(field), help=field.help + told, **default)
+        command = option(command)
+    return command
+
+
+def thinking_of(options: dict) -> dict:
+    """Takes what is said about thinking out of a command's options. A usage error: it contradicts itself."""
+    taken = {field.name: options.pop(field.name, None) for field in THINKING}
+    try:
+        return parameters.think_options({name: value for name, value in taken.items() if value not in (None, False)})
+    except RequestError as e:
+        raise click.UsageError(str(e)) from e
 
 
 def loading_of(options: dict) -> dict:

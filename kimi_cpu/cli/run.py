@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import EXIT_INTERRUPTED
-from .options import chat_options, loading_of, model_options, require_model, sampling_options
+from .options import chat_options, loading_of, model_options, require_model, sampling_options, thinking_of
 from .prompt import read_prompt
 
 
@@ -35,8 +35,9 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
     echo "Once upon a time" | kimi-cpu run -m k2.gguf --raw -n 64
     kimi-cpu run -m k2.gguf --session talk "And now in French." --json
     """
-    if raw and (system or options["no_think"] or options["think_budget"] is not None or session or as_json):
-        raise click.UsageError("--raw takes no --system, --no-think, --think-budget, --session or --json.")
+    thinking = thinking_of(options)
+    if raw and (system or thinking or session or as_json):
+        raise click.UsageError("--raw takes no --system, --session, --json or limit of thinking.")
     text = read_prompt(prompt, prompt_option, file)
     if not text:
         raise click.UsageError("The prompt is empty.")
@@ -48,10 +49,9 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
     compile_kernels()
     with load(path, **loading) as llm:
         if raw:
-            options = {k: v for k, v in options.items() if k not in ("no_think", "think_budget")}
             interrupted = _answer(llm, text, None, False, True, options)[1]
         else:
-            interrupted = _chat(llm, text, system, session, as_json, hide_thinking, options)
+            interrupted = _chat(llm, text, system, session, as_json, hide_thinking, options | thinking)
     if interrupted:
         sys.exit(EXIT_INTERRUPTED)
 

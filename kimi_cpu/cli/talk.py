@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
+from ..config.fields import Door, fields_at
 from ..errors import RequestError
-from ..llm import LLM, ChatCompletion, Generation, Sampling
+from ..llm import LLM, ChatCompletion, Generation
 from .conversation_file import data_home, load_conversation, save_conversation
-
-NAMES = {"temp": "temperature"}  # of options, where the command line's is shorter
-WHOLE = ("max_tokens", "think_budget", "top_k", "seed")  # options that are numbers without fraction, or None
-REAL = ("temperature", "top_p", "min_p", "repeat_penalty")
 
 
 class Talk:
@@ -82,23 +79,21 @@ class Talk:
 
     def options(self) -> dict:
         """What /set can change."""
-        return {name: self._options.get(name) for name in sorted((*REAL, *WHOLE))}
+        names = sorted({field.name for field in fields_at(Door.SET).values()})
+        return {name: self._options.get(name) for name in names}
 
     def set(self, name: str, value: str) -> None:
-        """Changes an option; "none" takes a limit or a seed away. RequestError: there is no such option or value."""
-        name = name.lstrip("-").replace("-", "_")
-        name = NAMES.get(name, name)
-        if name not in (*REAL, *WHOLE):
+        """Changes an option, named as on the command line or in the API; "none" gives its default back. RequestError:
+        there is no such option or value."""
+        known = fields_at(Door.SET)
+        known |= {flag.lstrip("-"): field for field in known.values() for flag in field.flags}
+        field = known.get(name.lstrip("-")) or known.get(name.lstrip("-").replace("-", "_"))
+        if field is None:
             raise RequestError(f"There is no option {name!r}; /set lists them.")
-        try:
-            new = None if value == "none" and name in WHOLE else int(value) if name in WHOLE else float(value)
-        except ValueError:
-            raise RequestError(f"{name} is {value!r}; it must be a number.") from None
-        if name != "think_budget":
-            Sampling(**{name: new})
-        elif new is not None and new < 0:
-            raise RequestError(f"think_budget is {new}; it must be 0 or more, or none.")
-        self._options[name] = new
+        if value == "none" and "none" not in field.choices:
+            self._options[field.name] = field.default
+        else:
+            self._options[field.name] = field.parsed(value)
 
 
 def session_path(name: str) -> Path:

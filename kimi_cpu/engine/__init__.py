@@ -4,12 +4,11 @@ from .disk_store import DiskStore
 from .drawing import TokenLogprob
 from .engine import Engine, EngineState, StepOutput
 from .request import Guide, Request
-from .sampling import MAX_SEED, Sampling
+from .sampling import Sampling
 from .speculation import Speculation
 from .thread import EngineThread
 
 __all__ = [
-    "MAX_SEED",
     "DiskStore",
     "Engine",
     "EngineState",

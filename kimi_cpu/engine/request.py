@@ -6,9 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+from ..config.fields import NUM_SEEDS
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
-from .sampling import MAX_SEED, Sampling
+from .sampling import Sampling
 
 EXPANDED, ABSORBED = 0, 1  # the form of a token: how its query attends (model/attention.py)
 
@@ -56,7 +57,7 @@ class Request:
         self.logits = logits
         self.parent = parent
         self.idle = idle
-        self.seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
+        self.seed = secrets.randbelow(NUM_SEEDS) if sampling.seed is None else sampling.seed % NUM_SEEDS
         self.output_ids: list[int] = []
         self.num_computed = 0  # tokens whose latents are in the cache
         self.num_steps = 0  # forward passes that brought tokens of the answer

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
 from ..chat.messages import normalise_messages
+from ..chat.tool_choice import answer_schema, chosen_tools
 from ..engine import Request
 from ..errors import RequestError
 from ..tokenizer import Tokenizer
@@ -23,7 +24,7 @@ class ChatOptions:
 
     no_think: close the thinking block at once; think_budget: tokens of thinking, after which it is wrapped up;
     think_seconds: the same in seconds. template_kwargs: further variables of the chat template. parallel_tool_calls: a
-    turn may make more than one call.
+    turn may make more than one call. RequestError: a tool_choice or a response_format that cannot be met.
     """
 
     tools: list[dict] | None = None
@@ -34,6 +35,10 @@ class ChatOptions:
     think_seconds: float | None = None
     template_kwargs: dict[str, Any] | None = None
     parallel_tool_calls: bool = True
+
+    def __post_init__(self):
+        chosen_tools(self.tools, self.tool_choice)
+        answer_schema(self.response_format)
 
 
 class Conversation:

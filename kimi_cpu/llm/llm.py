@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine import MAX_SEED, EngineState, EngineThread, Request, Sampling
+from ..config.fields import NUM_SEEDS, Door
+from ..config.parameters import read, think_options
+from ..engine import EngineState, EngineThread, Request, Sampling
 from ..errors import (
     AnswerError,
     ConfigError,
@@ -39,6 +41,7 @@ from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
 
 Progress = Callable[[int, int], None]  # (done, in all)
+SAMPLING = "sampling"  # the keyword of a whole Sampling
 MAX_TAIL = 64  # new tokens of a turn that attend without rebuilding keys and values of all that stands before them
 
 
@@ -272,9 +275,10 @@ class LLM:
         )
 
     def _chat(self, messages: list[dict], options: dict) -> _Turn:
+        given = think_options(read(options, Door.PYTHON_CHAT, others=(SAMPLING,)))
         names = {f.name for f in fields(ChatOptions)}
-        chat = ChatOptions(**{k: v for k, v in options.items() if k in names})
-        params = sampling_of({k: v for k, v in options.items() if k not in names})
+        chat = ChatOptions(**{k: v for k, v in given.items() if k in names})
+        params = _sampling({k: v for k, v in given.items() if k not in names})
         conversation = Conversation(messages, chat, self.tokenizer, self._template)
         return _Turn(
             self._ids(conversation.prompt_ids),
@@ -288,9 +292,9 @@ class LLM:
     def _request(self, turn: _Turn, session: LLMSession | None, number: int, parent: Request | None = None) -> Request:
         """The number-th sample of a turn."""
         max_tokens, params = self._room_for(turn.prompt_ids, turn.params), turn.params
-        self._require_ids(params.logit_bias, "logit_bias: ")
+        self._require_ids(params.logit_bias or (), "logit_bias: ")
         if params.seed is not None:
-            params = replace(params, seed=(params.seed + number) % MAX_SEED)
+            params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
         forms = None if session is None else session.forms(turn.prompt_ids)
         guide = turn.guide(max_tokens)
         return Request(turn.prompt_ids, params, max_tokens, self._stop_ids(), guide, forms, turn.num_new, parent=parent)
@@ -342,15 +346,14 @@ class LLM:
         return frozenset(ids)
 
 
-def sampling_of(options: dict) -> Sampling:
+def sampling_of(options: Mapping) -> Sampling:
     """Sampling of keywords, which change `sampling` if that is among them; an unknown one is a RequestError that names
     the known."""
-    given = dict(options)
-    base = given.pop("sampling", None) or Sampling()
-    known = {f.name for f in fields(Sampling)}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise RequestError(f"Unknown sampling parameter {unknown[0]!r}; known: {', '.join(sorted(known))}.")
+    return _sampling(read(options, Door.PYTHON_RAW, others=(SAMPLING,)))
+
+
+def _sampling(given: dict) -> Sampling:
+    base = given.pop(SAMPLING, None) or Sampling()
     return replace(base, **given)
 
 

@@ -2,54 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ..engine import Sampling, TokenLogprob
+from ..engine import TokenLogprob
 from .results import ChatCompletion, Completion, Piece, Usage
 
-COMPLETION_TOKENS = 16  # max_tokens of completions where none is given
-MAX_SAMPLES = 128  # the largest n
-WITHOUT_EFFECT = frozenset(  # fields of requests that change no answer: labels, billing, hints for caches
-    {
-        "metadata",
-        "model",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "user",
-    }
-)
-SAMPLING_FIELDS = tuple(f.name for f in fields(Sampling) if f.name != "logprobs")  # a chat's logprobs are true or false
-CHAT_FIELDS = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "think_budget", "think_seconds")
 TokenBytes = Callable[[int], bytes]
-
-
-def chat_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of LLM.submit from the fields that a chat request gives, none of them null; others are left alone."""
-    options = {name: given[name] for name in (*SAMPLING_FIELDS, *CHAT_FIELDS) if name in given}
-    if "max_completion_tokens" in given:
-        options["max_tokens"] = given["max_completion_tokens"]
-    if given.get("logprobs"):
-        options["logprobs"] = given.get("top_logprobs", 0)
-    if given.get("chat_template_kwargs"):
-        options["template_kwargs"] = given["chat_template_kwargs"]
-    thinking = given.get("thinking", {})  # Moonshot's and Anthropic's
-    if given.get("no_think") or thinking.get("type") == "disabled" or given.get("reasoning_effort") == "none":
-        options["no_think"] = True
-    elif "budget_tokens" in thinking:
-        options["think_budget"] = thinking["budget_tokens"]
-    return options
-
-
-def completion_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of LLM.submit from the fields that a completion request gives, none of them null."""
-    options = {name: given[name] for name in (*SAMPLING_FIELDS, "logprobs") if name in given}
-    return {"max_tokens": COMPLETION_TOKENS} | options
 
 
 def head(kind: str, model: str) -> dict:

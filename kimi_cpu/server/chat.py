@@ -1,63 +1,33 @@
 """POST /v1/chat/completions: OpenAI's chat with Moonshot's, vLLM's and llama.cpp's additions."""
 
 import time
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from ..config.fields import Door
+from ..config.parameters import chat_options
 from ..llm import ChatCompletion, Piece
-from ..llm.openai import TokenBytes, chat_logprobs, chat_options, deltas
+from ..llm.openai import TokenBytes, chat_logprobs, deltas
 from .answers import Call
-from .fields import Body, Message, Tool
+from .fields import Message, Tool, body_at
 from .reply import timings, usage_body
-from .sampling import SamplingBody
 from .sse import DONE, event
 
 
-class Thinking(Body):
-    """Moonshot's and Anthropic's switch."""
-
-    type: Literal["enabled", "disabled", "adaptive"]
-    budget_tokens: int | None = Field(None, ge=0)
-
-
-class ChatBody(SamplingBody):
-    """A chat request. tools, tool_choice and response_format are checked where they are used."""
-
-    fixed: ClassVar = {"modalities": (["text"],), "verbosity": ("medium",), "functions": ([],)}
+class ChatBody(body_at(Door.CHAT)):
+    """A chat request. Messages, tools, tool_choice and response_format are looked at where they are used."""
 
     messages: list[Message] = Field(min_length=1)
-    max_tokens: int | None = Field(None, description="Of reasoning and answer together.")
-    max_completion_tokens: int | None = None
-    logprobs: bool = False
-    top_logprobs: int | None = None
     tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
-    parallel_tool_calls: bool = True
-    response_format: dict[str, Any] | None = None
-    reasoning_effort: Literal["none"] | None = Field(
-        None, description="K2 has no levels of effort; none closes the thinking at once, think_budget limits it."
-    )
-    thinking: Thinking | None = None
-    no_think: bool = False
-    think_budget: int | None = Field(None, ge=0, description="Tokens of thinking, then the answer.")
-    think_seconds: float | None = Field(None, ge=0)
-    chat_template_kwargs: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _check_chat(self):
-        if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
-            raise ValueError("max_tokens and max_completion_tokens differ; give one.")
-        if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs needs logprobs to be true.")
-        return self
 
     def call(self) -> Call:
         """The request as the model takes it."""
-        given = self.given()
-        if self.thinking is not None:
-            given["thinking"] = self.thinking.model_dump(exclude_none=True)
-        return Call(self.messages, chat_options(given), self.n)
+        return Call(self.messages, chat_options(self.given()), self.n)
+
+    @property
+    def include_usage(self) -> bool:
+        return bool((self.stream_options or {}).get("include_usage"))
 
 
 class ChatWriter:

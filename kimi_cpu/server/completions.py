@@ -1,41 +1,30 @@
 """POST /v1/completions: raw text on, without the chat template."""
 
 import time
-from typing import ClassVar
 
-from pydantic import Field, model_validator
-
+from ..config.fields import Door, is_ids
+from ..config.parameters import completion_options
 from ..llm import Completion, Piece
-from ..llm.openai import COMPLETION_TOKENS, completion_logprobs, completion_options
+from ..llm.openai import completion_logprobs
 from .answers import Call
+from .fields import body_at
 from .reply import timings, usage_body
-from .sampling import SamplingBody
 from .sse import DONE, event
 
 
-class CompletionBody(SamplingBody):
+class CompletionBody(body_at(Door.COMPLETIONS)):
     """A request to go on with a text, or with ids; several prompts in a list are answered in one go."""
 
-    fixed: ClassVar = {"best_of": (1,), "suffix": ("",)}
-
-    prompt: str | list[str] | list[int] | list[list[int]]
-    max_tokens: int = COMPLETION_TOKENS
-    logprobs: int | None = None
-    echo: bool = Field(False, description="Repeat the prompt before the text.")
-
-    @model_validator(mode="after")
-    def _check_completion(self):
-        if self.prompt == []:
-            raise ValueError("prompt is an empty list; give at least one prompt.")
-        if self.echo and self.logprobs is not None:
-            raise ValueError("echo with logprobs is not supported; take LLM.logits for the prompt's own probabilities.")
-        return self
+    prompt: str | list[str | int | list[int]]
 
     @property
     def prompts(self) -> list:
         """One prompt an item."""
-        one = isinstance(self.prompt, str) or isinstance(self.prompt[0], int)
-        return [self.prompt] if one else self.prompt
+        return [self.prompt] if isinstance(self.prompt, str) or is_ids(self.prompt) else self.prompt
+
+    @property
+    def include_usage(self) -> bool:
+        return bool((self.stream_options or {}).get("include_usage"))
 
     def calls(self) -> list[Call]:
         """The request as the model takes it."""

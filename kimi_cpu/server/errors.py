@@ -1,7 +1,5 @@
 """What a client is told when something fails: OpenAI's error object, with the right status."""
 
-import re
-
 from fastapi.exceptions import HTTPException, RequestValidationError
 from starlette.responses import JSONResponse
 
@@ -28,7 +26,6 @@ TYPES = {  # status: error.type
     503: "unavailable_error",
 }
 UNKNOWN_PARAMETER = "extra_forbidden"  # pydantic's name for it
-PATH = re.compile(r"(?P<path>[a-z_]+(?:\[\d+\]|\.\w+)*) (?:is|names|must|has)\b")
 
 
 class ApiError(HTTPException):
@@ -70,9 +67,10 @@ def api_error(error: BaseException) -> ApiError:
             return _of_validation(error)
         case ContextOverflow():
             return ApiError(400, str(error), param="messages", code="context_length_exceeded")
-        case RequestError() | TemplateError() | TokenizerError():
-            found = PATH.match(str(error))
-            return ApiError(400, str(error), param=found["path"] if found else None)
+        case RequestError():
+            return ApiError(400, str(error), param=error.param, code=error.code)
+        case TemplateError() | TokenizerError():
+            return ApiError(400, str(error))
         case UnicodeEncodeError():
             return ApiError(400, "A text of the request is not valid Unicode: it holds half a surrogate pair.")
         case EngineDeadError():

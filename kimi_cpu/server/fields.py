@@ -1,22 +1,11 @@
-"""What all request bodies share: unknown fields are refused by name, those without an effect are taken."""
+"""What all request bodies share: their fields are the table's, unknown ones are refused by name."""
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model, model_validator
 
-from ..llm import openai
-
-# Fields that clients send and that change nothing in an answer: OpenAI's, and other protocols'.
-WITHOUT_EFFECT = openai.WITHOUT_EFFECT | {
-    "cache_control",
-    "cache_prompt",
-    "diagnostics",
-    "inference_geo",
-    "request_id",
-    "speed",
-    "user_profile_id",
-    "workspace_id",
-}
+from ..config.fields import WITHOUT_EFFECT, Door, Field, fields_at
+from ..config.parameters import read
 
 
 def described(required: dict, **optional: dict) -> Any:
@@ -44,10 +33,11 @@ Tool = described({"type": {"const": "function"}, "function": FUNCTION})
 
 
 class Body(BaseModel):
-    """A request. A field that is null is as good as absent. `fixed` values are those of features there is only one
-    way of; another value is refused."""
+    """A request. A field that is null is as good as absent. door: where it comes in; fields that the table has there
+    are checked as the table says. `fixed` values are those of features there is only one way of; another is refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    door: ClassVar[Door | None] = None
     fixed: ClassVar[dict[str, tuple]] = {}
 
     @model_validator(mode="before")
@@ -59,4 +49,29 @@ class Body(BaseModel):
             if data.get(name) is not None and data[name] not in allowed:
                 raise ValueError(f"{name} {data[name]!r} is not supported; leave it out.")
         noise = (WITHOUT_EFFECT | cls.fixed.keys()) - cls.model_fields.keys()
-        return {k: v for k, v in data.items() if v is not None and k not in noise}
+        given = {k: v for k, v in data.items() if v is not None and k not in noise}
+        return given if cls.door is None else read(given, cls.door, others=given.keys() - fields_at(cls.door).keys())
+
+    def given(self) -> dict[str, Any]:
+        """Fields that the request gives, and that are not null."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+def body_at(door: Door) -> type[Body]:
+    """A body with the fields that the table has at a door, under their own names; described under all."""
+    known = fields_at(door)
+    fields: dict[str, Any] = {f.name: (_described_as(f), f.default) for f in known.values()}
+    others = {name: f.schema | {"description": f"As {f.name}."} for name, f in known.items() if name != f.name}
+
+    def with_aliases(schema: dict) -> None:
+        schema["properties"] |= others
+
+    made = create_model("Fields", __base__=Body, __doc__="Fields of the table.", **fields)
+    made.model_config["json_schema_extra"] = with_aliases
+    made.door = door
+    return made
+
+
+def _described_as(field: Field) -> Any:
+    """A type that says what a field is, and checks nothing: that was done before."""
+    return Annotated[Any, WithJsonSchema(field.schema)]

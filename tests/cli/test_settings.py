@@ -71,7 +71,7 @@ def test_completion_script_asks_kimi_cpu(kimi_cpu, shell):
 
 def test_shell_gets_completions():
     code = "from kimi_cpu.cli import main; main()"
-    words = {"COMP_WORDS": "kimi-cpu run --thi", "COMP_CWORD": "2", "_KIMI_CPU_COMPLETE": "bash_complete"}
+    words = {"COMP_WORDS": "kimi-cpu run --think-b", "COMP_CWORD": "2", "_KIMI_CPU_COMPLETE": "bash_complete"}
     done = subprocess.run([sys.executable, "-c", code], env=words | {"PATH": ""}, capture_output=True, text=True)
     assert done.stdout.split() == ["plain,--think-budget"]
 

@@ -153,7 +153,8 @@ def test_parameters_reach_the_model_under_its_own_names(http, fake):
     }
     assert http.post("/v1/chat/completions", json={"messages": HELLO, "n": 3} | body).status_code == 200
     renamed = {"repetition_penalty": "repeat_penalty", "max_completion_tokens": "max_tokens"}
-    assert fake.calls == [(HELLO, 3, {renamed.get(k, k): v for k, v in body.items()})]
+    read = {"stop": ("END",), "logit_bias": {5: -100}}
+    assert fake.calls == [(HELLO, 3, {renamed.get(k, k): v for k, v in body.items()} | read)]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_parameters_without_an_effect_are_taken_and_null_is_absent(http, fake):
     [
         ({"temprature": 1}, "temprature"),
         ({"web_search_options": {}}, "web_search_options"),
-        ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"reasoning_effort": "huge"}, "reasoning_effort"),
         ({"temperature": "hot"}, "temperature"),
         ({"n": 0}, "n"),
         ({"messages": []}, "messages"),

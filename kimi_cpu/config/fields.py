@@ -1,0 +1,569 @@
+"""The table of what a request may ask for, and its checks. Command line, Python, server, batches and plugin all have
+their fields from here: names, types, bounds, defaults and help.
+
+A field is known at the doors that it names. Where a door leaves one out, the row says so with its set of doors: objects
+and lists cannot be typed as an option, and APIs of other owners (Responses, Messages) have the fields of their owners.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from numbers import Integral, Real
+from reprlib import repr  # that of a hostile value may be as long as its request
+from typing import Any
+
+from ..errors import RequestError
+
+
+class Door(Enum):
+    """Where a request may come in."""
+
+    CHAT = auto()  # /v1/chat/completions, batches of it, LLM.create_chat_completion
+    COMPLETIONS = auto()  # /v1/completions, batches of it, LLM.create_completion
+    RESPONSES = auto()  # /v1/responses
+    MESSAGES = auto()  # /v1/messages
+    PYTHON_CHAT = auto()  # LLM.chat, LLM.stream, LLM.submit
+    PYTHON_RAW = auto()  # LLM.generate, and the others with a raw prompt
+    COMMAND_LINE = auto()  # run, chat, batch
+    SET = auto()  # /set of the REPL
+    PLUGIN = auto()  # -o of simonw's llm
+
+
+class Kind(Enum):
+    """The type of a field, in words."""
+
+    NUMBER = "a number"
+    INTEGER = "an integer"
+    FLAG = "true or false"
+    TEXT = "a text"
+    TEXTS = "a text, or a list of texts, none of them empty"
+    OBJECT = "an object"
+    OBJECTS = "a list of objects"
+    TEXT_OR_OBJECT = "a text or an object"
+    BIAS = "an object of token ids with -100 to 100 each"
+    PROMPT = "a text, a list of ids, or a list of either"
+
+
+LARGEST = sys.float_info.max  # an integer beyond it becomes no float
+MAX_LOGPROBS = 20  # OpenAI's limit of top_logprobs
+MAX_SAMPLES = 128  # OpenAI's limit of n
+NUM_SEEDS = 2**64  # a seed is taken modulo this: -1 is the seed 2^64 - 1
+COMPLETION_TOKENS = 16  # OpenAI's max_tokens of completions where none is given
+EFFORTS: dict[str, int | None] = {  # a level of effort: tokens of thinking, None for as many as the model wants
+    "none": 0,
+    "minimal": 512,
+    "low": 2048,
+    "medium": 8192,
+    "high": None,  # K2 knows no levels; this is how it thinks
+    "xhigh": None,
+    "max": None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field. least, most: its bounds; above: least itself is out of them. unset: what the default None means. off:
+    what -1 stands for; its value is the default. aliases: names of other engines that are as good. own: the one name at
+    a door where it is another. flags: names on the command line, where they are not the field's. members: of an object,
+    all that it may have; without them they are looked at where they are used. doors: where it may be given."""
+
+    name: str
+    kind: Kind
+    help: str
+    doors: frozenset[Door]
+    default: Any = None
+    unset: str = ""
+    least: float | None = None
+    most: float | None = None
+    above: bool = False
+    off: str = ""
+    choices: tuple[str, ...] = ()
+    members: tuple["Field", ...] = ()
+    aliases: tuple[str, ...] = ()
+    own: Mapping[Door, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    def names(self, door: Door) -> tuple[str, ...]:
+        """What it is called at a door; the first name is its own."""
+        return (self.own[door],) if door in self.own else (self.name, *self.aliases)
+
+    def checked(self, value: Any, name: str | None = None) -> Any:
+        """The value as the engine takes it: whole numbers as int, texts as a tuple, ids as int, -1 as the default where
+        it says off. name: what the client calls the field. RequestError: it cannot be."""
+        name = name or self.name
+        if self.members and isinstance(value, Mapping):
+            return _checked_members(self.members, value, name)
+        good, value = _READ[self.kind](value)
+        code = "invalid_value" if good else "invalid_type"
+        if good and self.off and value == -1:
+            return self.default
+        if good and self.kind in (Kind.NUMBER, Kind.INTEGER):
+            good = self._holds(value)
+        if good and self.choices and isinstance(value, str):
+            good = value in self.choices
+        elif good and self.kind is Kind.OBJECTS and self.least:
+            good = len(value) >= self.least
+        if not good:
+            raise RequestError(f"{name} is {repr(value)}; it must be {self.wanted}.", name, code)
+        return value
+
+    def parsed(self, text: str) -> Any:
+        """As `checked`, of what a person typed."""
+        read = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.FLAG: _FLAGS.__getitem__}.get(self.kind, str)
+        try:
+            value = read(text)
+        except (KeyError, ValueError):
+            value = text
+        return self.checked(value)
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            words = ", ".join(map(repr, self.choices))
+            return f"one of {words}" + (" or an object" if self.kind is Kind.TEXT_OR_OBJECT else "")
+        words = self.kind.value
+        if self.kind is Kind.OBJECTS and self.least:
+            words = "a list of one or more objects"
+        elif self.least is not None and self.most is not None:
+            low = f"above {self.least:g} and at most" if self.above else f"from {_bound(self.least)} to"
+            words += f" {low} {_bound(self.most)}"
+        elif self.least is not None:
+            words += f" above {self.least:g}" if self.above else f" of {self.least:g} or more"
+        return words + (f", or -1 ({self.off})" if self.off else "")
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema."""
+        schema = dict(_SCHEMAS[self.kind])
+        if self.kind in (Kind.NUMBER, Kind.INTEGER):
+            least = -1 if self.off else self.least
+            bounds = {"exclusiveMinimum" if self.above else "minimum": least, "maximum": self.most}
+            schema |= {name: bound for name, bound in bounds.items() if bound is not None}
+        elif self.kind is Kind.TEXT and self.choices:
+            schema["enum"] = list(self.choices)
+        elif self.members:
+            schema |= {"properties": {m.name: m.schema for m in self.members}, "additionalProperties": False}
+        return schema | {"description": self.help}
+
+    def _holds(self, value: float) -> bool:
+        if self.kind is Kind.NUMBER and not -LARGEST <= value <= LARGEST:
+            return False
+        low = self.least is None or (value > self.least if self.above else value >= self.least)
+        return low and (self.most is None or value <= self.most)
+
+
+_FLAGS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+
+
+def _bound(value: float) -> str:
+    """A bound for a person."""
+    powers = {2**63: "2^63", -(2**63): "-2^63", 2**64 - 1: "2^64 - 1"}
+    return powers.get(value) or f"{value:g}"
+
+
+def _number(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, Real) and not isinstance(value, bool), value
+
+
+def _integer(value: Any) -> tuple[bool, Any]:
+    """JSON has one type of numbers: 5.0 is an integer."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return True, int(value)
+    if isinstance(value, float) and value.is_integer():
+        return True, int(value)
+    return False, value
+
+
+def _texts(value: Any) -> tuple[bool, Any]:
+    texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else None
+    good = texts is not None and all(isinstance(text, str) and text for text in texts)
+    return good, texts if good else value
+
+
+def _objects(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value), value
+
+
+def _bias(value: Any) -> tuple[bool, Any]:
+    """JSON has text for keys."""
+    try:
+        bias = {int(token_id): value[token_id] for token_id in value}
+    except (IndexError, TypeError, ValueError):
+        return False, value
+    good = isinstance(value, Mapping) and all(_number(b)[0] and -100 <= b <= 100 for b in bias.values())
+    return good, bias if good else value
+
+
+def _prompt(value: Any) -> tuple[bool, Any]:
+    one = isinstance(value, str) or is_ids(value)
+    several = isinstance(value, list) and bool(value) and all(isinstance(p, str) or is_ids(p) for p in value)
+    return one or several, value
+
+
+def is_ids(value: Any) -> bool:
+    """Whether a prompt is ids, one or more."""
+    return isinstance(value, list) and bool(value) and all(type(i) is int for i in value)
+
+
+def _of(*types: type):
+    return lambda value: (isinstance(value, types), value)
+
+
+_READ = {
+    Kind.NUMBER: _number,
+    Kind.INTEGER: _integer,
+    Kind.FLAG: _of(bool),
+    Kind.TEXT: _of(str),
+    Kind.TEXTS: _texts,
+    Kind.OBJECT: _of(Mapping),
+    Kind.OBJECTS: _objects,
+    Kind.TEXT_OR_OBJECT: _of(str, Mapping),
+    Kind.BIAS: _bias,
+    Kind.PROMPT: _prompt,
+}
+_TEXT, _OBJECT, _IDS = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "integer"}}
+_SCHEMAS = {
+    Kind.NUMBER: {"type": "number"},
+    Kind.INTEGER: {"type": "integer"},
+    Kind.FLAG: {"type": "boolean"},
+    Kind.TEXT: _TEXT,
+    Kind.TEXTS: {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+    Kind.OBJECT: _OBJECT,
+    Kind.OBJECTS: {"type": "array", "items": _OBJECT},
+    Kind.TEXT_OR_OBJECT: {"anyOf": [_TEXT, _OBJECT]},
+    Kind.BIAS: {"type": "object", "additionalProperties": {"type": "number"}},
+    Kind.PROMPT: {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, {"type": "integer"}, _IDS]}}]},
+}
+
+
+def unknown(name: str, known: Iterable[str] = ()) -> RequestError:
+    """What is said of a field that nobody knows. known: those to list."""
+    name = name if len(name) <= 64 else name[:61] + "..."
+    message = f"Unknown parameter {name!r}: it is refused, because ignoring it could change the answer."
+    told = ", ".join(sorted(known))
+    return RequestError(message + (f" Known: {told}." if told else ""), name, "unknown_parameter")
+
+
+def _checked_members(members: Iterable[Field], value: Mapping, name: str) -> dict[str, Any]:
+    """An object whose members are all known; null is absent."""
+    known = {member.name: member for member in members}
+    given = {key: item for key, item in value.items() if item is not None}
+    for key in given:
+        if key not in known:
+            raise unknown(f"{name}.{key}")
+    return {key: known[key].checked(item, f"{name}.{key}") for key, item in given.items()}
+
+
+EVERYWHERE = frozenset(Door)
+TYPED = frozenset({Door.COMMAND_LINE, Door.SET, Door.PLUGIN})
+FOREIGN = frozenset({Door.RESPONSES, Door.MESSAGES})  # their owners have fewer fields, or other ones
+PYTHON = frozenset({Door.PYTHON_CHAT, Door.PYTHON_RAW})
+RAW = frozenset({Door.COMPLETIONS, Door.PYTHON_RAW})
+OURS = EVERYWHERE - FOREIGN
+CHATS = OURS - RAW
+HTTP = frozenset({Door.CHAT, Door.COMPLETIONS})
+
+SAMPLING = (  # attributes of kimi_cpu.Sampling
+    Field(
+        name="max_tokens",
+        kind=Kind.INTEGER,
+        least=0,
+        off="no limit",
+        unset="no limit",
+        aliases=("max_completion_tokens", "n_predict"),
+        own={Door.RESPONSES: "max_output_tokens", Door.MESSAGES: "max_tokens"},
+        flags=("-n", "--max-tokens"),
+        help="Tokens to generate at most, thinking and answer together.",
+        doors=EVERYWHERE,
+    ),
+    Field(
+        name="temperature",
+        kind=Kind.NUMBER,
+        default=1.0,
+        least=0,
+        flags=("--temp", "--temperature"),
+        help="0 is greedy.",
+        doors=EVERYWHERE,
+    ),
+    Field(
+        name="top_p",
+        kind=Kind.NUMBER,
+        default=1.0,
+        least=0,
+        above=True,
+        most=1,
+        help="Nucleus; 1 is off.",
+        doors=EVERYWHERE,
+    ),
+    Field(
+        name="top_k",
+        kind=Kind.INTEGER,
+        default=0,
+        least=0,
+        off="off",
+        help="Best K only; 0 is off.",
+        doors=EVERYWHERE - {Door.RESPONSES},
+    ),
+    Field(
+        name="min_p",
+        kind=Kind.NUMBER,
+        default=0.0,
+        least=0,
+        most=1,
+        help="Share of the best; 0 is off.",
+        doors=OURS,
+    ),
+    Field(
+        name="repeat_penalty",
+        kind=Kind.NUMBER,
+        default=1.0,
+        least=0,
+        above=True,
+        aliases=("repetition_penalty",),
+        help="For tokens of prompt and answer; 1 is off.",
+        doors=OURS,
+    ),
+    Field(
+        name="presence_penalty",
+        kind=Kind.NUMBER,
+        default=0.0,
+        least=-2,
+        most=2,
+        help="For tokens that the answer has; 0 is off.",
+        doors=OURS,
+    ),
+    Field(
+        name="frequency_penalty",
+        kind=Kind.NUMBER,
+        default=0.0,
+        least=-2,
+        most=2,
+        help="For tokens, as often as the answer has them; 0 is off.",
+        doors=OURS,
+    ),
+    Field(
+        name="logit_bias",
+        kind=Kind.BIAS,
+        help="What is added to the logits of tokens.",
+        doors=OURS - TYPED,
+    ),
+    Field(
+        name="logprobs",
+        kind=Kind.INTEGER,
+        least=0,
+        most=MAX_LOGPROBS,
+        help="How many of the best tokens are told of with each token.",
+        doors=RAW | PYTHON,  # nowhere to be shown on a terminal; a chat's has a row of its own
+    ),
+    Field(
+        name="seed",
+        kind=Kind.INTEGER,
+        least=-(2**63),
+        most=NUM_SEEDS - 1,
+        unset="another one every time",
+        help="For the same answer again; any integer is one, -1 too.",
+        doors=OURS,
+    ),
+    Field(
+        name="stop",
+        kind=Kind.TEXTS,
+        default=(),
+        own={Door.MESSAGES: "stop_sequences"},
+        help="End before this text.",
+        doors=EVERYWHERE - {Door.RESPONSES},
+    ),
+    Field(
+        name="ignore_eos",
+        kind=Kind.FLAG,
+        default=False,
+        help="Go on after the end-of-text token.",
+        doors=OURS,
+    ),
+)
+THINKING = (  # all of them say how long to think
+    Field(name="no_think", kind=Kind.FLAG, default=False, help="Close the thinking block at once.", doors=CHATS),
+    Field(
+        name="think_budget",
+        kind=Kind.INTEGER,
+        least=0,
+        off="no limit",
+        help="Tokens of thinking at most, then the answer.",
+        doors=CHATS,
+    ),
+    Field(
+        name="think_seconds",
+        kind=Kind.NUMBER,
+        least=0,
+        help="Seconds of thinking at most, then the answer.",
+        doors=CHATS,
+    ),
+    Field(
+        name="reasoning_effort",
+        kind=Kind.TEXT,
+        choices=tuple(EFFORTS),
+        help="A thinking budget by name; a budget in tokens or seconds comes first.",
+        doors=CHATS,  # Responses: reasoning.effort; Messages: output_config.effort
+    ),
+    Field(
+        name="thinking",
+        kind=Kind.OBJECT,
+        members=(
+            Field(
+                name="type",
+                kind=Kind.TEXT,
+                choices=("enabled", "disabled", "adaptive"),
+                help="disabled closes the thinking at once.",
+                doors=CHATS,
+            ),
+            Field(name="budget_tokens", kind=Kind.INTEGER, least=0, help="As think_budget.", doors=CHATS),
+        ),
+        help="Moonshot's and Anthropic's switch.",
+        doors=CHATS - TYPED,  # Messages: with more members
+    ),
+    Field(
+        name="reasoning",
+        kind=Kind.OBJECT,
+        members=(
+            Field(name="effort", kind=Kind.TEXT, choices=tuple(EFFORTS), help="As reasoning_effort.", doors=CHATS),
+            Field(name="max_tokens", kind=Kind.INTEGER, least=0, help="As think_budget.", doors=CHATS),
+            Field(name="enabled", kind=Kind.FLAG, help="false closes the thinking at once.", doors=CHATS),
+        ),
+        help="OpenRouter's switch.",
+        doors=CHATS - TYPED,  # Responses: with OpenAI's members
+    ),
+)
+ANSWER = (  # the answer's form
+    Field(
+        name="tools",
+        kind=Kind.OBJECTS,
+        help="Functions that may be called, as in OpenAI's API.",
+        doors=CHATS - TYPED,  # Responses, Messages: in their owners' form
+    ),
+    Field(
+        name="tool_choice",
+        kind=Kind.TEXT_OR_OBJECT,
+        choices=("none", "auto", "required"),
+        default="auto",
+        help="Whether a tool is called, and which.",
+        doors=CHATS - TYPED,
+    ),
+    Field(
+        name="parallel_tool_calls",
+        kind=Kind.FLAG,
+        default=True,
+        help="A turn may make more than one call.",
+        doors=CHATS - TYPED,
+    ),
+    Field(
+        name="response_format",
+        kind=Kind.OBJECT,
+        help='{"type": "text"}, {"type": "json_object"} with a schema or without, or OpenAI\'s json_schema.',
+        doors=CHATS - TYPED,
+    ),
+    Field(
+        name="template_kwargs",
+        kind=Kind.OBJECT,
+        aliases=("chat_template_kwargs",),
+        help="Further variables of the chat template.",
+        doors=CHATS - TYPED,
+    ),
+)
+SHAPE = (  # how an answer is told; it does not reach the model
+    Field(
+        name="messages",
+        kind=Kind.OBJECTS,
+        least=1,
+        help="The conversation.",
+        doors=frozenset({Door.CHAT}),
+    ),
+    Field(name="prompt", kind=Kind.PROMPT, help="What to go on with.", doors=frozenset({Door.COMPLETIONS})),
+    Field(
+        name="n",
+        kind=Kind.INTEGER,
+        default=1,
+        least=1,
+        most=MAX_SAMPLES,
+        help="Answers to the same prompt; they have seed, seed + 1, …",
+        doors=HTTP,  # a terminal shows one; Python has LLM.samples
+    ),
+    Field(name="stream", kind=Kind.FLAG, default=False, help="Send the answer as it comes.", doors=HTTP),
+    Field(
+        name="stream_options",
+        kind=Kind.OBJECT,
+        members=(
+            Field(name="include_usage", kind=Kind.FLAG, default=False, help="Send usage at the end.", doors=HTTP),
+            Field(
+                name="include_obfuscation",
+                kind=Kind.FLAG,
+                default=False,
+                help="Padding against listeners; without effect.",
+                doors=HTTP,
+            ),
+        ),
+        help="Of a stream.",
+        doors=HTTP,
+    ),
+    Field(
+        name="return_progress",
+        kind=Kind.FLAG,
+        default=False,
+        help="Send prompt_progress while a long prompt is computed.",
+        doors=HTTP,
+    ),
+    Field(
+        name="echo",
+        kind=Kind.FLAG,
+        default=False,
+        help="Repeat the prompt before the text.",
+        doors=frozenset({Door.COMPLETIONS}),
+    ),
+    Field(
+        name="logprobs",
+        kind=Kind.FLAG,
+        default=False,
+        help="Tell of each token's log-probability.",
+        doors=frozenset({Door.CHAT}),
+    ),
+    Field(
+        name="top_logprobs",
+        kind=Kind.INTEGER,
+        least=0,
+        most=MAX_LOGPROBS,
+        help="How many of the best tokens are told of with each token.",
+        doors=frozenset({Door.CHAT}),
+    ),
+)
+FIELDS = (*SAMPLING, *THINKING, *ANSWER, *SHAPE)
+
+WITHOUT_EFFECT = frozenset(  # change no answer: labels, billing, hints for caches
+    {
+        "cache_control",
+        "cache_prompt",
+        "diagnostics",
+        "inference_geo",
+        "metadata",
+        "model",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "request_id",
+        "safety_identifier",
+        "service_tier",
+        "speed",
+        "store",
+        "user",
+        "user_profile_id",
+        "workspace_id",
+    }
+)
+FIXED: Mapping[Door, Mapping[str, tuple]] = {  # features there is only one way of: what may be said of them
+    Door.CHAT: {"modalities": (["text"],), "verbosity": ("medium",), "functions": ([],)},
+    Door.COMPLETIONS: {"best_of": (1,), "suffix": ("",)},
+}
+
+
+def fields_at(door: Door) -> dict[str, Field]:
+    """Every name that a door knows, aliases too, and its field."""
+    return {name: f for f in FIELDS if door in f.doors for name in f.names(door)}
