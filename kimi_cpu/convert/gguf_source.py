@@ -6,6 +6,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from ..config import ModelConfig
+from ..config.reader import shown
 from ..errors import CheckpointError
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
@@ -79,23 +80,41 @@ def open_gguf(path: Path) -> Source:
 def read_parts(path: Path) -> dict[Path, GGUFHeader]:
     """{file: header} of a GGUF file and of the others of its split, the first one first."""
     split = SPLIT.fullmatch(path.name)
-    if split is None:
+    if split is None or not 1 <= int(split[2]) <= int(split[3]):
         header = read_gguf(path)
-        if header.metadata.get("split.count", 1) > 1:
-            raise CheckpointError(f"{path}: is one of {header.metadata['split.count']} parts but was renamed.")
+        count, number = _whole(path, header, "split.count", 1), _whole(path, header, "split.no", 0)
+        if count > 1:
+            name = f"NAME-{number + 1:05d}-of-{count:05d}.gguf"
+            raise CheckpointError(f"{path}: is part {number + 1} of {count} but was renamed; call it {name} again.")
         return {path: header}
     count = int(split[3])
-    headers = {}
-    for number in range(1, count + 1):
-        file = path.with_name(f"{split[1]}-{number:05d}-of-{count:05d}.gguf")
-        if not file.exists():
-            raise CheckpointError(f"{file}: part {number} of {count} is missing; download it.")
-        headers[file] = read_gguf(file)
-    total = next(iter(headers.values())).metadata.get("split.tensors.count")
+    files = [path.with_name(f"{split[1]}-{number:05d}-of-{split[3]}.gguf") for number in range(1, count + 1)]
+    missing = [number for number, file in enumerate(files, 1) if not file.exists()]
+    if missing:
+        numbers = ", ".join(map(str, missing[:8])) + ", …" * (len(missing) > 8)
+        what = f"part {numbers} of {count} is" if len(missing) == 1 else f"parts {numbers} of {count} are"
+        raise CheckpointError(f"{files[missing[0] - 1]}: {what} missing; download the rest of the split.")
+    headers = {file: read_gguf(file) for file in files}
+    for number, (file, header) in enumerate(headers.items()):
+        said = _whole(file, header, "split.no", number), _whole(file, header, "split.count", count)
+        if said != (number, count):
+            raise CheckpointError(
+                f"{file}: says that it is part {said[0] + 1} of {said[1]}, but its name says {number + 1} of {count}; "
+                "give the parts their own names back."
+            )
     found = sum(len(header.tensors) for header in headers.values())
-    if total is not None and total != found:
+    total = _whole(files[0], headers[files[0]], "split.tensors.count", found)
+    if total != found:
         raise CheckpointError(f"{path}: the {count} parts hold {found} tensors, not {total}; one is another model's.")
     return headers
+
+
+def _whole(path: Path, header: GGUFHeader, key: str, default: int) -> int:
+    """A whole number of the metadata. CheckpointError: it is something else."""
+    value = header.metadata.get(key, default)
+    if type(value) is not int or value < 0:
+        raise CheckpointError(f"{path}: metadata {key} is {shown(value)}; it is corrupt, so download it again.")
+    return value
 
 
 def _select(headers: dict[Path, GGUFHeader], config: ModelConfig, warnings: list[str]) -> dict[str, SourceTensor]:
@@ -174,7 +193,10 @@ def _check_one(path: Path, tensors: dict[str, SourceTensor], name: str, shape: t
     if tensor.shape != shape:
         raise CheckpointError(f"{tensor.where} has the shape {list(tensor.shape)}, the metadata says {list(shape)}.")
     if not decode.can_decode(tensor.dtype):
-        raise CheckpointError(f"{tensor.where} has the type {tensor.dtype}, which cannot be read.")
+        raise CheckpointError(
+            f"{tensor.where} has the type {tensor.dtype}, which cannot be read; take a file with other types, such as "
+            "Q8_0 or Q4_K, or the Hugging Face checkpoint."
+        )
 
 
 def gguf_name(name: str) -> str:

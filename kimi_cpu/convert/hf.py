@@ -103,23 +103,45 @@ def _other_weights(directory: Path) -> str:
 
 
 def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTensor], list[tuple[str, int, str]]]:
-    """Every tensor of every shard by its full name, and (name, size, SHA-256 of the header) of the shards."""
+    """Every tensor by its full name, and (name, size, SHA-256 of the header) of the shards that the index names.
+
+    Where several shards hold a tensor, the index says which one counts.
+    """
     weight_map = _weight_map(path)
+    shards = sorted(set(weight_map.values()))
+    missing = [shard for shard in shards if not (path / shard).exists()]
+    if missing:
+        others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        raise CheckpointError(
+            f"{path / missing[0]}: the index names {len(shards)} shards, but this one{others} is missing; download it."
+        )
     tensors, files = {}, []
-    for shard in sorted(set(weight_map.values())):
+    for shard in shards:
         file = path / shard
-        if not file.exists():
-            raise CheckpointError(f"{file}: the index names this shard but it is missing; download it.")
         header, size, digest = read_header(file)
         files.append((shard, size, digest))
         for name, t in header.items():
+            if weight_map.get(name, shard) != shard:
+                continue  # a stale copy
             if name in tensors:
-                raise CheckpointError(f"{file}: tensor {name} is also in {tensors[name].file.name}; remove one shard.")
+                raise CheckpointError(
+                    f"{file}: tensor {name} is also in {tensors[name].file.name}, and the index names neither; "
+                    "download the index again."
+                )
             tensors[name] = SourceTensor(name, t.dtype, t.shape, file, t.offset, t.nbytes)
     for name, shard in weight_map.items():
-        if name and (name not in tensors or tensors[name].file.name != shard):
+        if name and name not in tensors:
             raise CheckpointError(f"{path / shard}: tensor {name}, which the index places here, is missing.")
+    unnamed = [file.name for file in _safetensors(path) if file.name not in shards]
+    if unnamed and "" not in weight_map:
+        listed = ", ".join(unnamed[:5]) + ", …" * (len(unnamed) > 5)
+        warnings.append(f"Files that the index does not name are ignored: {listed}.")
     return tensors, files
+
+
+def _safetensors(path: Path) -> list[Path]:
+    """Those of a directory, but for hidden ones (macOS leaves ._model.safetensors beside a copy)."""
+    return sorted(file for file in path.glob("*.safetensors") if not file.name.startswith("."))
 
 
 def _weight_map(path: Path) -> dict[str, str]:
@@ -127,9 +149,9 @@ def _weight_map(path: Path) -> dict[str, str]:
     index = path / INDEX
     text = _read_text(index)
     if text is None:
-        found = sorted(file.name for file in path.glob("*.safetensors") if not file.name.startswith("."))
+        found = _safetensors(path)
         if len(found) == 1:
-            return {"": found[0]}
+            return {"": found[0].name}
         if found:
             raise CheckpointError(f"{index}: is missing, and there are {len(found)} safetensors files; download it.")
         raise CheckpointError(f"{path}: there is no safetensors file in this directory{_other_weights(path)}")

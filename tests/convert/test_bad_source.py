@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.cli import main
+from kimi_cpu.convert.source import open_source
 from tests import tiny
 
 EXPERT = "model.layers.1.mlp.experts.3.up_proj"
@@ -247,12 +248,10 @@ def _index(change):
 
 
 def _copy_tensor(directory):
-    """The second shard holds a tensor of the first one too."""
-    header, data = header_of(directory / FIRST)
-    begin, end = header[NORM.replace("2", "0")]["data_offsets"]
+    """The second shard holds a tensor of the first one too, with other values."""
     second, more = header_of(directory / SECOND)
     second[NORM.replace("2", "0")] = {"dtype": "BF16", "shape": [64], "data_offsets": [len(more), len(more) + 128]}
-    rewrite(directory / SECOND, second, more + data[begin:end])
+    rewrite(directory / SECOND, second, more + bytes(128))
 
 
 BAD_FILES = {
@@ -270,8 +269,15 @@ BAD_FILES = {
     ),
     "index that names no string": (_index(lambda i: i["weight_map"].update({NORM: 7})), ["index.json", NORM]),
     "index with the wrong shard": (_index(lambda i: i["weight_map"].update({NORM: FIRST})), [FIRST, NORM]),
+    "missing shards": (
+        _index(lambda i: i["weight_map"].update({f"z{n}": f"z{n}.safetensors" for n in range(3)})),
+        ["z0.safetensors", "names 5 shards", "2 others", "missing"],
+    ),
     "index with a stranger": (_index(lambda i: i["weight_map"].update(ghost=FIRST)), [FIRST, "ghost"]),
-    "a tensor in two shards": (_copy_tensor, [SECOND, FIRST, NORM.replace("2", "0")]),
+    "a tensor in two shards that the index does not name": (
+        lambda d: (_copy_tensor(d), _index(lambda i: i["weight_map"].pop(NORM.replace("2", "0")))(d)),
+        [SECOND, FIRST, NORM.replace("2", "0"), "index names neither"],
+    ),
 }
 
 
@@ -282,6 +288,26 @@ def test_bad_files_are_refused_by_name(name, good, tmp_path, said_of):
     spoil(tmp_path / "in")
     line = said_of(tmp_path / "in")
     assert all(part in line for part in parts), line
+
+
+def test_of_a_tensor_in_two_shards_the_index_decides(good, tmp_path):
+    tiny.write(tmp_path, *good)
+    _copy_tensor(tmp_path)
+    name = NORM.replace("2", "0")
+    with open_source(tmp_path) as source:
+        np.testing.assert_array_equal(source.raw(name), good[1][name][1])
+        assert source.warnings == []
+    _index(lambda i: i["weight_map"].update({name: SECOND}))(tmp_path)
+    with open_source(tmp_path) as source:
+        np.testing.assert_array_equal(source.raw(name), np.zeros(64, np.uint16))
+
+
+def test_a_shard_that_the_index_does_not_name_is_ignored_and_said(good, tmp_path):
+    tiny.write(tmp_path, *good)
+    (tmp_path / "consolidated.safetensors").write_bytes(b"anything")
+    (tmp_path / "._model.safetensors").write_bytes(b"of macOS")
+    with open_source(tmp_path) as source:
+        assert source.warnings == ["Files that the index does not name are ignored: consolidated.safetensors."]
 
 
 def test_the_installed_command_says_the_same_in_one_line(good, tmp_path):

@@ -10,8 +10,10 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.config import ModelConfig
+from kimi_cpu.convert.decode import can_decode
 from kimi_cpu.convert.source import FloatLinear, Int4Linear, open_source
 from kimi_cpu.convert.standard import config_metadata
+from kimi_cpu.convert.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16
@@ -62,13 +64,16 @@ def tensors_of(values):
     return out
 
 
-def write(path, tensors, kinds=None, metadata=None, **split):
-    """A GGUF file; kinds: {part of a tensor's name: type}, others F32."""
+def write(path, tensors, kinds=None, metadata=None, raw=None, **split):
+    """A GGUF file; kinds: {part of a tensor's name: type}, others F32. raw: {name: (blocks u8, type)}."""
     writer = gguf.GGUFWriter(path, "deepseek2", **split)
     for key, value in (config_metadata(CONFIG) | IDENTITY | (metadata or {})).items():
         add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
         writer.add_array(key, value) if isinstance(value, list) else add[type(value)](key, value)
     for name, x in tensors.items():
+        if name in (raw or {}):
+            writer.add_tensor(name, raw[name][0], raw_dtype=raw[name][1])
+            continue
         kind = next((kind for part, kind in (kinds or {}).items() if part in name), TYPES.F32)
         data = np.ascontiguousarray(x)
         writer.add_tensor(name, data if kind == TYPES.F32 else gguf.quants.quantize(data, kind), raw_dtype=kind)
@@ -229,6 +234,79 @@ def test_a_split_file_is_read_whole_from_any_of_its_parts(tmp_path, values):
     parts[2].unlink()
     with pytest.raises(CheckpointError, match=f"{parts[2].name}: part 3 of {len(parts)} is missing"):
         open_source(parts[0])
+    parts[1].unlink()
+    with pytest.raises(CheckpointError, match=f"{parts[1].name}: parts 2, 3 of {len(parts)} are missing"):
+        open_source(parts[0])
+
+
+@pytest.mark.parametrize("no_tensor_first_split", [False, True])
+def test_a_split_file_converts_to_what_the_whole_one_does(tmp_path, values, no_tensor_first_split):
+    split = {"split_max_tensors": 20, "small_first_shard": no_tensor_first_split}
+    write(tmp_path / "whole.gguf", tensors_of(values), {"_exps": TYPES.Q4_0})
+    write(tmp_path / "model.gguf", tensors_of(values), {"_exps": TYPES.Q4_0}, **split)
+    convert(tmp_path / "whole.gguf", tmp_path / "from-whole")
+    convert(sorted(tmp_path.glob("model-*-of-*.gguf"))[-1], tmp_path / "from-split")
+    with ModelFile.open(tmp_path / "from-whole") as whole, ModelFile.open(tmp_path / "from-split") as split:
+        for name in whole.tensors:
+            if name != "kimi-cpu.sha256":
+                np.testing.assert_array_equal(whole.view(name), split.view(name))
+
+
+def test_parts_under_each_others_names_and_under_new_names_are_told(tmp_path, values):
+    write(tmp_path / "model.gguf", tensors_of(values), split_max_tensors=40)
+    parts = sorted(tmp_path.glob("model-*.gguf"))
+    parts[1].rename(tmp_path / "other.gguf")
+    with pytest.raises(CheckpointError, match=r"other\.gguf: is part 2 of \d but was renamed; call it NAME-00002-of-"):
+        open_source(tmp_path / "other.gguf")
+    parts[0].rename(parts[1])
+    (tmp_path / "other.gguf").rename(parts[0])
+    with pytest.raises(CheckpointError, match=r"00001-of-0000\d\.gguf: says that it is part 2 of"):
+        open_source(parts[1])
+
+
+@pytest.mark.parametrize("name", ["model-00000-of-00000.gguf", "model-00003-of-00002.gguf"])
+def test_a_name_that_only_looks_like_a_part_is_a_name(tmp_path, values, name):
+    with open_source(write(tmp_path / name, tensors_of(values))) as source:
+        assert source.config == CONFIG
+
+
+DECODABLE = [kind.name for kind in TYPES if kind.name not in ("F32", "F16", "BF16") and can_decode(kind.name)]
+
+
+@pytest.mark.parametrize("kind", DECODABLE)
+def test_experts_of_every_type_that_the_gguf_package_decodes_are_its_values(tmp_path, values, kind):
+    name, tensors = "blk.2.ffn_up_exps.weight", tensors_of(values)
+    block, size = gguf.GGML_QUANT_SIZES[TYPES[kind]]
+    experts, rows_, cols = tensors[name].shape
+    data = np.random.default_rng(0).integers(0, 60, (experts, rows_, cols // block * size), np.uint8)  # finite f16
+    write(tmp_path / "model.gguf", tensors, raw={name: (data, TYPES[kind])})
+    with open_source(tmp_path / "model.gguf") as source:
+        found = rows(source, "model.layers.2.mlp.experts.5.up_proj")
+        exact = gguf.quants.dequantize(data[5], TYPES[kind])
+        np.testing.assert_allclose(found, exact, rtol=2**-8 if kind == "Q4_0" else 0)
+
+
+@pytest.mark.parametrize("kind", ["Q4_K", "IQ2_XXS", "IQ4_XS", "Q6_K"])
+def test_experts_in_k_and_iq_quants_convert_within_the_error_of_8_bits(tmp_path, values, kind):
+    name, tensors = "blk.2.ffn_up_exps.weight", tensors_of(values)
+    block, size = gguf.GGML_QUANT_SIZES[TYPES[kind]]
+    experts, rows_, cols = tensors[name].shape
+    data = np.random.default_rng(0).integers(0, 60, (experts, rows_, cols // block * size), np.uint8)
+    write(tmp_path / "model.gguf", tensors, raw={name: (data, TYPES[kind])})
+    convert(tmp_path / "model.gguf", tmp_path / "out.gguf")
+    report = verify(tmp_path / "out.gguf", tmp_path / "model.gguf")
+    assert max(error.relative for error in report.errors.values()) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["Q8_K", "I32", "F64"])
+def test_experts_of_a_type_that_cannot_be_decoded_are_refused_with_what_to_take(tmp_path, values, kind):
+    name, tensors = "blk.2.ffn_up_exps.weight", tensors_of(values)
+    block, size = gguf.GGML_QUANT_SIZES[TYPES[kind]]
+    experts, rows_, cols = tensors[name].shape
+    data = np.zeros((experts, rows_, cols // block * size), np.uint8)
+    write(tmp_path / "model.gguf", tensors, raw={name: (data, TYPES[kind])})
+    with pytest.raises(CheckpointError, match=rf"model\.gguf: tensor {name} has the type {kind}, .* such as Q8_0"):
+        open_source(tmp_path / "model.gguf")
 
 
 def test_without_an_output_matrix_the_embeddings_are_tied(tmp_path, values):
