@@ -22,6 +22,7 @@ import numpy as np
 from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, runtime
 from kimi_cpu.kernels.bandwidth import Reader
+from kimi_cpu.kernels.code_cache import Entry
 from kimi_cpu.kernels.native import Library, Micro
 from kimi_cpu.kernels.simd import F32, Emitter, Variable, Vec
 from kimi_cpu.machine import usable_cores
@@ -91,7 +92,7 @@ def row(case: cases.Case, threads: int, reader: Reader, rounds: int) -> str:
 def fma_rate() -> float:
     """GMAC/s of one thread that multiplies and adds f32 registers of this tier, and loads nothing: the best of 9."""
     tier = runtime.isa()
-    code = Library(tier, [Micro("fma", "ii", fma_chains)], ["fma"], None)
+    code = Library(tier, [Micro("fma", "ii", fma_chains)], ["fma"], Entry(None))
     call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(int(code.addresses[0]))
     target = np.zeros(CHAINS * tier.lanes, np.float32)
     best = min(seconds(lambda: call(TURNS, target.ctypes.data)) for _ in range(9))

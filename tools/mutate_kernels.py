@@ -26,6 +26,7 @@ import pytest
 
 import kimi_cpu.kernels
 from kimi_cpu.kernels import jit, micros, runtime
+from kimi_cpu.kernels.code_cache import Entry
 from kimi_cpu.kernels.isa import Isa
 from kimi_cpu.kernels.native import host_tiers
 
@@ -161,7 +162,7 @@ def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
     try:
         chosen = [m for m in mutant.micros(tier) if m.name in changed]
         names = [m.name for m in chosen]
-        library = native_of(mutant).Library(tier, chosen, names, None)
+        library = native_of(mutant).Library(tier, chosen, names, Entry(None))
         target = runtime.select(tier.name).addresses
         for name, address in zip(names, library.addresses, strict=True):
             target[micros.INDEX[name]] = address

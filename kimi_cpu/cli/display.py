@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import click
 
@@ -107,16 +107,17 @@ class _PromptBar:
             self._display.start()
 
 
-def statistics(usage: Usage, timings: Timings, token_bytes: int, bandwidth: float | None) -> str:
+def statistics(usage: Usage, timings: Timings, token_bytes: int, bandwidth: Callable[[float], float | None]) -> str:
     """One line on what was read and generated, and how fast. token_bytes: bytes of weights that a step reads;
-    bandwidth: GB/s of this machine's memory, if somebody measured it."""
+    bandwidth: GB/s of this machine's memory beside so many that were read, where that is known."""
     if not usage.completion_tokens:
         return f"prompt {usage.prompt_tokens} tokens, stopped before all of it was read"
     computed = usage.prompt_tokens - usage.cached_tokens
     prefill = computed / timings.prefill_s if timings.prefill_s else 0.0
     decode = (usage.completion_tokens - 1) / timings.decode_s if timings.decode_s else 0.0
     read = timings.decode_steps * token_bytes / timings.decode_s / 1e9 if timings.decode_s else 0.0
-    share = f", {read / bandwidth:.0%} of this machine's {bandwidth:.0f}" if bandwidth else ""
+    memory = bandwidth(read) if read else None
+    share = f", {read / memory:.0%} of this machine's {memory:.0f} GB/s" if memory else ""
     return (
         f"prompt {usage.prompt_tokens} tokens ({usage.cached_tokens} cached), {prefill:.1f} tokens/s; "
         f"answer {usage.completion_tokens} tokens ({usage.reasoning_tokens} thinking), {decode:.1f} tokens/s, "

@@ -150,7 +150,7 @@ class Repl:
         if last is None:
             say("nothing was answered yet.")
             return
-        say(statistics(last.usage, last.timings, plan(self._talk.llm.path).token, bandwidth.measured()))
+        say(statistics(last.usage, last.timings, plan(self._talk.llm.path).token, bandwidth.to_compare_with))
         say(f"conversation {self._talk.session.num_tokens} of {self._talk.llm.context} tokens")
 
 

@@ -94,6 +94,6 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
         if options["max_tokens"] == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
-            say(statistics(answer.usage, answer.timings, plan(llm.path).token, bandwidth.measured()))
+            say(statistics(answer.usage, answer.timings, plan(llm.path).token, bandwidth.to_compare_with))
         warn(getattr(answer, "warnings", ()))
         return answer, interrupted()

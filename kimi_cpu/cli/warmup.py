@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
-SHARE = "from kimi_cpu.kernels import runtime; runtime.compile_share()"
+SHARE = "from kimi_cpu.kernels import runtime; runtime.warmup(backwards=True)"
 
 
 @click.command("warmup")
@@ -36,13 +37,23 @@ def _compile_missing() -> bool:
     from ..kernels import runtime
     from .progress import steps
 
+    if (note := runtime.cache_note()) is not None:
+        click.echo(f"kimi-cpu: {note}", err=True)
     if runtime.compiled():
         return False
-    # LLVM's Python binding compiles one thing at a time, in a process.
-    command = [sys.executable, "-c", SHARE]
-    with (
-        steps("kimi-cpu: compiling kernels for this CPU, once") as progress,
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other,
-    ):
-        runtime.warmup(progress, others_share=other.wait)
+    others = runtime.others_compile()
+    together = ", together with another process" if others else ""
+    helper = nullcontext() if others else _helper()
+    with steps(f"kimi-cpu: compiling kernels for this CPU, once{together}") as progress, helper:
+        runtime.warmup(progress)
     return True
+
+
+def _helper() -> AbstractContextManager:
+    """A second process that compiles, where it helps: LLVM's Python binding compiles one thing at a time, in each."""
+    from ..kernels import runtime
+    from ..machine import usable_cores
+
+    if usable_cores() == 1 or not runtime.cache_is_shared() or getattr(sys, "frozen", False):
+        return nullcontext()
+    return subprocess.Popen([sys.executable, "-c", SHARE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

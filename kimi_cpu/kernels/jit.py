@@ -1,68 +1,71 @@
-"""The only compile options in the package, the cache that they are safe in, and what compiled code needs of LLVM.
+"""The only compile options in the package, and what compiled code needs of LLVM.
 
-Numba's own cache key forgets other files, constants and flags, therefore the cache directory is named by a hash of all
-of them. A cache directory that cannot be written is replaced by a temporary one.
+Numba's own cache finds code by the file that a function came from, and forgets other files, constants and flags; ours
+(code_cache.py) finds it by the content of all of them.
 """
 
-import os
-import tempfile
-import threading
+import pickle
+import sys
+from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
-from hashlib import sha256
-from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
-PACKAGE = Path(__file__).parents[1]
+from .code_cache import CodeCache, Entry
+
 # No fastmath: sums that may be reordered are written as registers in micro_*.py, the others keep their order and bits.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+SETTINGS = (  # of Numba, from NUMBA_… in the environment or from the host program, that change machine code
+    "BOUNDSCHECK",
+    "CPU_FEATURES",
+    "CPU_NAME",
+    "DEBUGINFO_DEFAULT",
+    "DISABLE_INTEL_SVML",
+    "ENABLE_AVX",
+    "LOOP_VECTORIZE",
+    "OPT",
+    "SLP_VECTORIZE",
+)
 
 
-def _cache_key() -> str:
-    """Hex name for all that compiled code depends on: source text, options, versions, CPU."""
-    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    facts = sorted(OPTIONS.items()), numba.__version__, llvmlite.__version__, numba.config.OPT, cpu
-    digest = sha256(repr(facts).encode())
-    for path in sorted([*PACKAGE.glob("kernels/*.py"), *PACKAGE.glob("quant/*.py")]):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+def _facts() -> str:
+    """What compiled code depends on beside the sources: options, settings, versions, CPU."""
+    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.get_process_triple()
+    versions = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
+    settings = [(name, str(getattr(numba.config, name, None))) for name in SETTINGS]
+    return repr((sorted(OPTIONS.items()), settings, versions, cpu))
 
 
-def _cache_directory() -> Path:
-    """Where compiled code is kept: writable, created; temporary if it must be."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(home, "kimi-cpu", _cache_key())
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError:
-        _temporary.append(tempfile.TemporaryDirectory(prefix="kimi-cpu-"))
-        return Path(_temporary[-1].name)
-
-
-_temporary: list[tempfile.TemporaryDirectory] = []  # lives as long as the process
-CACHE = _cache_directory()
-_lock = threading.Lock()
+CACHE = CodeCache(_facts())
 KERNELS: list["Kernel"] = []  # every entry, in the order of definition, for warm-up
+_namesakes: Counter[str] = Counter()
 
 
-@contextmanager
-def _our_cache():
-    """numba.config.CACHE_DIR is ours inside, the host program's outside."""
-    theirs = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE)
-    try:
-        yield
-    finally:
-        numba.config.CACHE_DIR = theirs
+class _Kept(NullCache):
+    """Where a dispatcher of Numba looks for compiled code, and leaves it."""
+
+    def __init__(self, entry: Entry):
+        self._entry = entry
+
+    def load_overload(self, sig, target_context):
+        code = self._entry.read()
+        if code is None:
+            return None
+        target_context.refresh()
+        return CompileResult._rebuild(target_context, *pickle.loads(code))
+
+    def save_overload(self, sig, data) -> None:
+        if not data.library.has_dynamic_globals:  # addresses of this process
+            self._entry.write(dumps(data._reduce()))
 
 
 def leaf(function: Callable) -> Callable:
@@ -75,18 +78,24 @@ class Kernel:
 
     def __init__(self, function: Callable, signature: str | tuple, parallel: bool):
         self.__doc__, self.name, self.signature = function.__doc__, function.__name__, signature
-        with _our_cache():
-            self._dispatcher = numba.njit(**OPTIONS, cache=True, parallel=parallel)(function)
+        self.entry = _entry_of(function)
+        self._dispatcher = numba.njit(**OPTIONS, parallel=parallel)(function)
+        self._dispatcher._cache = _Kept(self.entry)
         self._call = self._first
         KERNELS.append(self)
 
-    def compile(self) -> None:
-        """Compiles, or loads what an earlier process compiled."""
-        with global_compiler_lock:  # two threads may come at once
-            if self._call == self._first:
-                self._dispatcher.compile(self.signature)
-                self._dispatcher.disable_compile()
-                self._call = self._dispatcher
+    def compile(self, wait: bool = True) -> bool:
+        """Compiles, or loads what somebody compiled. While another process compiles it: waits, or returns False."""
+        if self._call != self._first:
+            return True
+        with self.entry.claim(wait) as ours:
+            if ours:
+                with global_compiler_lock:  # two threads may come at once
+                    if self._call == self._first:
+                        self._dispatcher.compile(self.signature)
+                        self._dispatcher.disable_compile()
+                        self._call = self._dispatcher
+            return ours
 
     def address(self) -> int:
         """Of its C function, which takes arguments as Numba has them in registers: `create_cfunc_wrapper` of numba."""
@@ -104,6 +113,16 @@ class Kernel:
 
     def __call__(self, *arguments):
         return self._call(*arguments)
+
+
+def _entry_of(function: Callable) -> Entry:
+    """Its place in the cache, which knows the sources of this package only."""
+    package, _, module = function.__module__.rpartition(".")
+    if package != __package__:
+        return Entry(None)
+    name = f"{module}.{function.__name__}"
+    _namesakes[name] += 1  # closures of one function differ in what they close over
+    return CACHE.entry(f"{name}.{_namesakes[name]}.nbc")
 
 
 class Bound:

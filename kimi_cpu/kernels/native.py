@@ -1,15 +1,14 @@
 """Turns micro-kernels into machine code: one LLVM module a tier, compiled once, its object file kept in the cache."""
 
-import os
 import platform
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
+from .code_cache import Entry
 from .isa import Isa, supported
 from .simd import Emitter
 
@@ -89,44 +88,19 @@ def optimise(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
 class Library:
     """Loaded machine code of a tier: the addresses of its micro-kernels. It stays loaded as long as the process."""
 
-    def __init__(self, isa: Isa, micros: list[Micro], names: list[str], object_file: Path | None):
-        """addresses: in the order of names, 0 for what the tier has not.
-
-        object_file: where the machine code is kept between processes; None keeps nothing.
-        """
+    def __init__(self, isa: Isa, micros: list[Micro], names: list[str], entry: Entry):
+        """addresses: in the order of names, 0 for what the tier has not. entry: where the machine code is kept."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         self.isa = isa
         machine = target_machine(isa)
-        code = _read(object_file)
+        code = entry.read()
         if code is None:
             code = machine.emit_object(optimise(emit(micros, isa, llvm.get_process_triple()), machine))
-            _write(object_file, code)
+            entry.write(code)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self.addresses = np.zeros(len(names), np.int64)
         for micro in micros:
             self.addresses[names.index(micro.name)] = self._engine.get_function_address(micro.name)
-
-
-def _read(path: Path | None) -> bytes | None:
-    """The machine code in a file that begins with its SHA-256; None when there is none, or it is damaged."""
-    try:
-        content = path.read_bytes() if path else b""
-    except OSError:
-        return None
-    digest, code = content[:32], content[32:]
-    return code if code and sha256(code).digest() == digest else None
-
-
-def _write(path: Path | None, code: bytes) -> None:
-    """Whole or not at all; a full or read-only disk costs the next start some seconds, nothing else."""
-    if path is None:
-        return
-    partial = path.with_suffix(f".{os.getpid()}")
-    try:
-        partial.write_bytes(sha256(code).digest() + code)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)

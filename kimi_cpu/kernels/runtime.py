@@ -4,6 +4,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import llvmlite.binding as llvm
 import numba
@@ -12,6 +13,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..machine import usable_cores, usable_cpus
 from . import jit, micros
+from .code_cache import Entry
 from .isa import TIERS, Isa
 from .native import Library, host_features, host_tiers
 
@@ -58,10 +60,7 @@ def context() -> np.ndarray:
 def select(name: str | None = None) -> Library:
     """Chooses a tier for this Python thread; see `isa`."""
     tier = isa(name)
-    with _lock:
-        if tier.name not in _libraries:
-            path = jit.CACHE / f"micro-{tier.name}.o"
-            _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, path)
+    _compile(tier)
     if _local.__dict__.get("library") is not _libraries[tier.name]:
         _local.library = _libraries[tier.name]
         _local.__dict__.pop("context", None)
@@ -102,31 +101,67 @@ def scratch(name: str, size: int) -> np.ndarray:
     return buffer
 
 
-def warmup(
-    progress: Callable[[int, int], None] | None = None, others_share: Callable[[], object] = lambda: None
-) -> None:
+def warmup(progress: Callable[[int, int], None] | None = None, backwards: bool = False) -> None:
     """Compiles everything, or loads it from the cache. progress(done, total) is called after each step.
 
-    others_share: waits for another process that compiles `compile_share` into the cache, if there is one.
+    What another process compiles meanwhile is left for the end, so that several share the work; backwards: from the
+    other end, so that they meet late.
     """
-    compile_kernels = [k.compile for k in jit.KERNELS]
-    steps = [*compile_kernels[::2], others_share, *compile_kernels[1::2], library]
-    for done, step in enumerate(steps, 1):
-        step()
-        if progress:
-            progress(done, len(steps))
-
-
-def compile_share() -> None:
-    """Compiles half of everything: the part that `warmup` leaves for the end."""
-    library()
-    for k in jit.KERNELS[1::2]:
-        k.compile()
+    steps = [partial(_compile, isa()), *(k.compile for k in jit.KERNELS)]
+    if backwards:
+        steps.reverse()
+    done = 0
+    for wait in (False, True):
+        left = []
+        for step in steps:
+            if not step(wait):
+                left.append(step)
+                continue
+            done += 1
+            if progress:
+                progress(done, len(jit.KERNELS) + 1)
+        steps = left
 
 
 def compiled() -> bool:
-    """Whether an earlier process left machine code for this tier in the cache."""
-    return (jit.CACHE / f"micro-{isa().name}.o").exists()
+    """Whether all machine code for this tier is in the cache."""
+    return all(entry.exists() for entry in _entries())
+
+
+def others_compile() -> bool:
+    """Whether another process is at it."""
+    return any(entry.is_claimed() for entry in _entries())
+
+
+def cache_note() -> str | None:
+    """A sentence for a person, when compiled code is not kept where it should be."""
+    return jit.CACHE.note
+
+
+def cache_is_shared() -> bool:
+    """Whether other processes find what this one compiles."""
+    return jit.CACHE.is_shared
+
+
+def _entries() -> list[Entry]:
+    return [_machine_code(isa()), *(k.entry for k in jit.KERNELS)]
+
+
+def _machine_code(tier: Isa) -> Entry:
+    return jit.CACHE.entry(f"micro-{tier.name}.o")
+
+
+def _compile(tier: Isa, wait: bool = True) -> bool:
+    """As Kernel.compile, for the micro-kernels of a tier."""
+    if tier.name in _libraries:
+        return True
+    entry = _machine_code(tier)
+    with entry.claim(wait) as ours:
+        if ours:
+            with _lock:  # two threads may come at once
+                if tier.name not in _libraries:
+                    _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, entry)
+        return ours
 
 
 def describe() -> dict[str, object]:
@@ -140,7 +175,7 @@ def describe() -> dict[str, object]:
         "isas_known": [tier.name for tier in TIERS],
         "threads": usable_cores(),
         "cpus": usable_cpus(),
-        "cache": str(jit.CACHE),
+        "cache": str(jit.CACHE.folder),
         "features": features,
     }
 

@@ -118,13 +118,15 @@ def test_statistics_count_what_was_computed_and_read():
     from kimi_cpu.cli.display import statistics
     from kimi_cpu.llm import Timings, Usage
 
-    told = statistics(Usage(100, 21, 60, 9), Timings(prefill_s=2.0, decode_s=4.0, decode_steps=10), 2 * 10**9, None)
+    timings = Timings(prefill_s=2.0, decode_s=4.0, decode_steps=10)
+    told = statistics(Usage(100, 21, 60, 9), timings, 2 * 10**9, lambda read: None)
     assert told == (
         "prompt 100 tokens (60 cached), 20.0 tokens/s; answer 21 tokens (9 thinking), 5.0 tokens/s, 5.0 GB/s read"
     )
-    shared = statistics(Usage(100, 21, 60, 9), Timings(prefill_s=2.0, decode_s=4.0, decode_steps=10), 2 * 10**9, 20.0)
-    assert shared == told + ", 25% of this machine's 20"
-    assert "stopped" in statistics(Usage(100, 0), Timings(prefill_s=2.0, decode_s=0.0), 2 * 10**9, None)
+    shared = statistics(Usage(100, 21, 60, 9), timings, 2 * 10**9, lambda read: 4 * read)
+    assert shared == told + ", 25% of this machine's 20 GB/s"
+    stopped = statistics(Usage(100, 0), Timings(prefill_s=2.0, decode_s=0.0), 2 * 10**9, lambda read: None)
+    assert "stopped" in stopped
 
 
 @pytest.mark.parametrize("colours", [True, False])

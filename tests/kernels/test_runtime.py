@@ -12,6 +12,7 @@ import pytest
 from kimi_cpu import kernels
 from kimi_cpu.errors import ConfigError
 from kimi_cpu.kernels import cases, micro_rows, runtime
+from kimi_cpu.kernels.code_cache import Entry
 from kimi_cpu.kernels.native import Library, host_tiers
 from kimi_cpu.machine import usable_cores
 
@@ -32,26 +33,34 @@ def test_tier_is_forced_by_the_environment(monkeypatch):
 def test_damaged_machine_code_is_compiled_again(tmp_path):
     path, micros = tmp_path / "code.o", micro_rows.micros()[:2]
     names = [m.name for m in micros]
-    Library(host_tiers()[0], micros, names, path)
+    Library(host_tiers()[0], micros, names, Entry(path))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert Library(host_tiers()[0], micros, names, path).addresses.all()
+    assert Library(host_tiers()[0], micros, names, Entry(path)).addresses.all()
     assert path.read_bytes() == whole
 
 
-def test_cache_that_cannot_be_written_is_replaced(tmp_path):
+def test_cache_that_cannot_be_written_is_replaced_by_a_private_one_or_none(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     code = (
         "import numba; before = numba.config.CACHE_DIR\n"
         "from kimi_cpu.kernels import jit\n"
-        "assert numba.config.CACHE_DIR == before and jit.CACHE.is_dir(); print(jit.CACHE)"
+        "assert numba.config.CACHE_DIR == before; print(jit.CACHE.folder, jit.CACHE.is_shared, jit.CACHE.note)"
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(blocked), "PYTHONPATH": os.pathsep.join(sys.path)}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    assert str(tmp_path) not in run.stdout
-    assert not os.path.exists(run.stdout.strip())  # nothing is left of it
+
+    def told(temporary) -> str:
+        variables = {**environment, "TMPDIR": str(temporary)}
+        run = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    private = tmp_path / f"kimi-cpu-{os.geteuid()}"
+    assert told(tmp_path).startswith(f"{private}/")
+    assert f"True {blocked}/kimi-cpu cannot be written: compiled kernels are kept in {private}." in told(tmp_path)
+    private.chmod(0o777)
+    assert told(tmp_path).startswith(f"None False {blocked}/kimi-cpu cannot be written: each process compiles")
 
 
 def test_kernels_run_on_any_one_thread():
