@@ -20,8 +20,14 @@ KimiError
 """
 
 import re
+import reprlib
 
 MAX_REASON = 200  # characters of a foreign exception that a sentence repeats
+MAX_MESSAGE = 4000  # characters; whatever a message repeats may be as long as the file or the request it came in
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
+_REPR.maxlevel = 3
 _PATH = re.compile(r"(?P<path>[a-z_]+(?:\[\d+\]|\.\w+)*) (?:is|names|must|has)\b")
 
 
@@ -29,6 +35,21 @@ class KimiError(Exception):
     """Anything that kimi-cpu says to a person; `exit_code` is what the command line returns for it."""
 
     exit_code = 1
+
+    def __init__(self, message: str = ""):
+        super().__init__(bounded(message))
+
+
+def bounded(message: str, most: int = MAX_MESSAGE) -> str:
+    """A message without its middle if it is longer than `most`: what is wrong begins it, and the remedy ends it."""
+    if len(message) <= most:
+        return message
+    return f"{message[: most * 2 // 3]} … {message[-most // 4 :]}"
+
+
+def shown(value: object) -> str:
+    """A value as a message repeats it: its repr, of bounded length and cost."""
+    return _REPR.repr(value)
 
 
 class ConfigError(KimiError):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, Interrupted
+from ..errors import ConfigError, Interrupted, shown
 from .index import Index
 from .journal import Journal
 from .limit import Limit
@@ -179,7 +179,7 @@ class Run:
         """The item if it has no result yet; a second one with its custom_id is rejected."""
         finished, again = index.read(item.key)
         if again:
-            message = f"custom_id {item.custom_id!r} of line {item.line.number} stands on an earlier line, too."
+            message = f"custom_id {shown(item.custom_id)} of line {item.line.number} stands on an earlier line, too."
             why = Failure(message, "duplicate_custom_id", "custom_id")
             item = Rejected(key_of_line(item.line.number), item.custom_id, why, item.line)
             finished, _ = index.read(item.key)

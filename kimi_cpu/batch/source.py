@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RequestError, shown
 from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..llm.wellformed import well_formed
 from .results import Failure, key_of_id, key_of_line
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
@@ -142,7 +143,10 @@ def _request(line: bytes, place: Line) -> Job | Rejected:
     why = _wrong(request)
     if why is not None:
         return Rejected(key_of_id(custom_id), custom_id, why, place)
-    url, body = request["url"], request["body"]
+    try:
+        url, body = request["url"], well_formed(request["body"])
+    except RequestError as e:
+        return Rejected(key_of_id(custom_id), custom_id, Failure(str(e), "invalid_value", "body"), place)
     return Job(key_of_id(custom_id), custom_id, url, body, place, _prefix(url, body))
 
 
@@ -163,14 +167,14 @@ def _wrong(request: dict[str, Any]) -> Failure | None:
     unknown = sorted(set(request) - {"custom_id", "method", "url", "body"})
     if unknown:
         return Failure(
-            f"Unknown field {unknown[0]!r}; a line has custom_id, method, url and body.",
+            f"Unknown field {shown(unknown[0])}; a line has custom_id, method, url and body.",
             "unknown_parameter",
             unknown[0],
         )
     if request.get("method", "POST") != "POST":
-        return Failure(f"method is {request['method']!r}; it must be POST.", "invalid_method", "method")
+        return Failure(f"method is {shown(request['method'])}; it must be POST.", "invalid_method", "method")
     if request.get("url") not in (CHAT, COMPLETIONS):
-        return Failure(f"url is {request.get('url')!r}; it must be {CHAT} or {COMPLETIONS}.", "invalid_url", "url")
+        return Failure(f"url is {shown(request.get('url'))}; it must be {CHAT} or {COMPLETIONS}.", "invalid_url", "url")
     if not isinstance(request.get("body"), dict):
         return Failure("body is missing; it must be a JSON object.", "missing_required_parameter", "body")
     return None

@@ -7,7 +7,7 @@ ends its turn silently when ids in the history are not `functions.NAME:IDX` with
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import RequestError
+from ..errors import RequestError, shown
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -38,7 +38,7 @@ def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
         if not isinstance(name, str) or not name:
             raise RequestError(f"tools[{i}].function.name is missing or no string.")
         if name in names:
-            raise RequestError(f"tools[{i}].function.name {name!r} is declared twice.")
+            raise RequestError(f"tools[{i}].function.name {shown(name)} is declared twice.")
         names.add(name)
         result.append(_sorted(_json(tool, f"tools[{i}]")))
     return result or None
@@ -83,7 +83,7 @@ class _CallIds:
                 raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
             return self._unanswered.pop(0)
         if old not in self._by_old:
-            raise RequestError(f"{where}.tool_call_id {old!r} is the id of no call before it.")
+            raise RequestError(f"{where}.tool_call_id {shown(old)} is the id of no call before it.")
         candidates = self._by_old[old]
         new = candidates.pop(0) if len(candidates) > 1 else candidates[0]
         if new in self._unanswered:
@@ -97,7 +97,7 @@ def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
         raise RequestError(f"{where} is not an object with role and content.")
     role = message.get("role")
     if role not in ROLES:
-        raise RequestError(f"{where}.role is {role!r} and not one of {', '.join(ROLES)}.")
+        raise RequestError(f"{where}.role is {shown(role)} and not one of {', '.join(ROLES)}.")
     if role != "assistant" and "content" not in message:
         raise RequestError(f"{where}.content is missing.")
     result = {"role": role, "content": _content(message.get("content"), f"{where}.content", ids.mend)}
@@ -130,7 +130,7 @@ def _content(content: object, where: str, mend: bool) -> str | list:
         if isinstance(part, Mapping) and part.get("type", "text") != "text":
             if not mend:
                 return [dict(part) if isinstance(part, Mapping) else {"text": part} for part in content]
-            raise RequestError(f"{where}[{i}] is of type {part['type']!r}, but only text can be read.")
+            raise RequestError(f"{where}[{i}] is of type {shown(part['type'])}, but only text can be read.")
         text = part.get("text") if isinstance(part, Mapping) else part
         if not isinstance(text, str):
             raise RequestError(f"{where}[{i}] has no text.")

@@ -39,6 +39,7 @@ from .loading import LoadOptions, make_engine, model_hash
 from .reading import CANCELLED, ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
+from .wellformed import well_formed
 
 Progress = Callable[[int, int], None]  # (done, in all)
 SAMPLING = "sampling"  # the keyword of a whole Sampling
@@ -133,8 +134,8 @@ class LLM:
 
     def chat_ids(self, messages: list[dict], tools: list[dict] | None = None, **template_kwargs) -> list[int]:
         """Ids of a chat's prompt, as chat would send it: to count them, or to look at them."""
-        options = ChatOptions(tools=tools, template_kwargs=template_kwargs)
-        return Conversation(messages, options, self.tokenizer, self._template).prompt_ids
+        options = ChatOptions(tools=well_formed(tools), template_kwargs=well_formed(template_kwargs))
+        return Conversation(well_formed(messages), options, self.tokenizer, self._template).prompt_ids
 
     def generate(self, prompt: str | list[int], *, progress: Progress | None = None, **sampling) -> Completion:
         """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling, or a
@@ -266,6 +267,7 @@ class LLM:
         return self._chat(prompt, options) if is_chat else self._raw(prompt, options)
 
     def _raw(self, prompt: str | list[int], options: dict) -> _Turn:
+        options = well_formed(options)
         params = sampling_of(options)
         if params.stop:
             _ = self.tokenizer  # stop texts need one
@@ -275,6 +277,7 @@ class LLM:
         )
 
     def _chat(self, messages: list[dict], options: dict) -> _Turn:
+        messages, options = well_formed(messages), well_formed(options)
         given = think_options(read(options, Door.PYTHON_CHAT, others=(SAMPLING,)))
         names = {f.name for f in fields(ChatOptions)}
         chat = ChatOptions(**{k: v for k, v in given.items() if k in names})

@@ -68,7 +68,7 @@ def create_app(service: Service) -> ASGIApp:
     app.state.service = service
     app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
-    for kind in (ApiError, KimiError, RequestValidationError, UnicodeEncodeError):
+    for kind in (ApiError, KimiError, RequestValidationError):
         app.add_exception_handler(kind, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientDisconnect, lambda request, e: Response(status_code=CLIENT_LEFT))

@@ -11,7 +11,10 @@ from ..errors import (
     RequestError,
     TemplateError,
     TokenizerError,
+    bounded,
+    shown,
 )
+from ..llm.wellformed import well_formed
 
 TYPES = {  # status: error.type
     400: "invalid_request_error",
@@ -25,6 +28,7 @@ TYPES = {  # status: error.type
     500: "server_error",
     503: "unavailable_error",
 }
+MAX_MESSAGE, MAX_PARAM = 1000, 200  # characters
 UNKNOWN_PARAMETER = "extra_forbidden"  # pydantic's name for it
 
 
@@ -40,8 +44,10 @@ class ApiError(HTTPException):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ):
+        message = bounded(well_formed(message), MAX_MESSAGE)
         super().__init__(status, message, headers)
-        self.status, self.message, self.param, self.code = status, message, param, code
+        self.status, self.message, self.code = status, message, code
+        self.param = None if param is None else bounded(well_formed(param), MAX_PARAM)
 
     def body(self) -> dict:
         """OpenAI's error object; `type` at its top is what Anthropic's clients look for as well."""
@@ -71,8 +77,6 @@ def api_error(error: BaseException) -> ApiError:
             return ApiError(400, str(error), param=error.param, code=error.code)
         case TemplateError() | TokenizerError():
             return ApiError(400, str(error))
-        case UnicodeEncodeError():
-            return ApiError(400, "A text of the request is not valid Unicode: it holds half a surrogate pair.")
         case EngineDeadError():
             return ApiError(503, str(error), code="engine_dead", headers={"Retry-After": "5"})
         case OutOfMemory():
@@ -91,7 +95,7 @@ def _of_validation(error: RequestValidationError) -> ApiError:
         return ApiError(400, f"The body is not JSON: {first.get('ctx', {}).get('error', first['msg'])}.")
     param = ".".join(map(str, where)) or None
     if first["type"] == UNKNOWN_PARAMETER:
-        message = f"Unknown parameter {param!r}: it is refused, because ignoring it could change the answer."
+        message = f"Unknown parameter {shown(param)}: it is refused, because ignoring it could change the answer."
         return ApiError(400, message, param=param, code="unknown_parameter")
     if first["type"] == "value_error":  # a sentence of ours
         message = first["msg"].removeprefix("Value error, ")

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model, model_
 
 from ..config.fields import WITHOUT_EFFECT, Door, Field, fields_at
 from ..config.parameters import read
+from ..errors import shown
 
 
 def described(required: dict, **optional: dict) -> Any:
@@ -47,7 +48,7 @@ class Body(BaseModel):
             return data
         for name, allowed in cls.fixed.items():
             if data.get(name) is not None and data[name] not in allowed:
-                raise ValueError(f"{name} {data[name]!r} is not supported; leave it out.")
+                raise ValueError(f"{name} {shown(data[name])} is not supported; leave it out.")
         noise = (WITHOUT_EFFECT | cls.fixed.keys()) - cls.model_fields.keys()
         given = {k: v for k, v in data.items() if v is not None and k not in noise}
         return given if cls.door is None else read(given, cls.door, others=given.keys() - fields_at(cls.door).keys())

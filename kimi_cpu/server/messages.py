@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..errors import RequestError
+from ..errors import RequestError, shown
 from .answers import Call
 from .fields import TEXT, TEXT_OR_PARTS, Body, described
 
@@ -50,9 +50,11 @@ class CountBody(Body):
     def call(self) -> Call:
         """The request as the model takes it."""
         options: dict[str, Any] = {}
+        choice = _choice(self.tool_choice)
         if tools := self._functions():
-            options["tools"] = tools
-            options |= _choice(self.tool_choice)
+            options |= {"tools": tools} | choice
+        elif choice.get("tool_choice", "none") != "none":
+            raise RequestError("tool_choice is for a tool, but tools has none; declare some, or leave it out.")
         if self.output_config is not None and self.output_config.format is not None:
             form = self.output_config.format
             options["response_format"] = {"type": form.get("type"), "json_schema": {"schema": form.get("schema")}}
@@ -121,7 +123,7 @@ def _converted(message: dict, where: str) -> list[dict]:
     """One of Anthropic's messages as one or several of OpenAI's: results of tools are messages of their own."""
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
-        raise RequestError(f"{where}.role is {role!r}; it must be user, assistant or system.")
+        raise RequestError(f"{where}.role is {shown(role)}; it must be user, assistant or system.")
     if role == "system":
         return [{"role": role, "content": _text(content, f"{where}.content")}]
     if isinstance(content, str):
@@ -143,7 +145,7 @@ def _converted(message: dict, where: str) -> list[dict]:
             case "tool_result":
                 results.append(_result(block, here))
             case other:
-                raise RequestError(f"{here} is of type {other!r}, but only text and tools can be read.")
+                raise RequestError(f"{here} is of type {shown(other)}, but only text and tools can be read.")
     if role == "user":
         text = [{"role": "user", "content": "".join(texts)}] if texts or not results else []
         return results + text
@@ -182,7 +184,7 @@ def _text(content: str | list, where: str) -> str:
     for i, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
         if kind != "text":
-            raise RequestError(f"{where}[{i}] is of type {kind!r}, but only text can be read.")
+            raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
     return "".join(_string(block.get("text"), f"{where}[{i}].text") for i, block in enumerate(content))
 
 
@@ -195,7 +197,7 @@ def _string(value: object, where: str) -> str:
 def _function(tool: dict, where: str) -> dict:
     """One of Anthropic's tools as OpenAI's."""
     if tool.get("type") not in (None, "custom"):
-        raise RequestError(f"{where}.type is {tool['type']!r}; tools of Anthropic's servers do not exist here.")
+        raise RequestError(f"{where}.type is {shown(tool['type'])}; tools of Anthropic's servers do not exist here.")
     function = {"name": tool.get("name"), "description": tool.get("description") or ""}
     function["parameters"] = tool.get("input_schema")
     if tool.get("strict") is not None:
@@ -217,4 +219,4 @@ def _choice(choice: dict | None) -> dict:
             return options | {"tool_choice": "none"}
         case "tool":
             return options | {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
-    raise RequestError(f"tool_choice.type is {choice.get('type')!r}; it must be auto, any, tool or none.")
+    raise RequestError(f"tool_choice.type is {shown(choice.get('type'))}; it must be auto, any, tool or none.")

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ..errors import RequestError
+from ..errors import RequestError, shown
 from .answers import Call
 from .fields import TEXT, TEXT_OR_PARTS, Body, described
 
@@ -125,7 +125,7 @@ def _message(item: dict, kind: str, where: str) -> dict:
         content = _text(item.get("output"), f"{where}.output")
         return {"role": "tool", "tool_call_id": item.get("call_id"), "content": content}
     if kind != "message":
-        raise RequestError(f"{where} is of type {kind!r}, but only messages, reasoning and functions can be read.")
+        raise RequestError(f"{where} is of type {shown(kind)}, but only messages, reasoning and functions can be read.")
     return {"role": item.get("role"), "content": _text(item.get("content"), f"{where}.content")}
 
 
@@ -138,7 +138,7 @@ def _text(content: object, where: str) -> str:
     for i, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in TEXT_PARTS or not isinstance(part.get("text"), str):
-            raise RequestError(f"{where}[{i}] is of type {kind!r}, but only text can be read.")
+            raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
         texts.append(part["text"])
     return "".join(texts)
 
@@ -146,7 +146,7 @@ def _text(content: object, where: str) -> str:
 def _function(tool: dict, where: str) -> dict:
     """A tool of the Responses API as one of chat."""
     if tool.get("type") != "function":
-        raise RequestError(f"{where}.type is {tool.get('type')!r}; only functions can be called here.")
+        raise RequestError(f"{where}.type is {shown(tool.get('type'))}; only functions can be called here.")
     names = ("name", "description", "parameters", "strict")
     return {"type": "function", "function": {k: tool[k] for k in names if tool.get(k) is not None}}
 
@@ -155,7 +155,7 @@ def _choice(choice: str | dict) -> str | dict:
     if isinstance(choice, str):
         return choice
     if choice.get("type") != "function":
-        raise RequestError(f"tool_choice.type is {choice.get('type')!r}; it must be function.")
+        raise RequestError(f"tool_choice.type is {shown(choice.get('type'))}; it must be function.")
     return {"type": "function", "function": {"name": choice.get("name")}}
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import AliasChoices, Field
 
+from .body import JsonRoute
 from .chat import ChatBody, ChatWriter
 from .completions import CompletionBody, CompletionWriter
 from .errors import ApiError
@@ -24,7 +25,7 @@ PAGE = Path(__file__).parent / "page"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STARTED_S = int(time.time())
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 def service_of(request: Request) -> Service:

@@ -3,6 +3,6 @@
 from .sentencepiece_model import compile_sentencepiece
 from .special_tokens import special_tokens_from_config
 from .stream import StreamDecoder
-from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer, without_surrogates
 
-__all__ = ["StreamDecoder", "Tokenizer", "compile_sentencepiece", "special_tokens_from_config"]
+__all__ = ["StreamDecoder", "Tokenizer", "compile_sentencepiece", "special_tokens_from_config", "without_surrogates"]

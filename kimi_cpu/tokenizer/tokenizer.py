@@ -62,7 +62,7 @@ class Tokenizer:
         surrogates become U+FFFD, a surrogate pair its character, as in tiktoken.Encoding.encode."""
         ids: list[int] = []
         for part in pretokenize.parts(text):
-            part = _without_surrogates(part)
+            part = without_surrogates(part)
             if not special:
                 ids += self._encode_ordinary(part)
                 continue
@@ -147,8 +147,10 @@ def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(alternatives))
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """The text as UTF-8 can hold it. Source: tiktoken/core.py, Encoding.encode."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
