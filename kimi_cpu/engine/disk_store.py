@@ -2,11 +2,12 @@
 
 One file a page, DIRECTORY/NAMESPACE/KEY-PARENT.page, the keys being those of the pool's chain: magic, CRC-32 of the
 rest, ids i32[64], forms u8[64], the latents. A file appears whole or not at all; one that is damaged is not used and is
-removed. What was used longest ago goes first when the limit is reached, and a page before those that it follows.
+removed. What was used longest ago goes first when the limit is reached, and a page before those that it follows. What
+else lies in the directory is left alone. A file system that refuses costs the store, never an answer.
 """
 
 import logging
-import os
+import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
@@ -18,18 +19,24 @@ from zlib import crc32
 import numpy as np
 
 from ..model import PAGE_TOKENS
+from . import page_files
 from .block_pool import Tokens
 
 MAGIC = b"kimipag1"
 HEAD_BYTES = len(MAGIC) + 4
 TOKEN_BYTES = 5 * PAGE_TOKENS  # 4 bytes an id, 1 a form
 ABANDONED_S = 3600.0  # an unfinished file of this age belongs to no process that still writes it
+PARTIAL = ".partial"
+NAMESPACE = re.compile(r"[0-9a-f]{32}")
+PAGE = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<parent>[0-9a-f]{32}|)\.page")
+UNFINISHED = re.compile(PAGE.pattern + r"\..+\.partial")
 
 log = logging.getLogger(__name__)
 
 
 class _File(NamedTuple):
-    path: Path
+    folder: Path
+    name: str
     parent: tuple[str, str]
     num_bytes: int
 
@@ -48,9 +55,9 @@ class DiskStore:
         self._files: OrderedDict[tuple[str, str], _File] = OrderedDict()  # (namespace, key), longest unused first
         self._num_children: Counter[tuple[str, str]] = Counter()
         self._pending: dict[bytes, None] = {}
-        self._full = False  # the disk, as opposed to the limit
-        for path, num_bytes in _by_age(directory):
-            self._add(path, num_bytes)
+        self._is_closed = False  # to new pages: the disk is full, as opposed to the limit, or takes nothing
+        for folder, name, num_bytes in _by_age(directory):
+            self._add(folder, name, num_bytes)
         self._evict(0)
 
     def __contains__(self, key: bytes) -> bool:
@@ -63,7 +70,7 @@ class DiskStore:
 
     def offer(self, key: bytes) -> None:
         """A page is worth writing, some time."""
-        if key not in self and not self._full:
+        if key not in self and not self._is_closed:
             self._pending[key] = None
 
     def next_pending(self) -> bytes | None:
@@ -81,73 +88,71 @@ class DiskStore:
 
     def touch(self, keys: Iterable[bytes]) -> None:
         """Pages were used."""
-        for key in keys:
-            name = (self._namespace, key.hex())
-            if name in self._files:
-                self._files.move_to_end(name)
-                try:
-                    os.utime(self._files[name].path)
-                except OSError:
-                    self._forget(name)
+        names = [name for key in keys if (name := (self._namespace, key.hex())) in self._files]
+        for name in names:
+            self._files.move_to_end(name)
+        if names:
+            page_files.touch(self._folder, [self._files[name].name for name in names])
 
     def read(self, key: bytes, tokens: Tokens, page: np.ndarray) -> bool:
-        """Fills page u8[page_bytes] with the latents of a page's tokens; False, and the file is gone, if it cannot."""
+        """Fills page u8[page_bytes] with the latents of a page's tokens. False: it cannot, and forgets the page."""
         name = (self._namespace, key.hex())
         try:
-            data = self._files[name].path.read_bytes()
+            data = page_files.read(self._folder, self._files[name].name, HEAD_BYTES + TOKEN_BYTES + len(page))
         except OSError:
             self._forget(name)
             return False
-        texts = _bytes(tokens)
-        body = memoryview(data)[HEAD_BYTES:]
-        good = (
-            len(body) == TOKEN_BYTES + len(page)
-            and data[:HEAD_BYTES] == MAGIC + crc32(body).to_bytes(4, "little")
-            and body[:TOKEN_BYTES] == texts
-        )
-        if good:
-            page[:] = np.frombuffer(body[TOKEN_BYTES:], np.uint8)
-            self.touch([key])
-        else:
-            log.warning("%s is damaged; it is removed and its tokens are computed again.", self._files[name].path)
+        if data is None or not _is_whole(data, tokens):
+            path = self._folder / self._files[name].name
+            log.warning("%s is damaged; it is removed and its tokens are computed again.", path)
             self._remove(name)
-        return good
+            return False
+        page[:] = np.frombuffer(data, np.uint8, offset=HEAD_BYTES + TOKEN_BYTES)
+        self.touch([key])
+        return True
 
     def write(self, key: bytes, parent: bytes, tokens: Tokens, page: np.ndarray) -> None:
-        """Writes a page u8[page_bytes]. A disk that is full is told of once, and nothing more is written."""
-        path = self._folder / f"{key.hex()}-{parent.hex()}.page"
-        partial = path.with_name(f"{path.name}.{os.getpid()}-{id(self)}.partial")
-        texts = _bytes(tokens)
-        self._evict(HEAD_BYTES + len(texts) + len(page))
-        try:
-            with partial.open("wb") as file:
-                file.write(MAGIC + crc32(page, crc32(texts)).to_bytes(4, "little") + texts)
-                file.write(page)
-            partial.replace(path)
-        except OSError as e:
-            partial.unlink(missing_ok=True)
-            self._full = True
-            self._pending.clear()
-            log.warning("%s cannot be written (%s); prefixes are no longer kept on disk.", self._folder, e.strerror)
+        """Writes a page u8[page_bytes]. A disk that takes it not is told of once, and nothing more is written."""
+        name, texts = f"{key.hex()}-{parent.hex()}.page", _bytes(tokens)
+        num_bytes = HEAD_BYTES + len(texts) + len(page)
+        self._evict(num_bytes)
+        if self._is_closed:
             return
-        self._add(path, HEAD_BYTES + len(texts) + len(page))
+        try:
+            head = MAGIC + crc32(page, crc32(texts)).to_bytes(4, "little")
+            page_files.write(self._folder, name, (head, texts, page), PARTIAL)
+        except OSError as e:
+            self._close(f"{self._folder} cannot be written", e)
+            return
+        self._add(self._folder, name, num_bytes)
+
+    def _close(self, what: str, error: OSError) -> None:
+        """Takes no more pages; those that are there are still read."""
+        if not self._is_closed:
+            log.warning("%s (%s); prefixes are no longer kept on disk.", what, error.strerror or error)
+        self._is_closed = True
+        self._pending.clear()
 
     def _evict(self, needed: int) -> None:
         """Removes files until `needed` more bytes are within the limit."""
-        while self._files and self.num_bytes + needed > self._limit_bytes:
-            self._remove(next(name for name in self._files if not self._num_children[name]))
+        while self._files and self.num_bytes + needed > self._limit_bytes and not self._is_closed:
+            leaves = (name for name in self._files if not self._num_children[name])
+            self._remove(next(leaves, next(iter(self._files))))  # names that go in a circle have no leaf
 
-    def _add(self, path: Path, num_bytes: int) -> None:
-        key, _, parent = path.stem.partition("-")
-        name = (path.parent.name, key)
-        self._forget(name)
-        self._files[name] = _File(path, (path.parent.name, parent), num_bytes)
-        self._num_children[self._files[name].parent] += 1
+    def _add(self, folder: Path, name: str, num_bytes: int) -> None:
+        key, parent = PAGE.fullmatch(name).groups()
+        self._forget((folder.name, key))
+        file = self._files[folder.name, key] = _File(folder, name, (folder.name, parent), num_bytes)
+        self._num_children[file.parent] += 1
         self.num_bytes += num_bytes
 
     def _remove(self, name: tuple[str, str]) -> None:
-        self._files[name].path.unlink(missing_ok=True)
+        file = self._files[name]
         self._forget(name)
+        try:
+            page_files.remove(file.folder, file.name)
+        except OSError as e:
+            self._close(f"{file.folder / file.name} cannot be removed", e)
 
     def _forget(self, name: tuple[str, str]) -> None:
         file = self._files.pop(name, None)
@@ -160,16 +165,24 @@ def _bytes(tokens: Tokens) -> bytes:
     return tokens.ids.astype("<i4").tobytes() + tokens.forms.tobytes()
 
 
-def _by_age(directory: Path) -> list[tuple[Path, int]]:
-    """(path, bytes) of the pages in all namespaces, longest unused first; removes what was left unfinished."""
+def _is_whole(data: bytes, tokens: Tokens) -> bool:
+    """Whether a file holds what it should."""
+    body = memoryview(data)[HEAD_BYTES:]
+    return data[:HEAD_BYTES] == MAGIC + crc32(body).to_bytes(4, "little") and body[:TOKEN_BYTES] == _bytes(tokens)
+
+
+def _by_age(directory: Path) -> list[tuple[Path, str, int]]:
+    """(folder, name, bytes) of the pages in all namespaces, longest unused first; removes what was left unfinished."""
     found = []
-    for path in directory.glob("*/*"):
+    for folder in directory.iterdir():
+        if not NAMESPACE.fullmatch(folder.name):
+            continue
         try:
-            stat = path.stat()
-            if path.suffix == ".page":
-                found.append((stat.st_mtime_ns, path, stat.st_size))
-            elif path.suffix == ".partial" and time.time() - stat.st_mtime > ABANDONED_S:
-                path.unlink()
+            for name, status in page_files.listed(folder):
+                if PAGE.fullmatch(name):
+                    found.append((status.st_mtime_ns, folder, name, status.st_size))
+                elif UNFINISHED.fullmatch(name) and time.time() - status.st_mtime > ABANDONED_S:
+                    page_files.remove(folder, name)
         except OSError:
-            continue  # another process was faster
-    return [(path, num_bytes) for _, path, num_bytes in sorted(found)]
+            continue  # no folder, or one that is not ours
+    return [(folder, name, num_bytes) for _, folder, name, num_bytes in sorted(found)]

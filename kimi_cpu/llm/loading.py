@@ -1,5 +1,6 @@
 """How a model is loaded: the options, and the engine that comes of them and of a file."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
 from ..modelfile import HASHES, ModelFile
 
+log = logging.getLogger(__name__)
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 CACHE_SHARE = 8  # of the memory that this process may use, the part that the caches of several sequences take
 
@@ -106,14 +108,20 @@ def model_hash(file: ModelFile) -> str:
     return file.view(HASHES)[-32:].tobytes().hex()
 
 
-def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore:
-    """Pages are found again by the same weights, cache, arithmetic and instruction set only: the same bits."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kimi-cpu" / "prefixes"
-    directory = default if options.cache_dir is None else Path(options.cache_dir)
+def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore | None:
+    """Pages are found again by the same weights, cache, arithmetic and instruction set only: the same bits.
+
+    None, and a warning, when the directory cannot be used: answers come without it.
+    """
     if options.cache_disk < 2 * page_bytes:
         raise ConfigError(f"cache_disk is {options.cache_disk} bytes; a page of 64 tokens alone takes {page_bytes}.")
     namespace = " ".join([model_hash(file), options.kv, options.compute, runtime.isa().name])
+    directory = options.cache_dir
     try:
-        return DiskStore(directory, options.cache_disk, namespace)
-    except OSError as e:
-        raise ConfigError(f"cache_dir {directory} cannot be used: {e.strerror}.") from e
+        if directory is None:
+            directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kimi-cpu", "prefixes")
+        return DiskStore(Path(directory), options.cache_disk, namespace)
+    except (OSError, RuntimeError) as e:  # RuntimeError: there is no home
+        reason = getattr(e, "strerror", None) or e
+        log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory or "", reason)
+        return None
