@@ -32,7 +32,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "filetypes", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
-    "chat": {"tokenizer", "errors"},
+    "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
     "kernels": {"quant", "machine", "errors"},  # no config: arrays and scalars only

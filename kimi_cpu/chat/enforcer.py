@@ -4,11 +4,12 @@ from enum import Enum, auto
 
 import numpy as np
 
+from ..config.response_format import answer_schema
 from ..errors import RequestError
 from ..tokenizer import Tokenizer
 from .closing import JsonState, closing_tokens
 from .grammar import LIMITS, JsonGrammar, vocabulary_of
-from .tool_choice import answer_schema, chosen_tools
+from .tool_choice import chosen_tools
 
 SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
 CALL_BEGIN, ARGUMENT_BEGIN, CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"

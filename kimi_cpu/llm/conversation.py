@@ -8,7 +8,8 @@ from typing import Any
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
 from ..chat.messages import normalise_messages
-from ..chat.tool_choice import answer_schema, chosen_tools
+from ..chat.tool_choice import chosen_tools
+from ..config.response_format import answer_schema
 from ..engine import Request
 from ..errors import RequestError
 from ..tokenizer import Tokenizer

@@ -61,7 +61,9 @@ def log_probabilities(row: np.ndarray, token_id: int, num_top: int) -> tuple[flo
 
 def uniform(seed: int, position: int) -> float:
     """A number in [0, 1) that (seed, position) alone decides: Philox4x64 (Salmon et al., 2011)."""
-    return np.random.Generator(np.random.Philox(key=[seed, 0], counter=[0, position, 0, 0])).random()
+    return np.random.Generator(
+        np.random.Philox(key=np.array([seed, 0], np.uint64), counter=[0, position, 0, 0])
+    ).random()
 
 
 def _best(row: np.ndarray, size: int) -> np.ndarray:

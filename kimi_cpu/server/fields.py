@@ -51,24 +51,30 @@ class Body(BaseModel):
                 raise ValueError(f"{name} {shown(data[name])} is not supported; leave it out.")
         noise = (WITHOUT_EFFECT | cls.fixed.keys()) - cls.model_fields.keys()
         given = {k: v for k, v in data.items() if v is not None and k not in noise}
-        return given if cls.door is None else read(given, cls.door, others=given.keys() - fields_at(cls.door).keys())
+        return given if cls.door is None else read(given, cls.door, others=cls.model_fields.keys() - cls._of_table())
 
     def given(self) -> dict[str, Any]:
-        """Fields that the request gives, and that are not null."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        """The fields of the table that the request gives."""
+        return {name: getattr(self, name) for name in self.model_fields_set & self._of_table()}
+
+    @classmethod
+    def _of_table(cls) -> set[str]:
+        return {field.name for field in fields_at(cls.door).values()}
 
 
 def body_at(door: Door) -> type[Body]:
-    """A body with the fields that the table has at a door, under their own names; described under all."""
+    """A body with the fields that the table has at a door, under the table's names; described under the door's."""
     known = fields_at(door)
     fields: dict[str, Any] = {f.name: (_described_as(f), f.default) for f in known.values()}
-    others = {name: f.schema | {"description": f"As {f.name}."} for name, f in known.items() if name != f.name}
+    renamed = {f.name for f in known.values()} - known.keys()
+    others = {name: f.schema for name, f in known.items() if name != f.name}
 
-    def with_aliases(schema: dict) -> None:
-        schema["properties"] |= others
+    def as_called(schema: dict) -> None:
+        properties = {name: value for name, value in schema["properties"].items() if name not in renamed}
+        schema["properties"] = properties | others
 
     made = create_model("Fields", __base__=Body, __doc__="Fields of the table.", **fields)
-    made.model_config["json_schema_extra"] = with_aliases
+    made.model_config["json_schema_extra"] = as_called
     made.door = door
     return made
 

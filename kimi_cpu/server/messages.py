@@ -5,10 +5,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from ..config.fields import EFFORTS, Door
+from ..config.parameters import think_options
+from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
 from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, described
+from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
 
+FORMAT = "output_config.format"
 ROLES = ("user", "assistant", "system")
 AnthropicMessage = described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})
 AnthropicTool = described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
@@ -28,11 +32,10 @@ class Thinking(Body):
 
 
 class OutputConfig(Body):
-    """The answer's form. K2 has no levels of effort: it always thinks as much as Anthropic's default, high."""
-
-    fixed: ClassVar = {"effort": ("high",)}
+    """The answer's form, and a thinking budget by name."""
 
     format: dict[str, Any] | None = None
+    effort: Literal[*EFFORTS] | None = None
 
 
 class CountBody(Body):
@@ -49,19 +52,20 @@ class CountBody(Body):
 
     def call(self) -> Call:
         """The request as the model takes it."""
-        options: dict[str, Any] = {}
-        choice = _choice(self.tool_choice)
+        said: dict[str, Any] = {}
+        if self.thinking is not None:
+            switch = "disabled" if self.thinking.is_off else "enabled"
+            said["thinking"] = {"type": switch, "budget_tokens": self.thinking.budget_tokens}
+        if self.output_config is not None:
+            said["reasoning_effort"] = self.output_config.effort
+        options, choice = think_options(said), _choice(self.tool_choice)
         if tools := self._functions():
             options |= {"tools": tools} | choice
         elif choice.get("tool_choice", "none") != "none":
             raise RequestError("tool_choice is for a tool, but tools has none; declare some, or leave it out.")
-        if self.output_config is not None and self.output_config.format is not None:
-            form = self.output_config.format
-            options["response_format"] = {"type": form.get("type"), "json_schema": {"schema": form.get("schema")}}
-        if self.thinking is not None and self.thinking.is_off:
-            options["no_think"] = True
-        elif self.thinking is not None and self.thinking.budget_tokens is not None:
-            options["think_budget"] = self.thinking.budget_tokens
+        schema = None if self.output_config is None else answer_schema(self.output_config.format, FORMAT, flat=True)
+        if schema is not None:
+            options["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
         return Call(self._conversation(), options)
 
     def _conversation(self) -> list[dict]:
@@ -93,25 +97,15 @@ class CountBody(Body):
         return [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
 
 
-class MessagesBody(CountBody):
+class MessagesBody(body_at(Door.MESSAGES), CountBody):
     """A request for the next message."""
 
-    max_tokens: int = Field(ge=1)
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    stop_sequences: list[str] | None = None
+    max_tokens: int | None = Field(description="Of thinking and answer together; -1 is no limit.")
     stream: bool = False
 
     def call(self) -> Call:
         call = super().call()
-        call.options["max_tokens"] = self.max_tokens
-        for name in ("temperature", "top_p", "top_k"):
-            if getattr(self, name) is not None:
-                call.options[name] = getattr(self, name)
-        if self.stop_sequences:
-            call.options["stop"] = self.stop_sequences
-        return call
+        return call._replace(options=self.given() | call.options)
 
     @property
     def shows_thinking(self) -> bool:

@@ -2,11 +2,14 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from ..config.fields import EFFORTS, Door
+from ..config.parameters import think_options
+from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
 from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, described
+from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
 
 Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
 ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
@@ -14,11 +17,11 @@ TEXT_PARTS = ("input_text", "output_text", "text")
 
 
 class Reasoning(Body):
-    """K2 has no levels of effort: none closes the thinking at once."""
+    """A thinking budget by name."""
 
     fixed: ClassVar = {"generate_summary": ("auto",), "summary": ("auto", "concise", "detailed")}
 
-    effort: Literal["none"] | None = None
+    effort: Literal[*EFFORTS] | None = None
 
 
 class TextOptions(Body):
@@ -29,7 +32,7 @@ class TextOptions(Body):
     format: dict[str, Any] | None = None
 
 
-class ResponsesBody(Body):
+class ResponsesBody(body_at(Door.RESPONSES)):
     """A request of the Responses API."""
 
     fixed: ClassVar = {
@@ -42,9 +45,6 @@ class ResponsesBody(Body):
     input: str | list[Item]
     instructions: str | None = None
     metadata: dict[str, str] | None = None
-    max_output_tokens: int | None = Field(None, ge=1)
-    temperature: float | None = None
-    top_p: float | None = None
     top_logprobs: Literal[0] | None = None
     tools: list[ResponsesTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
@@ -66,22 +66,16 @@ class ResponsesBody(Body):
 
     def call(self) -> Call:
         """The request as the model takes it."""
-        options: dict[str, Any] = {}
-        for name in ("temperature", "top_p"):
-            if getattr(self, name) is not None:
-                options[name] = getattr(self, name)
-        if self.max_output_tokens is not None:
-            options["max_tokens"] = self.max_output_tokens
+        effort = None if self.reasoning is None else self.reasoning.effort
+        options = self.given() | think_options({"reasoning_effort": effort})
         if self.tools:
             options["tools"] = [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
         if self.tool_choice != "auto":
             options["tool_choice"] = _choice(self.tool_choice)
         if not self.parallel_tool_calls:
             options["parallel_tool_calls"] = False
-        if self.text is not None and self.text.format is not None:
+        if self.text is not None and answer_schema(self.text.format, "text.format", flat=True) is not None:
             options["response_format"] = _format(self.text.format)
-        if self.reasoning is not None and self.reasoning.effort == "none":
-            options["no_think"] = True
         return Call(self.conversation(), options)
 
     def conversation(self) -> list[dict]:
@@ -152,10 +146,10 @@ def _function(tool: dict, where: str) -> dict:
 
 
 def _choice(choice: str | dict) -> str | dict:
-    if isinstance(choice, str):
+    if isinstance(choice, str) or choice.get("type") == "allowed_tools":
         return choice
     if choice.get("type") != "function":
-        raise RequestError(f"tool_choice.type is {shown(choice.get('type'))}; it must be function.")
+        raise RequestError(f"tool_choice.type is {shown(choice.get('type'))}; it must be function or allowed_tools.")
     return {"type": "function", "function": {"name": choice.get("name")}}
 
 

@@ -119,7 +119,7 @@ class ResponsesWriter:
             "error": None,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "instructions": body.instructions,
-            "max_output_tokens": body.max_output_tokens,
+            "max_output_tokens": body.max_tokens,
             "metadata": body.metadata or {},
             "model": self._model,
             "output": list(self._items),

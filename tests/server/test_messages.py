@@ -109,7 +109,7 @@ def test_conversation_with_tools_becomes_openais(anthropic, fake):
     assert options == {
         "max_tokens": 5,
         "temperature": 1,
-        "stop": ["END"],
+        "stop": ("END",),
         "tools": FUNCTIONS,
         "tool_choice": "required",
         "think_budget": 1024,
