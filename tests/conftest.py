@@ -24,7 +24,16 @@ def tiny_exact(tiny_checkpoint, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_file(tiny_checkpoint, tmp_path_factory) -> Path:
+def kernels_ready() -> None:
+    """No command has to compile any, or says so."""
+    from kimi_cpu.kernels import runtime
+
+    if not runtime.compiled():
+        runtime.warmup()
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tiny_checkpoint, tmp_path_factory, kernels_ready) -> Path:
     """Its native file as `kimi-cpu convert` makes it by default."""
     from kimi_cpu import convert
 

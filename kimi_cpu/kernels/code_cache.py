@@ -107,8 +107,16 @@ class Entry:
 
     def is_claimed(self) -> bool:
         """Whether another process compiles it."""
-        with self.claim(wait=False) as free:
-            return not free
+        if self._lock is None:
+            return False
+        try:
+            descriptor = os.open(self._lock, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return not _locked(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _locked(descriptor: int) -> bool:

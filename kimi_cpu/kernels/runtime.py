@@ -121,16 +121,17 @@ def warmup(progress: Callable[[int, int], None] | None = None, backwards: bool =
             if progress:
                 progress(done, len(jit.KERNELS) + 1)
         steps = left
+    _ready().write(b"ready")
 
 
 def compiled() -> bool:
-    """Whether all machine code for this tier is in the cache."""
-    return all(entry.exists() for entry in _entries())
+    """Whether a warm-up for this tier has come to its end."""
+    return _ready().exists()
 
 
 def others_compile() -> bool:
     """Whether another process is at it."""
-    return any(entry.is_claimed() for entry in _entries())
+    return any(entry.is_claimed() for entry in [_machine_code(isa()), *(k.entry for k in jit.KERNELS)])
 
 
 def cache_note() -> str | None:
@@ -143,8 +144,8 @@ def cache_is_shared() -> bool:
     return jit.CACHE.is_shared
 
 
-def _entries() -> list[Entry]:
-    return [_machine_code(isa()), *(k.entry for k in jit.KERNELS)]
+def _ready() -> Entry:
+    return jit.CACHE.entry(f"ready-{isa().name}")
 
 
 def _machine_code(tier: Isa) -> Entry:
