@@ -69,7 +69,7 @@ def test_no_tokens_are_no_answer_and_a_sentence(kimi_cpu, tiny_file):
     [
         (["run", "-m", "FILE", "--raw", "abc", "-p", "abc"], 2, "once"),
         (["run", "-m", "FILE", ""], 2, "empty"),
-        (["run", "-m", "FILE", "-f", "FILE"], 2, "not UTF-8 text"),
+        (["run", "-m", "FILE", "-f", "FILE"], 2, "no text in UTF-8"),
         (["run", "-m", "FILE", "abc", "--temp", "-1"], 2, "--temp"),
         (["run", "-m", "FILE", "abc", "-n", "-5"], 2, "--max-tokens"),
         (["run", "-m", "FILE", "abc", "--raw", "--json"], 2, "--raw takes no"),
