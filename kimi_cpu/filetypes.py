@@ -65,6 +65,21 @@ def recognised(head: bytes) -> FileType | None:
     return None
 
 
+def decoded(data: bytes) -> str:
+    """Text in UTF-8, without its byte order mark. ValueError, saying what the data is, for anything else."""
+    head = data[:HEAD_BYTES]
+    try:
+        text = data.decode("utf-8-sig")
+        other = recognised(head) if b"\0" in head else None  # text in UTF-16 without a mark
+    except UnicodeDecodeError as e:
+        other = recognised(head)
+        if other is None:
+            raise ValueError(f"this is no text in UTF-8 (byte {e.start}).") from None
+    if other is not None:
+        raise ValueError(mistaken(head, "text in UTF-8"))
+    return text
+
+
 def mistaken(head: bytes, wanted: str) -> str:
     """What an error says of a file that begins so and is not what was wanted: what it is, and what to do."""
     found = recognised(head)

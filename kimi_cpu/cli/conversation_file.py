@@ -1,13 +1,14 @@
 """A conversation on disk: what was computed for it in FILE, its messages as JSON in FILE.json."""
 
 import json
-import os
 from pathlib import Path
 
-from ..errors import SessionError
+from ..errors import ConfigError, SessionError
 from ..files import replacing
+from ..filetypes import decoded
 from ..llm import LLM
 from ..llm.session import LLMSession, is_session_file
+from ..machine import user_folder
 from .display import warn
 
 
@@ -17,7 +18,7 @@ def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
     be read."""
     messages_path = _messages_path(path)
     try:
-        messages = json.loads(messages_path.read_text(encoding="utf-8")) if messages_path.exists() else []
+        messages = json.loads(decoded(messages_path.read_bytes())) if messages_path.exists() else []
         if not all(isinstance(message, dict) and "role" in message for message in messages):
             raise ValueError
     except (ValueError, TypeError):
@@ -41,14 +42,20 @@ def save_conversation(session: LLMSession, messages: list[dict], path: Path) -> 
     session.save(path)
 
 
-def data_home() -> Path:
-    """Where sessions lie that have a name only."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "kimi-cpu" / "sessions"
+def sessions_folder() -> Path:
+    """Where conversations lie that have a name only. ConfigError: there is no home."""
+    folder = user_folder("DATA")
+    if folder is None:
+        raise ConfigError("There is no home directory for conversations; name a path with a /, or set $XDG_DATA_HOME.")
+    return folder / "sessions"
 
 
-def state_home() -> Path:
-    """Where the history of what was typed lies."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kimi-cpu"
+def saved_names() -> list[str]:
+    """Names of the saved conversations."""
+    try:
+        return sorted(path.stem for path in sessions_folder().glob("*.json"))
+    except (ConfigError, OSError):
+        return []
 
 
 def _messages_path(path: Path) -> Path:

@@ -3,9 +3,13 @@
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
-from .conversation_file import state_home
+from ..errors import RequestError
+from ..filetypes import decoded
+from ..machine import user_folder
+from .display import say
 
 QUOTES = '"""'
 
@@ -21,13 +25,12 @@ class PipedLines:
     """A message a line."""
 
     async def next(self) -> str | None:
-        """The next message; None at the end of the input."""
-        line = sys.stdin.readline()
-        if not line:
+        """The next message; None at the end of the input. RequestError: it is no text in UTF-8."""
+        text = _line_of_stdin()
+        if text is None:
             return None
-        text = line.rstrip("\n")
-        while not is_whole(text) and (line := sys.stdin.readline()):
-            text += "\n" + line.rstrip("\n")
+        while not is_whole(text) and (line := _line_of_stdin()) is not None:
+            text += "\n" + line
         return without_quotes(text)
 
 
@@ -37,16 +40,10 @@ class TypedLines:
     def __init__(self, commands: Iterable[str]):
         from prompt_toolkit import PromptSession
         from prompt_toolkit.completion import WordCompleter
-        from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-        if os.environ.get("KIMI_CPU_NO_HISTORY"):
-            history = InMemoryHistory()
-        else:
-            state_home().mkdir(parents=True, exist_ok=True)
-            history = FileHistory(state_home() / "history")
         names = [f"/{name}" for name in (*commands, "exit")]
         self._session = PromptSession(
-            history=history,
+            history=_history(),
             multiline=True,
             key_bindings=_key_bindings(),
             completer=WordCompleter(names, sentence=True),
@@ -64,6 +61,37 @@ class TypedLines:
             except KeyboardInterrupt:
                 if not self._session.default_buffer.text:
                     raise
+
+
+def _line_of_stdin() -> str | None:
+    line = sys.stdin.buffer.readline()
+    try:
+        return decoded(line.rstrip(b"\r\n")) if line else None
+    except ValueError as e:
+        raise RequestError(f"stdin: {e}") from None
+
+
+def _history():
+    """Of what was typed, in a file; in memory where there is none to be written, and then stderr says so."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    class UserHistory(FileHistory):
+        def store_string(self, string: str) -> None:
+            with suppress(OSError):  # a full disk costs the history, not the conversation
+                super().store_string(string)
+
+    if os.environ.get("KIMI_CPU_NO_HISTORY"):
+        return InMemoryHistory()
+    folder = user_folder("STATE")
+    if folder is None:
+        return InMemoryHistory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "history").open("a+b"):
+            return UserHistory(folder / "history")
+    except OSError as e:
+        say(f"what is typed is not kept: {e.filename}: {e.strerror}.")
+        return InMemoryHistory()
 
 
 def is_whole(text: str) -> bool:

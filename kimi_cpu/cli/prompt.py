@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..filetypes import decoded
 
 
 def read_prompt(argument: str | None, option: str | None, file: Path | None) -> str:
@@ -25,8 +25,6 @@ def read_prompt(argument: str | None, option: str | None, file: Path | None) -> 
 
 def _decoded(data: bytes, name: str) -> str:
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as e:
-        if recognised(data[:HEAD_BYTES]) is not None:
-            raise click.UsageError(f"{name}: {mistaken(data[:HEAD_BYTES], 'text in UTF-8')}") from None
-        raise click.UsageError(f"{name} is not UTF-8 text (byte {e.start}).") from None
+        return decoded(data)
+    except ValueError as e:
+        raise click.UsageError(f"{name}: {e}") from None

@@ -14,11 +14,13 @@ import click
 
 from ..convert.plan import plan
 from ..errors import KimiError
+from ..filetypes import decoded
 from ..kernels import bandwidth
 from ..llm import Generation
+from .conversation_file import saved_names
 from .display import Display, say, statistics, warn
 from .lines import Lines, PipedLines, TypedLines
-from .talk import Talk, saved_names
+from .talk import Talk
 
 ANSWER_NOW = b"\x14"  # Ctrl-T
 HELP = """\
@@ -137,7 +139,7 @@ class Repl:
             click.echo(f"{key.replace('_', '-'):15} {'none' if current is None else current}", err=True)
 
     def _read(self, file: str) -> None:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
+        text = decoded(Path(os.path.expanduser(file)).read_bytes())
         self._attached += f"{Path(file).name}:\n```\n{text}\n```\n\n"
         say(f"{file} ({len(text):,} characters) goes with the next message.")
 

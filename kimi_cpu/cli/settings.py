@@ -8,22 +8,30 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError
+from ..filetypes import decoded
+from ..machine import user_folder
 
 
-def config_path() -> Path:
-    """$XDG_CONFIG_HOME/kimi-cpu/config.toml, whether it exists or not."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kimi-cpu" / "config.toml"
+def config_path() -> Path | None:
+    """$XDG_CONFIG_HOME/kimi-cpu/config.toml, whether it exists or not; None without a home."""
+    folder = user_folder("CONFIG")
+    return None if folder is None else folder / "config.toml"
 
 
 def read_config() -> dict:
-    """What the file holds; nothing when there is none. ConfigError: it is no TOML."""
+    """What the file holds; nothing when there is none, or it lies in a home that is somebody else's. ConfigError: it is
+    no TOML. OSError: it cannot be read."""
     path = config_path()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return {} if path is None else tomllib.loads(decoded(path.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path} is not valid TOML: {e}.") from e
+    except PermissionError:
+        if os.access(path.parent, os.X_OK):
+            raise
+        return {}
+    except ValueError as e:  # of TOML, too
+        raise ConfigError(f"{path} is not valid TOML: {e}") from e
 
 
 def defaults(config: dict, command: click.Command, commands: Iterable[click.Command]) -> dict:

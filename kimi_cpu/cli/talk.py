@@ -1,11 +1,12 @@
 """A conversation as the REPL holds it: messages, what was computed for them, and how answers are drawn."""
 
+import os
 from pathlib import Path
 
 from ..config.fields import Door, fields_at
 from ..errors import RequestError
 from ..llm import LLM, ChatCompletion, Generation
-from .conversation_file import data_home, load_conversation, save_conversation
+from .conversation_file import load_conversation, save_conversation, sessions_folder
 
 
 class Talk:
@@ -97,10 +98,5 @@ class Talk:
 
 
 def session_path(name: str) -> Path:
-    """Where a conversation of a name lies; a name with a / is a path."""
-    return Path(name).expanduser() if "/" in name else data_home() / name
-
-
-def saved_names() -> list[str]:
-    """Names of the saved conversations."""
-    return sorted(p.stem for p in data_home().glob("*.json")) if data_home().is_dir() else []
+    """Where a conversation of a name lies; a name with a / is a path. ConfigError: there is no home."""
+    return Path(os.path.expanduser(name)) if "/" in name else sessions_folder() / name

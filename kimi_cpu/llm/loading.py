@@ -9,7 +9,7 @@ from ..config import ModelConfig, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError
 from ..kernels import cache_layer_bytes, runtime
-from ..machine import usable_memory
+from ..machine import usable_memory, user_folder
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
 from ..modelfile import HASHES, ModelFile
@@ -116,12 +116,13 @@ def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore 
     if options.cache_disk < 2 * page_bytes:
         raise ConfigError(f"cache_disk is {options.cache_disk} bytes; a page of 64 tokens alone takes {page_bytes}.")
     namespace = " ".join([model_hash(file), options.kv, options.compute, runtime.isa().name])
-    directory = options.cache_dir
+    home = user_folder("CACHE")
+    if options.cache_dir is None and home is None:
+        log.warning("there is no home directory; prefixes are not kept on disk. cache_dir can name a folder.")
+        return None
+    directory = home / "prefixes" if options.cache_dir is None else Path(options.cache_dir)
     try:
-        if directory is None:
-            directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kimi-cpu", "prefixes")
-        return DiskStore(Path(directory), options.cache_disk, namespace)
-    except (OSError, RuntimeError) as e:  # RuntimeError: there is no home
-        reason = getattr(e, "strerror", None) or e
-        log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory or "", reason)
+        return DiskStore(directory, options.cache_disk, namespace)
+    except OSError as e:
+        log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory, e.strerror)
         return None
