@@ -55,6 +55,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "sentencepiece": {"tokenizer"},
     "jinja2": {"chat"},
     "llguidance": {"chat"},
+    "jsonschema_rs": {"chat"},
     "psutil": {"machine"},
     "sqlite3": {"batch"},
     "fastapi": {"server"},
@@ -62,7 +63,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "uvicorn": {"server"},
     "pydantic": {"server", "llm_plugin"},
     "prometheus_client": {"server"},
-    "threading": {"batch", "cli", "llm_plugin", "server", "llm", "engine", "convert", "kernels"},
+    "threading": {"batch", "chat", "cli", "llm_plugin", "server", "llm", "engine", "convert", "kernels"},
     "mmap": {"modelfile", "model", "convert"},
 }
 

@@ -1,10 +1,9 @@
 """The short way out of a half-written JSON text, so that one always ends before the tokens do."""
 
-import json
-
 import numpy as np
 from llguidance import LLMatcher
 
+from ..errors import AnswerError
 from .grammar import JsonGrammar, Vocabulary
 
 OPEN, CLOSE, QUOTE, BACKSLASH, COMMA, POINT = b"{[", b"}]", ord('"'), ord("\\"), ord(","), ord(".")
@@ -12,7 +11,8 @@ NUMBER = b"0123456789.eE+-"
 # What is tried first where a value, a separator or an end may stand: ends, then what leads to one soonest. A digit 0
 # comes last, for it may go on for ever (0.000...) where a number must exceed 0.
 PREFERRED = b"}],:nft123456789" + b'0"-.[{'
-MAX_PLAN = 8192  # tokens; a schema that cannot be closed in so many is left to the sampler
+MAX_PLAN = 1024  # tokens; a text that cannot be closed in so many is left to the sampler
+MAX_TRIES = 2048  # names and texts that are tried for one plan
 
 
 class JsonState:
@@ -65,44 +65,62 @@ def closing_tokens(
     """Tokens that end the text from here, few but not always the fewest; None where no end was found."""
     matcher, state = matcher.deep_copy(), state.copy()
     plan: list[int] = []
-    while not matcher.is_accepting():
-        step = _next_tokens(vocabulary, grammar, matcher, state)
-        if not step or len(plan) > MAX_PLAN or not matcher.consume_tokens(step):
-            return None
-        for token_id in step:
-            state.feed(token_bytes(token_id))
-        plan += step
+    choice = _Choice(vocabulary, grammar, matcher, state)
+    try:
+        while not matcher.is_accepting():
+            step = choice.next_tokens()
+            if not step or len(plan) + len(step) > MAX_PLAN or not matcher.consume_tokens(step):
+                return None
+            for token_id in step:
+                state.feed(token_bytes(token_id))
+            plan += step
+    except AnswerError:  # too complex: the plan's text, and perhaps no other
+        return None
     return plan
 
 
-def _next_tokens(vocabulary: Vocabulary, grammar: JsonGrammar, matcher: LLMatcher, state: JsonState) -> list[int]:
-    allowed = vocabulary.allowed(matcher)
-    ids = vocabulary.ids
-    if state.in_string:
-        if not state.escaped and allowed[ids[QUOTE]]:
-            return [ids[QUOTE]]
-        for example in grammar.schema.examples:
-            quoted = json.dumps(example, ensure_ascii=False)[1:]
-            for start in range(len(quoted) - 1):
-                if found := _valid(vocabulary, matcher, quoted[start:]):
-                    return found
-        return _longest(vocabulary, allowed)
-    if state.at_key:
-        if allowed[ids[CLOSE[0]]]:
-            return [ids[CLOSE[0]]]
-        for name in grammar.schema.required:
-            if found := _valid(vocabulary, matcher, json.dumps(name, ensure_ascii=False)):
+class _Choice:
+    """What leads to the end soonest, step by step. The matcher and the state are the caller's, who moves them on."""
+
+    def __init__(self, vocabulary: Vocabulary, grammar: JsonGrammar, matcher: LLMatcher, state: JsonState):
+        self._vocabulary, self._matcher, self._state = vocabulary, matcher, state
+        self._names, self._texts = grammar.names, grammar.texts
+        self._next_name = 0
+        self._tries_left = MAX_TRIES
+
+    def next_tokens(self) -> list[int]:
+        """The next of them; none where nothing may follow. AnswerError: the text became too complex."""
+        allowed, ids = self._vocabulary.allowed(self._matcher), self._vocabulary.ids
+        if self._state.in_string:
+            if not self._state.escaped and allowed[ids[QUOTE]]:
+                return [ids[QUOTE]]
+            return self._first_valid(self._texts) or _longest(self._vocabulary, allowed)
+        if self._state.at_key:
+            if allowed[ids[CLOSE[0]]]:
+                return [ids[CLOSE[0]]]
+            if name := self._required_name():
+                return name
+        for byte in PREFERRED:
+            if allowed[ids[byte]]:
+                return [ids[byte]]
+        return _longest(self._vocabulary, allowed)
+
+    def _required_name(self) -> list[int]:
+        """A name that may come next, in quotes; those after the latest first, as names have their order."""
+        for i in range(len(self._names)):
+            at = (self._next_name + i) % len(self._names)
+            if found := self._first_valid(self._names[at : at + 1]):
+                self._next_name = at + 1
                 return found
-    for byte in PREFERRED:
-        if allowed[ids[byte]]:
-            return [ids[byte]]
-    return _longest(vocabulary, allowed)
+        return []
 
-
-def _valid(vocabulary: Vocabulary, matcher: LLMatcher, text: str) -> list[int]:
-    """The text's tokens when they may come next, else none."""
-    ids = vocabulary.encode(text)
-    return ids if matcher.validate_tokens(ids) == len(ids) else []
+    def _first_valid(self, texts: list[list[int]]) -> list[int]:
+        """The first of some texts, as tokens, that may come next; none when none may, or too many were tried."""
+        for ids in texts[: self._tries_left]:
+            self._tries_left -= 1
+            if self._matcher.validate_tokens(ids) == len(ids):
+                return ids
+        return []
 
 
 def _longest(vocabulary: Vocabulary, allowed: np.ndarray) -> list[int]:

@@ -5,10 +5,10 @@ from enum import Enum, auto
 import numpy as np
 
 from ..config.response_format import answer_schema
-from ..errors import RequestError
+from ..errors import AnswerError, RequestError
 from ..tokenizer import Tokenizer
 from .closing import JsonState, closing_tokens
-from .grammar import LIMITS, JsonGrammar, vocabulary_of
+from .grammar import JsonGrammar, vocabulary_of
 from .tool_choice import chosen_tools
 
 SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -16,6 +16,7 @@ CALL_BEGIN, ARGUMENT_BEGIN, CALL_END = "<|tool_call_begin|>", "<|tool_call_argum
 THINK, THINK_END = "<think>", "</think>"
 MAX_TOKENS = 4096  # of a section or a JSON answer where the request has no limit of its own
 CUT_WARNING = "A JSON text was ended because the tokens ran out; it is valid, but may say less than was meant."
+LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # llguidance's stop reasons that are no fault of the sampler
 MAX_DEPTH = 32  # of a JSON text; deeper ones are closed
 MAX_NUMBER_BYTES = 32  # json.loads refuses integers of more than 4,300 digits
 MAX_FRACTION_BYTES = 15  # of a number with a point, and up to 2 more; 0.99999999999999999 is read as 1
@@ -42,8 +43,8 @@ class Enforcer:
     """The mask of one answer, token by token; the engine's Guide.
 
     cut: the JSON text was ended because the tokens ran out, not because the model chose to; it is valid, but may say
-    less than was meant. error: why the answer was ended in the middle of a JSON text, None as a rule. warnings: on
-    both, and on what of a tool's schema was not enforced when it was called.
+    less than was meant. warnings: on that, and on what of a tool's schema was not enforced when it was called.
+    AnswerError, of mask and accept: the JSON text became too complex for its schema to be enforced.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Enforcer:
         self._tools = {name: arguments(p.schema, name, p.strict) for name, p in tools.items()}
         schema = None if self._must_call else answer_schema(response_format)
         self._answer = None if schema is None else self._vocabulary.answer_grammar(schema)
+        self._headers = self._vocabulary.header_matcher([f"functions.{name}:" for name in self._tools])
         grammars = [*self._tools.values(), *([] if self._answer is None else [self._answer])]
         self._reserve = 4 * max(map(self._margin, grammars), default=0)  # tokens that the shortest answer may need
         self._index = next_index
@@ -82,7 +84,6 @@ class Enforcer:
         self._is_parallel = parallel_tool_calls
         self._num_tokens = 0
         self.cut = False
-        self.error: str | None = None
         self.warnings: list[str] = []
         self._plan: list[int] = []
         self._in_call = False
@@ -97,8 +98,6 @@ class Enforcer:
         match self._phase:
             case Phase.SECTION:
                 return self._ids[CALL_BEGIN]
-            case Phase.HEADER if self._matcher.is_accepting():
-                return self._ids[ARGUMENT_BEGIN]
             case Phase.JSON if self._matcher.is_stopped() or (self.cut and self._matcher.is_accepting()):
                 return self._after_json[0]
             case Phase.THINKING if self._is_bound and self._thought_long:
@@ -111,23 +110,12 @@ class Enforcer:
                 return self._end_ids[0]
         return None
 
-    def mask(self) -> np.ndarray | None:
-        """bool[n_vocab] of the ids that may come next, or None when all may. Not to be written to."""
-        try:
-            return self._mask()
-        except RequestError as error:  # too late to refuse the request, and no reason to stop the others
-            self._give_up(str(error))
-            return self._only(self._end_ids)
-
-    def _give_up(self, error: str) -> None:
-        self.error, self._phase, self._plan = error, Phase.DONE, []
-        self._warn(error)
-
     def _warn(self, warning: str | None) -> None:
         if warning and warning not in self.warnings:
             self.warnings.append(warning)
 
-    def _mask(self) -> np.ndarray:
+    def mask(self) -> np.ndarray | None:
+        """bool[n_vocab] of the ids that may come next, or None when all may. Not to be written to."""
         if self._phase is Phase.JSON and not self._plan:
             self._look_ahead()
         forced = self.forced()
@@ -155,10 +143,8 @@ class Enforcer:
             self._accept_json(token_id)
         elif self._phase in TEXT:
             self._accept_text(token_id)
-        elif self._phase is Phase.HEADER and token_id != self._ids[ARGUMENT_BEGIN]:
-            self._header += self._token_bytes(token_id)
-            if not self._matcher.consume_token(token_id):
-                self._refuse(token_id)
+        elif self._phase is Phase.HEADER:
+            self._accept_header(token_id)
         else:
             self._accept_marker(token_id)
 
@@ -186,32 +172,41 @@ class Enforcer:
         match self._phase, name:
             case Phase.SECTION | Phase.CALL_DONE, "<|tool_call_begin|>":
                 self._phase = Phase.HEADER
-                self._header = b""
-                headers = [f"functions.{tool}:{self._index}" for tool in self._tools]
-                self._matcher = self._vocabulary.header_matcher(headers)
+                self._header, self._matcher = b"", self._headers.deep_copy()
             case Phase.CALL_DONE, "<|tool_calls_section_end|>":
                 self._phase = Phase.DONE
-            case Phase.HEADER, _ if self._matcher.is_accepting():
-                called = self._header.decode().removeprefix("functions.").rpartition(":")[0]
-                self._index += 1
-                self._in_call = True
-                self._open_json(self._tools[called])
             case Phase.DONE, _ if token_id in self._end_ids:
                 pass
             case _:
                 self._refuse(token_id)
 
+    def _accept_header(self, token_id: int) -> None:
+        """In a call's header: one of the tools' names, then what is planned, the call's number and the next marker."""
+        if not self._plan:
+            self._header += self._token_bytes(token_id)
+            if not self._matcher.consume_token(token_id):
+                self._refuse(token_id)
+            if self._matcher.is_accepting():
+                self._plan = [*self._vocabulary.encode(str(self._index)), self._ids[ARGUMENT_BEGIN]]
+            return
+        if token_id != self._plan.pop(0):
+            self._refuse(token_id)
+        if not self._plan:
+            self._index += 1
+            self._in_call = True
+            self._open_json(self._tools[self._header.decode().removeprefix("functions.").removesuffix(":")])
+
     def _accept_json(self, token_id: int) -> None:
-        """In arguments or in the answer."""
+        """In arguments or in the answer. AnswerError: it became too complex."""
         if token_id in self._after_json and self._matcher.is_accepting():
             self._phase = Phase.CALL_DONE if self._in_call else Phase.DONE
             self._in_call = False
             return
         planned = self._plan.pop(0) if self._plan else token_id
         if token_id != planned or not self._matcher.consume_token(token_id):
-            if self._matcher.stop_reason() not in LIMITS:
-                self._refuse(token_id)
-            self._give_up("The answer became too complex for its schema to be enforced.")
+            if self._matcher.stop_reason() in LIMITS:
+                raise AnswerError("The answer became too complex for its schema to be enforced.")
+            self._refuse(token_id)
         self._state.feed(self._token_bytes(token_id))
 
     def _open_json(self, grammar: JsonGrammar) -> None:
@@ -220,6 +215,7 @@ class Enforcer:
         self._grammar, self._matcher, self._state = grammar, grammar.matcher(), JsonState()
         early = (self._deadline - self._num_tokens) // 2 > self._margin(grammar)
         self._next_look = self._num_tokens + (self._deadline - self._num_tokens) // 4 if early else 0
+        self._patience = 8
 
     def _set_deadline(self) -> None:
         """A section or a JSON answer begins."""
@@ -232,8 +228,9 @@ class Enforcer:
         if self._num_tokens < self._next_look and len(self._state.stack) < MAX_DEPTH:
             return
         plan = closing_tokens(self._vocabulary, self._grammar, self._matcher, self._state, self._token_bytes)
-        if plan is None:
-            self._next_look = self._num_tokens + 16
+        if plan is None:  # ever less often, as that costs most
+            self._patience *= 2
+            self._next_look = self._num_tokens + self._patience
             return
         left = self._deadline - self._num_tokens - len(plan)
         slack = left - min(self._limit // 4, self._margin(self._grammar))

@@ -1,15 +1,21 @@
 """llguidance behind a small seam: its view of the vocabulary, grammars of JSON schemas, masks as bool arrays."""
 
 import json
+import reprlib
+import time
 from codecs import getincrementaldecoder
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from ..errors import RequestError
+from ..errors import AnswerError, RequestError
 from ..tokenizer import Tokenizer
+from .deep_stack import on_deep_stack
 from .schema import Schema, prepare_schema
+from .schema_document import Place, SchemaError
+from .schema_ends import parts_of
 
 # JSON as the model writes it, at most one space in a row: {"city": "Beijing"}
 SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
@@ -17,7 +23,8 @@ NUM_CACHED = 128  # compiled schemas; a request compiles the schema of each of i
 NUMERIC = b"0123456789.eE+-"
 NUM_VOCABULARIES = 2  # kept; a process serves one model as a rule
 ANY_OBJECT = {"type": "object"}
-LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # stop reasons that are no fault of the caller
+EMPTY = "Regex is empty"  # what llguidance says of patterns that nothing matches
+MAX_SEARCH_S = 0.2  # for the place of an error, which is named to help and for nothing else
 
 
 class Vocabulary:
@@ -38,49 +45,86 @@ class Vocabulary:
         self.n_vocab = tokenizer.n_vocab
         self.end_id = tokenizer.eos_ids[0]
         self.tokenizer = LLTokenizer(TokenizerWrapper(_Bytes(tokens, special, self.end_id, self.encode)))
-        self.compiled = lru_cache(NUM_CACHED)(self._compile)
+        self.compiled = lru_cache(NUM_CACHED)(partial(on_deep_stack, self._compile))
 
     def answer_grammar(self, schema: dict | bool) -> "JsonGrammar":
         """Grammar of the answers that a response_format's schema allows. RequestError: it cannot be enforced."""
-        return self.compiled(_text(schema, "response_format"), "response_format", True)
+        return self.compiled(_text(schema, "response_format"), "response_format", False, True)
 
     def arguments_grammar(self, schema: dict | bool, tool: str, strict: bool) -> "JsonGrammar":
         """Grammar of a tool's arguments: objects, whatever the schema says, with their properties in the order in which
         the model sees them declared, as the grammar allows one order only. strict: RequestError for a schema that
         cannot be enforced; without it, what can be is, with a warning."""
         what = f"The tool {tool!r}"
-        return self.compiled(json.dumps(_as_object(json.loads(_text(schema, what))), sort_keys=True), what, strict)
+        return self.compiled(_text(schema, what, sort_keys=True), what, True, strict)
 
-    def _compile(self, schema_text: str, what: str, strict: bool) -> "JsonGrammar":
-        schema = prepare_schema(json.loads(schema_text), what)
+    def _compile(self, text: str, what: str, objects: bool, strict: bool) -> "JsonGrammar":
         warning = None
-        if schema.left_out:
-            warning = f"{what} has a schema with {schema.left_out[0]!r}, which cannot be enforced; leave it out."
-        text = json.dumps(schema.value)
-        matcher = self._json_matcher(text)
-        if matcher.is_error():
-            reason = " ".join(matcher.get_error().split())
-            warning = f"{what} has a schema that cannot be enforced: {reason[:300]}."
-            schema, matcher = Schema(ANY_OBJECT), self._json_matcher(json.dumps(ANY_OBJECT))
-        if strict and warning:
-            raise RequestError(warning)
-        return JsonGrammar(matcher, schema, len(text), warning)
+        try:
+            schema = prepare_schema(text, objects)
+            matcher = self._matcher_of(schema)
+            if schema.left_out:
+                keyword = schema.left_out[0][-1]
+                warning = SchemaError(schema.left_out[0], f"{keyword!r} cannot be enforced; leave it out")
+        except BaseException as error:  # a panic of the compiler is no Exception
+            warning = error if isinstance(error, SchemaError) else SchemaError((), f"the compiler fails: {error}")
+            schema = Schema(ANY_OBJECT)
+            matcher = self._matcher_of(schema)
+        told = None if warning is None else f"{what} has a schema that cannot be enforced: {warning}."
+        if strict and told:
+            raise RequestError(told)
+        return JsonGrammar(matcher, schema, told, self.encode)
 
-    def _json_matcher(self, text: str) -> LLMatcher:
-        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_json_schema(text, overrides=SPACING), log_level=0)
+    def _matcher_of(self, schema: Schema) -> LLMatcher:
+        """At the start of a text. SchemaError: the compiler cannot do it, or nothing can be written."""
+        for pattern, place in schema.patterns.items():
+            reason = _error_of(self._json_matcher({"type": "string", "pattern": pattern}))
+            if reason is not None:
+                raise SchemaError(place, "no text matches it" if EMPTY in reason else reason)
+        matcher = self._json_matcher(schema.value)
+        reason = _error_of(matcher)
+        if reason is not None:
+            raise SchemaError(*self._first_refused(schema, reason))
+        try:
+            can_begin = self.allowed(matcher.deep_copy()).any()
+        except AnswerError as error:
+            raise SchemaError((), str(error)) from error
+        if not can_begin:
+            raise SchemaError((), "nothing can be written that fits it")
+        return matcher
+
+    def _first_refused(self, schema: Schema, reason: str) -> tuple[Place, str]:
+        """The innermost schema that the compiler refuses by itself, as far as that is found soon, and its reason."""
+        defs, place = schema.value.get("$defs", {}), ()
+        parts, give_up_at = list(parts_of(schema.value, place)), time.monotonic() + MAX_SEARCH_S
+        while parts and time.monotonic() < give_up_at:
+            part, here = parts.pop(0)
+            refused = None if isinstance(part, bool) else _error_of(self._json_matcher(part | {"$defs": defs}))
+            if refused is not None:
+                place, reason, parts = here, refused, list(parts_of(part, here))
+        return place, reason
+
+    def _json_matcher(self, schema: dict | bool) -> LLMatcher:
+        try:
+            grammar = LLMatcher.grammar_from_json_schema(
+                json.dumps({} if schema is True else schema), overrides=SPACING
+            )
+        except ValueError as error:  # a number that no double holds
+            raise SchemaError((), str(error)) from error
+        return LLMatcher(self.tokenizer, grammar, log_level=0)
 
     def header_matcher(self, headers: list[str]) -> LLMatcher:
         """Matcher of one of some texts that need no escapes."""
-        lark = "start: " + " | ".join(f'"{header}"' for header in headers)
+        lark = "start: " + " | ".join(f'"{header}"' for header in headers or [""])
         return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0)
 
     def allowed(self, matcher: LLMatcher) -> np.ndarray:
-        """bool[n_vocab] of the ordinary tokens that may come next. RequestError: the text outgrew the library's
+        """bool[n_vocab] of the ordinary tokens that may come next. AnswerError: the text outgrew the library's
         limits."""
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
-        if matcher.is_error():
-            reason = " ".join(matcher.get_error().split())
-            raise RequestError(f"The schema became too complex while it was enforced: {reason[:300]}.")
+        reason = _error_of(matcher)
+        if reason is not None:
+            raise AnswerError(f"The answer became too complex for its schema to be enforced: {reason[:300]}.")
         mask = np.unpackbits(bits, count=self.n_vocab, bitorder="little").view(bool)
         mask[self.end_id] = False
         return mask
@@ -94,13 +138,16 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
 
 class JsonGrammar:
     """A compiled schema. size: characters of its text, a measure of how much there is to close; warning: what of the
-    schema is not enforced."""
+    schema is not enforced; names: required ones in quotes, as tokens; texts: as tokens, how strings of patterns and
+    formats may go on to their end, from each character of an example."""
 
-    def __init__(self, matcher: LLMatcher, schema: Schema, size: int, warning: str | None):
+    def __init__(self, matcher: LLMatcher, schema: Schema, warning: str | None, encode: Callable[[str], list[int]]):
         self._matcher = matcher
-        self.schema = schema
-        self.size = size
+        self.size = len(json.dumps(schema.value))
         self.warning = warning
+        self.names = [encode(json.dumps(name, ensure_ascii=False)) for name in schema.required]
+        endings = (json.dumps(example, ensure_ascii=False)[1:] for example in schema.examples)
+        self.texts = [encode(ending[at:]) for ending in endings for at in range(len(ending) - 1)]
 
     def matcher(self) -> LLMatcher:
         """A fresh one at the start of the text."""
@@ -128,21 +175,18 @@ def _is_whole(token: bytes) -> bool:
     return not decoder.getstate()[0]
 
 
-def _text(schema: object, what: str) -> str:
+def _text(schema: object, what: str, sort_keys: bool = False) -> str:
     """The schema as JSON. RequestError: it is no schema."""
     if not isinstance(schema, dict | bool):
-        raise RequestError(f"{what} has {schema!r} where a JSON schema must stand.")
+        raise RequestError(f"{what} has {reprlib.repr(schema)} where a JSON schema must stand.")
     try:
-        return json.dumps(schema)
+        text = json.dumps(schema, allow_nan=False, ensure_ascii=False)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of pairs are U+FFFD
+        return json.dumps(json.loads(text), sort_keys=True) if sort_keys else text
     except (TypeError, ValueError, RecursionError) as error:
         raise RequestError(f"{what} has a schema that cannot be written as JSON ({error}).") from error
 
 
-def _as_object(schema: dict | bool) -> dict:
-    """The schema, for objects alone."""
-    if isinstance(schema, bool):
-        return ANY_OBJECT
-    kind = schema.get("type", "object")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind):
-        return schema | ANY_OBJECT
-    return {"allOf": [ANY_OBJECT, schema]}
+def _error_of(matcher: LLMatcher) -> str | None:
+    """What is wrong with a grammar or its text, None as a rule."""
+    return " ".join(matcher.get_error().split()) if matcher.is_error() else None

@@ -1,20 +1,24 @@
-"""JSON schemas made ready for the grammar compiler: what it need not see, or cannot do, is left out."""
+"""The one door for JSON schemas: checked, held to limits, and made ready for the grammar compiler, so that what the
+compiler need not see, or cannot do, is left out."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from re import _constants as regex_codes  # the parse tree of `re`: there is no public one
-from re import _parser as regex_parser
-from re import error as RegexError
 
-from ..errors import RequestError
+from .patterns import shortest_match
+from .schema_document import Document, Place, SchemaError, modern, own_base, written_as
+from .schema_ends import require_end
+from .schema_limits import Limits, check_depth, check_size
 
-ONE = {"items", "additionalItems", "additionalProperties"}  # keyword -> a schema
-MANY = {"anyOf", "oneOf", "allOf", "prefixItems", "items"}  # keyword -> a list of schemas
-NAMED = {"properties", "patternProperties", "$defs", "definitions"}  # keyword -> name -> a schema
-DATA = {"$anchor", "$id", "$ref", "$schema", "const", "enum", "exclusiveMaximum", "exclusiveMinimum", "format"}
-DATA |= {"id", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties"}
-DATA |= {"minimum", "multipleOf", "pattern", "required", "type"}
+ONE = {"items", "additionalProperties"}  # keyword -> a schema
+MANY = {"anyOf", "oneOf", "allOf", "prefixItems"}  # keyword -> a list of schemas
+NAMED = {"properties", "patternProperties"}  # keyword -> name -> a schema
+DATA = {"const", "enum", "exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf", "pattern"}
+DATA |= {"required", "type"}
+COUNTS = {"maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties"}
 UNSUPPORTED = {"$dynamicRef", "$recursiveRef", "contains", "dependencies", "dependentRequired", "dependentSchemas"}
 UNSUPPORTED |= {"if", "not", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems"}
+NO_LIMIT = 2**25  # characters or items: more than any answer can have
 MAX_INTEGER = 2**53 - 1  # JSON readers keep integers up to it exactly: RFC 8259, section 6
 EXCLUSIVE = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 SIGNS = {"minimum": 1, "maximum": -1}  # of the way from a bound into its range
@@ -35,65 +39,130 @@ FORMATS = {  # the formats that llguidance enforces (parser/src/json/formats.rs)
 
 @dataclass
 class Schema:
-    """A JSON schema for the compiler. required: every name that some object in it must have; examples: short texts,
-    one or more for each pattern and format in it; left_out: keywords that assert something and cannot be enforced."""
+    """A JSON schema for the compiler: references lead to its `$defs`, which hold nothing else. required: every name
+    that some object in it must have; examples: short texts, one or more for each pattern and format in it; left_out:
+    places of keywords that assert something and cannot be enforced; patterns: a place of each; places: of each of
+    `$defs`."""
 
     value: dict | bool
     required: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[Place] = field(default_factory=list)
+    patterns: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
 
 
-def prepare_schema(schema: dict | bool, what: str) -> Schema:
-    """Without annotations and unknown keywords, which by JSON Schema assert nothing, and without those that cannot be
-    enforced. what: whose schema, for the messages. RequestError: it is no schema."""
-    prepared = Schema(True)
+def prepare_schema(text: str, objects: bool = False) -> Schema:
+    """A schema, given as JSON, without annotations and unknown keywords, which by JSON Schema assert nothing, and
+    without those that cannot be enforced. objects: no other values fit it. SchemaError: JSON Schema forbids it, it is
+    beyond a limit, it refers to what is not there, or no finite document fits it."""
+    check_size(text)
     try:
-        prepared.value = _clean(schema, what, prepared)
-    except RecursionError:
-        raise RequestError(f"{what} has a schema that is nested too deeply.") from None
-    return prepared
+        schema = json.loads(text)
+        check_depth(schema)
+        return _Preparation(schema, objects).prepared
+    except RecursionError:  # references that lead on and on
+        raise SchemaError((), "it is nested too deeply, its references followed") from None
 
 
-def _clean(schema: dict | bool, what: str, prepared: Schema) -> dict | bool:
-    if isinstance(schema, bool):
-        return schema
-    if not isinstance(schema, dict):
-        raise RequestError(f"{what} has {schema!r} where a JSON schema must stand.")
-    clean: dict = {}
-    for key, value in schema.items():
-        if key in UNSUPPORTED and value is not False:
-            prepared.left_out.append(key)
-        elif key in NAMED and isinstance(value, dict):
-            clean[key] = {name: _clean(part, what, prepared) for name, part in value.items()}
-        elif key in MANY and isinstance(value, list):
-            clean[key] = [_clean(part, what, prepared) for part in value]
-        elif key in ONE:
-            clean[key] = _clean(value, what, prepared)
-        elif key == "format":
-            if value in FORMATS:  # the others are annotations
+class _Preparation:
+    """What has been made of a schema so far."""
+
+    def __init__(self, root: dict | bool, objects: bool):
+        self._limits = Limits()
+        self._document = Document(root)
+        self._names: dict[int, str] = {}  # id of a referenced schema -> its name in `$defs`
+        self._pending: list[tuple[str, object, Place, str]] = []
+        self._examples: set[str] = set()
+        self._required: set[str] = set()
+        self.prepared = Schema(True)
+        value, defs = self._clean(root, (), ""), {}
+        value = _as_object(value) if objects else value
+        while self._pending:
+            name, target, place, base = self._pending.pop()
+            self.prepared.places[name] = place
+            defs[name] = self._clean(target, place, base)
+        self.prepared.value = value | {"$defs": defs} if defs else value
+        require_end(self.prepared.value, self.prepared.places)
+
+    def _clean(self, schema: dict | bool, place: Place, base: str) -> dict | bool:
+        if isinstance(schema, bool):
+            return schema
+        new, clean = modern(schema), {}
+        base = own_base(new, base)
+        self._limits.check(new, place)
+        for key, value in new.items():
+            here = (*place, written_as(schema, key))
+            if key in UNSUPPORTED and value is not False:
+                self.prepared.left_out.append(here)
+            elif key in NAMED:
+                clean[key] = {name: self._clean(part, (*here, name), base) for name, part in value.items()}
+            elif key in MANY:
+                clean[key] = [self._clean(part, (*here, i), base) for i, part in enumerate(value)]
+            elif key in ONE:
+                clean[key] = self._clean(value, here, base)
+            elif key == "$ref":
+                clean[key] = self._reference(value, base, here)
+            elif key == "format":
+                if value in FORMATS:  # the others are annotations
+                    clean[key] = value
+                    self._add_examples(FORMATS[value])
+            elif key in COUNTS:
+                if value < NO_LIMIT or not key.startswith("max"):
+                    clean[key] = int(value)  # 5.0 is an integer too
+            elif key in DATA:
                 clean[key] = value
-                prepared.examples += FORMATS[value]
-        elif key in DATA | NAMED | MANY:
-            clean[key] = value
-    if not _can_be_counted(clean):
-        prepared.left_out.append("minProperties")
-        del clean["minProperties"]
-    _bound_numbers(clean)
-    _collect(clean, prepared)
-    return clean
+        if not _can_be_counted(clean):
+            self.prepared.left_out.append((*place, "minProperties"))
+            del clean["minProperties"]
+        _bound_numbers(clean)
+        self._collect(clean, place)
+        return clean
+
+    def _reference(self, reference: str, base: str, place: Place) -> str:
+        """What the compiler is to see of a reference; its target will be cleaned too."""
+        target, found, base = self._document.find(reference, base, place)
+        if id(target) not in self._names:
+            self._names[id(target)] = name = f"d{len(self._names)}"
+            self._pending.append((name, target, found, base))
+        return f"#/$defs/{self._names[id(target)]}"
+
+    def _collect(self, clean: dict, place: Place) -> None:
+        """Notes patterns, and names and texts that the shortest way out of a document may need."""
+        required = set(clean.get("required", ()))
+        ordered = [name for name in clean.get("properties", {}) if name in required]
+        for name in (*ordered, *clean.get("required", ())):  # the order in which they are written
+            if name not in self._required:
+                self._required.add(name)
+                self.prepared.required.append(name)
+        patterns = {clean["pattern"]: (*place, "pattern")} if "pattern" in clean else {}
+        patterns |= {pattern: (*place, "patternProperties", pattern) for pattern in clean.get("patternProperties", {})}
+        for pattern, here in patterns.items():
+            self.prepared.patterns.setdefault(pattern, here)
+            self._add_examples(filter(None, (shortest_match(pattern),)))
+
+    def _add_examples(self, examples: Iterable[str]) -> None:
+        for example in examples:
+            if example not in self._examples:
+                self._examples.add(example)
+                self.prepared.examples.append(example)
+
+
+def _as_object(clean: dict | bool) -> dict | bool:
+    """The schema, for objects alone."""
+    if isinstance(clean, bool):
+        return clean and {"type": "object"}
+    kind = clean.get("type", "object")
+    if kind == "object" or "object" in kind:
+        return clean | {"type": "object"}
+    return {"allOf": [{"type": "object"}, clean]}
 
 
 def _bound_numbers(clean: dict) -> None:
     """Keeps numbers to what a reader of JSON takes as it was written: multiples, which could go on for ever where none
     is met, to those that a double holds; others off an exclusive bound below them (0.0...01 is read as 0). Upper bounds
     stay: the compiler takes 0.9 for too long under a maximum of 0.999999999 (llguidance 1.9.1)."""
-    for exclusive, inclusive in EXCLUSIVE.items():
-        if isinstance(clean.get(exclusive), bool):  # of the bound beside it, in draft 4
-            is_exclusive = clean.pop(exclusive)
-            if is_exclusive and inclusive in clean:
-                clean[exclusive] = clean.pop(inclusive)
-    bounds = {key: clean[key] for key in EXCLUSIVE | SIGNS if isinstance(clean.get(key), int | float)}
+    bounds = {key: clean[key] for key in EXCLUSIVE | SIGNS if key in clean}
     if any(abs(bound) >= MAX_INTEGER for bound in bounds.values()):
         return
     if "multipleOf" in clean:
@@ -119,68 +188,4 @@ def _keep_off(clean: dict, bounds: dict, exclusive: str, inclusive: str) -> None
 
 def _can_be_counted(clean: dict) -> bool:
     """Whether there are enough names however often one is written: those outside `properties` may come twice."""
-    required = clean.get("required")
-    at_least = max(1, len(required) if isinstance(required, list) else 0)
-    return not isinstance(clean.get("minProperties"), int) or clean["minProperties"] <= at_least
-
-
-def _collect(clean: dict, prepared: Schema) -> None:
-    required = clean.get("required")
-    if isinstance(required, list):
-        prepared.required += [name for name in required if isinstance(name, str) and name not in prepared.required]
-    patterns = [clean["pattern"]] if isinstance(clean.get("pattern"), str) else []
-    patterns += clean.get("patternProperties", {})
-    for pattern in patterns:
-        example = shortest_match(pattern)
-        if example is not None and example not in prepared.examples:
-            prepared.examples.append(example)
-
-
-def shortest_match(pattern: str) -> str | None:
-    """A short text that matches the pattern, None where none is found easily (anchors inside, look-arounds)."""
-    try:
-        return _shortest(regex_parser.parse(pattern))
-    except (RegexError, RecursionError, LookupError, TypeError, ValueError):
-        return None
-
-
-def _shortest(parsed) -> str:
-    """Of a sequence of (code, argument) of re's parser. LookupError: a code that is not known here."""
-    return "".join(_shortest_of(code, argument) for code, argument in parsed)
-
-
-def _shortest_of(code, argument) -> str:
-    codes = regex_codes
-    if code is codes.LITERAL:
-        return chr(argument)
-    if code in (codes.ANY, codes.NOT_LITERAL):
-        return "b" if argument == ord("a") else "a"
-    if code is codes.IN:
-        return _member(argument)
-    if code is codes.BRANCH:
-        return min((_shortest(branch) for branch in argument[1]), key=len)
-    if code is codes.SUBPATTERN:
-        return _shortest(argument[3])
-    if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
-        return _shortest(argument[2]) * argument[0]
-    if code is codes.AT:
-        return ""
-    raise LookupError(code)
-
-
-def _member(members: list) -> str:
-    """A character of a set of re's parser."""
-    codes = regex_codes
-    if members[0][0] is codes.NEGATE:
-        text = {codes.LITERAL: chr, codes.RANGE: lambda ends: "".join(map(chr, range(ends[0], ends[1] + 1)))}
-        taken = "".join(text[code](argument) for code, argument in members[1:] if code in text)
-        if any(code is codes.CATEGORY for code, _ in members[1:]):
-            taken += " \n_"
-        return next(c for c in "a0-.~" if c not in taken)
-    code, argument = members[0]
-    if code is codes.LITERAL:
-        return chr(argument)
-    if code is codes.RANGE:
-        return chr(argument[0])
-    categories = {codes.CATEGORY_DIGIT: "0", codes.CATEGORY_SPACE: " ", codes.CATEGORY_WORD: "a"}
-    return categories.get(argument, "-" if argument is codes.CATEGORY_NOT_WORD else "a")
+    return clean.get("minProperties", 0) <= max(1, len(clean.get("required", ())))

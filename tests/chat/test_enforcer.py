@@ -145,7 +145,7 @@ def test_annotations_and_unknown_formats_assert_nothing():
         ("oneOf", {"oneOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]}),
         ("minProperties", {"type": "object", "minProperties": 3}),
         ("look-around", {"type": "string", "pattern": "(?=a)b"}),
-        ("unsatisfiable", {"type": "integer", "minimum": 3, "maximum": 2}),
+        ("Unsatisfiable", {"type": "integer", "minimum": 3, "maximum": 2}),
     ],
 )
 @pytest.mark.parametrize("strict", [True, False])

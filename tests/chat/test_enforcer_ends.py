@@ -11,11 +11,11 @@ import pytest
 from kimi_cpu.chat import Enforcer, parse_output
 from kimi_cpu.chat.closing import JsonState, closing_tokens
 from kimi_cpu.chat.grammar import Vocabulary, vocabulary_of
-from kimi_cpu.chat.schema import shortest_match
-from kimi_cpu.errors import RequestError
+from kimi_cpu.chat.patterns import shortest_match
+from kimi_cpu.errors import AnswerError
 
 from .enforcer_schemas import SCHEMAS
-from .enforcing import IDS, KIMI, WEATHER, WISHES, allowed, check_calls, draw, generate, tool, write
+from .enforcing import IDS, KIMI, WEATHER, WISHES, check_calls, draw, generate, tool, write
 
 NUM_CALLS = int(os.environ.get("KIMI_CPU_ENFORCER_CALLS", "30"))  # 2000 for the full check, which takes minutes
 
@@ -102,11 +102,11 @@ def test_a_text_that_outgrows_the_library_ends_the_answer_alone(monkeypatch):
     write(enforcer, "section", "call", "functions.act:0", "arguments", '{"')
 
     def too_complex(*_):
-        raise RequestError("Too complex.")
+        raise AnswerError("Too complex.")
 
     monkeypatch.setattr(Vocabulary, "allowed", too_complex)
-    assert allowed(enforcer) == set(KIMI.eos_ids)
-    assert enforcer.error == "Too complex."
+    with pytest.raises(AnswerError, match="Too complex"):
+        enforcer.mask()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Whether a prepared schema can be met by a finite document, and how many ways it takes to say so."""
+
+from collections.abc import Iterator
+
+from .schema_document import Place, SchemaError
+
+MAX_ROUNDS = 32  # a schema needs more where ends are found one by one against the order of its references
+MAX_WAYS = 1000  # alternatives of one value, those of allOf multiplied out as the compiler does
+KINDS = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
+
+
+def require_end(value: dict | bool, places: dict[str, Place]) -> None:
+    """places: of each of its `$defs`. SchemaError: a schema in it refers to itself without an end, every document of
+    it would be infinite, or one value has too many alternatives."""
+    graph = _Graph(value, places)
+    for schema, place in graph.schemas():
+        graph.count_ways(schema, place)
+    if not graph.can_end():
+        raise SchemaError((), "no finite document can fit it")
+
+
+class _Graph:
+    """The schemas inside a prepared one. Identity is that of the objects."""
+
+    def __init__(self, value: dict | bool, places: dict[str, Place]):
+        self._root = value
+        self._defs = value.get("$defs", {}) if isinstance(value, dict) else {}
+        self._places = places
+        self._ways: dict[int, int] = {}
+        self._open: set[int] = set()  # whose ways are being counted
+        self._ending: set[tuple[int, frozenset]] = set()  # (id, kinds) that a finite document was found for
+
+    def schemas(self) -> Iterator[tuple[dict | bool, Place]]:
+        """All of them."""
+        pending = [(self._root, ()), *((schema, self._places[name]) for name, schema in self._defs.items())]
+        while pending:
+            schema, place = pending.pop()
+            yield schema, place
+            if isinstance(schema, dict):
+                pending += parts_of(schema, place)
+
+    def count_ways(self, schema: dict | bool, place: Place) -> int:
+        """Alternatives of one value. SchemaError: too many, or it reaches itself without a step into the document."""
+        if isinstance(schema, bool):
+            return 1
+        key = id(schema)
+        if key in self._open:
+            raise SchemaError(place, "it refers to itself without an end")
+        if key not in self._ways:
+            self._open.add(key)
+            ways = self.count_ways(self._target(schema), (*place, "$ref")) if "$ref" in schema else 1
+            for keyword in ("anyOf", "oneOf"):
+                if keyword in schema:
+                    parts = enumerate(schema[keyword])
+                    ways *= max(1, sum(self.count_ways(part, (*place, keyword, i)) for i, part in parts))
+            for i, part in enumerate(schema.get("allOf", ())):
+                ways *= self.count_ways(part, (*place, "allOf", i))
+                if ways > MAX_WAYS:
+                    break
+            if ways > MAX_WAYS:
+                raise SchemaError(place, f"it has more than {MAX_WAYS:,} alternatives, those of allOf multiplied out")
+            self._open.discard(key)
+            self._ways[key] = ways
+        return self._ways[key]
+
+    def can_end(self) -> bool:
+        """Whether a finite document fits, as far as required names and least items tell."""
+        for _ in range(MAX_ROUNDS):
+            known = len(self._ending)
+            self._visited: set[tuple[int, frozenset]] = set()
+            if self._ends(self._root, KINDS):
+                return True
+            if len(self._ending) == known:
+                break
+        return False
+
+    def _ends(self, schema: dict | bool, kinds: frozenset) -> bool:
+        """Whether one is known, or found now, for values of some kinds."""
+        if isinstance(schema, bool):
+            return schema
+        kinds &= self._kinds(schema)
+        key = (id(schema), kinds)
+        if key in self._ending or key in self._visited:
+            return key in self._ending
+        self._visited.add(key)
+        parts = list(schema.get("allOf", ()))
+        if "$ref" in schema:
+            parts.append(self._target(schema))
+        ends = all(self._ends(part, kinds) for part in parts)
+        for keyword in ("anyOf", "oneOf"):
+            ends = ends and (keyword not in schema or any(self._ends(part, kinds) for part in schema[keyword]))
+        if ends and not kinds - {"array", "object"}:
+            ends = any(self._inside_ends(schema, kind) for kind in kinds)
+        if ends:
+            self._ending.add(key)
+        return ends
+
+    def _inside_ends(self, schema: dict, kind: str) -> bool:
+        """Whether what an object or an array must hold can end."""
+        if kind == "object":
+            properties = schema.get("properties", {})
+            return all(self._ends(properties.get(name, True), KINDS) for name in schema.get("required", ()))
+        least, prefix = schema.get("minItems", 0), schema.get("prefixItems", [])
+        items = [*prefix[:least], *([schema.get("items", True)] if least > len(prefix) else [])]
+        return all(self._ends(item, KINDS) for item in items)
+
+    def _kinds(self, schema: dict | bool) -> frozenset:
+        """The types that it may be of."""
+        if isinstance(schema, bool):
+            return KINDS
+        kinds = schema.get("type", KINDS)
+        kinds = frozenset((kinds,) if isinstance(kinds, str) else kinds)
+        for part in schema.get("allOf", ()):
+            kinds &= self._kinds(part)
+        return kinds & self._kinds(self._target(schema)) if "$ref" in schema else kinds
+
+    def _target(self, schema: dict) -> dict | bool:
+        return self._defs[schema["$ref"].removeprefix("#/$defs/")]
+
+
+def parts_of(schema: dict, place: Place) -> Iterator[tuple[dict | bool, Place]]:
+    """The schemas right inside a prepared one at a place, with their places."""
+    for key, value in schema.items():
+        if key in ("items", "additionalProperties"):
+            yield value, (*place, key)
+        elif key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+            yield from ((part, (*place, key, i)) for i, part in enumerate(value))
+        elif key in ("properties", "patternProperties"):
+            yield from ((part, (*place, key, name)) for name, part in value.items())
