@@ -79,23 +79,23 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     defaults = {name: value for name, value in options.items() if value not in (None, (), False)} | thinking
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
-    from ..llm import load
     from .batch_view import view
-    from .warmup import compile_kernels
+    from .loading import load_model
 
     settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
     stops = Stops(deadline)
-    with stops.signals():
-        compile_kernels()
-        with load(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, prompts_first=True, **loading) as llm:
-            same = {name: loading[name] for name in ("kv", "compute", "context")}
-            run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
-            with view() as show:
-                progress = stops.watch(run, show)
-            if as_json:
-                click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
-            if stops.reason is not None:
-                stops.leave()
+    with (
+        stops.signals(),
+        load_model(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, prompts_first=True, **loading) as llm,
+    ):
+        same = {name: loading[name] for name in ("kv", "compute", "context")}
+        run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
+        with view() as show:
+            progress = stops.watch(run, show)
+        if as_json:
+            click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
+        if stops.reason is not None:
+            stops.leave()
     if progress.num_failed:
         sys.exit(EXIT_SOME_FAILED)
 

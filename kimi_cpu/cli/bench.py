@@ -38,16 +38,14 @@ def command(prompts, generations, depths, repetitions, as_json, model, **loading
     """
     path = require_model(model)
     from ..bench import measure, rows
-    from ..llm import load
-    from .warmup import compile_kernels
+    from .loading import load_model
 
     wanted = list(rows(prompts, generations, depths))
     if not wanted:
         raise click.UsageError("Nothing to measure: -p and -n are 0.")
     loading["context"] = loading["context"] or max(row.tokens for row in wanted)
-    compile_kernels()
     results = []
-    with load(path, speculate=False, **loading) as llm:  # llama-bench drafts nothing either
+    with load_model(path, speculate=False, **loading) as llm:  # llama-bench drafts nothing either
         for row in wanted:
             results.append(measure(llm, row, repetitions).as_dict())
             if not as_json:

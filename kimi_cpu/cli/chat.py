@@ -37,13 +37,11 @@ def command(system, session, hide_thinking, model, **options) -> None:
     thinking = thinking_of(options)
     path = require_model(model)
     loading = loading_of(options)
-    from ..llm import load
+    from .loading import load_model
     from .repl import Repl
     from .talk import Talk
-    from .warmup import compile_kernels
 
-    compile_kernels()
-    with load(path, **loading) as llm:
+    with load_model(path, **loading) as llm:
         talk = Talk(llm, session, options | thinking)
         if system is not None:
             talk.system = system

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .sizes import in_words
+from ..config import in_words
 
 
 @click.command("inspect")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .sizes import SIZE, in_words
+from ..config import in_words
+from .sizes import SIZE
 
 
 @click.command("plan")
@@ -17,19 +18,24 @@ from .sizes import SIZE, in_words
     "--kv", type=click.Choice(["f16", "int8", "f32"]), default="f16", show_default=True, help="Type of cache."
 )
 @click.option("--dense", type=click.Choice(["q8_0", "bf16"]), default="q8_0", show_default=True, help="As for convert.")
+@click.option(
+    "--layout", type=click.Choice(["native", "standard"]), default="native", show_default=True, help="As for convert."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures, in bytes, as JSON.")
-def command(source: Path, context: int | None, memory: int | None, kv: str, dense: str, as_json: bool) -> None:
+def command(
+    source: Path, context: int | None, memory: int | None, kv: str, dense: str, layout: str, as_json: bool
+) -> None:
     """Say how large SOURCE will be as a model file, and what it takes to run it.
 
-    SOURCE is a checkpoint directory, a config.json alone, or a model file. With --memory, the exit code is 4 when
-    weights and cache do not fit.
+    SOURCE is a checkpoint directory, a config.json alone, a GGUF file or a model file. The size of the file is exact;
+    what is not there to be counted is named. With --memory, the exit code is 4 when weights and cache do not fit.
 
     \b
     kimi-cpu plan Kimi-K2-Thinking/config.json --context 32768 --memory 768GiB
     """
     from ..convert.plan import plan
 
-    needs = plan(source, context, dense, kv)
+    needs = plan(source, context, dense, kv, layout)
     if as_json:
         click.echo(json.dumps(needs.as_dict()))
     else:
@@ -44,7 +50,7 @@ def command(source: Path, context: int | None, memory: int | None, kv: str, dens
     if missing > 0:
         click.echo(
             f"Does not fit: {where} {in_words(available)}, {in_words(missing)} too little; "
-            "experts would be read from disk again and again.",
+            f"up to {in_words(needs.from_disk(available))} would be read from disk for one token.",
             err=True,
         )
         sys.exit(4 if memory is not None else 0)
@@ -53,7 +59,8 @@ def command(source: Path, context: int | None, memory: int | None, kv: str, dens
 
 def _print(needs) -> None:
     rows = [
-        ("model file", in_words(needs.file)),
+        ("model file", f"{in_words(needs.file)} ({needs.file:,} bytes)"),
+        *(("  and, not known here,", what) for what in needs.unknown),
         ("weights in RAM", in_words(needs.weights)),
         ("  without routed experts", in_words(needs.dense)),
         (f"  {needs.num_experts} routed experts of", in_words(needs.expert)),

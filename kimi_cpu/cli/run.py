@@ -43,11 +43,9 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
         raise click.UsageError("The prompt is empty.")
     path = require_model(model)
     loading = loading_of(options)
-    from ..llm import load
-    from .warmup import compile_kernels
+    from .loading import load_model
 
-    compile_kernels()
-    with load(path, **loading) as llm:
+    with load_model(path, **loading) as llm:
         if raw:
             interrupted = _answer(llm, text, None, False, True, options)[1]
         else:

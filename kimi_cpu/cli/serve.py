@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError
+from .loading import load_model
 from .options import model_options, require_model, reuse_options
 from .sizes import SIZE
 
@@ -59,11 +60,4 @@ def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin,
     address = f"[{host}]" if ":" in host else host
     click.echo(f"kimi-cpu: http://{address}:{listener.getsockname()[1]} is loading {path.name}", err=True)
 
-    def load():
-        from ..llm import load
-        from .warmup import compile_kernels
-
-        compile_kernels()
-        return load(path, parallel=parallel, **loading)
-
-    serve(load, settings, listener)
+    serve(lambda: load_model(path, parallel=parallel, **loading), settings, listener)

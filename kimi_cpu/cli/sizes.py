@@ -20,11 +20,3 @@ class SizeType(click.ParamType):
 
 
 SIZE = SizeType()
-
-
-def in_words(num_bytes: int) -> str:
-    """GB where it is large, MB or KB where it is not."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if num_bytes >= size:
-            return f"{num_bytes / size:.2f} {unit}"
-    return f"{num_bytes} bytes"

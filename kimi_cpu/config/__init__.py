@@ -1,6 +1,6 @@
 """The architecture of one model as frozen values: from config.json or from GGUF metadata."""
 
 from .model_config import ModelConfig, RopeScaling
-from .size import size_bytes
+from .size import in_words, size_bytes
 
-__all__ = ["ModelConfig", "RopeScaling", "size_bytes"]
+__all__ = ["ModelConfig", "RopeScaling", "in_words", "size_bytes"]

@@ -13,3 +13,11 @@ def size_bytes(value: int | str) -> int:
     if not found or found[2] not in UNITS:
         raise ConfigError(f"{value!r} is not a size; write it as 48GiB or 64GB.")
     return int(float(found[1]) * UNITS[found[2]])
+
+
+def in_words(num_bytes: int) -> str:
+    """GB where it is large, MB or KB where it is not."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:.2f} {unit}"
+    return f"{num_bytes} bytes"

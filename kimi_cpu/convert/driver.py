@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -21,12 +22,12 @@ import numpy as np
 from ..errors import ConfigError, Interrupted, KimiError, OutOfDisk
 from ..files import sync_directory
 from ..machine import usable_cores
-from ..modelfile import HASHES, TensorSpec, hash_rows, header_bytes
 from . import native
 from .ahead import ReadAhead
-from .jobs import Output, Part, Plan, Unit
+from .jobs import Part, Plan, Unit
 from .journal import Journal, forget
 from .output import OutputFile
+from .placement import place
 from .source import Source, open_source
 from .target import check_target, find_target
 
@@ -47,11 +48,10 @@ def run(
     force: bool,
 ) -> list[str]:
     """See convert.convert."""
-    if dense not in native.DENSE_KINDS:
-        raise ConfigError(f"dense is {dense!r}; it must be one of {', '.join(native.DENSE_KINDS)}.")
+    make_plan = planner(layout, dense)
     out = find_target(out, source_path)
     with open_source(source_path) as source:
-        plan = _plan_of(source, layout, dense)
+        plan = make_plan(source)
         jobs = min(jobs or usable_cores(), MAX_JOBS)
         conversion = _Conversion(source, plan, out, jobs, progress)
         if resume and not force and conversion.is_finished():
@@ -61,13 +61,16 @@ def run(
         return plan.warnings
 
 
-def _plan_of(source, layout: str, dense: str) -> Plan:
+def planner(layout: str, dense: str) -> Callable[[Source], Plan]:
+    """What makes the plan of a conversion. ConfigError: there is no such layout, or type of dense matrices."""
+    if dense not in native.DENSE_KINDS:
+        raise ConfigError(f"dense is {dense!r}; it must be one of {', '.join(native.DENSE_KINDS)}.")
     if layout == "native":
-        return native.plan(source, dense)
+        return partial(native.plan, dense=dense)
     if layout == "standard":
         from . import standard
 
-        return standard.plan(source, dense)
+        return partial(standard.plan, dense=dense)
     raise ConfigError(f"layout is {layout!r}; it must be native or standard.")
 
 
@@ -90,15 +93,15 @@ class _Conversion:
         self.source, self.out, self.jobs, self.progress = source, out, jobs, progress
         self.partial = out.with_name(out.name + ".partial")
         self.journal = out.with_name(out.name + ".journal")
-        self.hashed = plan.architecture == native.ARCHITECTURE  # llama.cpp refuses tensors that it does not know
-        self.outputs = [*plan.outputs, hash_output(plan.outputs)] if self.hashed else plan.outputs
-        specs = [output.spec for output in self.outputs]
-        self.head, offsets = header_bytes(plan.architecture, plan.metadata, specs)
-        self.size = offsets[-1] + specs[-1].nbytes
+        placement = place(plan)
+        self.hashed, self.outputs, self.head = placement.hashed, placement.outputs, placement.head
+        self.size = placement.size
         self.units: list[tuple[int, Unit]] = [
-            (at + unit.offset, unit) for at, output in zip(offsets, plan.outputs, strict=False) for unit in output.units
+            (at + unit.offset, unit)
+            for at, output in zip(placement.offsets, placement.outputs, strict=True)
+            for unit in output.units
         ]
-        self.hash_offset = offsets[-1]
+        self.hash_offset = placement.offsets[-1]
         self.num_done = 0  # bytes
 
     def is_finished(self) -> bool:
@@ -284,9 +287,3 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EFBIG:
         return "the file system, or a limit (ulimit -f), takes no file of this size"
     return error.strerror or str(error)
-
-
-def hash_output(outputs: list[Output]) -> Output:
-    """The tensor that holds the SHA-256s of all others."""
-    num_rows = len(hash_rows((o.spec.name, o.spec.shape) for o in outputs)) + 1
-    return Output(TensorSpec(HASHES, "I8", (num_rows, 32), 32 * num_rows), ())

@@ -111,9 +111,9 @@ def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTenso
     shards = sorted(set(weight_map.values()))
     missing = [shard for shard in shards if not (path / shard).exists()]
     if missing:
-        others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        which = "this one is" if len(missing) == 1 else f"this one and {len(missing) - 1} others are"
         raise CheckpointError(
-            f"{path / missing[0]}: the index names {len(shards)} shards, but this one{others} is missing; download it."
+            f"{path / missing[0]}: the index names {len(shards)} shards, of which {which} missing; download the rest."
         )
     tensors, files = {}, []
     for shard in shards:

@@ -28,6 +28,7 @@ from ..errors import (
     TokenizerError,
 )
 from ..kernels import runtime
+from ..machine import usable_memory
 from ..modelfile import ModelFile
 from ..tokenizer import Tokenizer
 from . import compat
@@ -35,7 +36,7 @@ from .bundled import BUNDLED_MODEL
 from .conversation import ChatOptions, Conversation
 from .generation import Generation
 from .guide import ChatGuide
-from .loading import LoadOptions, make_engine, model_hash
+from .loading import LoadOptions, make_engine, model_hash, notices
 from .reading import CANCELLED, ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
@@ -81,7 +82,10 @@ class _Turn(NamedTuple):
 
 
 class LLM:
-    """A loaded model. Thread-safe; close it, or use it as a context manager."""
+    """A loaded model. Thread-safe; close it, or use it as a context manager.
+
+    notices: sentences for its owner, such as that the weights are larger than the memory; usually none.
+    """
 
     def __init__(self, path: Path, options: LoadOptions):
         self._file = ModelFile.open(path)
@@ -89,6 +93,7 @@ class LLM:
             self.path, self.config = path, self._file.config
             self._tokenizer, self._no_tokenizer = _tokenizer_of(self._file)
             engine, self.context = make_engine(self._file, options)
+            self.notices = notices(self._file, usable_memory())
         except BaseException:
             self._file.close()
             raise

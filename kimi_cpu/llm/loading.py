@@ -5,14 +5,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import ModelConfig, size_bytes
+from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError
 from ..kernels import cache_layer_bytes, runtime
 from ..machine import usable_memory, user_folder
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
-from ..modelfile import HASHES, ModelFile
+from ..modelfile import HASHES, ModelFile, demand
 
 log = logging.getLogger(__name__)
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
@@ -126,3 +126,14 @@ def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore 
     except OSError as e:
         log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory, e.strerror)
         return None
+
+
+def notices(file: ModelFile, memory: int) -> tuple[str, ...]:
+    """What the owner of a model should know before waiting for it, a sentence each. memory: bytes that it may use."""
+    need = demand(file.config, {tensor.name: tensor.nbytes for tensor in file.tensors.values()})
+    if need.weights <= memory:
+        return ()
+    return (
+        f"{file.path} has {in_words(need.weights)} of weights, but this process may use {in_words(memory)} of memory: "
+        f"up to {in_words(need.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {file.path}`).",
+    )

@@ -55,11 +55,6 @@ def test_plan_of_a_standard_file_is_the_size_of_its_conversion(standard, tmp_pat
     assert plan(standard[1]).weights == plan(standard[0]).weights
 
 
-def test_plan_counts_the_tokenizer_of_a_directory(tiny_checkpoint, tmp_path):
-    convert(tiny_checkpoint, tmp_path / "out.gguf")
-    assert plan(tiny_checkpoint).file == pytest.approx((tmp_path / "out.gguf").stat().st_size, abs=4096)
-
-
 def test_every_published_quantization_gives_int4_experts(tmp_path):
     names = ("kimi_k2_thinking", "kimi_k2_instruct", "kimi_k2_5")
     needs = [plan(write_config(tmp_path, published(name)), context=4096) for name in names]

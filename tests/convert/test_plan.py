@@ -36,20 +36,69 @@ def run(*args):
     return CliRunner().invoke(cli, [str(a) for a in args])
 
 
-@pytest.mark.parametrize("dense", ["q8_0", "bf16"])
-@pytest.mark.parametrize("config", [{}, {"q_lora_rank": None}, {"tie_word_embeddings": True}, {"n_shared_experts": 2}])
-def test_size_is_known_before_the_conversion(tmp_path, config, dense):
+LAYOUTS = [("native", "q8_0"), ("native", "bf16"), ("standard", "q8_0"), ("standard", "bf16")]
+
+
+def converted_size(source, out, layout, dense):
+    convert(source, out, dense=dense, layout=layout)
+    return out.stat().st_size
+
+
+@pytest.mark.parametrize(("layout", "dense"), LAYOUTS)
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"q_lora_rank": None},
+        {"tie_word_embeddings": True},
+        {"n_shared_experts": 2},
+        {"n_routed_experts": 0, "n_shared_experts": 0, "first_k_dense_replace": 3},
+        {"experts": "bf16", "shards": 1},
+    ],
+)
+def test_size_is_known_to_the_byte_before_the_conversion(tmp_path, config, layout, dense):
+    if layout == "standard" and not (config.get("q_lora_rank", 1) and config.get("n_routed_experts", 1)):
+        pytest.skip("llama.cpp's deepseek2 cannot express it")
     directory = tiny.make(tmp_path / "in", **config)
-    needs = plan(directory, dense=dense)
-    convert(directory, tmp_path / "out.gguf", dense=dense)
-    assert needs.file == pytest.approx((tmp_path / "out.gguf").stat().st_size, abs=8192)  # sources' names differ
-    assert plan(tmp_path / "out.gguf").weights == needs.weights
+    needs = plan(directory, dense=dense, layout=layout)
+    assert needs.file == converted_size(directory, tmp_path / "out.gguf", layout, dense) and needs.unknown == ()
+    if layout == "native":
+        made = plan(tmp_path / "out.gguf")
+        assert (made.file, made.weights, made.token) == (needs.file, needs.weights, needs.token)
 
 
-def test_configuration_alone_is_enough(tmp_path):
+@pytest.mark.parametrize(("layout", "dense"), LAYOUTS)
+def test_size_of_what_becomes_of_a_gguf_file_is_known_to_the_byte(tmp_path, tiny_checkpoint, layout, dense):
+    convert(tiny_checkpoint, tmp_path / "source.gguf", layout="standard", dense=dense)
+    needs = plan(tmp_path / "source.gguf", dense=dense, layout=layout)
+    assert needs.file == converted_size(tmp_path / "source.gguf", tmp_path / "out.gguf", layout, dense)
+
+
+@pytest.mark.parametrize(("layout", "dense"), LAYOUTS)
+def test_tokenizer_and_texts_are_counted(tmp_path, tiny_checkpoint, layout, dense):
+    needs = plan(tiny_checkpoint, dense=dense, layout=layout)
+    assert needs.file == converted_size(tiny_checkpoint, tmp_path / "out.gguf", layout, dense)
+
+
+def test_a_configuration_alone_says_what_it_cannot_count(tmp_path):
     directory = tiny.make(tmp_path / "in")
     shutil.copy(directory / "config.json", tmp_path / "config.json")
-    assert plan(tmp_path / "config.json") == plan(directory)
+    whole, alone = plan(directory), plan(tmp_path / "config.json")
+    assert alone.weights == whole.weights and alone.token == whole.token and alone.cache == whole.cache
+    assert abs(alone.file - whole.file) <= 8192
+    assert len(alone.unknown) == 2 and "tiktoken.model" in alone.unknown[0] and "files" in alone.unknown[1]
+    said = run("plan", tmp_path / "config.json").stdout
+    assert all(what in said for what in alone.unknown)
+
+
+def test_a_directory_without_its_shards_is_planned_and_says_what_it_cannot_count(tmp_path, tiny_checkpoint):
+    directory = tiny.make(tmp_path / "in")
+    shutil.copy(tiny_checkpoint / "tiktoken.model", directory)
+    whole = plan(directory)
+    (directory / "model-00002-of-000002.safetensors").unlink()
+    needs = plan(directory)
+    assert needs.weights == whole.weights and abs(needs.file - whole.file) <= 8192
+    assert len(needs.unknown) == 1 and "model-00002-of-000002.safetensors" in needs.unknown[0]
 
 
 def test_figures_of_kimi_k2_are_the_published_ones(tmp_path):
@@ -61,6 +110,17 @@ def test_figures_of_kimi_k2_are_the_published_ones(tmp_path):
     assert needs.cache == 70_272 * 262_144
     assert needs.token == pytest.approx(23e9, rel=0.04)
     assert needs.file == pytest.approx(584e9, rel=0.01)
+
+
+def test_what_is_read_from_disk_is_what_a_token_needs_less_what_fits(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(tiny.BASE | K2))
+    needs = plan(tmp_path / "config.json", context=4096)
+    routed = 60 * 8 * needs.expert
+    experts = needs.weights - needs.dense
+    assert needs.from_disk(needs.memory) == 0
+    assert needs.from_disk(needs.memory - experts // 2) == pytest.approx(routed / 2, rel=1e-6)
+    assert needs.from_disk(needs.dense + needs.cache) == pytest.approx(routed, rel=1e-6)
+    assert needs.from_disk(0) == needs.token
 
 
 def test_too_little_memory_is_exit_code_4(tmp_path):

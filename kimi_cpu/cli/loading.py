@@ -1,0 +1,26 @@
+"""Loading a model for a command."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .warmup import compile_kernels
+
+if TYPE_CHECKING:
+    from ..llm import LLM
+
+
+def load_model(path: Path, **loading) -> "LLM":
+    """The model, its kernels compiled; stderr says what its owner should know. Raises as kimi_cpu.load does."""
+    from ..llm import load
+
+    llm = load(path, **loading)  # before the kernels, which take a minute: a wrong file is said at once
+    for notice in llm.notices:
+        click.echo(f"kimi-cpu: {notice}", err=True)
+    try:
+        compile_kernels()
+    except BaseException:
+        llm.close()
+        raise
+    return llm

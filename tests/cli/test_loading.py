@@ -1,0 +1,50 @@
+"""A model whose weights exceed the memory says so in one line when it is loaded, and nothing else does."""
+
+import subprocess
+import sys
+
+import pytest
+
+import kimi_cpu
+from kimi_cpu.convert.plan import plan
+from kimi_cpu.llm.loading import notices
+from kimi_cpu.modelfile import ModelFile
+
+SMALL = """
+import sys
+import kimi_cpu.llm.llm as llm
+llm.usable_memory = lambda: {memory}
+sys.argv = ["kimi-cpu", *{args}]
+from kimi_cpu.cli import main
+main()
+"""
+
+
+def test_weights_larger_than_the_memory_are_one_sentence_with_the_bytes_a_token(tiny_file):
+    needs = plan(tiny_file)
+    with ModelFile.open(tiny_file) as file:
+        assert notices(file, needs.weights) == ()
+        (sentence,) = notices(file, needs.weights // 2)
+    per_token = f"{needs.demand.from_disk(needs.weights // 2) / 1e3:.2f} KB are read from disk for one token"
+    assert str(tiny_file) in sentence and per_token in sentence and f"kimi-cpu plan {tiny_file}" in sentence
+
+
+def test_a_model_that_fits_has_no_notices(tiny_file):
+    with kimi_cpu.load(tiny_file) as llm:
+        assert llm.notices == ()
+
+
+@pytest.mark.parametrize("command", ["run", "chat", "batch", "bench"])
+def test_every_command_that_loads_a_model_says_it_once(tiny_file, tmp_path, command):
+    (tmp_path / "in").write_text("a")
+    args = {
+        "run": ["run", "--raw", "-n", "1", "a"],
+        "chat": ["chat", "-n", "1"],
+        "batch": ["batch", str(tmp_path / "in"), "--text", "-o", str(tmp_path / "out"), "-n", "1"],
+        "bench": ["bench", "-p", "1", "-n", "0"],
+    }[command]
+    code = SMALL.format(memory=1000, args=[*args, "-m", str(tiny_file)])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("of weights, but this process may use 1.00 KB of memory") == 1, done.stderr
+    assert "of weights" not in done.stdout
