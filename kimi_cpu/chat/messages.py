@@ -7,16 +7,30 @@ ends its turn silently when ids in the history are not `functions.NAME:IDX` with
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..config.fields import refuse_unknown
 from ..errors import RequestError, shown
 
-ROLES = ("system", "developer", "user", "assistant", "tool")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")  # the last is what tool was called before
+KEYS = frozenset({"role", "content", "name", "cache_control"})  # of every message
+ROLE_KEYS = {
+    "assistant": KEYS
+    | {"tool_calls", "function_call", "refusal", "partial", "prefix"}
+    | {"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"}
+    | {"annotations", "parsed", "provider_specific_fields"},  # what clients' objects hold beside it
+    "tool": KEYS | {"tool_call_id"},
+}
+ANY_KEY = frozenset().union(*ROLE_KEYS.values())
+PART_KEYS = frozenset({"type", "text", "refusal", "annotations", "cache_control", "id", "index"})
+CALL_KEYS = frozenset({"id", "type", "function", "index", "cache_control", "extra_content", "provider_specific_fields"})
+FUNCTION_KEYS = frozenset({"name", "arguments", "parsed_arguments"})
 
 
 def normalise_messages(messages: Iterable[Mapping], mend: bool = True) -> list[dict]:
     """Messages with only the keys role, content (a string), and, where they apply, name, reasoning_content (a string),
-    tool_calls (not empty) and tool_call_id. Arguments of calls stay strings or objects as they came. mend: what the
-    template would print wrongly is put right (a null reasoning, a missing id) or refused (an image, a result of no
-    call); otherwise it goes to the template as it came. RequestError names the message and the field that is wrong."""
+    tool_calls (not empty) and tool_call_id; calls and results in OpenAI's older form become such. Arguments of calls
+    stay strings or objects as they came. mend: what the template would print wrongly is put right (a null reasoning, a
+    missing id) or refused (an image, a result of no call, an unknown key); otherwise it goes to the template as it
+    came. RequestError names the message and the field that is wrong."""
     if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
         raise RequestError("messages is not a list of messages.")
     ids = _CallIds(mend)
@@ -24,8 +38,8 @@ def normalise_messages(messages: Iterable[Mapping], mend: bool = True) -> list[d
 
 
 def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
-    """Tools with the keys of every object sorted; None when there are none. RequestError: a tool without a name, a
-    name twice, or something that is not JSON."""
+    """Tools with the keys of every object sorted, and without hints for caches; None when there are none. RequestError:
+    a tool without a name, a name twice, or something that is not JSON."""
     if tools is None:
         return None
     if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
@@ -40,7 +54,10 @@ def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
         if name in names:
             raise RequestError(f"tools[{i}].function.name {shown(name)} is declared twice.")
         names.add(name)
-        result.append(_sorted(_json(tool, f"tools[{i}]")))
+        plain = _json(tool, f"tools[{i}]")
+        for holder in (plain, plain["function"]):
+            holder.pop("cache_control", None)
+        result.append(_sorted(plain))
     return result or None
 
 
@@ -77,6 +94,16 @@ class _CallIds:
             return {} if old is None else {"tool_call_id": old}
         return {"tool_call_id": self._answered(old, where)}
 
+    def answer_name(self, name: str | None, where: str) -> dict[str, str]:
+        """As `answer`, of a result that names the function and no call: the first one that waits."""
+        new = next((i for i in self._unanswered if i.rpartition(":")[0] == f"functions.{name}"), None)
+        if new is None:
+            if not self.mend:
+                return {}
+            raise RequestError(f"{where}.name is {shown(name)}, but no call of that function waits for a result.")
+        self._unanswered.remove(new)
+        return {"tool_call_id": new}
+
     def _answered(self, old: str | None, where: str) -> str:
         if old is None:
             if not self._unanswered:
@@ -100,22 +127,53 @@ def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
         raise RequestError(f"{where}.role is {shown(role)} and not one of {', '.join(ROLES)}.")
     if role != "assistant" and "content" not in message:
         raise RequestError(f"{where}.content is missing.")
+    if ids.mend:
+        empty = {key for key, value in message.items() if key in ANY_KEY and not value}  # of clients that send them all
+        refuse_unknown(message, ROLE_KEYS.get(role, KEYS) | empty, where)
     result = {"role": role, "content": _content(message.get("content"), f"{where}.content", ids.mend)}
+    if role == "function":
+        return result | {"role": "tool"} | ids.answer_name(_text(message.get("name"), f"{where}.name"), where)
     if name := _text(message.get("name"), f"{where}.name"):
         result["name"] = name
     if role == "tool":
         result |= ids.answer(_text(message.get("tool_call_id"), f"{where}.tool_call_id") or None, where)
     if role == "assistant":
-        fields = [key for key in ("reasoning_content", "reasoning") if message.get(key) is not None]
-        if fields:
-            result["reasoning_content"] = _text(message[fields[0]], f"{where}.{fields[0]}")
+        if refusal := _text(message.get("refusal"), f"{where}.refusal"):
+            result["content"] += refusal
+        reasoning = _reasoning(message, where)
+        if reasoning is not None:
+            result["reasoning_content"] = reasoning
         elif not ids.mend and "reasoning_content" in message:
             result["reasoning_content"] = None
-        if calls := _tool_calls(message.get("tool_calls"), f"{where}.tool_calls", ids):
+        if calls := _calls(message, where, ids):
             result["tool_calls"] = calls
     elif message.get("tool_calls"):
         raise RequestError(f"{where}.tool_calls is set, but only the assistant calls tools.")
     return result
+
+
+def _reasoning(message: Mapping, where: str) -> str | None:
+    """The reasoning before an assistant's answer, under the first of its names that holds one."""
+    for key in ("reasoning_content", "reasoning"):
+        if message.get(key) is not None:
+            return _text(message[key], f"{where}.{key}")
+    for key, names in (("reasoning_details", ("text", "summary")), ("thinking_blocks", ("thinking",))):
+        if details := message.get(key):
+            if isinstance(details, str) or not isinstance(details, Sequence):
+                raise RequestError(f"{where}.{key} is not a list.")
+            texts = [item.get(name) for item in details if isinstance(item, Mapping) for name in names]
+            return "".join(text for text in texts if isinstance(text, str))
+    return None
+
+
+def _calls(message: Mapping, where: str, ids: _CallIds) -> list[dict]:
+    """The calls of an assistant message, also the one of OpenAI's older form."""
+    calls, old = message.get("tool_calls"), message.get("function_call")
+    if not old:
+        return _tool_calls(calls, f"{where}.tool_calls", ids)
+    if calls:
+        raise RequestError(f"{where}.function_call is set beside tool_calls; give one.")
+    return _tool_calls([{"function": old}], f"{where}.function_call", ids)
 
 
 def _content(content: object, where: str, mend: bool) -> str | list:
@@ -127,11 +185,14 @@ def _content(content: object, where: str, mend: bool) -> str | list:
         raise RequestError(f"{where} is neither a string nor a list of parts nor null.")
     texts = []
     for i, part in enumerate(content):
-        if isinstance(part, Mapping) and part.get("type", "text") != "text":
+        kind = (part.get("type") or "text") if isinstance(part, Mapping) else "text"
+        if kind not in ("text", "refusal"):
             if not mend:
                 return [dict(part) if isinstance(part, Mapping) else {"text": part} for part in content]
-            raise RequestError(f"{where}[{i}] is of type {shown(part['type'])}, but only text can be read.")
-        text = part.get("text") if isinstance(part, Mapping) else part
+            raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
+        if mend and isinstance(part, Mapping):
+            refuse_unknown(part, PART_KEYS, f"{where}[{i}]")
+        text = part.get(kind) if isinstance(part, Mapping) else part
         if not isinstance(text, str):
             raise RequestError(f"{where}[{i}] has no text.")
         texts.append(text)
@@ -152,6 +213,9 @@ def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict]:
         name = function.get("name") if isinstance(function, Mapping) else None
         if not isinstance(name, str) or not name:
             raise RequestError(f"{where}[{i}].function.name is missing or no string.")
+        if ids.mend:
+            refuse_unknown(call, CALL_KEYS, f"{where}[{i}]")
+            refuse_unknown(function, FUNCTION_KEYS, f"{where}[{i}].function")
         arguments = _arguments(function.get("arguments"), f"{where}[{i}].function.arguments")
         new_id = ids.add(name, _text(call.get("id"), f"{where}[{i}].id") or None)
         result.append(new_id | {"type": "function", "function": {"name": name, "arguments": arguments}})

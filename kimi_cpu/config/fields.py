@@ -6,14 +6,13 @@ and lists cannot be typed as an option, and APIs of other owners (Responses, Mes
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from numbers import Integral, Real
-from reprlib import repr  # that of a hostile value may be as long as its request
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import RequestError, shown
 
 
 class Door(Enum):
@@ -105,7 +104,7 @@ class Field:
         elif good and self.kind is Kind.OBJECTS and self.least:
             good = len(value) >= self.least
         if not good:
-            raise RequestError(f"{name} is {repr(value)}; it must be {self.wanted}.", name, code)
+            raise RequestError(f"{name} is {shown(value)}; it must be {self.wanted}.", name, code)
         return value
 
     def parsed(self, text: str) -> Any:
@@ -246,14 +245,18 @@ def unknown(name: str, known: Iterable[str] = ()) -> RequestError:
     return RequestError(message + (f" Known: {told}." if told else ""), name, "unknown_parameter")
 
 
+def refuse_unknown(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    """RequestError: an object of a request has a key that nobody knows, and that is not null."""
+    for key, value in given.items():
+        if value is not None and key not in known:
+            raise unknown(f"{where}.{key}")
+
+
 def _checked_members(members: Iterable[Field], value: Mapping, name: str) -> dict[str, Any]:
     """An object whose members are all known; null is absent."""
     known = {member.name: member for member in members}
-    given = {key: item for key, item in value.items() if item is not None}
-    for key in given:
-        if key not in known:
-            raise unknown(f"{name}.{key}")
-    return {key: known[key].checked(item, f"{name}.{key}") for key, item in given.items()}
+    refuse_unknown(value, known, name)
+    return {key: known[key].checked(item, f"{name}.{key}") for key, item in value.items() if item is not None}
 
 
 EVERYWHERE = frozenset(Door)

@@ -1,8 +1,7 @@
 """The form that an answer must have: OpenAI's response_format, and the flat form of other APIs."""
 
-from reprlib import repr  # that of a hostile value may be as long as its request
-
-from ..errors import RequestError
+from ..errors import RequestError, shown
+from .fields import refuse_unknown
 
 SCHEMA_FIELDS = ("name", "description", "schema", "strict")  # of OpenAI's json_schema
 
@@ -18,24 +17,24 @@ def answer_schema(
     if response_format is None:
         return None
     if not isinstance(response_format, dict):
-        raise RequestError(f"{where} is {repr(response_format)}; it must be an object.")
+        raise RequestError(f"{where} is {shown(response_format)}; it must be an object.")
     kind = response_format.get("type")
     rest = {key: value for key, value in response_format.items() if key != "type" and value is not None}
     if kind == "text":
-        _only(rest, (), where)
+        refuse_unknown(rest, (), where)
         return None
     if kind == "json_object":
-        _only(rest, ("schema",), where)
+        refuse_unknown(rest, ("schema",), where)
         return _schema(rest, where) if "schema" in rest else {"type": "object"}
     if kind != "json_schema":
-        raise RequestError(f"{where}.type is {repr(kind)}; it must be 'text', 'json_object' or 'json_schema'.")
+        raise RequestError(f"{where}.type is {shown(kind)}; it must be 'text', 'json_object' or 'json_schema'.")
     if not flat:
-        _only(rest, ("json_schema",), where)
+        refuse_unknown(rest, ("json_schema",), where)
         where = f"{where}.json_schema"
         rest = rest.get("json_schema")
         if not isinstance(rest, dict):
             raise RequestError(f"{where} is missing or no object; it must hold a schema.")
-    _only({key: value for key, value in rest.items() if value is not None}, SCHEMA_FIELDS, where)
+    refuse_unknown(rest, SCHEMA_FIELDS, where)
     return _schema(rest, where)
 
 
@@ -44,10 +43,3 @@ def _schema(holder: dict, where: str) -> dict | bool:
     if not isinstance(schema, dict | bool):
         raise RequestError(f"{where}.schema is missing or no schema; it must be an object, true or false.")
     return schema
-
-
-def _only(given: dict, known: tuple[str, ...], where: str) -> None:
-    """RequestError: a key that is not known."""
-    key = next((key for key in given if key not in known), None)
-    if key is not None:
-        raise RequestError(f"{where} has {repr(key)}, which is not known.", f"{where}.{key[:64]}", "unknown_parameter")

@@ -11,11 +11,12 @@ from ..chat.messages import normalise_messages
 from ..chat.tool_choice import chosen_tools
 from ..config.response_format import answer_schema
 from ..engine import Request
-from ..errors import RequestError
+from ..errors import RequestError, shown
 from ..tokenizer import Tokenizer
 from .guide import ChatGuide
 from .reading import ChatReader
 
+PARTIAL = ("partial", "prefix")
 THINK, THINK_END = "<think>", "</think>"
 
 
@@ -45,16 +46,18 @@ class ChatOptions:
 class Conversation:
     """One turn to be generated: prompt_ids, and the parser and guide for what follows them.
 
-    A last message of the assistant with `"partial": True` is the beginning of the turn, which goes on from there.
+    A last message of the assistant with `"partial": True` (Moonshot's word; DeepSeek's is prefix) is the beginning of
+    the turn, which goes on from there.
     """
 
     def __init__(self, messages: list[dict], options: ChatOptions, tokenizer: Tokenizer, template: str | None):
         if isinstance(messages, str):
             raise RequestError("messages is a text; give a list of messages, or use generate for raw prompts.")
         self._options, self._tokenizer, self._template = options, tokenizer, template
-        self._messages = list(messages)
         self._tools = None if options.tool_choice == "none" else options.tools
-        self._opening = self._take_partial()
+        is_opened = self._has_partial(list(messages))
+        self._messages = normalise_messages(messages)
+        self._opening = self._messages.pop() if is_opened else None
         self.prompt_ids = self._encode(self._messages)
         self.thinking = self._begins_inside_think()
         if self._opening is not None:
@@ -109,20 +112,23 @@ class Conversation:
         first, second = (self._encode([*self._messages, turn, message | {"content": text}]) for text in ("a", "1"))
         return os.path.commonprefix([first, second])
 
-    def _take_partial(self) -> dict | None:
-        """The beginning of the turn, taken off the messages. RequestError: it is elsewhere, or more than text."""
-        for i, message in enumerate(self._messages):
-            if not (isinstance(message, Mapping) and message.get("partial")):
+    def _has_partial(self, messages: list[dict]) -> bool:
+        """Whether the last message is the beginning of the turn. RequestError: one is elsewhere, or more than text."""
+        for i, message in enumerate(messages):
+            said = [key for key in PARTIAL if isinstance(message, Mapping) and message.get(key)]
+            if not said:
                 continue
-            where = f"messages[{i}]"
-            if i < len(self._messages) - 1 or message.get("role") != "assistant":
-                raise RequestError(f"{where}.partial is set; only the assistant's message at the end can be partial.")
-            if message.get("tool_calls") or message.get("name"):
-                raise RequestError(f"{where}.partial is set, but the message has tool_calls or a name.")
-            if self._options.response_format:
-                raise RequestError(f"{where}.partial is set; response_format must say all of the answer. Give one.")
-            return normalise_messages([self._messages.pop()])[0]
-        return None
+            where = f"messages[{i}].{said[0]}"
+            if message[said[0]] is not True:
+                raise RequestError(f"{where} is {shown(message[said[0]])}; it must be true or false.")
+            if i < len(messages) - 1 or message.get("role") != "assistant":
+                raise RequestError(f"{where} is set; only the assistant's message at the end can be partial.")
+            if message.get("tool_calls") or message.get("function_call") or message.get("name"):
+                raise RequestError(f"{where} is set, but the message has tool_calls or a name.")
+            if answer_schema(self._options.response_format) is not None:
+                raise RequestError(f"{where} is set; response_format must say all of the answer. Give one.")
+            return True
+        return False
 
     def _opening_ids(self, opening: dict) -> list[int]:
         """Ids of a turn's beginning: of its reasoning, which stays open when no content follows, and its content."""

@@ -23,7 +23,7 @@ FUNCTION = {
     "required": ["name"],
 }
 Message = described(
-    {"role": {"enum": ["system", "developer", "user", "assistant", "tool"]}},
+    {"role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]}},
     content={"anyOf": [*TEXT_OR_PARTS["anyOf"], {"type": "null"}]},
     reasoning_content=TEXT,
     tool_calls={"type": "array", "items": {"type": "object"}},

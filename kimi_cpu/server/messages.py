@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..config.fields import EFFORTS, Door
+from ..config.fields import EFFORTS, Door, refuse_unknown
 from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
@@ -13,6 +13,16 @@ from .answers import Call
 from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
 
 FORMAT = "output_config.format"
+MESSAGE_KEYS = {"role", "content"}
+ANSWER_KEYS = MESSAGE_KEYS | {"id", "type", "model", "usage", "stop_reason", "stop_sequence", "stop_details"}
+BLOCK_KEYS = {  # type: what a block has besides type and cache_control; what is said of its making is not looked at
+    "text": {"text", "citations", "parsed_output"},
+    "thinking": {"thinking", "signature"},
+    "redacted_thinking": {"data"},
+    "tool_use": {"id", "name", "input", "caller"},
+    "tool_result": {"tool_use_id", "content", "is_error"},
+}
+TOOL_KEYS = {"type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming"}
 ROLES = ("user", "assistant", "system")
 AnthropicMessage = described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})
 AnthropicTool = described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
@@ -118,6 +128,7 @@ def _converted(message: dict, where: str) -> list[dict]:
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
         raise RequestError(f"{where}.role is {shown(role)}; it must be user, assistant or system.")
+    refuse_unknown(message, ANSWER_KEYS if role == "assistant" else MESSAGE_KEYS, where)
     if role == "system":
         return [{"role": role, "content": _text(content, f"{where}.content")}]
     if isinstance(content, str):
@@ -127,6 +138,7 @@ def _converted(message: dict, where: str) -> list[dict]:
     texts, thoughts, calls, results = [], [], [], []
     for j, block in enumerate(content):
         here = f"{where}.content[{j}]"
+        _check_keys(block, here)
         match block.get("type") if isinstance(block, dict) else None:
             case "text":
                 texts.append(_string(block.get("text"), f"{here}.text"))
@@ -149,6 +161,13 @@ def _converted(message: dict, where: str) -> list[dict]:
     if calls:
         turn["tool_calls"] = calls
     return [turn]
+
+
+def _check_keys(block: object, where: str) -> None:
+    """RequestError: a block of a known type has an unknown key."""
+    kind = block.get("type") if isinstance(block, dict) else None
+    if isinstance(kind, str) and kind in BLOCK_KEYS:
+        refuse_unknown(block, BLOCK_KEYS[kind] | {"type", "cache_control"}, where)
 
 
 def _call(block: dict, where: str) -> dict:
@@ -179,6 +198,7 @@ def _text(content: str | list, where: str) -> str:
         kind = block.get("type") if isinstance(block, dict) else None
         if kind != "text":
             raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
+        _check_keys(block, f"{where}[{i}]")
     return "".join(_string(block.get("text"), f"{where}[{i}].text") for i, block in enumerate(content))
 
 
@@ -192,6 +212,7 @@ def _function(tool: dict, where: str) -> dict:
     """One of Anthropic's tools as OpenAI's."""
     if tool.get("type") not in (None, "custom"):
         raise RequestError(f"{where}.type is {shown(tool['type'])}; tools of Anthropic's servers do not exist here.")
+    refuse_unknown(tool, TOOL_KEYS, where)
     function = {"name": tool.get("name"), "description": tool.get("description") or ""}
     function["parameters"] = tool.get("input_schema")
     if tool.get("strict") is not None:
@@ -203,6 +224,7 @@ def _choice(choice: dict | None) -> dict:
     """Anthropic's tool_choice as our options."""
     if choice is None:
         return {}
+    refuse_unknown(choice, {"type", "name", "disable_parallel_tool_use"}, "tool_choice")
     options: dict[str, Any] = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
     match choice.get("type"):
         case "auto":

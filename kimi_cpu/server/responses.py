@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from ..config.fields import EFFORTS, Door
+from ..config.fields import EFFORTS, Door, refuse_unknown
 from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
@@ -13,7 +13,15 @@ from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
 
 Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
 ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
-TEXT_PARTS = ("input_text", "output_text", "text")
+TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}  # type: its text's key
+ITEM_KEYS = {  # type: what an item has besides id and type
+    "message": {"role", "content", "status", "phase"},
+    "reasoning": {"summary", "content", "encrypted_content", "status"},
+    "function_call": {"call_id", "name", "arguments", "status", "parsed_arguments"},
+    "function_call_output": {"call_id", "output", "status"},
+}
+PART_KEYS = {"type", "text", "refusal", "annotations", "logprobs", "parsed", "cache_control"}
+TOOL_KEYS = {"type", "name", "description", "parameters", "strict", "cache_control"}
 
 
 class Reasoning(Body):
@@ -86,7 +94,9 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         turn: dict | None = None  # the assistant's turn that items go on adding to
         for i, item in enumerate(self.input):
             where = f"input[{i}]"
-            kind = item.get("type", "message")
+            kind = item.get("type") or "message"
+            if isinstance(kind, str) and kind in ITEM_KEYS:
+                refuse_unknown(item, ITEM_KEYS[kind] | {"id", "type"}, where)
             if kind in ("reasoning", "function_call") or (kind == "message" and item.get("role") == "assistant"):
                 if turn is None or (kind == "reasoning" and turn["content"]):
                     turn = {"role": "assistant", "content": ""}
@@ -131,9 +141,11 @@ def _text(content: object, where: str) -> str:
     texts = []
     for i, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in TEXT_PARTS or not isinstance(part.get("text"), str):
+        text = part.get(TEXT_PARTS[kind]) if isinstance(kind, str) and kind in TEXT_PARTS else None
+        if not isinstance(text, str):
             raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
-        texts.append(part["text"])
+        refuse_unknown(part, PART_KEYS, f"{where}[{i}]")
+        texts.append(text)
     return "".join(texts)
 
 
@@ -141,6 +153,7 @@ def _function(tool: dict, where: str) -> dict:
     """A tool of the Responses API as one of chat."""
     if tool.get("type") != "function":
         raise RequestError(f"{where}.type is {shown(tool.get('type'))}; only functions can be called here.")
+    refuse_unknown(tool, TOOL_KEYS, where)
     names = ("name", "description", "parameters", "strict")
     return {"type": "function", "function": {k: tool[k] for k in names if tool.get(k) is not None}}
 

@@ -166,3 +166,70 @@ def test_messages_must_be_a_list(messages):
 def test_malformed_tools_are_refused(tools):
     with pytest.raises(RequestError, match="tools"):
         normalise_tools(tools)
+
+
+def test_calls_in_openais_older_form_are_calls_and_their_results_results():
+    old = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}, "refusal": None}
+    answer = {"role": "function", "name": "f", "content": "2"}
+    first, second, third, fourth = normalise_messages([old, answer, old, answer])
+    assert [m["tool_calls"][0]["id"] for m in (first, third)] == ["functions.f:0", "functions.f:1"]
+    assert second == {"role": "tool", "content": "2", "tool_call_id": "functions.f:0"}
+    assert fourth["tool_call_id"] == "functions.f:1"
+    for wrong in ([answer], [old, answer, answer], [old, answer | {"name": "g"}], [old, answer | {"name": None}]):
+        with pytest.raises(RequestError, match=r"messages\[\d\]\.name"):
+            normalise_messages(wrong)
+    with pytest.raises(RequestError, match="function_call"):
+        normalise_messages([old | {"tool_calls": [call("f", "a")]}])
+
+
+def test_refusals_are_text():
+    part = {"type": "refusal", "refusal": "No."}
+    for said in ({"content": [part]}, {"content": None, "refusal": "No."}, {"content": "", "refusal": "No."}):
+        assert normalise_messages([{"role": "assistant"} | said]) == [{"role": "assistant", "content": "No."}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"reasoning_details": [{"type": "reasoning.text", "text": "r"}, {"type": "reasoning.encrypted", "data": "x"}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "r", "signature": "s"}]},
+        {"reasoning": "r", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]},
+    ],
+    ids=str,
+)
+def test_reasoning_is_found_in_what_gateways_make_of_it(said):
+    [message] = normalise_messages([{"role": "assistant", "content": "a"} | said])
+    assert message == {"role": "assistant", "content": "a", "reasoning_content": "r"}
+
+
+def test_what_clients_send_beside_messages_is_taken():
+    nothing = {"annotations": None, "audio": None, "function_call": None, "refusal": None, "made_up": None}
+    every = {"name": "", "tool_calls": [], "tool_call_id": "", "partial": False, "cache_control": {"type": "ephemeral"}}
+    part = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}, "annotations": []}
+    streamed = call("f", "x") | {"index": 0}
+    messages = [{"role": "user", "content": [part], **nothing, **every}, turn(streamed) | nothing | {"annotations": []}]
+    assert normalise_messages(messages)[0] == {"role": "user", "content": "a"}
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ({"role": "user", "content": "a", "foo": 1}, "messages[0].foo"),
+        ({"role": "user", "content": "a", "tool_call_id": "x"}, "messages[0].tool_call_id"),
+        ({"role": "user", "content": "a", "reasoning_content": "x"}, "messages[0].reasoning_content"),
+        ({"role": "assistant", "content": "a", "audio": {"id": "x"}}, "messages[0].audio"),
+        ({"role": "user", "content": [{"type": "text", "text": "a", "foo": 0}]}, "messages[0].content[0].foo"),
+        (turn(call("f", "x") | {"foo": 1}), "messages[0].tool_calls[0].foo"),
+        (turn({"function": {"name": "f", "foo": 1}}), "messages[0].tool_calls[0].function.foo"),
+    ],
+    ids=str,
+)
+def test_an_unknown_key_is_refused_by_its_path(message, path):
+    with pytest.raises(RequestError, match="Unknown parameter") as refused:
+        normalise_messages([message])
+    assert (refused.value.param, refused.value.code) == (path, "unknown_parameter")
+
+
+def test_hints_for_caches_do_not_reach_the_template():
+    tool = {"type": "function", "function": {"name": "f", "cache_control": 1}, "cache_control": {"type": "ephemeral"}}
+    assert normalise_tools([tool]) == [{"function": {"name": "f"}, "type": "function"}]

@@ -67,6 +67,18 @@ def test_opening_that_cannot_be_gone_on_from_is_refused(llm, message, options):
         opened(llm, message, **options)
 
 
+def test_deepseeks_prefix_is_partial(llm):
+    partial = {"role": "assistant", "content": "It is", "reasoning_content": "Hmm"}
+    both = (
+        Conversation([*HELLO, partial | {key: True}], ChatOptions(), llm.tokenizer, None)
+        for key in ("partial", "prefix")
+    )
+    assert len({tuple(conversation.prompt_ids) for conversation in both}) == 1
+    for wrong in ([partial | {"prefix": True}, *HELLO], [*HELLO, partial | {"prefix": "yes"}]):
+        with pytest.raises(RequestError, match=r"messages\[\d\].prefix"):
+            Conversation(wrong, ChatOptions(), llm.tokenizer, None)
+
+
 def test_turn_of_one_call_makes_no_second(llm):
     for seed in range(4):
         turn = llm.chat(
