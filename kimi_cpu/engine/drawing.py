@@ -15,6 +15,7 @@ class TokenLogprob(NamedTuple):
     token_id: int
     logprob: float
     top: tuple[tuple[int, float], ...]  # (id, logprob), best first
+    shown: bytes | None = None  # of the token's bytes, where not all of them are shown
 
 
 def draw(row: np.ndarray, request: Request) -> tuple[int, TokenLogprob | None]:

@@ -10,7 +10,7 @@ from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
 from ..chat.messages import normalise_messages
 from ..chat.tool_choice import chosen_tools
 from ..config.response_format import answer_schema
-from ..engine import Request
+from ..engine import Request, Sampling
 from ..errors import RequestError, shown
 from ..tokenizer import Tokenizer
 from .guide import ChatGuide
@@ -64,9 +64,10 @@ class Conversation:
             self.prompt_ids += self._opening_ids(self._opening)
             self.thinking = self._begins_inside_think()
 
-    def reader(self, stop: tuple[str, ...], guide: ChatGuide | None) -> ChatReader:
+    def reader(self, params: Sampling, guide: ChatGuide | None) -> ChatReader:
         """What reads the answer that a guide steers."""
-        return ChatReader(OutputParser(self._tokenizer, self._tools or (), self.thinking), stop, guide)
+        parser = OutputParser(self._tokenizer, self._tools or (), self.thinking)
+        return ChatReader(self._tokenizer, parser, params.stop, guide, params.logprobs is not None)
 
     def guide(self, max_tokens: int, num_logits: int) -> ChatGuide | None:
         """What steers the answer; None when nothing does."""

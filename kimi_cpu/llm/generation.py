@@ -176,10 +176,9 @@ class Generation:
                 self._finish(output.finish_reason, came_s)
 
     def _push(self, token_id: int, logprob: TokenLogprob | None = None) -> None:
-        delta = self._reader.push(token_id)
+        delta, logprobs = self._reader.push(token_id, logprob)
         self._num_tokens += 1
         self._num_reasoning += bool(delta.reasoning_content)
-        logprobs = () if logprob is None else (logprob,)
         self._pieces.append(self._piece(delta, token_ids=(token_id,), logprobs=logprobs))
 
     def _piece(self, delta: Delta, **fields) -> Piece:
@@ -188,7 +187,7 @@ class Generation:
         return Piece(delta.content, delta.reasoning_content, delta.tool_calls, **prompt, **fields)
 
     def _finish(self, finish_reason: str, came_s: float) -> None:
-        delta, request = self._reader.finish(finish_reason), self._request
+        (delta, logprobs), request = self._reader.finish(finish_reason), self._request
         first_s = self._first_s or came_s
         self._pieces.append(
             self._piece(
@@ -197,6 +196,7 @@ class Generation:
                 usage=Usage(request.num_prompt_tokens, self._num_tokens, request.num_cached, self._num_reasoning),
                 timings=Timings(first_s - self._started_s, came_s - first_s, max(request.num_steps - 1, 0)),
                 warnings=delta.warnings,
+                logprobs=logprobs,
                 stop_text=self._reader.stop_text,
             )
         )

@@ -277,8 +277,12 @@ class LLM:
         if params.stop:
             _ = self.tokenizer  # stop texts need one
         silent = frozenset() if params.ignore_eos else self._stop_ids()
+        has_logprobs = params.logprobs is not None
         return _Turn(
-            self._ids(prompt), params, lambda _: RawReader(self._tokenizer, params.stop, silent), lambda _: None
+            self._ids(prompt),
+            params,
+            lambda _: RawReader(self._tokenizer, params.stop, silent, has_logprobs),
+            lambda _: None,
         )
 
     def _chat(self, messages: list[dict], options: dict) -> _Turn:
@@ -291,7 +295,7 @@ class LLM:
         return _Turn(
             self._ids(conversation.prompt_ids),
             params,
-            lambda guide: conversation.reader(params.stop, guide),
+            lambda guide: conversation.reader(params, guide),
             lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size),
             conversation,
             conversation.num_new(self._stop_ids(), MAX_TAIL),

@@ -1,8 +1,10 @@
 """Answers as OpenAI's objects: plain dicts, as JSON has them."""
 
+import codecs
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from ..engine import TokenLogprob
 from .results import ChatCompletion, Completion, Piece, Usage
@@ -48,14 +50,11 @@ def chat_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, in
         return start | {"choices": [choice]} | ({"usage": None} if include_usage else {})
 
     yield chunk({"role": "assistant", "content": ""})
-    held: list[TokenLogprob] = []  # of tokens that added no text yet
     for piece in pieces:
-        held += piece.logprobs
         for delta in deltas(piece):
-            yield chunk(delta, held)
-            held = []
+            yield chunk(delta, piece.logprobs if "content" in delta else ())
         if piece.finish_reason is not None:
-            yield chunk({}, held, piece.finish_reason)
+            yield chunk({}, (), piece.finish_reason)
             if include_usage:
                 yield start | {"choices": [], "usage": usage_object(piece.usage)}
 
@@ -99,14 +98,13 @@ def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> 
     if not logprobs:
         return None
 
-    def entry(token_id: int, logprob: float) -> dict:
-        raw = token_bytes(token_id)
-        return {"token": _text(raw), "logprob": logprob, "bytes": list(raw)}
+    def entry(text: str, raw: bytes, logprob: float) -> dict:
+        return {"token": text, "logprob": logprob, "bytes": list(raw)}
 
-    content = [
-        entry(x.token_id, x.logprob) | {"top_logprobs": [entry(token_id, value) for token_id, value in x.top]}
-        for x in logprobs
-    ]
+    content = []
+    for x, (text, raw) in zip(logprobs, token_texts(logprobs, token_bytes), strict=True):
+        top = [entry(_text(token_bytes(i)), token_bytes(i), value) for i, value in x.top]
+        content.append(entry(text, raw, x.logprob) | {"top_logprobs": top})
     return {"content": content, "refusal": None}
 
 
@@ -114,13 +112,21 @@ def completion_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenByte
     """Log-probabilities as completions have them. offset: where in the text the first token begins."""
     if not logprobs:
         return None
-    tokens = [_text(token_bytes(x.token_id)) for x in logprobs]
+    tokens = [text for text, _ in token_texts(logprobs, token_bytes)]
+    offsets = list(accumulate(map(len, tokens), initial=offset))
     return {
         "tokens": tokens,
         "token_logprobs": [x.logprob for x in logprobs],
         "top_logprobs": [{_text(token_bytes(i)): value for i, value in x.top} for x in logprobs],
-        "text_offset": [offset + sum(map(len, tokens[:i])) for i in range(len(tokens))],
+        "text_offset": offsets[:-1],
     }
+
+
+def token_texts(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> list[tuple[str, bytes]]:
+    """The characters that each token completes, which together are the text, and its bytes as far as they are shown."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    raws = [token_bytes(x.token_id) if x.shown is None else x.shown for x in logprobs]
+    return [(decoder.decode(raw, final=i == len(raws)), raw) for i, raw in enumerate(raws, start=1)]
 
 
 def _text(raw: bytes) -> str:

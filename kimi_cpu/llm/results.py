@@ -61,7 +61,8 @@ class Completion:
 class ChatCompletion:
     """An assistant's turn. reasoning_content and content are None where there is no text; tool_calls have OpenAI's
     shape; finish_reason is "stop", "tool_calls", "length" or "cancelled"; warnings say what could not be
-    read as intended; stop_text is the stop text that ended it, if one did."""
+    read as intended; logprobs are of the tokens that content is made of; stop_text is the stop text that ended it, if
+    one did."""
 
     content: str | None
     reasoning_content: str | None
@@ -87,10 +88,10 @@ class ChatCompletion:
 @dataclass(frozen=True)
 class Piece:
     """A piece of an answer as it comes. tool_calls are OpenAI's deltas. The last piece carries finish_reason, usage,
-    timings, warnings and the stop text that ended it, if one did. logprobs: one of each of token_ids, where the request
-    asked for them. prompt_progress: (tokens computed, tokens of the prompt) in the pieces without a token that a long
-    prompt sends while it is read. prompt_tokens: those of the prompt; prompt_cached: those of them that had been
-    computed before."""
+    timings, warnings and the stop text that ended it, if one did. logprobs: of the tokens that content is made of,
+    where the request asked for them. prompt_progress: (tokens computed, tokens of the prompt) in the pieces without a
+    token that a long prompt sends while it is read. prompt_tokens: those of the prompt; prompt_cached: those of them
+    that had been computed before."""
 
     content: str = ""
     reasoning_content: str = ""

@@ -1,6 +1,7 @@
 """POST /v1/chat/completions: OpenAI's chat with Moonshot's, vLLM's and llama.cpp's additions."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -37,7 +38,6 @@ class ChatWriter:
         self._head = {"id": answer_id, "created": int(time.time()), "model": model, "system_fingerprint": fingerprint}
         self._body, self._token_bytes = body, token_bytes
         self._usages: dict[int, Any] = {}
-        self._logprobs: dict[int, list] = {}
         self._started_s = time.monotonic()
 
     def begin(self) -> bytes:
@@ -47,12 +47,13 @@ class ChatWriter:
     def push(self, index: int, piece: Piece) -> bytes:
         if piece.prompt_progress is not None:
             return self._progress(piece) if self._body.return_progress else b""
-        self._logprobs.setdefault(index, []).extend(piece.logprobs)
-        out = b"".join(self._chunk(index, delta) for delta in deltas(piece))
+        out = b"".join(
+            self._chunk(index, delta, piece.logprobs if "content" in delta else ()) for delta in deltas(piece)
+        )
         if piece.finish_reason is None:
             return out
         self._usages[index] = piece.usage
-        return out + self._chunk(index, {}, piece)
+        return out + self._chunk(index, {}, last=piece)
 
     def end(self) -> bytes:
         usage = b""
@@ -79,11 +80,11 @@ class ChatWriter:
         warnings = [warning for turn in answers for warning in turn.warnings]
         return self._head | {"object": "chat.completion"} | body | ({"warnings": warnings} if warnings else {})
 
-    def _chunk(self, index: int, delta: dict, last: Piece | None = None) -> bytes:
+    def _chunk(self, index: int, delta: dict, logprobs: Sequence = (), last: Piece | None = None) -> bytes:
         choice = {
             "index": index,
             "delta": delta,
-            "logprobs": chat_logprobs(self._logprobs.pop(index, ()), self._token_bytes),
+            "logprobs": chat_logprobs(logprobs, self._token_bytes),
             "finish_reason": None if last is None else last.finish_reason,
         }
         chunk = self._head | {"object": "chat.completion.chunk", "choices": [choice]}

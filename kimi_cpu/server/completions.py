@@ -1,6 +1,7 @@
 """POST /v1/completions: raw text on, without the chat template."""
 
 import time
+from collections.abc import Sequence
 
 from ..config.fields import Door, is_ids
 from ..config.parameters import completion_options
@@ -47,7 +48,6 @@ class CompletionWriter:
         prompts = body.prompts
         texts = [p if isinstance(p, str) else llm.detokenize(p) for p in prompts] if body.echo else [""] * len(prompts)
         self._echoes = [text for text in texts for _ in range(body.n)]
-        self._logprobs: dict[int, list] = {}
         self._offsets: dict[int, int] = {}
         self._usages: dict[int, object] = {}
 
@@ -55,11 +55,10 @@ class CompletionWriter:
         return b"".join(self._chunk(i, echo) for i, echo in enumerate(self._echoes) if echo)
 
     def push(self, index: int, piece: Piece) -> bytes:
-        self._logprobs.setdefault(index, []).extend(piece.logprobs)
         if piece.finish_reason is not None:
             self._usages[index] = piece.usage
-            return self._chunk(index, piece.content, piece)
-        return self._chunk(index, piece.content) if piece.content else b""
+            return self._chunk(index, piece.content, piece.logprobs, piece)
+        return self._chunk(index, piece.content, piece.logprobs) if piece.content else b""
 
     def end(self) -> bytes:
         usage = b""
@@ -87,11 +86,11 @@ class CompletionWriter:
             "timings": timings(answers[0].usage, answers[0].timings),
         }
 
-    def _chunk(self, index: int, text: str, last: Piece | None = None) -> bytes:
+    def _chunk(self, index: int, text: str, logprobs: Sequence = (), last: Piece | None = None) -> bytes:
         choice = {
             "index": index,
             "text": text,
-            "logprobs": self._logprobs_of(index, self._logprobs.pop(index, [])),
+            "logprobs": self._logprobs_of(index, logprobs),
             "finish_reason": None if last is None else last.finish_reason,
         }
         chunk = self._head | {"choices": [choice]}
@@ -101,7 +100,7 @@ class CompletionWriter:
             chunk["timings"] = timings(last.usage, last.timings)
         return event(chunk)
 
-    def _logprobs_of(self, index: int, logprobs: list) -> dict | None:
+    def _logprobs_of(self, index: int, logprobs: Sequence) -> dict | None:
         shown = completion_logprobs(logprobs, self._token_bytes, self._offsets.get(index, 0))
         if shown is not None:
             self._offsets[index] = shown["text_offset"][-1] + len(shown["tokens"][-1])

@@ -65,7 +65,8 @@ def test_several_samples_and_prompts_are_choices_of_one_object(llm, tmp_path):
 def test_logprobs_come_with_the_answer(llm, tmp_path):
     found = run(llm, tmp_path, [chat("a", logprobs=True, top_logprobs=2, max_tokens=3)])
     told = found["a"][1]["choices"][0]["logprobs"]["content"]
-    assert [len(entry["top_logprobs"]) for entry in told] == [2, 2, 2]
+    assert told and all(len(entry["top_logprobs"]) == 2 for entry in told)
+    assert "".join(entry["token"] for entry in told) == found["a"][1]["choices"][0]["message"]["content"]
 
 
 def test_request_that_cannot_be_served_is_told_why_and_the_others_are_answered(llm, tmp_path):

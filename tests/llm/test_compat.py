@@ -61,7 +61,8 @@ def test_logprobs_have_openais_shape(llm):
     options = {"logprobs": True, "top_logprobs": 2, "max_tokens": 8, "seed": 1, "ignore_eos": True}
     reply = llm.create_chat_completion(HELLO, **options)
     told = ChatCompletion.model_validate(reply, strict=True).choices[0].logprobs.content
-    assert len(told) == 8 and all(len(entry.top_logprobs) == 2 for entry in told)
+    assert "".join(entry.token for entry in told) == reply["choices"][0]["message"]["content"]
+    assert told and all(len(entry.top_logprobs) == 2 for entry in told)
     streamed = list(llm.create_chat_completion(HELLO, stream=True, **options))
     found = [e for c in streamed if (told := c["choices"][0]["logprobs"]) for e in told["content"]]
     assert found == reply["choices"][0]["logprobs"]["content"]

@@ -98,11 +98,11 @@ class Unreadable(RawReader):
 
     at_end = False
 
-    def push(self, token_id):
+    def push(self, token_id, logprob=None):
         self.num_read = getattr(self, "num_read", 0) + 1
         if self.num_read == 4 and not self.at_end:
             raise ZeroDivisionError("what a strange token")
-        return super().push(token_id)
+        return super().push(token_id, logprob)
 
     def finish(self, finish_reason):
         if self.at_end:
@@ -178,10 +178,10 @@ def test_slow_reader_does_not_keep_the_engine_waiting(llm):
     entered, leave = threading.Event(), threading.Event()
 
     class Slow(RawReader):
-        def push(self, token_id):
+        def push(self, token_id, logprob=None):
             entered.set()
             assert leave.wait(20)
-            return super().push(token_id)
+            return super().push(token_id, logprob)
 
     turn = llm._raw("abc", {"max_tokens": 40, "ignore_eos": True})
     handle = llm._start(turn._replace(reader=lambda _: Slow(None, (), frozenset())))[0]

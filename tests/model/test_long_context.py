@@ -87,7 +87,7 @@ def test_model_fills_its_whole_context_in_bounded_memory_and_equals_the_float64_
         for length in (4097, 65_536, 131_073, 200_000, len(ids)):  # each goes on from the one before
             options = {"max_tokens": 1 if length < len(ids) else None, "logprobs": 20, "temperature": 0}
             for piece in llm.stream(ids[:length], ignore_eos=True, **options):
-                found += [(length - 1, *piece.logprobs)] if piece.logprobs else []
+                found += [(length - 1, logprob) for logprob in piece.logprobs]
                 peak = max(peak, process.memory_info().rss - before)
         cache_bytes = CONTEXT // 64 * llm._thread.call(lambda engine: engine.cache.page_bytes)
     assert (piece.finish_reason, piece.usage.total_tokens) == ("length", CONTEXT)

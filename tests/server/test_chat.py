@@ -108,9 +108,9 @@ def test_n_streams_carry_their_index(openai, fake):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_every_token_has_its_logprob_also_those_held_back(openai, fake, stream):
-    held = Piece(token_ids=(65,), logprobs=(logprob(65),))
-    shown = Piece(content="AB", token_ids=(66,), logprobs=(logprob(66, -0.25),))
-    fake.play([held, shown, last_piece()])
+    held = Piece(token_ids=(65,))
+    shown = Piece(content="AB", token_ids=(66,), logprobs=(logprob(65), logprob(66, -0.25)))
+    fake.play([*text_pieces("", "Hmm"), held, shown, last_piece()])
     answer = openai.chat.completions.create(model="a", messages=HELLO, logprobs=True, top_logprobs=2, stream=stream)
     choices = [c.choices[0] for c in answer] if stream else answer.choices
     tokens = [t for c in choices if c.logprobs for t in c.logprobs.content]

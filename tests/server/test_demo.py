@@ -69,8 +69,45 @@ def ask(client, messages=SUM, **options):
 def test_openai_answers_with_its_reasoning_and_logprobs(client):
     (choice,) = ask(client, logprobs=True, top_logprobs=2).choices
     assert "42" in choice.message.content and WORKING in choice.message.reasoning_content
-    assert "".join(token.token for token in choice.logprobs.content).startswith("<think>17 + 25. Ones")
+    assert "".join(token.token for token in choice.logprobs.content) == choice.message.content
     assert all(token.logprob == token.top_logprobs[0].logprob for token in choice.logprobs.content)  # greedy
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"stop": ["4"]},
+        {"n": 2, "temperature": 1, "seed": 1},
+        {"extra_body": {"no_think": True}},
+        {"response_format": {"type": "json_object"}, "max_tokens": 200},
+        {"tools": [TOOL], "tool_choice": "required"},
+    ],
+    ids=str,
+)
+def test_logprobs_are_those_of_the_content(client, more):
+    whole = ask(client, logprobs=True, **more).choices
+    for choice in whole:
+        tokens = choice.logprobs.content if choice.logprobs else []
+        assert "".join(token.token for token in tokens) == (choice.message.content or "")
+        assert bytes(byte for token in tokens for byte in token.bytes).decode() == (choice.message.content or "")
+    for chunk in ask(client, logprobs=True, stream=True, **more):
+        (choice,) = chunk.choices
+        tokens = choice.logprobs.content if choice.logprobs else []
+        assert "".join(token.token for token in tokens) == (choice.delta.content or "")
+
+
+@pytest.mark.parametrize("stop", [None, ["ox"]])
+def test_logprobs_of_a_completion_are_those_of_its_text(client, stop):
+    options = {"model": "demo", "prompt": "Once upon a time there was a fox.", "max_tokens": 300, "temperature": 0}
+    (choice,) = client.completions.create(**options, logprobs=2, stop=stop).choices
+    told = choice.logprobs
+    assert choice.text and "".join(told.tokens) == choice.text
+    starts = zip(told.text_offset, told.tokens, strict=True)
+    assert all(choice.text[start : start + len(token)] == token for start, token in starts)
+    pieces = list(client.completions.create(**options, logprobs=2, stop=stop, stream=True))
+    assert all("".join(c.logprobs.tokens if c.logprobs else []) == c.text for p in pieces for c in p.choices)
+    assert [x for p in pieces if p.choices[0].logprobs for x in p.choices[0].logprobs.text_offset] == told.text_offset
 
 
 def test_openai_streams_the_same(client):
