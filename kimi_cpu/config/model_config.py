@@ -10,10 +10,36 @@ from dataclasses import dataclass
 from ..errors import ConfigError
 
 GROUP = 32  # quantization_config.group_size: the experts' inputs are multiples of it
-POSITIVE = """vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads kv_lora_rank
-    qk_nope_head_dim qk_rope_head_dim v_head_dim moe_layer_freq max_position_embeddings rms_norm_eps rope_theta"""
-POSITIVE_WITH_EXPERTS = "moe_intermediate_size num_experts_per_tok n_group topk_group routed_scaling_factor"
-MAX_LAYERS = 10_000  # a bound on loops over a hostile configuration
+POSITIVE_WITH_EXPERTS = ("moe_intermediate_size", "num_experts_per_tok", "n_group", "topk_group")
+LIMITS = {  # least and most of what a model may hold: beyond them f32 gives infinity or nothing, or there is no memory
+    "rms_norm_eps": (1e-12, 0.1),
+    "rope_theta": (1.01, 1e12),
+    "routed_scaling_factor": (1e-6, 1e4),
+    "vocab_size": (1, 1 << 24),
+    "hidden_size": (1, 1 << 18),
+    "intermediate_size": (1, 1 << 20),
+    "moe_intermediate_size": (0, 1 << 20),
+    "num_hidden_layers": (1, 1000),
+    "num_attention_heads": (1, 1 << 10),
+    "kv_lora_rank": (1, 1 << 16),
+    "q_lora_rank": (1, 1 << 18),
+    "qk_nope_head_dim": (1, 1 << 12),
+    "qk_rope_head_dim": (1, 1 << 12),
+    "v_head_dim": (1, 1 << 12),
+    "n_routed_experts": (0, 1 << 14),
+    "n_shared_experts": (0, 1 << 10),
+    "moe_layer_freq": (1, 1000),
+    "max_position_embeddings": (1, 1 << 24),
+}
+SCALING_LIMITS = {
+    "factor": (1.0, 1e6),
+    "original_max_position_embeddings": (1, 1 << 24),
+    "beta_fast": (1e-3, 1e6),
+    "beta_slow": (1e-3, 1e6),
+    "mscale": (0.0, 100.0),
+    "mscale_all_dim": (0.0, 100.0),
+}
+MAX_EXPERTS = 1 << 16  # of all layers
 
 
 @dataclass(frozen=True)
@@ -112,25 +138,24 @@ class ModelConfig:
 
 def _check(c: ModelConfig) -> None:
     """Raise ConfigError where values contradict each other or cannot be stored in the file's layouts."""
-    positive = POSITIVE.split() + ([] if c.q_lora_rank is None else ["q_lora_rank"])
-    if c.n_routed_experts:
-        positive += POSITIVE_WITH_EXPERTS.split()
-    for name in positive:
-        if not getattr(c, name) > 0:
-            raise ConfigError(f"{name} is {getattr(c, name)}; it must be greater than 0.")
-    if c.num_hidden_layers > MAX_LAYERS:
-        raise ConfigError(f"num_hidden_layers is {c.num_hidden_layers}; more than {MAX_LAYERS} is no model.")
+    _check_limits(c, LIMITS, "")
+    if c.num_hidden_layers * c.n_routed_experts > MAX_EXPERTS:
+        raise ConfigError(
+            f"n_routed_experts is {c.n_routed_experts} in each of {c.num_hidden_layers} layers; more than "
+            f"{MAX_EXPERTS} in all is no model."
+        )
     if c.qk_rope_head_dim % 2:
         raise ConfigError(f"qk_rope_head_dim is {c.qk_rope_head_dim}; rotation needs an even number.")
-    if c.rope_theta <= 1:
-        raise ConfigError(f"rope_theta is {c.rope_theta}; it must be greater than 1.")
     if c.n_routed_experts:
         _check_experts(c)
     if c.rope_scaling is not None:
-        _check_scaling(c.rope_scaling)
+        _check_limits(c.rope_scaling, SCALING_LIMITS, "rope_scaling.")
 
 
 def _check_experts(c: ModelConfig) -> None:
+    for name in POSITIVE_WITH_EXPERTS:
+        if not getattr(c, name) > 0:
+            raise ConfigError(f"{name} is {getattr(c, name)}; it must be greater than 0.")
     if c.n_routed_experts % c.n_group:
         raise ConfigError(f"n_routed_experts is {c.n_routed_experts}; it must be a multiple of n_group ({c.n_group}).")
     if c.topk_group > c.n_group:
@@ -148,12 +173,8 @@ def _check_experts(c: ModelConfig) -> None:
             raise ConfigError(f"{name} is {getattr(c, name)}; INT4 experts need a multiple of {GROUP}.")
 
 
-def _check_scaling(s: RopeScaling) -> None:
-    if s.factor < 1:
-        raise ConfigError(f"rope_scaling.factor is {s.factor}; YaRN needs at least 1.")
-    for name in ("original_max_position_embeddings", "beta_fast", "beta_slow"):
-        if not getattr(s, name) > 0:
-            raise ConfigError(f"rope_scaling.{name} is {getattr(s, name)}; it must be greater than 0.")
-    for name in ("mscale", "mscale_all_dim"):
-        if getattr(s, name) < 0:
-            raise ConfigError(f"rope_scaling.{name} is {getattr(s, name)}; it cannot be negative.")
+def _check_limits(values: ModelConfig | RopeScaling, limits: dict[str, tuple[float, float]], where: str) -> None:
+    for name, (least, most) in limits.items():
+        value = getattr(values, name)
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"{where}{name} is {value}; models have {least} to {most}.")

@@ -57,10 +57,14 @@ class ClassError(NamedTuple):
 
 @dataclass
 class Finding:
-    """What was found in one tensor or expert. differences: from the checkpoint, a phrase each."""
+    """What was found in one tensor or expert.
+
+    is_sound: its weights can be computed with. differences: from the checkpoint, a phrase each.
+    """
 
     row: HashRow
     intact: bool = True
+    is_sound: bool = True
     differences: list[str] = field(default_factory=list)
     errors: dict[str, ClassError] = field(default_factory=dict)
     int4_values: int = 0

@@ -19,9 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ConfigError, Interrupted, KimiError, OutOfDisk
+from ..errors import CheckpointError, ConfigError, Interrupted, KimiError, ModelFileError, OutOfDisk
 from ..files import sync_directory
 from ..machine import usable_cores
+from ..modelfile import ModelFile
+from ..tokenizer import tokenizer_of
 from . import native
 from .ahead import ReadAhead
 from .jobs import Part, Plan, Unit
@@ -96,6 +98,7 @@ class _Conversion:
         placement = place(plan)
         self.hashed, self.outputs, self.head = placement.hashed, placement.outputs, placement.head
         self.size = placement.size
+        self._check_head()
         self.units: list[tuple[int, Unit]] = [
             (at + unit.offset, unit)
             for at, output in zip(placement.offsets, placement.outputs, strict=True)
@@ -103,6 +106,22 @@ class _Conversion:
         ]
         self.hash_offset = placement.offsets[-1]
         self.num_done = 0  # bytes
+
+    def _check_head(self) -> None:
+        """CheckpointError, before anything is written, if the reader would not take the file."""
+        try:
+            file = ModelFile.to_be(self.out, self.head, self.size)
+            if self.hashed:
+                file.require_table()
+                file.described_config()
+        except ModelFileError as e:
+            raise CheckpointError(f"{self.source.path}: what would be made of it does not load ({e})") from e
+
+    def _check_file(self) -> None:
+        """ModelFileError unless the finished file is one that loads."""
+        with ModelFile.open(self.partial) as file:
+            if self.hashed:
+                _ = file.config, tokenizer_of(file)
 
     def is_finished(self) -> bool:
         """Whether the output is what this conversion makes. The journal of its last moment goes then."""
@@ -161,6 +180,7 @@ class _Conversion:
         if self.hashed:
             self._write_hashes(file, journal)
         file.sync()
+        self._check_file()
         os.replace(self.partial, self.out)
         sync_directory(self.out.parent)
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from ..config import ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, TokenizerError
 from ..kernels import pack
 from ..modelfile import TensorSpec
 from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, VERSION
@@ -102,6 +102,7 @@ class _Builder:
             return
         from ..tokenizer import compile_sentencepiece
 
+        check_tokenizer(self.source)
         self.outputs.append(constant("tokenizer.model", compile_sentencepiece(self.source.ranks)))
         self.outputs.append(constant("tokenizer.ranks", self.source.ranks))
 
@@ -197,6 +198,19 @@ class _Builder:
         nbytes = 4 * int(np.prod(shape))
         part = Part(0, nbytes, partial(_f32_bytes, self.source, tensor), tensor)
         self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
+
+
+def check_tokenizer(source: Source) -> None:
+    """CheckpointError unless a model with the source's tokenizer can be asked: loading asks the same."""
+    from ..tokenizer import Tokenizer, check_ends
+
+    try:
+        text = source.texts.get("tokenizer_config")
+        tokenizer = Tokenizer(source.ranks, None, None if text is None else json.loads(text))
+        check_ends(tokenizer, source.path)
+    except TokenizerError as error:
+        message = str(error)
+        raise CheckpointError(message if str(source.path) in message else f"{source.path}: {message}") from error
 
 
 def _expert_kind(dtype: str, dense: str) -> str:

@@ -16,9 +16,10 @@ from ..errors import CheckpointError, ModelFileError
 from ..machine import usable_cores
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
+from ..tokenizer import tokenizer_of
 from .against import Against, ClassError, Finding, open_against
+from .weights_check import MAX_WEIGHT, Piece, is_sound, pieces
 
-CHUNK_BYTES = 1 << 20  # read at a time where nothing is compared
 MAX_HASHES_BYTES = 1 << 20  # how far back the hashes are looked for in a corrupt file; those of Kimi K2 have 0.8 MB
 NUM_NAMED = 5  # mismatches that an error names
 Progress = Callable[[int, int, str], None]
@@ -47,6 +48,7 @@ class _Item(NamedTuple):
     offset: int
     nbytes: int
     digest: bytes
+    pieces: tuple[Piece, ...]
 
 
 def verify(
@@ -58,17 +60,20 @@ def verify(
     """Checks a native model file. against: the checkpoint (directory or GGUF file) that it must be equal to.
 
     jobs: threads, default one a core. progress(bytes_done, bytes_total, tensor) is called from this thread.
-    Raises ModelFileError naming the header, the tensors and experts that are damaged; CheckpointError naming the
-    checkpoint's tensors that differ from a file whose hashes hold; ConfigError; OSError.
+    Raises ModelFileError naming the header, the tensors and experts that are damaged or hold NaN or infinity;
+    CheckpointError naming the checkpoint's tensors that differ from a file whose hashes hold; ConfigError; OSError.
     """
     path = Path(path)
     with ExitStack() as stack:
         model = stack.enter_context(_open(path))
+        _ = model.config  # what loading refuses, right hashes or not, and below the tokenizer
         _check_padding(model)
         comparison = None if against is None else stack.enter_context(open_against(model, Path(against)))
         items = list(_items(model))
         findings = _run(path, items, comparison, jobs or usable_cores(), progress)
-        return _report(model, comparison, items, findings)
+        report = _report(model, comparison, items, findings)
+        tokenizer_of(model)
+        return report
 
 
 def _open(path: Path) -> ModelFile:
@@ -117,19 +122,21 @@ def _check_padding(model: ModelFile) -> None:
 
 def _items(model: ModelFile) -> Iterator[_Item]:
     """Every tensor and every expert, in file order. ModelFileError: hashes that contradict one another."""
-    experts = []
+    experts, parts = [], ()
     for row, digest in model.hash_rows()[1:]:
         tensor = model.tensors[row.name]
         if row.expert is not None:
             stride = tensor.nbytes // tensor.shape[0]
             experts.append(digest)
-            yield _Item(row, tensor.offset + row.expert * stride, stride, digest)
+            parts = parts or tuple(pieces(model, row.name, True, stride))
+            yield _Item(row, tensor.offset + row.expert * stride, stride, digest, parts)
         elif row.name.endswith(EXPERTS_SUFFIX):
             if sha256(b"".join(experts)).digest() != digest:
                 raise ModelFileError(f"{model.path}: the hash of {row} is not that of its experts; convert again.")
-            experts = []
+            experts, parts = [], ()
         else:
-            yield _Item(row, tensor.offset, tensor.nbytes, digest)
+            whole = tuple(pieces(model, row.name, False, tensor.nbytes))
+            yield _Item(row, tensor.offset, tensor.nbytes, digest, whole)
 
 
 def _run(path: Path, items: list[_Item], comparison: Against | None, jobs: int, progress) -> list[Finding]:
@@ -164,8 +171,8 @@ def _check(path: Path, descriptor: int, item: _Item, comparison: Against | None)
         return data
 
     if comparison is None:
-        for at in range(0, item.nbytes, CHUNK_BYTES):
-            read(at, min(CHUNK_BYTES, item.nbytes - at))
+        for offset, nbytes, kind in item.pieces:
+            finding.is_sound &= is_sound(kind, read(offset, nbytes))
     else:
         comparison.check(finding, item.nbytes, read)
     finding.intact = digest.digest() == item.digest
@@ -180,6 +187,13 @@ def _report(model: ModelFile, comparison: Against | None, items: list[_Item], fi
     if damaged:
         verb = "does not match its SHA-256" if len(damaged) == 1 else "do not match their SHA-256"
         raise ModelFileError(f"{model.path}: {_some(damaged)} {verb}; copy the file again, or convert again.")
+    unsound = [str(finding.row) for finding in findings if not finding.is_sound]
+    if unsound:
+        verb = "holds" if len(unsound) == 1 else "hold"
+        raise ModelFileError(
+            f"{model.path}: {_some(unsound)} {verb} weights that are NaN, infinite or beyond {MAX_WEIGHT:.0e}, though "
+            "the hashes are right; convert a good checkpoint again."
+        )
     differences = [text for finding in findings for text in finding.differences]
     if differences:
         raise CheckpointError(f"{model.path} and {comparison.source.path} differ: {_some(differences)}.")

@@ -21,7 +21,6 @@ from ..errors import (
     ConfigError,
     ContextOverflow,
     EngineDeadError,
-    ModelFileError,
     NonFiniteLogits,
     RequestError,
     TemplateError,
@@ -30,7 +29,7 @@ from ..errors import (
 from ..kernels import runtime
 from ..machine import usable_memory
 from ..modelfile import ModelFile
-from ..tokenizer import Tokenizer
+from ..tokenizer import Tokenizer, tokenizer_of
 from . import compat
 from .bundled import BUNDLED_MODEL
 from .conversation import ChatOptions, Conversation
@@ -91,7 +90,7 @@ class LLM:
         self._file = ModelFile.open(path)
         try:
             self.path, self.config = path, self._file.config
-            self._tokenizer, self._no_tokenizer = _tokenizer_of(self._file)
+            self._tokenizer = tokenizer_of(self._file)
             engine, self.context = make_engine(self._file, options)
             self.notices = notices(self._file, usable_memory())
         except BaseException:
@@ -116,7 +115,7 @@ class LLM:
     def tokenizer(self) -> Tokenizer:
         """The file's tokenizer; TokenizerError when it has none."""
         if self._tokenizer is None:
-            raise TokenizerError(f"{self.path} cannot take text: {self._no_tokenizer}. Token ids work.")
+            raise TokenizerError(f"{self.path} cannot take text: its checkpoint had no tokenizer. Token ids work.")
         return self._tokenizer
 
     @property
@@ -399,13 +398,3 @@ def _closing(handle: Generation) -> Iterator[Piece]:
 def _close(thread: EngineThread, file: ModelFile) -> None:
     thread.close()
     file.close()
-
-
-def _tokenizer_of(file: ModelFile) -> tuple[Tokenizer | None, str | None]:
-    """The tokenizer that a file carries, or why there is none."""
-    if "tokenizer.ranks" not in file.tensors:
-        return None, "its checkpoint had no tokenizer"
-    try:
-        return Tokenizer.from_model_file(file), None
-    except TokenizerError as e:
-        raise ModelFileError(f"{file.path}: {e}") from e

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PART_ALIGNMENT = 32  # bytes; of an expert's matrices: every packed block is a multiple of it
 
 
-def check_table(file: "ModelFile", size: int) -> None:
+def check_table(file: "ModelFile") -> None:
     """ModelFileError unless tensors follow one another from page to page, and the hashes of all end the file."""
     tensors, end = list(file.tensors.values()), None
     for tensor in tensors:
@@ -29,8 +29,8 @@ def check_table(file: "ModelFile", size: int) -> None:
         end = tensor.offset + tensor.nbytes
     if not tensors or tensors[-1].name != HASHES:
         raise ModelFileError(f"{file.path}: tensor {HASHES} is not the last one; convert again.")
-    if size != end:
-        raise ModelFileError(f"{file.path} has {size:,} bytes, its header says {end:,}; copy the file again.")
+    if file.size != end:
+        raise ModelFileError(f"{file.path} has {file.size:,} bytes, its header says {end:,}; copy the file again.")
     experts = sum(t.shape[0] for t in tensors if t.name.endswith(EXPERTS_SUFFIX))
     rows = 1 + (len(tensors) - 1) + experts + 1  # the header, each tensor, each expert, and of all of these
     if tensors[-1].ggml_type != "I8" or tensors[-1].shape != (rows, 32):

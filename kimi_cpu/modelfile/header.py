@@ -50,12 +50,13 @@ class GGUFHeader(NamedTuple):
 
 def read_gguf(path: Path) -> GGUFHeader:
     """The header of a GGUF file. Raises ModelFileError, one sentence naming file and tensor, when it is broken."""
-    return parse_header(path, map_file(path))
+    data = map_file(path)
+    return parse_header(path, data, len(data))
 
 
-def parse_header(path: Path, data: mmap.mmap) -> GGUFHeader:
-    """The same of a file that is mapped already; path is for messages."""
-    return _Cursor(path, data).header()
+def parse_header(path: Path, data: mmap.mmap | bytes, size: int) -> GGUFHeader:
+    """The same of a file of `size` bytes that is mapped already, or of its first bytes; path is for messages."""
+    return _Cursor(path, data, size).header()
 
 
 def map_file(path: Path) -> mmap.mmap:
@@ -114,8 +115,8 @@ def _unreadable(version: int) -> str:
 class _Cursor:
     """A position in the header; every read is checked against the end of the file."""
 
-    def __init__(self, path: Path, data: mmap.mmap):
-        self.path, self.data, self.at = path, data, 0
+    def __init__(self, path: Path, data: mmap.mmap | bytes, size: int):
+        self.path, self.data, self.size, self.at = path, data, size, 0
 
     def header(self) -> GGUFHeader:
         if self.data[:4] != MAGIC:
@@ -139,9 +140,9 @@ class _Cursor:
             raise ModelFileError(f"{self.path}: metadata general.architecture is no text; it is corrupt.")
         start = -(-self.at // alignment) * alignment
         tensors = self._place(infos, start)
-        first = min((t.offset for t in tensors.values()), default=len(self.data))
+        first = min((t.offset for t in tensors.values()), default=self.size)
         digest = hashlib.sha256(self.data[: min(first, len(self.data))]).hexdigest()
-        return GGUFHeader(metadata, tensors, len(self.data), digest)
+        return GGUFHeader(metadata, tensors, self.size, digest)
 
     def _bytes(self, count: int) -> bytes:
         if count > len(self.data) - self.at:
@@ -224,9 +225,9 @@ class _Cursor:
             if tensor.offset < end:
                 raise ModelFileError(f"{self.path}: tensors {before} and {name} overlap; download the file again.")
             end, before = tensor.offset + tensor.nbytes, name
-            if end > len(self.data):
+            if end > self.size:
                 raise ModelFileError(
                     f"{self.path}: tensor {name} ends at byte {end:,}, but the file is cut short at "
-                    f"{len(self.data):,}; download it again."
+                    f"{self.size:,}; download it again."
                 )
         return tensors

@@ -2,6 +2,7 @@
 
 import json
 import math
+import mmap
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -40,18 +41,32 @@ class ExpertPart(NamedTuple):
 class ModelFile:
     """An open GGUF file, of the native layout or any other; `require_native` tells them apart."""
 
-    def __init__(self, path: Path, metadata: dict[str, Any], tensors: dict[str, TensorInfo], data: np.ndarray):
-        self.path, self.metadata, self.tensors = path, metadata, tensors
+    def __init__(
+        self, path: Path, metadata: dict[str, Any], tensors: dict[str, TensorInfo], data: np.ndarray, size: int
+    ):
+        self.path, self.metadata, self.tensors, self.size = path, metadata, tensors, size
         self._data = data  # u8, read-only map of the file
 
     @classmethod
     def open(cls, path: str | Path) -> "ModelFile":
-        """Maps a file. ModelFileError: not a GGUF file, truncated or corrupt; OSError: not readable."""
+        """Maps a file. ModelFileError: not a GGUF file, truncated, corrupt or not to be read; FileNotFoundError.
+
+        OutOfMemory: this process may not map so much.
+        """
         path = Path(path)
         mapped = map_file(path)
-        header = parse_header(path, mapped)
+        return cls._parsed(path, mapped, len(mapped))
+
+    @classmethod
+    def to_be(cls, path: Path, head: bytes, size: int) -> "ModelFile":
+        """A file of `size` bytes that shall begin with these, to be checked before it is written: it has no weights."""
+        return cls._parsed(path, head, size)
+
+    @classmethod
+    def _parsed(cls, path: Path, data: mmap.mmap | bytes, size: int) -> "ModelFile":
+        header = parse_header(path, data, size)
         tensors = {name: TensorInfo(name, *tensor) for name, tensor in header.tensors.items()}
-        return cls(path, header.metadata, tensors, np.frombuffer(mapped, np.uint8))
+        return cls(path, header.metadata, tensors, np.frombuffer(data, np.uint8), size)
 
     def close(self) -> None:
         """Forgets the map; it is gone when the last view is."""
@@ -78,7 +93,7 @@ class ModelFile:
 
     def require_table(self) -> None:
         """ModelFileError unless the tensors follow one another to the end of the file; see checks.py."""
-        check_table(self, len(self._data))
+        check_table(self)
 
     def header_is_intact(self) -> bool:
         """Whether the first row of the hashes is that of the header. ModelFileError: there are no hashes."""
@@ -101,6 +116,10 @@ class ModelFile:
     def config(self) -> ModelConfig:
         """The model's configuration, which the tensors of the file fit. ModelFileError."""
         self.require_native()
+        return self.described_config()
+
+    def described_config(self) -> ModelConfig:
+        """The same of a file whose header may not be intact."""
         try:
             config = ModelConfig.from_hf(self._json("kimi-cpu.config"))[0]
         except ConfigError as e:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import TokenizerError
+from ..errors import ModelFileError, TokenizerError
+from ..files import open_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
 from .sentencepiece_model import characters_to_bytes
+from .special_tokens import EOS_NAMES
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 RANKS_FILE = "tiktoken.model"
 CONFIG_FILE = "tokenizer_config.json"
 RANKS_TENSOR, COMPILED_TENSOR = "tokenizer.ranks", "tokenizer.model"
+END = EOS_NAMES[0]
 MAX_FILE_BYTES = 1 << 26  # Kimi's rank file has 2.8 MB; a weight file given by mistake is not read to its end
 NORMAL, UNUSED = 1, 5  # llama.cpp: llama_token_type
 GGML_PRE_TOKENIZER = "kimi-k2"  # llama.cpp's name of Kimi's pattern
@@ -35,6 +38,27 @@ def load_tokenizer(path: Path) -> Tokenizer:
     ranks = _read_ranks(path)
     with _naming(path):
         return Tokenizer(ranks)
+
+
+def tokenizer_of(model_file: "ModelFile") -> Tokenizer | None:
+    """The tokenizer with which an open native file is run; None: it takes token ids alone. ModelFileError: it is
+    corrupt, or has no token that ends answers."""
+    if RANKS_TENSOR not in model_file.tensors:
+        return None
+    try:
+        tokenizer = from_model_file(model_file)
+        check_ends(tokenizer, model_file.path)
+        return tokenizer
+    except TokenizerError as error:
+        raise ModelFileError(str(error)) from error
+
+
+def check_ends(tokenizer: Tokenizer, path: Path) -> None:
+    """TokenizerError unless answers can end with a token of this tokenizer, which is in a file."""
+    if END not in tokenizer.special_tokens:
+        raise TokenizerError(
+            f"{path}: the tokenizer has no token {END}, with which answers end; use Kimi's tokenizer_config.json."
+        )
 
 
 def from_model_file(model_file: "ModelFile") -> Tokenizer:
@@ -107,7 +131,7 @@ def _read_ranks(path: Path) -> bytes:
 def _read(path: Path, size: int = MAX_FILE_BYTES) -> bytes:
     """The content of a file, or its first bytes. TokenizerError: it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(size)
     except OSError as error:
         message = f"{path} cannot be read ({error.strerror}). Give a model file or a tiktoken.model."

@@ -1,0 +1,48 @@
+"""Whether stored weights can be computed with: neither NaN nor infinite, nor so large that their squares are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..modelfile import ModelFile
+from ..quant.rows16 import BLOCK_BYTES, ROWS, packed_bytes
+
+PIECE_BYTES = 1 << 20
+MAX_WEIGHT = 2.0**60  # its square is within f32; weights of models are below 2^14
+MAX_BITS = 0x5D80  # MAX_WEIGHT as bf16
+Piece = tuple[int, int, str | None]  # first byte, bytes, packed kind or F32; None: bytes that are no weights
+
+
+def pieces(model: ModelFile, name: str, is_expert: bool, nbytes: int) -> Iterator[Piece]:
+    """A tensor, or one expert of it, of nbytes bytes, in pieces of about a MiB that hold whole blocks."""
+    described, end = model.packed.get(name), 0
+    if is_expert:
+        matrices = [(p["offset"], p["kind"], p["rows"], p["cols"]) for p in described["parts"].values()]
+    else:
+        matrices = [] if described is None else [(0, described["kind"], described["rows"], described["cols"])]
+    for offset, kind, rows, cols in sorted(matrices):
+        yield from _cut(end, offset - end, None)
+        end = offset + packed_bytes(kind, rows, cols)
+        yield from _cut(offset, end - offset, kind)
+    is_vector = described is None and model.tensors[name].ggml_type == "F32"
+    yield from _cut(end, nbytes - end, "F32" if is_vector else None)
+
+
+def is_sound(kind: str | None, data: bytes) -> bool:
+    """Whether all weights in a piece of a kind can be computed with."""
+    if kind is None or not data:
+        return True
+    if kind == "F32":
+        return bool((np.abs(np.frombuffer(data, np.float32)) < MAX_WEIGHT).all())
+    if kind == "bf16":
+        bits = np.frombuffer(data, np.uint16)
+    else:  # the scales of each block
+        bits = np.frombuffer(data, np.uint16).reshape(-1, BLOCK_BYTES[kind] // 2)[:, :ROWS]
+    return int((bits & 0x7FFF).max()) < MAX_BITS
+
+
+def _cut(start: int, nbytes: int, kind: str | None) -> Iterator[Piece]:
+    block = BLOCK_BYTES.get(kind, 4)
+    step = PIECE_BYTES // block * block
+    for at in range(start, start + nbytes, step):
+        yield at, min(step, start + nbytes - at), kind
