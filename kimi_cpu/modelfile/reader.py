@@ -194,6 +194,8 @@ class ModelFile:
             for name, entry in described.items():
                 if ("kind" in entry) == ("parts" in entry):
                     raise ValueError(f"{name} is neither a matrix nor experts")
+                if "parts" in entry and entry["parts"].keys() != set(PARTS):
+                    raise ValueError(f"{name} has other parts")
                 parts = [entry | {"offset": 0}] if "kind" in entry else [entry["parts"][name] for name in PARTS]
                 for part in parts:
                     if type(part["kind"]) is not str:

@@ -13,7 +13,7 @@ IDS = np.random.default_rng(0).integers(0, 160, 100).tolist()
 
 
 def logits(source, folder):
-    convert(source, folder / "model.gguf", dense="bf16")
+    convert(source, folder / "model.gguf", dense="bf16", force=True)
     with kimi_cpu.load(folder / "model.gguf", compute="f32", kv="f32") as llm:
         return llm.logits(IDS)
 

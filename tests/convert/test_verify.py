@@ -157,7 +157,7 @@ def test_hashes_alone_are_checked_without_the_checkpoint(pair):
 def test_odd_shapes_are_equal_in_both_kinds(tmp_path, overrides):
     tiny.make(tmp_path / "in", **overrides)
     for dense in ("q8_0", "bf16"):
-        convert(tmp_path / "in", tmp_path / "out.gguf", dense=dense)
+        convert(tmp_path / "in", tmp_path / "out.gguf", dense=dense, force=True)
         assert verify(tmp_path / "out.gguf", against=tmp_path / "in").int4_values
 
 

@@ -274,6 +274,7 @@ def experts(part, **values):
         *(experts("up", offset=0), experts("up", offset=PART_BYTES - 32), experts("up", offset=PART_BYTES + 1)),
         *(experts("down", offset=ALIGNMENT), experts("down", offset=2**62), experts("down", offset=0)),
         *(experts("down", rows=64), experts("gate", kind="q4"), experts("gate", cols=0)),
+        json.dumps(DESCRIBED | {EXPERTS: {"parts": DESCRIBED[EXPERTS]["parts"] | {"other": 7}}}),
         json.dumps(DESCRIBED | {VECTOR: DESCRIBED[MATRIX]}),
         json.dumps(DESCRIBED | {"zzz": DESCRIBED[MATRIX]}),
         "[" * 100_000,

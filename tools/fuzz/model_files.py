@@ -13,7 +13,7 @@ from kimi_cpu.convert import convert
 from kimi_cpu.convert.inspect import inspect
 from kimi_cpu.convert.plan import plan
 from kimi_cpu.convert.verify import verify
-from kimi_cpu.errors import KimiError, RequestError, TemplateError, TokenizerError
+from kimi_cpu.errors import KimiError, NonFiniteLogits, RequestError, TemplateError, TokenizerError
 from kimi_cpu.modelfile.header import ARRAY, STRING
 from kimi_cpu.quant.rows16 import BLOCK_BYTES, KINDS, Matrix, pack, packed_bytes, unpack
 from tests import tiny
@@ -87,7 +87,7 @@ def run(llm: kimi_cpu.LLM, damage: str | None) -> str:
         _, error = attempt(lambda: llm.generate(ids, max_tokens=3, temperature=0), KimiError)
     if error is None and attempt(lambda: llm.tokenizer, TokenizerError)[1] is None:
         ask = [{"role": "user", "content": "hi"}]
-        chat = attempt(lambda: llm.chat(ask, max_tokens=2, temperature=0), RequestError, TemplateError)
+        chat = attempt(lambda: llm.chat(ask, max_tokens=2, temperature=0), RequestError, TemplateError, NonFiniteLogits)
         return ANSWERED if chat[1] is None else REFUSED
     if error is not None and damage is None and "kimi-cpu verify" not in error:
         raise Fault(f"verified, loaded, and then: {error}")
