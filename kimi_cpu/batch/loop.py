@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .limit import Limit
-from .results import failure, success
+from .results import failure, success, was_cut
 from .window import Entry, Window
 from .worker import Flight, Tokens, Worker
 
@@ -34,6 +34,8 @@ class Tally:
     num_generated: int = 0  # tokens, of unfinished answers too
     num_running: int = 0
     limit: int = 0  # sequences that may run at once
+    num_cut: int = 0  # of the completed, those with an answer that ended at its limit of tokens
+    num_cut_empty: int = 0  # those of them that had nothing but thinking until then
 
 
 class Loop:
@@ -106,7 +108,14 @@ class Loop:
             self._reached = replace(reached, failed=reached.failed + 1)
         else:
             self._sink.put(flight.position, job.key, success(job.key, job.custom_id, flight.body))
-            self._reached = replace(reached, completed=reached.completed + 1, tokens=reached.tokens + flight.tokens)
+            is_cut, is_empty = was_cut(flight.body)
+            self._reached = replace(
+                reached,
+                completed=reached.completed + 1,
+                num_cut=reached.num_cut + is_cut,
+                num_cut_empty=reached.num_cut_empty + is_empty,
+                tokens=reached.tokens + flight.tokens,
+            )
 
     def _sync(self, checkpoint_tokens: int) -> None:
         for flight in self._worker.flights:

@@ -70,6 +70,13 @@ def is_success(line: bytes) -> bool:
     return _SUCCESS in line
 
 
+def was_cut(body: dict) -> tuple[bool, bool]:
+    """Whether an answer of a response ended at its limit of tokens, and whether one had no content until then."""
+    cut = [choice for choice in body.get("choices", ()) if choice["finish_reason"] == "length"]
+    messages = [choice["message"] for choice in cut if "message" in choice]
+    return bool(cut), any(not (message["content"] or message.get("tool_calls")) for message in messages)
+
+
 def may_be_torn(line: bytes) -> bool:
     """Whether a line without its end may be the beginning of a result."""
     return line.startswith(_HEAD) or _HEAD.startswith(line)

@@ -63,6 +63,7 @@ class Progress:
         return {
             "results": self.num_done,
             "failed": self.num_failed,
+            "cut_off": self.tally.num_cut,
             "found": self.num_found,
             "lines_read": self.num_lines,
             "prompt_tokens": tokens.prompt,

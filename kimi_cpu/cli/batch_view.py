@@ -78,6 +78,7 @@ class Rates:
         about = "" if progress.read_bytes == progress.input_bytes else "about "
         parts = [f"{progress.num_done:,} of {about}{progress.num_expected:,} requests"]
         parts += [f"{progress.num_failed:,} failed"] if progress.num_failed else []
+        parts += [_cut_off(tally.num_cut, tally.num_cut_empty)] if tally.num_cut else []
         parts += [f"{prompt:.1f} tokens/s in, {generated:.1f} out", f"{tally.num_running} running"]
         if tally.tokens.prompt:
             parts.append(f"{100 * tally.tokens.cached / tally.tokens.prompt:.0f} % of the prompts cached")
@@ -86,3 +87,11 @@ class Rates:
         if left > 0 and done > 0:
             parts.append(f"{timedelta(seconds=round(left * seconds / done))} left")
         return ", ".join(parts)
+
+
+def _cut_off(num_cut: int, num_empty: int) -> str:
+    """How many answers ended at their limit of tokens."""
+    thinking = (
+        f", {num_empty:,} of them in their thinking (--think-budget leaves room for an answer)" if num_empty else ""
+    )
+    return f"{num_cut:,} cut off at -n or the context's end{thinking}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from ..llm import Piece, Timings, Usage
+from ..llm import ChatCompletion, Completion, Piece, Timings, Usage
 
 PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # C1 has no pictures
@@ -123,6 +123,22 @@ def statistics(usage: Usage, timings: Timings, token_bytes: int, bandwidth: Call
         f"answer {usage.completion_tokens} tokens ({usage.reasoning_tokens} thinking), {decode:.1f} tokens/s, "
         f"{read:.1f} GB/s read{share}"
     )
+
+
+def ending(answer: ChatCompletion | Completion, context: int) -> str | None:
+    """Why an answer ended before its end, or that it is empty, and what to do; None for a whole one. context: tokens
+    that the model was loaded with."""
+    is_chat = isinstance(answer, ChatCompletion)
+    is_empty = not (answer.content or answer.tool_calls if is_chat else answer.text)
+    if answer.finish_reason == "length":
+        is_full = answer.usage.total_tokens >= context
+        why = f"the context of {context} tokens is full (-c)" if is_full else "its limit of tokens was reached (-n)"
+        if is_empty and is_chat:
+            return f"the answer was cut off in its thinking: {why}; --think-budget leaves room for what comes after it."
+        return f"the answer was cut off: {why}."
+    if answer.finish_reason == "stop" and is_empty:
+        return "the answer is empty: a stop text came first." if answer.stop_text else "the model's answer is empty."
+    return None
 
 
 def say(text: str) -> None:

@@ -18,7 +18,7 @@ from ..filetypes import decoded
 from ..kernels import bandwidth
 from ..llm import Generation
 from .conversation_file import saved_names
-from .display import Display, say, statistics, warn
+from .display import Display, ending, say, statistics, warn
 from .lines import Lines, PipedLines, TypedLines
 from .talk import Talk
 
@@ -109,8 +109,8 @@ class Repl:
                 display.finish()
         turn = handle.result()
         warn(turn.warnings)
-        if turn.finish_reason == "length":
-            say("the answer was cut off at its limit of tokens.")
+        if (why := ending(turn, self._talk.llm.context)) is not None:
+            say(why)
         try:
             self._talk.answered(turn)
         except OSError as e:

@@ -72,7 +72,7 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
     """Prints one answer; returns it, and whether Ctrl-C ended it."""
     from ..convert.plan import plan
     from ..kernels import bandwidth
-    from .display import Display, say, statistics, warn
+    from .display import Display, ending, say, statistics, warn
     from .interrupts import first_interrupt
 
     handle = llm.submit(prompt, session=session, **options)
@@ -92,6 +92,8 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
         if options["max_tokens"] == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
-            say(statistics(answer.usage, answer.timings, plan(llm.path).token, bandwidth.to_compare_with))
+            told = statistics(answer.usage, answer.timings, plan(llm.path).token, bandwidth.to_compare_with)
+            why = ending(answer, llm.context)
+            say(told if why is None else f"{told}; {why}")
         warn(getattr(answer, "warnings", ()))
         return answer, interrupted()

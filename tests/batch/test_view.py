@@ -1,7 +1,10 @@
 """The line that says how far a batch is."""
 
+from dataclasses import replace
+
 from kimi_cpu.batch import Progress
 from kimi_cpu.batch.loop import Tally
+from kimi_cpu.batch.results import was_cut
 from kimi_cpu.batch.worker import Tokens
 from kimi_cpu.cli.batch_view import Rates
 
@@ -22,3 +25,15 @@ def test_line_tells_rates_of_the_last_minute_and_the_time_left():
 
 def test_lines_that_are_not_read_yet_are_estimated():
     assert "10 of about 200 requests, 1 failed" in Rates().sentence(progress(1.0, 2, 9, read=500, failed=1))
+
+
+def test_answers_that_were_cut_off_are_told_of():
+    bodies = [
+        {"choices": [{"finish_reason": "length", "message": {"content": None, "reasoning_content": "Hm"}}]},
+        {"choices": [{"finish_reason": "stop", "message": {"content": "a"}}, {"finish_reason": "length", "text": "a"}]},
+        {"choices": [{"finish_reason": "stop", "message": {"content": None}}]},
+    ]
+    assert [was_cut(body) for body in bodies] == [(True, True), (True, False), (False, False)]
+    tally = replace(progress(1.0, 5, 9).tally, num_cut=2, num_cut_empty=1)
+    told = Rates().sentence(replace(progress(1.0, 5, 9), tally=tally))
+    assert "2 cut off" in told and "1 of them in their thinking" in told and "--think-budget" in told

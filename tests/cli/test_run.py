@@ -65,6 +65,39 @@ def test_no_tokens_are_no_answer_and_a_sentence(kimi_cpu, tiny_file):
 
 
 @pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-n", 5], ["in its thinking", "limit of tokens", "(-n)", "--think-budget"]),
+        (["-n", 5, "--json"], ["in its thinking", "(-n)"]),
+        (["-n", 5, "--no-think"], ["the answer was cut off", "(-n)"]),
+        (["-c", 40], ["the answer was cut off", "the context of 40 tokens is full (-c)"]),
+        (["-n", 5, "--raw"], ["the answer was cut off", "(-n)"]),
+        (["-n", -1, "-c", 64, "--raw", "--top-k", -1, "--seed", -1], ["the context of 64 tokens is full"]),
+    ],
+    ids=str,
+)
+def test_answer_that_ended_early_says_why(kimi_cpu, options, told):
+    done = kimi_cpu("run", "Hi", "--ignore-eos", "--temp", 0, *options)  # the bundled model, which thinks
+    assert done.code == 0 and all(words in done.err for words in told), done.err
+
+
+def test_whole_answer_says_nothing_of_its_end(kimi_cpu, tiny_file):
+    assert "cut off" not in kimi_cpu("run", "-m", tiny_file, "--raw", "abc", "-c", 512, "--stop", "a").err
+
+
+def test_empty_answer_is_told_of():
+    from kimi_cpu.cli.display import ending
+    from kimi_cpu.llm import ChatCompletion, Timings, Usage
+
+    def turn(content, reason, **more):
+        return ChatCompletion(content, "Hm.", (), reason, Usage(9, 3), Timings(1.0, 1.0), **more)
+
+    assert "empty" in ending(turn(None, "stop"), 100) and "stop text" in ending(turn(None, "stop", stop_text="x"), 100)
+    assert ending(turn("Yes.", "stop"), 100) is None and ending(turn(None, "cancelled"), 100) is None
+    assert "is full" in ending(turn("Yes.", "length"), 12) and "thinking" in ending(turn(None, "length"), 100)
+
+
+@pytest.mark.parametrize(
     ("args", "code", "text"),
     [
         (["run", "-m", "FILE", "--raw", "abc", "-p", "abc"], 2, "once"),
