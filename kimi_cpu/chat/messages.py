@@ -5,6 +5,8 @@ ends its turn silently when ids in the history are not `functions.NAME:IDX` with
 """
 
 import json
+import re
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..config.fields import refuse_unknown
@@ -67,13 +69,14 @@ class _CallIds:
     def __init__(self, mend: bool):
         self.mend = mend
         self._count = 0
-        self._by_old: dict[str, list[str]] = {}  # the client's id -> our ids, those not yet answered first
-        self._unanswered: list[str] = []
+        self._by_old: dict[str, deque[str]] = {}  # the client's id -> our ids, those not yet answered first
+        self._by_letters: dict[str, deque[str]] = {}  # the same by what is left of ids when marks in them are replaced
+        self._unanswered: OrderedDict[str, None] = OrderedDict()
 
     def begin_turn(self) -> None:
         """An assistant message with calls: results without an id answer its calls only."""
-        self._turn: dict[str, list[str]] = {}
-        self._unanswered = []
+        self._turn: dict[str, deque[str]] = {}
+        self._unanswered = OrderedDict()
 
     def add(self, name: str, old: str | None) -> dict[str, str]:
         """The id of the next call, as its field. A client may use an id again in a later turn, and then means the
@@ -82,10 +85,10 @@ class _CallIds:
         self._count += 1
         if old is None and not self.mend:
             return {}
-        self._unanswered.append(new)
+        self._unanswered[new] = None
         if old is not None:
-            self._turn.setdefault(old, []).append(new)
-            self._by_old[old] = self._turn[old]
+            self._turn.setdefault(old, deque()).append(new)
+            self._by_old[old] = self._by_letters[_letters(old)] = self._turn[old]
         return {"id": new}
 
     def answer(self, old: str | None, where: str) -> dict[str, str]:
@@ -101,21 +104,25 @@ class _CallIds:
             if not self.mend:
                 return {}
             raise RequestError(f"{where}.name is {shown(name)}, but no call of that function waits for a result.")
-        self._unanswered.remove(new)
+        del self._unanswered[new]
         return {"tool_call_id": new}
 
     def _answered(self, old: str | None, where: str) -> str:
         if old is None:
             if not self._unanswered:
                 raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
-            return self._unanswered.pop(0)
-        if old not in self._by_old:
+            return self._unanswered.popitem(last=False)[0]
+        candidates = self._by_old.get(old) or self._by_letters.get(_letters(old))
+        if candidates is None:
             raise RequestError(f"{where}.tool_call_id {shown(old)} is the id of no call before it.")
-        candidates = self._by_old[old]
-        new = candidates.pop(0) if len(candidates) > 1 else candidates[0]
-        if new in self._unanswered:
-            self._unanswered.remove(new)
+        new = candidates.popleft() if len(candidates) > 1 else candidates[0]
+        self._unanswered.pop(new, None)
         return new
+
+
+def _letters(call_id: str) -> str:
+    """An id as clients write it that take no dots and colons, some of them in calls or in results only."""
+    return re.sub(r"\W", "_", call_id)
 
 
 def _message(message: Mapping, where: str, ids: _CallIds) -> dict:

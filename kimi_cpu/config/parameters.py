@@ -46,8 +46,8 @@ def read(
             given[name] = value
         else:
             raise unknown(name, known if door in PYTHON else ())
-    _check(given)
     names = {field.name for field in known.values()}
+    _check({name: value for name, value in given.items() if name in names})
     thinks = any(field.name in given for field in THINKING)
     left_out = {field.name for field in THINKING} if thinks else set()
     filled = {k: v for k, v in (defaults or {}).items() if k in names - left_out}

@@ -42,17 +42,22 @@ class Answers:
 
     async def start(self, llm: LLM, call: Call) -> None:
         """Begins the answers to one call. KimiError: the request cannot be served."""
-        prompt = call.prompt
-        is_chat = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], Mapping)
-        if is_chat:
-            prompt = self._service.memory.restored(prompt)
-            self._service.metrics.restored.inc(sum(a is not b for a, b in zip(prompt, call.prompt, strict=True)))
         # On another thread: rendering and tokenising a long prompt takes a while.
-        for generation in await asyncio.to_thread(llm.samples, prompt, call.n, **call.options):
+        generations, messages = await asyncio.to_thread(self._begin, llm, call)
+        for generation in generations:
             index = len(self._generations)
             self._generations.append(generation)
             self._num_open += 1
-            self._tasks.append(asyncio.create_task(self._follow(index, generation, prompt if is_chat else None)))
+            self._tasks.append(asyncio.create_task(self._follow(index, generation, messages)))
+
+    def _begin(self, llm: LLM, call: Call) -> tuple[list[Generation], list[Mapping] | None]:
+        """The generations, and a chat's messages as the model sees them."""
+        prompt = call.prompt
+        if not (isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)):
+            return llm.samples(prompt, call.n, **call.options), None
+        messages = self._service.memory.restored(prompt)
+        self._service.metrics.restored.inc(sum(a is not b for a, b in zip(messages, prompt, strict=True)))
+        return llm.samples(messages, call.n, **call.options), messages
 
     async def __aiter__(self) -> AsyncIterator[Indexed]:
         while self._num_open or not self._queue.empty():
@@ -100,7 +105,9 @@ class Answers:
                 watch.saw(piece)
                 if piece.finish_reason is not None and messages is not None:
                     turn = generation.result()
-                    self._service.memory.remember(messages, turn.tool_calls, turn.reasoning_content)
+                    if turn.tool_calls:
+                        remember = self._service.memory.remember
+                        await asyncio.to_thread(remember, messages, turn.tool_calls, turn.reasoning_content)
                 self._queue.put_nowait(Indexed(index, piece))
         except Exception as e:
             self._queue.put_nowait(e)

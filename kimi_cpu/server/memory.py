@@ -2,20 +2,25 @@
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
+REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")  # where clients send it
+
 
 class ReasoningMemory:
-    """The reasoning before tool calls, by the calls' ids and what led to them. Bounded; the oldest use goes first.
+    """The reasoning before tool calls, by the calls and what led to them. Bounded; the oldest use goes first.
 
-    An id alone would not do: functions.NAME:0 is the first call of every conversation. So the key covers the calls with
-    their arguments and the conversation since its last user message, which is what one tool loop repeats.
+    A name would not do: each conversation calls the same tools. So the key covers the calls with their arguments, and
+    the conversation since its last user message, which is what one tool loop repeats. Ids are not in it: clients give
+    calls other ones. Use it from any thread.
     """
 
     def __init__(self, max_bytes: int = 64 * 2**20):
         self._max_bytes, self._num_bytes = max_bytes, 0
         self._texts: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -25,60 +30,90 @@ class ReasoningMemory:
         calls = list(tool_calls)
         if not calls or not reasoning:
             return
-        key = _key(messages, calls)
-        self._num_bytes += len(reasoning) - len(self._texts.pop(key, ""))
-        self._texts[key] = reasoning
-        while self._num_bytes > self._max_bytes:
-            self._num_bytes -= len(self._texts.popitem(last=False)[1])
+        start = next((i for i in reversed(range(len(messages))) if messages[i].get("role") == "user"), 0)
+        story = _Story()
+        for message in messages[start:]:
+            story.add(message)
+        key = story.key(calls)
+        with self._lock:
+            self._num_bytes += len(reasoning) - len(self._texts.pop(key, ""))
+            self._texts[key] = reasoning
+            while self._num_bytes > self._max_bytes:
+                self._num_bytes -= len(self._texts.popitem(last=False)[1])
 
     def restored(self, messages: list[Mapping]) -> list[Mapping]:
         """Messages in which the assistant's tool calls have their reasoning again, where it is known and missing."""
-        result = []
-        for at, message in enumerate(messages):
-            calls = message.get("tool_calls") if isinstance(message, Mapping) else None
-            if message_is_bare(message) and isinstance(calls, list) and calls and self._texts:
-                key = _key(messages[:at], calls)
-                if key in self._texts:
-                    self._texts.move_to_end(key)
-                    message = {**message, "reasoning_content": self._texts[key]}
-            result.append(message)
+        if not self._texts:
+            return list(messages)
+        result, story = [], _Story()
+        for message in messages:
+            known = isinstance(message, Mapping)
+            if known and _is_bare(message) and (calls := _calls_of(message)):
+                reasoning = self._recall(story.key(calls))
+                result.append(message if reasoning is None else {**message, "reasoning_content": reasoning})
+            else:
+                result.append(message)
+            if known:
+                story.add(message)
         return result
 
+    def _recall(self, key: bytes) -> str | None:
+        with self._lock:
+            if key in self._texts:
+                self._texts.move_to_end(key)
+            return self._texts.get(key)
 
-def message_is_bare(message: Mapping) -> bool:
+
+class _Story:
+    """A conversation since its last user message, as a digest that grows with each message."""
+
+    def __init__(self):
+        self._digest = hashlib.sha256()
+
+    def add(self, message: Mapping) -> None:
+        """The next message."""
+        if message.get("role") == "user":
+            self._digest = hashlib.sha256()
+        told = [message.get("role"), _text(message.get("content")), _told(_calls_of(message))]
+        self._digest.update(_line(told))
+
+    def key(self, calls: list) -> bytes:
+        """Of calls that follow."""
+        digest = self._digest.copy()
+        digest.update(_line(_told(calls)))
+        return digest.digest()
+
+
+def _is_bare(message: Mapping) -> bool:
     """Whether an assistant's message came without reasoning."""
-    if not isinstance(message, Mapping) or message.get("role") != "assistant":
-        return False
-    return not message.get("reasoning_content") and not message.get("reasoning")
+    return message.get("role") == "assistant" and not any(message.get(name) for name in REASONING)
 
 
-def _key(messages: list[Mapping], calls: list[Mapping]) -> bytes:
-    """Of calls, and of the messages before them back to the last of the user."""
-    start = next((i for i in reversed(range(len(messages))) if messages[i].get("role") == "user"), 0)
-    story = [[m.get("role"), _text(m.get("content")), _calls(m.get("tool_calls"))] for m in messages[start:]]
-    return hashlib.sha256(json.dumps([story, _calls(calls)], sort_keys=True).encode()).digest()
+def _calls_of(message: Mapping) -> list:
+    """The calls of a message, also the one of OpenAI's older form."""
+    calls, old = message.get("tool_calls"), message.get("function_call")
+    return calls if isinstance(calls, list) else [{"function": old}] if old else []
 
 
-def _calls(calls: object) -> list:
-    if not isinstance(calls, list):
-        return []
-    return [_call(call) if isinstance(call, Mapping) else None for call in calls]
-
-
-def _call(call: Mapping) -> list:
-    function = call.get("function")
-    function = function if isinstance(function, Mapping) else {}
-    return [call.get("id"), function.get("name"), _arguments(function.get("arguments"))]
+def _told(calls: list) -> list:
+    """What calls say, in one form."""
+    functions = [call.get("function") if isinstance(call, Mapping) else None for call in calls]
+    functions = [function if isinstance(function, Mapping) else {} for function in functions]
+    return [[function.get("name"), _arguments(function.get("arguments"))] for function in functions]
 
 
 def _arguments(arguments: object) -> object:
-    """Arguments as values: clients parse them and write them again with other spaces."""
-    if not isinstance(arguments, str):
-        return arguments
+    """Arguments as values: clients parse them and write them again with other spaces, and 1.0 as 1."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     try:
-        return json.loads(arguments)
-    except ValueError:
-        return arguments
+        return json.loads(text or "{}", parse_float=_number)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def _text(content: object) -> str:
@@ -88,3 +123,7 @@ def _text(content: object) -> str:
     if not isinstance(content, list):
         return ""
     return "".join(str(part.get("text", "")) if isinstance(part, Mapping) else str(part) for part in content).strip()
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True).encode() + b"\n"

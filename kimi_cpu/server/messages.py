@@ -171,12 +171,13 @@ def _check_keys(block: object, where: str) -> None:
 
 
 def _call(block: dict, where: str) -> dict:
-    name = _string(block.get("name"), f"{where}.name")
-    arguments = json.dumps(block.get("input") or {}, ensure_ascii=False)
+    name, arguments = _string(block.get("name"), f"{where}.name"), block.get("input")
+    if not isinstance(arguments, dict | None):
+        raise RequestError(f"{where}.input is {shown(arguments)}; it must be an object.")
     return {
         "id": _string(block.get("id"), f"{where}.id"),
         "type": "function",
-        "function": {"name": name, "arguments": arguments},
+        "function": {"name": name, "arguments": json.dumps(arguments or {}, ensure_ascii=False)},
     }
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from ..config.fields import EFFORTS, Door, refuse_unknown
+from ..config.fields import EFFORTS, MAX_LOGPROBS, Door, refuse_unknown
 from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
@@ -14,6 +14,7 @@ from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
 Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
 ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
 TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}  # type: its text's key
+ROLES = ("user", "system", "developer")
 ITEM_KEYS = {  # type: what an item has besides id and type
     "message": {"role", "content", "status", "phase"},
     "reasoning": {"summary", "content", "encrypted_content", "status"},
@@ -45,15 +46,15 @@ class ResponsesBody(body_at(Door.RESPONSES)):
 
     fixed: ClassVar = {
         "background": (False,),
-        "include": ([], ["reasoning.encrypted_content"]),
         "truncation": ("disabled",),
         "stream_options": ({}, {"include_obfuscation": False}),
     }
 
     input: str | list[Item]
+    include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = []
     instructions: str | None = None
     metadata: dict[str, str] | None = None
-    top_logprobs: Literal[0] | None = None
+    top_logprobs: int = Field(0, ge=0, le=MAX_LOGPROBS)
     tools: list[ResponsesTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
@@ -84,7 +85,14 @@ class ResponsesBody(body_at(Door.RESPONSES)):
             options["parallel_tool_calls"] = False
         if self.text is not None and answer_schema(self.text.format, "text.format", flat=True) is not None:
             options["response_format"] = _format(self.text.format)
+        if self.has_logprobs:
+            options["logprobs"] = self.top_logprobs
         return Call(self.conversation(), options)
+
+    @property
+    def has_logprobs(self) -> bool:
+        """Whether the text's log-probabilities are wanted."""
+        return self.top_logprobs > 0 or "message.output_text.logprobs" in self.include
 
     def conversation(self) -> list[dict]:
         """OpenAI's chat messages. RequestError: an item that the model cannot read."""
@@ -113,24 +121,46 @@ def _add(turn: dict, item: dict, kind: str, where: str) -> None:
     if kind == "message":
         turn["content"] += _text(item.get("content"), f"{where}.content")
     elif kind == "reasoning":
-        parts = item.get("content") or item.get("summary") or []
-        text = "".join(part.get("text", "") for part in parts if isinstance(part, dict))
-        if text:
+        if text := _thoughts(item, where):
             turn["reasoning_content"] = turn.get("reasoning_content", "") + text
     else:
-        function = {"name": item.get("name"), "arguments": item.get("arguments")}
-        call = {"id": item.get("call_id"), "type": "function", "function": function}
+        function = {name: _string(item.get(name), f"{where}.{name}") for name in ("name", "arguments")}
+        call = {"id": _call_id(item, where), "type": "function", "function": function}
         turn.setdefault("tool_calls", []).append(call)
+
+
+def _thoughts(item: dict, where: str) -> str:
+    """The text of a reasoning item: its content, or else its summary."""
+    texts = {}
+    for name in ("content", "summary"):
+        parts = item.get(name) or []
+        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+            raise RequestError(f"{where}.{name} is no list of parts.")
+        texts[name] = "".join(_string(part.get("text"), f"{where}.{name}[{i}].text") for i, part in enumerate(parts))
+    return texts["content"] or texts["summary"]
+
+
+def _call_id(item: dict, where: str) -> str | None:
+    call_id = item.get("call_id")
+    return None if call_id is None else _string(call_id, f"{where}.call_id")
+
+
+def _string(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise RequestError(f"{where} is missing or no text.")
+    return value
 
 
 def _message(item: dict, kind: str, where: str) -> dict:
     """An item that is a message of its own."""
     if kind == "function_call_output":
         content = _text(item.get("output"), f"{where}.output")
-        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": content}
+        return {"role": "tool", "tool_call_id": _call_id(item, where), "content": content}
     if kind != "message":
         raise RequestError(f"{where} is of type {shown(kind)}, but only messages, reasoning and functions can be read.")
-    return {"role": item.get("role"), "content": _text(item.get("content"), f"{where}.content")}
+    if item.get("role") not in ROLES:
+        raise RequestError(f"{where}.role is {shown(item.get('role'))}; it must be assistant or {', '.join(ROLES)}.")
+    return {"role": item["role"], "content": _text(item.get("content"), f"{where}.content")}
 
 
 def _text(content: object, where: str) -> str:
@@ -140,7 +170,7 @@ def _text(content: object, where: str) -> str:
         raise RequestError(f"{where} is neither a text nor a list of parts.")
     texts = []
     for i, part in enumerate(content):
-        kind = part.get("type") if isinstance(part, dict) else None
+        kind = (part.get("type") or "text") if isinstance(part, dict) else None
         text = part.get(TEXT_PARTS[kind]) if isinstance(kind, str) and kind in TEXT_PARTS else None
         if not isinstance(text, str):
             raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
@@ -151,7 +181,7 @@ def _text(content: object, where: str) -> str:
 
 def _function(tool: dict, where: str) -> dict:
     """A tool of the Responses API as one of chat."""
-    if tool.get("type") != "function":
+    if tool.get("type") not in (None, "function"):
         raise RequestError(f"{where}.type is {shown(tool.get('type'))}; only functions can be called here.")
     refuse_unknown(tool, TOOL_KEYS, where)
     names = ("name", "description", "parameters", "strict")

@@ -1,8 +1,10 @@
 """Responses as they are written: output items, whole or as events."""
 
 import time
+from collections.abc import Sequence
 
 from ..llm import ChatCompletion, Piece, Usage
+from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs
 from .reply import new_id
 from .responses import ResponsesBody
 from .sse import event
@@ -11,8 +13,8 @@ from .sse import event
 class ResponsesWriter:
     """One response: a reasoning item, a message, function calls."""
 
-    def __init__(self, answer_id: str, model: str, body: ResponsesBody):
-        self._id, self._model, self._body = answer_id, model, body
+    def __init__(self, answer_id: str, model: str, body: ResponsesBody, token_bytes: TokenBytes):
+        self._id, self._model, self._body, self._token_bytes = answer_id, model, body, token_bytes
         self._created = int(time.time())
         self._number = 0  # of the next event
         self._items: list[dict] = []  # those that are done, and last the one that is open
@@ -29,7 +31,7 @@ class ResponsesWriter:
         if piece.reasoning_content:
             out += self._text(piece.reasoning_content, "reasoning")
         if piece.content:
-            out += self._text(piece.content, "message")
+            out += self._text(piece.content, "message", piece.logprobs)
         for call in piece.tool_calls:
             if "id" in call:
                 out += self._begin(_call_item(call["id"], call["function"]["name"], "", "in_progress"))
@@ -52,7 +54,7 @@ class ResponsesWriter:
         if turn.reasoning_content:
             self._items.append(_item("reasoning", turn.reasoning_content, "completed"))
         if turn.content:
-            self._items.append(_item("message", turn.content, "completed"))
+            self._items.append(_item("message", turn.content, "completed", self._logprobs(turn.logprobs)))
         for call in turn.tool_calls:
             function = call["function"]
             self._items.append(_call_item(call["id"], function["name"], function["arguments"], "completed"))
@@ -62,7 +64,11 @@ class ResponsesWriter:
         status = _status(piece.finish_reason)
         return self._event(f"response.{status}", response=self._response(status, piece.usage))
 
-    def _text(self, text: str, kind: str) -> bytes:
+    def _logprobs(self, logprobs: Sequence[TokenLogprob]) -> list[dict]:
+        told = chat_logprobs(logprobs, self._token_bytes)
+        return [] if told is None else told["content"]
+
+    def _text(self, text: str, kind: str, logprobs: Sequence[TokenLogprob] = ()) -> bytes:
         """Text of a reasoning or message item, which is begun if it is not the open one."""
         out = b""
         if not self._is_open or self._items[-1]["type"] != kind:
@@ -72,7 +78,10 @@ class ResponsesWriter:
             out += self._event("response.content_part.added", **self._place(), content_index=0, part=item["content"][0])
         part = self._items[-1]["content"][0]
         part["text"] += text
-        extra = {"logprobs": []} if kind == "message" else {}
+        extra = {}
+        if kind == "message":
+            extra["logprobs"] = self._logprobs(logprobs)
+            part["logprobs"] += extra["logprobs"]
         name = "response.output_text.delta" if kind == "message" else "response.reasoning_text.delta"
         return out + self._event(name, **self._place(), content_index=0, delta=text, **extra)
 
@@ -96,7 +105,7 @@ class ResponsesWriter:
             part = item["content"][0]
             is_text = item["type"] == "message"
             name = "response.output_text.done" if is_text else "response.reasoning_text.done"
-            extra = {"logprobs": []} if is_text else {}
+            extra = {"logprobs": part["logprobs"]} if is_text else {}
             out = self._event(name, **place, content_index=0, text=part["text"], **extra)
             out += self._event("response.content_part.done", **place, content_index=0, part=part)
         return out + self._event("response.output_item.done", output_index=place["output_index"], item=item)
@@ -131,6 +140,7 @@ class ResponsesWriter:
             "text": {"format": body.text.format if body.text and body.text.format else {"type": "text"}},
             "tool_choice": body.tool_choice,
             "tools": body.tools or [],
+            "top_logprobs": body.top_logprobs,
             "top_p": 1.0 if body.top_p is None else body.top_p,
             "truncation": "disabled",
             "usage": None if usage is None else _usage(usage),
@@ -141,12 +151,12 @@ def _status(finish_reason: str) -> str:
     return "incomplete" if finish_reason == "length" else "completed"
 
 
-def _item(kind: str, text: str, status: str) -> dict:
+def _item(kind: str, text: str, status: str, logprobs: Sequence[dict] = ()) -> dict:
     """A reasoning item or a message."""
     if kind == "reasoning":
         content = [{"type": "reasoning_text", "text": text}]
         return {"id": new_id("rs_"), "type": kind, "status": status, "summary": [], "content": content}
-    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}]
     return {"id": new_id("msg_"), "type": kind, "status": status, "role": "assistant", "content": content}
 
 

@@ -68,7 +68,7 @@ async def completions(request: Request, body: CompletionBody) -> Any:
 async def responses(request: Request, body: ResponsesBody) -> Any:
     """The Responses API, without a store."""
     service, answer_id = service_of(request), new_id("resp_")
-    writer = ResponsesWriter(answer_id, service.model_id, body)
+    writer = ResponsesWriter(answer_id, service.model_id, body, service.llm.tokenizer.token_bytes)
     return await reply(request, service, answer_id, [body.call()], writer, body.stream)
 
 

@@ -54,6 +54,14 @@ def test_results_without_ids_answer_the_open_calls_in_order():
     assert ids(messages)[1:] == ["functions.g:1", "functions.f:0", "functions.h:2"]
 
 
+@pytest.mark.parametrize(
+    ("called", "answered"), [("functions.f:0", "functions_f_0"), ("functions_f_0", "functions.f:0"), ("a-b", "a_b")]
+)
+def test_id_that_a_client_spells_otherwise_in_the_result_is_found(called, answered):
+    messages = [turn(call("f", called), call("g", "x")), result("x"), result(answered)]
+    assert ids(messages)[1:] == ["functions.g:1", "functions.f:0"]
+
+
 def test_canonical_ids_stay_as_they_are():
     messages = [turn(call("f", "functions.f:0")), result("functions.f:0")]
     assert ids(messages) == [["functions.f:0"], "functions.f:0"]

@@ -1,5 +1,10 @@
 """The memory of reasoning."""
 
+import json
+import time
+
+import pytest
+
 from kimi_cpu.server.memory import ReasoningMemory
 
 USER = {"role": "user", "content": "Weather?"}
@@ -26,7 +31,39 @@ def test_reasoning_comes_back_whatever_the_client_did_to_spaces():
         assert restored(memory, [{"role": "system", "content": "new"}, first, turn(again)])[-1] == "Hmm"
 
 
-def test_same_id_in_another_conversation_gets_nothing():
+@pytest.mark.parametrize("call_id", ["functions_w_0", "toolu_01", "call_1", None, "functions.w:0"])
+def test_reasoning_comes_back_whatever_the_client_calls_the_calls(call_id):
+    memory = ReasoningMemory()
+    memory.remember([USER], [call(0, '{"x": 1.0}'), call(1)], "first")
+    calls = [call(0, '{"x":1}') | {"id": call_id}, call(1) | {"id": "other"}]
+    result = {"role": "tool", "tool_call_id": call_id, "content": "sunny"}
+    memory.remember([USER, turn(*calls), result], [call(2)], "second")
+    loop = [USER, turn(*calls), {**result, "tool_call_id": "x"}, turn(call(7))]
+    assert restored(memory, loop) == [None, "first", None, "second"]
+
+
+def test_reasoning_comes_back_to_a_call_of_the_older_form():
+    memory = ReasoningMemory()
+    memory.remember([USER], [call()], "Hmm")
+    older = {"role": "assistant", "content": None, "function_call": call()["function"]}
+    assert restored(memory, [USER, older])[-1] == "Hmm"
+
+
+def test_arguments_that_are_nested_without_end_are_another_call():
+    memory = ReasoningMemory()
+    memory.remember([USER], [call()], "Hmm")
+    assert restored(memory, [USER, turn(call(arguments="[" * 100_000))])[-1] is None
+
+
+def test_long_loop_is_read_in_time_that_grows_with_its_length():
+    memory = ReasoningMemory()
+    memory.remember([USER], [call()], "Hmm")
+    began_s = time.perf_counter()
+    memory.restored([USER, *[turn(call(i)) for i in range(20_000)]])
+    assert time.perf_counter() - began_s < 10
+
+
+def test_same_call_in_another_conversation_gets_nothing():
     memory = ReasoningMemory()
     memory.remember([USER], [call()], "secret")
     assert restored(memory, [{"role": "user", "content": "Other?"}, turn(call())])[-1] is None
@@ -44,15 +81,17 @@ def test_every_step_of_a_tool_loop_has_its_own():
 def test_what_the_client_sent_stands():
     memory = ReasoningMemory()
     memory.remember([USER], [call()], "Hmm")
-    for name in ("reasoning_content", "reasoning"):
-        message = turn(call(), **{name: "mine"})
+    details = [{"type": "reasoning.text", "text": "mine"}]
+    for name, own in {"reasoning_content": "mine", "reasoning": "mine", "reasoning_details": details}.items():
+        message = turn(call(), **{name: own})
         assert memory.restored([USER, message])[-1] is message
 
 
 def test_memory_is_bounded_and_forgets_the_longest_unused():
     memory = ReasoningMemory(max_bytes=25)
-    for number in range(2):
-        memory.remember([USER], [call(number)], "x" * 10)
-    memory.restored([USER, turn(call(0))])
-    memory.remember([USER], [call(2)], "x" * 10)
-    assert [restored(memory, [USER, turn(call(n))])[-1] is not None for n in range(3)] == [True, False, True]
+    calls = [call(arguments=json.dumps({"n": number})) for number in range(3)]
+    for known in calls[:2]:
+        memory.remember([USER], [known], "x" * 10)
+    memory.restored([USER, turn(calls[0])])
+    memory.remember([USER], [calls[2]], "x" * 10)
+    assert [restored(memory, [USER, turn(known)])[-1] is not None for known in calls] == [True, False, True]

@@ -3,7 +3,9 @@
 import openai as module
 import pytest
 
-from .fake import call_pieces, last_piece, text_pieces
+from kimi_cpu.llm import Piece
+
+from .fake import call_pieces, last_piece, logprob, text_pieces
 
 TOOLS = [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": True}]
 
@@ -95,6 +97,54 @@ def test_what_needs_a_store_or_a_service_is_refused_by_name(openai, fake, body):
     with pytest.raises(module.BadRequestError, match=next(iter(body))):
         openai.responses.create(**{"model": "any", "input": "Hello"} | body)
     assert fake.calls == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_text_has_its_logprobs_where_they_are_included(openai, fake, stream):
+    texts = [Piece(content=c, token_ids=(ord(c),), logprobs=(logprob(ord(c)),)) for c in "AB"]
+    fake.play([*text_pieces("", "Hmm"), *texts, last_piece()])
+    options = {"model": "any", "input": "Hello", "include": ["message.output_text.logprobs"], "top_logprobs": 2}
+    response = openai.responses.create(**options, stream=stream)
+    if stream:
+        events = list(response)
+        deltas = [e for e in events if e.type == "response.output_text.delta"]
+        assert [[x.token for x in e.logprobs] for e in deltas] == [["A"], ["B"]]
+        response = events[-1].response
+    (part,) = response.output[1].content
+    assert [(x.token, x.bytes, len(x.top_logprobs)) for x in part.logprobs] == [("A", [65], 2), ("B", [66], 2)]
+    assert fake.calls[0][2]["logprobs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        ({"type": "reasoning", "content": [{"text": 5}]}, r"input\[0\].content\[0\].text"),
+        ({"type": "reasoning", "summary": [{"type": "summary_text", "text": None}]}, r"input\[0\].summary\[0\].text"),
+        ({"type": "reasoning", "content": 5}, r"input\[0\].content"),
+        ({"type": "reasoning", "content": ["x"]}, r"input\[0\].content"),
+        ({"type": "function_call", "call_id": 5, "name": "f", "arguments": "{}"}, r"input\[0\].call_id"),
+        ({"type": "function_call", "call_id": "a", "name": [], "arguments": "{}"}, r"input\[0\].name"),
+        ({"type": "function_call", "call_id": "a", "name": "f", "arguments": {}}, r"input\[0\].arguments"),
+        ({"type": "function_call_output", "call_id": {}, "output": "x"}, r"input\[0\].call_id"),
+        ({"type": "function_call_output", "call_id": "a", "output": 5}, r"input\[0\].output"),
+        ({"type": "message", "role": 5, "content": "x"}, r"input\[0\].role"),
+        ({"type": ["x"], "role": "user", "content": "x"}, r"input\[0\]"),
+        ({"role": "user", "content": [{"type": "input_text", "text": 5}]}, r"input\[0\].content\[0\]"),
+    ],
+    ids=str,
+)
+def test_item_with_a_value_of_a_wrong_type_is_refused_by_its_place(openai, fake, item, named):
+    with pytest.raises(module.BadRequestError, match=named):
+        openai.responses.create(model="any", input=[item])
+    assert fake.calls == []
+
+
+def test_null_type_is_absent(openai, fake):
+    part = {"type": None, "text": "Hello"}
+    tool = {k: v for k, v in TOOLS[0].items() if k != "type"} | {"type": None}
+    openai.responses.create(model="any", input=[{"type": None, "role": "user", "content": [part]}], tools=[tool])
+    assert fake.calls[0][0] == [{"role": "user", "content": "Hello"}]
+    assert fake.calls[0][2]["tools"][0]["function"]["name"] == "get_weather"
 
 
 def test_error_in_a_stream_is_its_last_event(openai, fake):
