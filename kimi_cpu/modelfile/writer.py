@@ -1,11 +1,11 @@
 """The head of the file: metadata and tensor table, as the gguf package writes them."""
 
-import tempfile
-from pathlib import Path
+import io
 from typing import Any
 
 import gguf
 import numpy as np
+from gguf.gguf_writer import WriterState
 
 from .layout import ALIGNMENT, TensorSpec, aligned
 
@@ -18,26 +18,30 @@ def header_bytes(architecture: str, metadata: dict[str, Any], specs: list[Tensor
     metadata values: str, bool, int (uint32), float (float32) or lists of one of these. The same arguments give the
     same bytes.
     """
-    with tempfile.TemporaryDirectory(prefix="kimi-cpu-") as folder:  # the package writes to paths only
-        path = Path(folder) / "header"
-        writer = gguf.GGUFWriter(path, architecture)
-        writer.add_custom_alignment(ALIGNMENT)
-        for key, value in metadata.items():
-            if isinstance(value, (list, tuple)):
-                writer.add_array(key, value)
-            else:
-                getattr(writer, _ADD[type(value)])(key, value)
-        for spec in specs:
-            kind = gguf.GGMLQuantizationType[spec.ggml_type]
-            writer.add_tensor_info(spec.name, spec.shape, np.dtype(np.float32), spec.nbytes, raw_dtype=kind)
-        writer.write_header_to_file(path)
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        writer.close()
-        head = path.read_bytes()
+    writer = _InMemory(None, architecture)
+    writer.add_custom_alignment(ALIGNMENT)
+    for key, value in metadata.items():
+        if isinstance(value, (list, tuple)):
+            writer.add_array(key, value)
+        else:
+            getattr(writer, _ADD[type(value)])(key, value)
+    for spec in specs:
+        kind = gguf.GGMLQuantizationType[spec.ggml_type]
+        writer.add_tensor_info(spec.name, spec.shape, np.dtype(np.float32), spec.nbytes, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    head = writer.fout[0].getvalue()
     head = head.ljust(aligned(len(head)), b"\0")
     offsets, at = [], len(head)
     for spec in specs:
         offsets.append(at)
         at = aligned(at + spec.nbytes)
     return head, offsets
+
+
+class _InMemory(gguf.GGUFWriter):
+    """The package's writer with memory in place of files: a container may have no place for temporary ones."""
+
+    def open_output_file(self, path=None) -> None:
+        self.fout, self.state = [io.BytesIO()], WriterState.EMPTY

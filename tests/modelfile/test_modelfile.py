@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from hashlib import sha256
 
 import gguf
@@ -177,6 +178,11 @@ def test_tensors_begin_at_pages(path):
 
 def test_header_of_the_same_arguments_is_the_same():
     assert header_bytes(ARCHITECTURE, METADATA, SPECS) == header_bytes(ARCHITECTURE, METADATA, SPECS)
+
+
+def test_a_header_needs_no_place_for_temporary_files(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/missing")
+    assert header_bytes(ARCHITECTURE, METADATA, SPECS)[0].startswith(b"GGUF")
 
 
 def test_hash_rows_list_header_then_experts_before_their_tensor():
