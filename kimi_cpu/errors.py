@@ -68,7 +68,12 @@ class RequestError(KimiError):
 
 
 class ContextOverflow(RequestError):
-    """The prompt, or the prompt and the answer asked for, exceed the context."""
+    """The prompt, or the prompt and the answer asked for, exceed the context. num_tokens: of the prompt that is too
+    long; most: how many it may have."""
+
+    def __init__(self, message: str, *, num_tokens: int | None = None, most: int | None = None):
+        super().__init__(message, code="context_length_exceeded")
+        self.num_tokens, self.most = num_tokens, most
 
 
 class DoesNotFit(KimiError):

@@ -344,9 +344,12 @@ class LLM:
         """Tokens that may be generated after ids."""
         room = self.context - len(ids)
         if room < 0 or (room == 0 and params.max_tokens != 0):
-            raise ContextOverflow(
-                f"The prompt has {len(ids)} tokens and the context {self.context}. "
-                "Shorten the prompt or load the model with a larger context."
+            left = "" if room else ", which leaves none for the answer"
+            raise ContextOverflow(  # OpenAI's words, by which agents know that they must shorten their story
+                f"This model's maximum context length is {self.context} tokens; the prompt has {len(ids)}{left}. "
+                "Shorten the prompt or load the model with a larger context.",
+                num_tokens=len(ids),
+                most=self.context if room else self.context - 1,
             )
         return room if params.max_tokens is None else min(room, params.max_tokens)
 

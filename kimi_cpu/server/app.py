@@ -112,7 +112,7 @@ class HeadAsGet:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    told = api_error(error)
+    told = api_error(error, request.url.path)
     if told.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return told.response()

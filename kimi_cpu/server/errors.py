@@ -29,6 +29,7 @@ TYPES = {  # status: error.type
     503: "unavailable_error",
 }
 MAX_MESSAGE, MAX_PARAM = 1000, 200  # characters
+PROMPT_FIELDS = {"/v1/completions": "prompt", "/v1/responses": "input"}  # elsewhere it is messages
 UNKNOWN_PARAMETER = "extra_forbidden"  # pydantic's name for it
 
 
@@ -64,15 +65,16 @@ class ApiError(HTTPException):
         return JSONResponse(self.body(), self.status, self.headers)
 
 
-def api_error(error: BaseException) -> ApiError:
-    """Any exception as what a client is told. What is no one's but our fault says no more than that."""
+def api_error(error: BaseException, path: str = "") -> ApiError:
+    """Any exception as what a client is told. What is no one's but our fault says no more than that. path: what was
+    asked, whose owner's words are used."""
     match error:
         case ApiError():
             return error
         case RequestValidationError():
             return _of_validation(error)
         case ContextOverflow():
-            return ApiError(400, str(error), param="messages", code="context_length_exceeded")
+            return _of_overflow(error, path)
         case RequestError():
             return ApiError(400, str(error), param=error.param, code=error.code)
         case TemplateError() | TokenizerError():
@@ -85,6 +87,14 @@ def api_error(error: BaseException) -> ApiError:
             return ApiError(500, str(error))
         case _:
             return ApiError(500, "The server failed; its log says why.")
+
+
+def _of_overflow(error: ContextOverflow, path: str) -> ApiError:
+    """In the words by which clients know that they must shorten what they send."""
+    message, param = str(error), PROMPT_FIELDS.get(path, "messages")
+    if path == "/v1/messages" and error.num_tokens is not None:
+        message = f"prompt is too long: {error.num_tokens} tokens > {error.most} maximum"
+    return ApiError(400, message, param=param, code=error.code)
 
 
 def _of_validation(error: RequestValidationError) -> ApiError:

@@ -214,7 +214,7 @@ def test_contradictions_are_refused(http, fake, body, name):
     [
         (RequestError("messages[0].role is 'x' and not one of user."), "messages[0].role", None),
         (RequestError("top_p is 2; it must be above 0 and at most 1."), "top_p", None),
-        (ContextOverflow("The prompt has 9 tokens and the context 8."), "messages", "context_length_exceeded"),
+        (ContextOverflow("This model's maximum context length is 8 tokens."), "messages", "context_length_exceeded"),
     ],
 )
 def test_what_the_model_refuses_is_the_clients_error(openai, fake, error, param, code):

@@ -121,10 +121,39 @@ def test_second_turn_finds_the_first_computed(client):
     assert usage.prompt_tokens_details.cached_tokens >= 128
 
 
-def test_prompt_beyond_the_context_is_refused(client):
-    with pytest.raises(openai.BadRequestError, match="4096") as caught:
-        client.chat.completions.create(model="any", messages=[{"role": "user", "content": "x" * 5000}])
-    assert caught.value.code == "context_length_exceeded"
+LONG = [{"role": "user", "content": "x" * 5000}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/chat/completions", {"messages": LONG}, "messages"),
+        ("/v1/completions", {"prompt": "x" * 5000}, "prompt"),
+        ("/v1/completions", {"prompt": ["a", [97] * 4096]}, "prompt"),
+        ("/v1/responses", {"input": "x" * 5000}, "input"),
+    ],
+)
+def test_prompt_beyond_the_context_is_refused_in_openais_words(served, path, body, param, stream):
+    answer = served.http.post(path, json=body | {"stream": stream})
+    error = answer.json()["error"]
+    assert "maximum context length is 4096 tokens" in error["message"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, param, "context_length_exceeded")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_prompt_beyond_the_context_is_refused_in_anthropics_words(served, stream):
+    count = served.http.post("/v1/messages/count_tokens", json={"messages": LONG}).json()["input_tokens"]
+    answer = served.http.post("/v1/messages", json={"messages": LONG, "max_tokens": 5, "stream": stream})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+    assert error["message"] == f"prompt is too long: {count} tokens > 4096 maximum"
+
+
+def test_answer_ends_where_the_context_does(served):
+    body = {"prompt": "x" * 4090, "max_tokens": 50, "ignore_eos": True}
+    answer = served.http.post("/v1/completions", json=body).json()
+    assert (answer["usage"]["completion_tokens"], answer["choices"][0]["finish_reason"]) == (6, "length")
 
 
 def test_disconnected_client_frees_its_sequence(served, llm):
