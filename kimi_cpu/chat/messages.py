@@ -54,7 +54,8 @@ def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
         if not isinstance(name, str) or not name:
             raise RequestError(f"tools[{i}].function.name is missing or no string.")
         if name in names:
-            raise RequestError(f"tools[{i}].function.name {shown(name)} is declared twice.")
+            message = f"tools[{i}].function.name {shown(name)} is declared twice."
+            raise RequestError(message, f"tools[{i}].function.name")
         names.add(name)
         plain = _json(tool, f"tools[{i}]")
         for holder in (plain, plain["function"]):
@@ -114,7 +115,8 @@ class _CallIds:
             return self._unanswered.popitem(last=False)[0]
         candidates = self._by_old.get(old) or self._by_letters.get(_letters(old))
         if candidates is None:
-            raise RequestError(f"{where}.tool_call_id {shown(old)} is the id of no call before it.")
+            message = f"{where}.tool_call_id {shown(old)} is the id of no call before it."
+            raise RequestError(message, f"{where}.tool_call_id")
         new = candidates.popleft() if len(candidates) > 1 else candidates[0]
         self._unanswered.pop(new, None)
         return new
@@ -180,7 +182,9 @@ def _calls(message: Mapping, where: str, ids: _CallIds) -> list[dict]:
         return _tool_calls(calls, f"{where}.tool_calls", ids)
     if calls:
         raise RequestError(f"{where}.function_call is set beside tool_calls; give one.")
-    return _tool_calls([{"function": old}], f"{where}.function_call", ids)
+    ids.begin_turn()
+    name, arguments = _function(old, f"{where}.function_call", ids.mend)
+    return [ids.add(name, None) | {"type": "function", "function": {"name": name, "arguments": arguments}}]
 
 
 def _content(content: object, where: str, mend: bool) -> str | list:
@@ -217,16 +221,22 @@ def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict]:
     result = []
     for i, call in enumerate(calls):
         function = call.get("function") if isinstance(call, Mapping) else None
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if not isinstance(name, str) or not name:
-            raise RequestError(f"{where}[{i}].function.name is missing or no string.")
+        name, arguments = _function(function, f"{where}[{i}].function", ids.mend)
         if ids.mend:
             refuse_unknown(call, CALL_KEYS, f"{where}[{i}]")
-            refuse_unknown(function, FUNCTION_KEYS, f"{where}[{i}].function")
-        arguments = _arguments(function.get("arguments"), f"{where}[{i}].function.arguments")
         new_id = ids.add(name, _text(call.get("id"), f"{where}[{i}].id") or None)
         result.append(new_id | {"type": "function", "function": {"name": name, "arguments": arguments}})
     return result
+
+
+def _function(function: object, where: str, mend: bool) -> tuple[str, str | dict]:
+    """The name and the arguments of a call."""
+    name = function.get("name") if isinstance(function, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise RequestError(f"{where}.name is missing or no string.")
+    if mend:
+        refuse_unknown(function, FUNCTION_KEYS, where)
+    return name, _arguments(function.get("arguments"), f"{where}.arguments")
 
 
 def _arguments(arguments: object, where: str) -> str | dict:

@@ -450,14 +450,14 @@ ANSWER = (  # the answer's form
         choices=("none", "auto", "required"),
         default="auto",
         help="Whether a tool is called, and which.",
-        doors=CHATS - TYPED,
+        doors=CHATS - TYPED | {Door.RESPONSES},
     ),
     Field(
         name="parallel_tool_calls",
         kind=Kind.FLAG,
         default=True,
         help="A turn may make more than one call.",
-        doors=CHATS - TYPED,
+        doors=CHATS - TYPED | {Door.RESPONSES},
     ),
     Field(
         name="response_format",

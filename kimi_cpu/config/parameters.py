@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import RequestError, shown
 from .fields import (
     COMPLETION_TOKENS,
     EFFORTS,
@@ -34,7 +34,7 @@ def read(
             continue
         if name in fixed:
             if value not in fixed[name]:
-                raise RequestError(f"{name} has a value that is not supported; leave it out.", name, "invalid_value")
+                raise RequestError(f"{name} {shown(value)} is not supported; leave it out.", name, "invalid_value")
         elif name in known:
             field = known[name]
             value = field.checked(value, name)

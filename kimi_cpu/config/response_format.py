@@ -3,7 +3,7 @@
 from ..errors import RequestError, shown
 from .fields import refuse_unknown
 
-SCHEMA_FIELDS = ("name", "description", "schema", "strict")  # of OpenAI's json_schema
+LABELS = {"name": (str, "a text"), "description": (str, "a text"), "strict": (bool, "true or false")}  # beside a schema
 
 
 def answer_schema(
@@ -34,7 +34,10 @@ def answer_schema(
         rest = rest.get("json_schema")
         if not isinstance(rest, dict):
             raise RequestError(f"{where} is missing or no object; it must hold a schema.")
-    refuse_unknown(rest, SCHEMA_FIELDS, where)
+    refuse_unknown(rest, {"schema", *LABELS}, where)
+    for name, (kind, words) in LABELS.items():
+        if rest.get(name) is not None and not isinstance(rest[name], kind):
+            raise RequestError(f"{where}.{name} is {shown(rest[name])}; it must be {words}.")
     return _schema(rest, where)
 
 

@@ -56,8 +56,6 @@ class ResponsesBody(body_at(Door.RESPONSES)):
     metadata: dict[str, str] | None = None
     top_logprobs: int = Field(0, ge=0, le=MAX_LOGPROBS)
     tools: list[ResponsesTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
-    parallel_tool_calls: bool = True
     reasoning: Reasoning | None = None
     text: TextOptions | None = None
     stream: bool = False
@@ -79,10 +77,8 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         options = self.given() | think_options({"reasoning_effort": effort})
         if self.tools:
             options["tools"] = [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
-        if self.tool_choice != "auto":
+        if "tool_choice" in options:
             options["tool_choice"] = _choice(self.tool_choice)
-        if not self.parallel_tool_calls:
-            options["parallel_tool_calls"] = False
         if self.text is not None and answer_schema(self.text.format, "text.format", flat=True) is not None:
             options["response_format"] = _format(self.text.format)
         if self.has_logprobs:

@@ -188,6 +188,10 @@ def test_calls_in_openais_older_form_are_calls_and_their_results_results():
             normalise_messages(wrong)
     with pytest.raises(RequestError, match="function_call"):
         normalise_messages([old | {"tool_calls": [call("f", "a")]}])
+    for wrong, at in (("f", "name"), ({"name": "f", "arguments": 5}, "arguments"), ({"name": "f", "foo": 1}, "foo")):
+        with pytest.raises(RequestError) as refused:
+            normalise_messages([old | {"function_call": wrong}])
+        assert refused.value.param == f"messages[0].function_call.{at}"
 
 
 def test_refusals_are_text():

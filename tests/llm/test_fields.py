@@ -90,6 +90,8 @@ def test_json_object_with_a_schema_is_kept_to(llm):
         ({"type": "json_schema"}, "response_format.json_schema"),
         ({"type": "json_schema", "json_schema": {"name": "x"}}, "response_format.json_schema.schema"),
         ({"type": "json_schema", "json_schema": {"schema": SCHEMA, "x": 1}}, "response_format.json_schema.x"),
+        ({"type": "json_schema", "json_schema": {"schema": SCHEMA, "name": 5}}, "response_format.json_schema.name"),
+        ({"type": "json_schema", "json_schema": {"schema": SCHEMA, "strict": 1}}, "response_format.json_schema.strict"),
         ({"type": "json_schema", "schema": SCHEMA}, "response_format.schema"),
         ({"type": "json_object", "schema": []}, "response_format.schema"),
         ({"type": "json_object", "json_schema": {"schema": SCHEMA}}, "response_format.json_schema"),

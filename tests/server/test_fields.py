@@ -145,6 +145,8 @@ def test_minus_one_is_no_limit_and_off_and_a_seed_like_any_other(http, fake):
         (CHAT, {"repetition_penalty": 1.1, "repeat_penalty": 1.2}, "repeat_penalty"),
         (RESPONSES, {"max_output_tokens": "9"}, "max_output_tokens"),
         (RESPONSES, {"max_tokens": 9}, "max_tokens"),
+        (RESPONSES, {"tool_choice": "any"}, "tool_choice"),
+        (CHAT, {"functions": [{"name": "f"}]}, "functions"),
         (RESPONSES, {"temperature": True}, "temperature"),
         (MESSAGES, {"stop": ["END"]}, "stop"),
         (MESSAGES, {"stop_sequences": [5]}, "stop_sequences"),
