@@ -4,6 +4,13 @@ from pathlib import Path
 
 import click
 
+from ..config import in_words
+
+LAYOUTS = {  # what is said of a file when it is there
+    "native": "native layout; run it with: kimi-cpu run -m {file}",
+    "standard": "a deepseek2 file for llama.cpp",
+}
+
 
 @click.command("convert")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -17,7 +24,7 @@ import click
 )
 @click.option(
     "--layout",
-    type=click.Choice(["native", "standard"]),
+    type=click.Choice(list(LAYOUTS)),
     default="native",
     show_default=True,
     help="standard: a deepseek2 file for llama.cpp.",
@@ -39,3 +46,5 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
         warnings = convert(source, output, dense, layout, resume, jobs, progress, force)
     for warning in warnings:
         click.echo(f"kimi-cpu: warning: {warning}", err=True)
+    size = output.stat().st_size
+    click.echo(f"{output}: {in_words(size)} ({size:,} bytes), {LAYOUTS[layout].format(file=output)}.")

@@ -22,6 +22,7 @@ from ..modelfile.layout import EXPERTS_SUFFIX, HashRow
 from ..quant import rows16
 from ..quant.rows16 import GROUP, ROWS, Matrix, packed_bytes
 from . import native
+from .behind import Behind
 from .decode import unpack_nibbles
 from .jobs import Origin, Part, Plan, Unit
 from .safetensors_file import read_header
@@ -92,6 +93,7 @@ class Against:
         plan = native.plan(source, _dense(model))
         _check_tables(model, source, plan)
         self.warnings = plan.warnings
+        self._behind = Behind(source)
         self.units: dict[HashRow, Unit] = {}
         for output in plan.outputs:
             name = output.spec.name
@@ -115,6 +117,7 @@ class Against:
                 self._check_part(finding, part, data)
             except KimiError as e:  # of the checkpoint: a scale that is not finite, a shape that is not the matrix's
                 finding.differences.append(str(e).rstrip("."))
+            self._behind.done(part)
         self._check_gap(finding, read(at, nbytes - at))
 
     def _check_gap(self, finding: Finding, data: bytes) -> None:

@@ -22,12 +22,4 @@ class ReadAhead:
             self._next = max(begin, end)
         for part in self._parts[begin:end]:
             if isinstance(part.origin, Origin):
-                self._source.prefetch(part.origin.module, *_span(part.origin.rows))
-
-
-def _span(rows) -> tuple[int, int]:
-    """(first, one past the last) of some rows of the checkpoint; -1 is none."""
-    if isinstance(rows, range):
-        return rows.start, rows.stop
-    used = rows[rows >= 0]
-    return int(used.min(initial=0)), int(used.max(initial=-1)) + 1
+                self._source.prefetch(part.origin.module, *part.origin.span)

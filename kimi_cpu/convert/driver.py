@@ -26,6 +26,7 @@ from ..modelfile import ModelFile
 from ..tokenizer import tokenizer_of
 from . import native
 from .ahead import ReadAhead
+from .behind import Behind
 from .jobs import Part, Plan, Unit
 from .journal import Journal, forget
 from .output import OutputFile
@@ -82,6 +83,7 @@ class _Work(NamedTuple):
     file: OutputFile
     journal: Journal
     ahead: ReadAhead
+    behind: Behind
     writers: ThreadPoolExecutor
     todo: queue.SimpleQueue
     results: queue.SimpleQueue
@@ -210,7 +212,7 @@ class _Conversion:
         ]  # number of each unit's first part
         ahead = ReadAhead(self.source, parts, PARTS_AHEAD * self.jobs)
         with ThreadPoolExecutor(self.jobs) as writers:
-            work = _Work(file, journal, ahead, writers, todo, results, stop)
+            work = _Work(file, journal, ahead, Behind(self.source), writers, todo, results, stop)
             workers = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(self.jobs)]
             for worker in workers:
                 worker.start()
@@ -270,6 +272,7 @@ class _Conversion:
             return
         work.ahead.at(self.first_part[number] + index)
         data = part.pack()
+        work.behind.done(part)
         assert data.nbytes == part.nbytes, "a part has the size that its plan says"
         writing = work.writers.submit(work.file.write, start + part.offset, data)
         digest.update(data)

@@ -11,7 +11,8 @@ from ..errors import CheckpointError
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
 from . import decode, names
-from .source import Source, SourceTensor, map_file, naming
+from .mapped import MappedFile
+from .source import Source, SourceTensor, naming
 
 GLOBAL = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -73,7 +74,7 @@ def open_gguf(path: Path) -> Source:
         ranks=_ranks(first.metadata, warnings),
         warnings=warnings,
     )
-    source.maps = {file: map_file(file) for file in headers}
+    source.maps = {file: MappedFile(file) for file in headers}
     return source
 
 

@@ -8,9 +8,10 @@ from ..config import ModelConfig
 from ..errors import CheckpointError
 from ..filetypes import HEAD_BYTES, PYTORCH, mistaken, recognised
 from . import decode, names
+from .mapped import MappedFile
 from .quantization import Quantization, check_quantization
 from .safetensors_file import read_header
-from .source import Source, SourceTensor, map_file, naming
+from .source import Source, SourceTensor, naming
 
 TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
 TEXT_MODEL_PREFIX = "model.language_model."  # of the same where transformers 5 has saved it, for model.
@@ -63,7 +64,7 @@ def open_directory(path: Path) -> Source:
         warnings=warnings,
         scale_block=quantization.scale_block,
     )
-    source.maps = {file: map_file(file) for file in sorted({t.file for t in tensors.values()})}
+    source.maps = {file: MappedFile(file) for file in sorted({t.file for t in tensors.values()})}
     return source
 
 

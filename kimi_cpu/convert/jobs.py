@@ -17,6 +17,14 @@ class Origin(NamedTuple):
     module: str
     rows: np.ndarray | range
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """(first, one past the last) of the checkpoint's rows."""
+        if isinstance(self.rows, range):
+            return self.rows.start, self.rows.stop
+        used = self.rows[self.rows >= 0]
+        return int(used.min(initial=0)), int(used.max(initial=-1)) + 1
+
 
 class Part(NamedTuple):
     """Bytes that one call makes. offset counts from the unit's first byte."""

@@ -55,8 +55,10 @@ class OutputFile:
         return os.pread(self._buffered, nbytes, offset)
 
     def sync(self) -> None:
-        """What was written is on the disk."""
+        """What was written is on the disk, and no longer in the system's cache."""
         os.fdatasync(self._buffered)
+        if hasattr(os, "posix_fadvise"):  # not on macOS
+            os.posix_fadvise(self._buffered, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self) -> None:
         for descriptor in (self._direct, self._buffered):

@@ -4,10 +4,9 @@
 against the configuration happen there. A Source only reads, from memory maps, and may be used by several threads.
 """
 
-import mmap
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,7 @@ from ..config import ModelConfig
 from ..errors import CheckpointError, ConfigError, UnsupportedCheckpoint
 from ..quant import bf16
 from . import decode
-
-AHEAD_BYTES = 1 << 20  # asked for at a time: Linux reads no more than a read-ahead window for one call
+from .mapped import MappedFile, joined
 
 
 class SourceTensor(NamedTuple):
@@ -85,7 +83,7 @@ class Source:
     ranks: bytes | None = None  # tiktoken.model, verbatim
     warnings: list[str] = field(default_factory=list)
     scale_block: tuple[int, int] = (128, 128)  # rows, columns of one weight_scale_inv
-    maps: dict[Path, mmap.mmap] = field(default_factory=dict)
+    maps: dict[Path, MappedFile] = field(default_factory=dict)
     _rounded: dict[str, int] = field(default_factory=dict)  # module: its float16 scales that bf16 could not hold
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -98,7 +96,7 @@ class Source:
         dtype = np.dtype(decode.NUMPY.get(tensor.dtype, np.uint8))
         if tensor.nbytes == 0:
             return np.zeros(tensor.shape, dtype)
-        flat = np.frombuffer(self.maps[tensor.file], np.uint8, tensor.nbytes, tensor.offset)
+        flat = self.maps[tensor.file].view(tensor.offset, tensor.nbytes)
         if tensor.offset % dtype.itemsize:  # allowed by the format, read by no compiled kernel
             flat = flat.copy()
         shape = tensor.shape if tensor.dtype in decode.NUMPY else (*tensor.shape[:-1], -1)
@@ -136,20 +134,31 @@ class Source:
 
     def prefetch(self, module: str, start: int, stop: int) -> None:
         """Asks the system to read rows [start, stop) of a matrix from the disk; returns at once."""
+        for file, begin, end in self._places(module, start, stop):
+            self.maps[file].ask(begin, end)
+
+    def give_back(self, done: Iterable[tuple[str, int, int]]) -> None:
+        """Frees the memory that reading has filled. done: (module, start, stop) of rows that nobody needs again."""
+        for mapped in self.maps.values():
+            mapped.unmap_pages()
+        places = sorted(place for rows in done for place in self._places(*rows))
+        for file, begin, end in joined(places):
+            self.maps[file].forget(begin, end)
+
+    def _places(self, module: str, start: int, stop: int) -> Iterator[tuple[Path, int, int]]:
+        """(file, first byte, one past the last) of what rows [start, stop) of a matrix are read from."""
         for suffix in (".weight_packed", ".weight_scale", ".weight"):
             tensor = self.tensors.get(module + suffix)
-            if tensor is None or not tensor.nbytes:
-                continue
-            row_bytes = tensor.nbytes // tensor.shape[0]
-            at = tensor.offset + start * row_bytes
-            at, end = at - at % mmap.PAGESIZE, tensor.offset + stop * row_bytes
-            for begin in range(at, end, AHEAD_BYTES):
-                self.maps[tensor.file].madvise(mmap.MADV_WILLNEED, begin, min(AHEAD_BYTES, end - begin))
+            if tensor is not None and tensor.nbytes:
+                row_bytes = tensor.nbytes // tensor.shape[0]
+                yield tensor.file, tensor.offset + start * row_bytes, tensor.offset + stop * row_bytes
 
     def close(self) -> None:
         """Let go of the files."""
         self.tensors = {}
-        self.maps.clear()  # a map closes when its last view goes
+        for mapped in self.maps.values():
+            mapped.close()
+        self.maps.clear()
 
     def __enter__(self) -> "Source":
         return self
@@ -265,15 +274,6 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
-
-
-def map_file(path: Path) -> mmap.mmap:
-    """The whole file, read-only."""
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be mapped ({error}).") from error
 
 
 def _finite(tensor: SourceTensor, scales: np.ndarray) -> np.ndarray:
