@@ -16,7 +16,8 @@ KimiError
 ├── TemplateError        the chat template cannot be rendered
 ├── Interrupted          stopped before the end; the same command continues
 ├── AnswerError          what steers or reads one answer failed; the others go on
-└── EngineDeadError      the engine's thread ended; every open request gets this
+├── EngineDeadError      the engine's thread ended; every open request gets this
+└── ForkError            this process is a fork of the one that loaded the model
 """
 
 import re
@@ -24,6 +25,10 @@ import reprlib
 
 MAX_REASON = 200  # characters of a foreign exception that a sentence repeats
 MAX_MESSAGE = 4000  # characters; whatever a message repeats may be as long as the file or the request it came in
+FORKED = (
+    "This process is a fork of one that loaded a model, and threads do not survive a fork. Start processes with "
+    "multiprocessing's 'spawn' method instead of 'fork', and load the model in each."
+)
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 100
@@ -142,3 +147,10 @@ class AnswerError(KimiError):
 
 class EngineDeadError(KimiError):
     """The engine's thread ended; every open request gets this error."""
+
+
+class ForkError(KimiError):
+    """This process is a fork of one that loaded a model, and cannot run it or another."""
+
+    def __init__(self, message: str = FORKED):
+        super().__init__(message)

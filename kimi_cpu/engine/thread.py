@@ -3,13 +3,14 @@
 What is raised on behalf of one request ends that request; only a fault of the step that all share ends the thread.
 """
 
+import os
 import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from ..errors import EngineDeadError
+from ..errors import EngineDeadError, ForkError
 from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
@@ -22,11 +23,14 @@ class Outbox(Protocol):
 
 
 class EngineThread:
-    """Runs engine.step() while there is work and sleeps otherwise. Use submit, abort and close from any thread."""
+    """Runs engine.step() while there is work and sleeps otherwise. Use submit, abort and close from any thread.
+
+    In a fork of its process there is no such thread: ForkError.
+    """
 
     def __init__(self, engine: Engine, prepare=None):
         """prepare: called once on the thread before anything else (threads of the kernels belong to it)."""
-        self._engine, self._prepare = engine, prepare
+        self._engine, self._prepare, self._pid = engine, prepare, os.getpid()
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._outboxes: dict[Request, Outbox] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
@@ -35,12 +39,23 @@ class EngineThread:
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
         self._thread.start()
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this process is a fork of the one that has the thread. Locks may be held for ever then."""
+        return self._pid != os.getpid()
+
+    def require_own_process(self) -> None:
+        """ForkError: the thread is another process's."""
+        if self.is_foreign:
+            raise ForkError
+
     def submit(self, request: Request, outbox: Outbox | None = None) -> None:
         """Queues a request; its StepOutputs, or in the end an error, arrive in the outbox. EngineDeadError."""
         self._send("add", request, outbox)
 
     def state(self) -> EngineState:
         """How busy the engine is; never waits. EngineDeadError."""
+        self.require_own_process()
         with self._lock:
             if self._dead is not None:
                 raise _dead_error(self._dead)
@@ -48,6 +63,8 @@ class EngineThread:
 
     def abort(self, request: Request) -> None:
         """Ends a request at once, also between two layers of a step; nothing more arrives for it."""
+        if self.is_foreign:
+            return
         request.aborted = True
         self._inbox.put(("abort", request, None))
 
@@ -62,10 +79,12 @@ class EngineThread:
 
     def steer(self, request: Request, function: Callable[[Request], None]) -> None:
         """function(request) will run on the thread between two steps; what it raises ends the request."""
+        self.require_own_process()
         self._inbox.put(("steer", request, function))
 
     def close(self) -> None:
         """Ends the thread, also between two layers; open requests get EngineDeadError. May be called again."""
+        self.require_own_process()
         for request in list(self._outboxes):
             request.aborted = True
         self._inbox.put(("close", None, None))
@@ -73,6 +92,7 @@ class EngineThread:
             self._thread.join()
 
     def _send(self, what: str, subject: Any, outbox: Outbox | None) -> None:
+        self.require_own_process()
         with self._lock:
             if self._dead is not None:
                 raise _dead_error(self._dead)

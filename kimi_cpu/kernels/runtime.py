@@ -10,7 +10,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ForkError
 from ..machine import usable_cores, usable_cpus
 from . import jit, micros
 from .code_cache import Entry
@@ -22,6 +22,25 @@ FORCED = "KIMI_CPU_ISA"
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
 _lock = threading.Lock()
+_owner: list[int] = []  # the process whose threads run kernels
+
+
+def claim_process() -> None:
+    """Kernels will run in this process. ForkError: they did in the one that it is a fork of; OpenMP would end it."""
+    if not _owner:
+        _owner.append(os.getpid())
+    if _owner[0] != os.getpid():
+        raise ForkError
+
+
+def _after_fork() -> None:
+    """In the child, nothing that the parent's threads had may be used."""
+    global _local, _lock
+    _local, _lock = threading.local(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def isa(name: str | None = None) -> Isa:
@@ -70,7 +89,8 @@ def select(name: str | None = None) -> Library:
 def configure(threads: int | None = None) -> int:
     """Sets the number of threads of kernels called from this Python thread, and returns it.
 
-    Default: `usable_cores`. The affinity is left alone. ConfigError without OpenMP.
+    Default: `usable_cores`. The affinity is left alone. ConfigError without OpenMP. ForkError: as
+    `claim_process`.
     """
     if threads is None:
         threads = usable_cores()
@@ -186,6 +206,7 @@ _openmp: list[bool] = []
 
 def _require_openmp() -> None:
     """Chooses numba's OpenMP layer, with short waits at barriers; only before numba's first parallel region."""
+    claim_process()
     if _openmp:
         return
     with _lock:

@@ -61,7 +61,7 @@ class Generation:
 
     def cancel(self) -> None:
         """Ends the request; what was generated so far stays, and the last piece has finish_reason "cancelled"."""
-        if not self._is_over:
+        if not self._is_over and not self._thread.is_foreign:
             self._thread.abort(self._request)
             self._outbox.put(CANCELLED)
 
@@ -109,6 +109,7 @@ class Generation:
     def _wait(self, at: int) -> Piece | None:
         """The piece at an index when it is there; None behind the last. Raises what failed."""
         while True:
+            self._thread.require_own_process()
             with self._outbox.reading:
                 seen = self._outbox.num_changes
                 if self._has(at):
@@ -117,6 +118,7 @@ class Generation:
 
     async def _wait_async(self, at: int) -> Piece | None:
         while True:
+            self._thread.require_own_process()
             with self._outbox.reading:
                 seen = self._outbox.num_changes
                 if self._has(at):

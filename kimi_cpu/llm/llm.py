@@ -81,12 +81,13 @@ class _Turn(NamedTuple):
 
 
 class LLM:
-    """A loaded model. Thread-safe; close it, or use it as a context manager.
+    """A loaded model. Thread-safe; close it, or use it as a context manager. In a fork of the process: ForkError.
 
     notices: sentences for its owner, such as that the weights are larger than the memory; usually none.
     """
 
     def __init__(self, path: Path, options: LoadOptions):
+        runtime.claim_process()
         self._file = ModelFile.open(path)
         try:
             self.path, self.config = path, self._file.config
@@ -102,14 +103,16 @@ class LLM:
 
     def close(self) -> None:
         """Ends running requests, which get EngineDeadError, and gives the memory back. May be called again."""
+        self._thread.close()
         self._at_exit.detach()
-        _close(self._thread, self._file)
+        self._file.close()
 
     def __enter__(self) -> "LLM":
         return self
 
     def __exit__(self, *exc) -> None:
-        self.close()
+        if not self._thread.is_foreign:  # a fork that leaves the block leaves the model to its parent
+            self.close()
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -271,6 +274,7 @@ class LLM:
         return self._chat(prompt, options) if is_chat else self._raw(prompt, options)
 
     def _raw(self, prompt: str | list[int], options: dict) -> _Turn:
+        self._thread.require_own_process()
         options = well_formed(options)
         params = sampling_of(options)
         if params.stop:
@@ -285,6 +289,7 @@ class LLM:
         )
 
     def _chat(self, messages: list[dict], options: dict) -> _Turn:
+        self._thread.require_own_process()
         messages, options = well_formed(messages), well_formed(options)
         given = think_options(read(options, Door.PYTHON_CHAT, others=(SAMPLING,)))
         names = {f.name for f in fields(ChatOptions)}
@@ -312,6 +317,7 @@ class LLM:
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Teacher-forced logits f32[len(ids), vocab]: row i is what follows ids[: i + 1]."""
+        self._thread.require_own_process()
         ids = self._ids(list(ids))
         request = Request(ids, Sampling(), 0, logits=True)
         self._room_for(ids, Sampling(max_tokens=0))
@@ -399,5 +405,6 @@ def _closing(handle: Generation) -> Iterator[Piece]:
 
 
 def _close(thread: EngineThread, file: ModelFile) -> None:
-    thread.close()
-    file.close()
+    if not thread.is_foreign:
+        thread.close()
+        file.close()
