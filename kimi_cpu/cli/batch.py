@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from ..config.fields import SAMPLING
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
 from .options import loading_of, model_options, require_model, sampling_options, think_options, thinking_of
@@ -76,7 +77,8 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     thinking = thinking_of(options)
     path = require_model(model)
     loading = loading_of(options)
-    defaults = {name: value for name, value in options.items() if value not in (None, (), False)} | thinking
+    unset = {field.name: field.default for field in SAMPLING}
+    defaults = {name: value for name, value in options.items() if value or value != unset[name]} | thinking
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
     from .batch_view import view

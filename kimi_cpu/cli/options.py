@@ -108,6 +108,10 @@ class FieldType(click.ParamType):
         except RequestError as e:
             self.fail(str(e), param, ctx)
 
+    def of_all(self, ctx, param, values):
+        """A callback for an option that was given several times."""
+        return self.convert(values, param, ctx)
+
 
 def sampling_options(command):
     """-n, --temp, --top-p, …: the fields of Sampling."""
@@ -144,7 +148,8 @@ def _field_options(command, fields: Sequence[Field]):
         if field.kind is Kind.FLAG:
             option = click.option(*flags, field.name, is_flag=True, help=field.help)
         elif field.kind is Kind.TEXTS:
-            option = click.option(*flags, field.name, multiple=True, help=f"{field.help} May be given several times.")
+            said = f"{field.help} May be given several times."
+            option = click.option(*flags, field.name, multiple=True, callback=FieldType(field).of_all, help=said)
         elif field.choices:
             option = click.option(*flags, field.name, type=click.Choice(field.choices), help=field.help)
         else:
@@ -159,7 +164,7 @@ def thinking_of(options: dict) -> dict:
     """Takes what is said about thinking out of a command's options. A usage error: it contradicts itself."""
     taken = {field.name: options.pop(field.name, None) for field in THINKING}
     try:
-        return parameters.think_options({name: value for name, value in taken.items() if value not in (None, False)})
+        return parameters.think_options({name: value for name, value in taken.items() if value is not None})
     except RequestError as e:
         raise click.UsageError(str(e)) from e
 

@@ -136,7 +136,8 @@ class Repl:
             self._talk.set(name, "" if value is None else value)
             return
         for key, current in self._talk.options().items():
-            click.echo(f"{key.replace('_', '-'):15} {'none' if current is None else current}", err=True)
+            told = " ".join(map(repr, current)) if isinstance(current, tuple) else current
+            click.echo(f"{key.replace('_', '-'):15} {'none' if told in (None, '') else told}", err=True)
 
     def _read(self, file: str) -> None:
         text = decoded(Path(os.path.expanduser(file)).read_bytes())

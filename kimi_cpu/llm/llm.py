@@ -25,6 +25,7 @@ from ..errors import (
     RequestError,
     TemplateError,
     TokenizerError,
+    shown,
 )
 from ..kernels import runtime
 from ..machine import usable_memory
@@ -308,7 +309,7 @@ class LLM:
     def _request(self, turn: _Turn, session: LLMSession | None, number: int, parent: Request | None = None) -> Request:
         """The number-th sample of a turn."""
         max_tokens, params = self._room_for(turn.prompt_ids, turn.params), turn.params
-        self._require_ids(params.logit_bias or (), "logit_bias: ")
+        self._require_ids(params.logit_bias or (), "logit_bias")
         if params.seed is not None:
             params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
         forms = None if session is None else session.forms(turn.prompt_ids)
@@ -341,10 +342,12 @@ class LLM:
         self._require_ids(ids)
         return ids
 
-    def _require_ids(self, ids: Iterable[int], what: str = "") -> None:
+    def _require_ids(self, ids: Iterable[int], param: str | None = None) -> None:
         bad = next((i for i in ids if not 0 <= i < self.config.vocab_size), None)
         if bad is not None:
-            raise RequestError(f"{what}Token id {bad} is outside the vocabulary of {self.config.vocab_size}.")
+            where = "" if param is None else f"{param}: "
+            message = f"{where}Token id {shown(bad)} is outside the vocabulary of {self.config.vocab_size}."
+            raise RequestError(message, param)
 
     def _room_for(self, ids: list[int], params: Sampling) -> int:
         """Tokens that may be generated after ids."""

@@ -31,6 +31,17 @@ def test_summary_goes_to_stdout_and_failed_lines_to_the_exit_code(tiny_file, tmp
     assert {line["custom_id"] for line in results(tmp_path / "out.jsonl")} == {"a", "b", None}
 
 
+def test_zero_counts_among_the_options(tiny_file, tmp_path):
+    source = write(tmp_path / "in.jsonl", [request("a", 12, ignore_eos=True)])
+    texts = set()
+    for seed in (1, 2):
+        output = tmp_path / f"out-{seed}.jsonl"
+        args = command(source, "-o", output, "-m", tiny_file, "-c", 256, "--temp", 0, "--seed", seed)
+        assert subprocess.run(args, capture_output=True).returncode == 0
+        texts.add(results(output)[0]["response"]["body"]["choices"][0]["text"])
+    assert len(texts) == 1
+
+
 def test_sigterm_saves_what_there_is_and_the_same_command_goes_on(tiny_file, tmp_path):
     source = write(tmp_path / "in.jsonl", [request(f"q-{i}", 1500, ignore_eos=True) for i in range(3)])
     output, journal = tmp_path / "out.jsonl", tmp_path / "out.jsonl.journal"
