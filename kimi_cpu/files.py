@@ -8,7 +8,10 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -18,6 +21,7 @@ from typing import BinaryIO
 from .errors import ConfigError
 
 BESIDE = (".partial", ".journal")  # endings of the files that stand beside an unfinished output
+STDIN = Path("/dev/stdin")
 MAX_LINKS = 40  # that Linux follows
 DEVICES = (("dev",), ("proc",))  # /dev/stdout and its kin may be regular files, but they are somebody else's
 
@@ -71,10 +75,10 @@ def replacing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
             file.close()
 
 
-def open_output(path: Path, private: bool = False) -> int:
+def open_output(path: Path, private: bool = False, flags: int = 0) -> int:
     """A descriptor to read and write a file that stays where it is; it is made if it is not there. OSError."""
     is_new = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600 if private else 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | flags, 0o600 if private else 0o666)
     if is_new:
         if private:
             os.fchmod(descriptor, 0o600)  # whatever the umask is
@@ -125,6 +129,23 @@ def open_regular(path: Path) -> BinaryIO:
     os.close(descriptor)
     what = "a directory" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
     raise OSError(errno.EINVAL, f"this is {what} and no file", str(path))
+
+
+@contextmanager
+def spooled(path: Path, copy: Callable[[BinaryIO, BinaryIO], None] = shutil.copyfileobj) -> Iterator[Path]:
+    """A file that can be read again and again: `path`, or where copy(pipe, file) has put what comes through a pipe.
+    ConfigError: it is neither. OSError."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
+        yield path
+        return
+    if not stat.S_ISFIFO(mode) and not stat.S_ISSOCK(mode):
+        raise ConfigError(f"{path} is no file and no pipe; name one.")
+    with tempfile.NamedTemporaryFile(prefix="kimi-cpu-") as file:
+        with sys.stdin.buffer if path == STDIN else path.open("rb") as pipe:
+            copy(pipe, file)
+        file.flush()
+        yield Path(file.name)
 
 
 def read_regular(path: Path, most: int) -> bytes:

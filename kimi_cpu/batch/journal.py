@@ -14,7 +14,8 @@ from ..errors import ConfigError, KimiError, OutOfDisk
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (name TEXT PRIMARY KEY, value);
-CREATE TABLE IF NOT EXISTS tokens (key BLOB, start INTEGER, ids BLOB, PRIMARY KEY (key, start)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tokens
+    (key BLOB, start INTEGER, ids BLOB, digest BLOB, PRIMARY KEY (key, start)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (key BLOB PRIMARY KEY, position INTEGER, line BLOB);
 CREATE INDEX IF NOT EXISTS held_by_position ON held (position);
 """
@@ -23,18 +24,19 @@ CREATE INDEX IF NOT EXISTS held_by_position ON held (position);
 class Journal:
     """Use from one thread. What was written counts after commit()."""
 
-    def __init__(self, path: Path, identity: dict[str, str | int], fresh: bool):
-        """identity: what must be equal for a run to be continued. fresh: forget the run before. ConfigError: it is not
-        equal, another process is at it, or the file cannot be read."""
+    def __init__(self, path: Path | None, identity: dict[str, str | int], fresh: bool):
+        """path: None is a temporary file. identity: what must be equal for a run to be continued. fresh: forget the run
+        before. ConfigError: it is not equal, another process is at it, or the file cannot be read."""
         self.path = path
         with self._translated():
-            self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
+            self._db = sqlite3.connect(path or "", timeout=0, isolation_level=None)
             try:
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # also spares the shared memory that NFS lacks
                 self._db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} COMMIT; BEGIN;")
                 if fresh:
                     for table in ("run", "tokens", "held"):
                         self._db.execute(f"DELETE FROM {table}")
+                self.is_old = self._brought_up_to_date()  # it did not say which requests its tokens answer
                 self._recognise(identity)
             except BaseException:
                 self._db.close()
@@ -46,13 +48,21 @@ class Journal:
         row = self._db.execute("SELECT value FROM run WHERE name = 'synced_bytes'").fetchone()
         return row[0] if row else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no answers and results are in it."""
+        query = "SELECT EXISTS (SELECT 1 FROM tokens) OR EXISTS (SELECT 1 FROM held)"
+        return not self._db.execute(query).fetchone()[0]
+
     def close(self) -> None:
         """Forgets what was not committed."""
         self._db.close()
 
     @staticmethod
-    def remove(path: Path) -> None:
+    def remove(path: Path | None) -> None:
         """There is nothing to remember. No journal may be open there."""
+        if path is None:
+            return
         for name in (path.name + "-journal", path.name):  # SQLite's own goes first: it belongs to this very database
             path.with_name(name).unlink(missing_ok=True)
 
@@ -63,20 +73,19 @@ class Journal:
             self._db.execute("COMMIT")
             self._db.execute("BEGIN")
 
-    def add_tokens(self, key: bytes, start: int, ids: Sequence[int]) -> None:
-        """The answer to key goes on with ids at its token number start."""
+    def add_tokens(self, key: bytes, digest: bytes, start: int, ids: Sequence[int]) -> None:
+        """The answer to key, a request of this digest, goes on with ids at its token number start."""
+        data = np.asarray(ids, np.int32).tobytes()
         with self._translated():
-            self._db.execute(
-                "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", (key, start, np.asarray(ids, np.int32).tobytes())
-            )
+            self._db.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", (key, start, data, digest))
 
-    def tokens(self, key: bytes) -> list[int]:
-        """The ids that are known of the unfinished answer to key."""
+    def tokens(self, key: bytes, digest: bytes) -> list[int]:
+        """The ids that are known of the unfinished answer to key, if its request is still the same."""
         ids: list[int] = []
         with self._translated():
-            rows = self._db.execute("SELECT start, ids FROM tokens WHERE key = ? ORDER BY start", (key,))
-            for start, data in rows:
-                if start != len(ids):
+            rows = self._db.execute("SELECT start, ids, digest FROM tokens WHERE key = ? ORDER BY start", (key,))
+            for start, data, asked in rows:
+                if start != len(ids) or asked not in (digest, None):
                     break
                 ids.extend(np.frombuffer(data, np.int32).tolist())
         return ids
@@ -120,6 +129,13 @@ class Journal:
         """These results are in the output."""
         with self._translated():
             self._db.executemany("DELETE FROM held WHERE key = ?", ((key,) for key in keys))
+
+    def _brought_up_to_date(self) -> bool:
+        """Whether a version wrote this that did not keep digests."""
+        if any(name == "digest" for _, name, *_ in self._db.execute("PRAGMA table_info(tokens)")):
+            return False
+        self._db.execute("ALTER TABLE tokens ADD COLUMN digest BLOB")
+        return True
 
     def _recognise(self, identity: dict[str, str | int]) -> None:
         known = dict(self._db.execute("SELECT name, value FROM run"))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .limit import Limit
-from .results import failure, success, was_cut
+from .results import Digests, Failure, failure, success, was_cut
+from .source import Job, Rejected
 from .window import Entry, Window
 from .worker import Flight, Tokens, Worker
 
@@ -19,7 +20,7 @@ class Sink(Protocol):
 
     def put(self, position: int, key: bytes, line: bytes) -> None: ...
 
-    def checkpoint(self, key: bytes, start: int, ids: list[int]) -> None: ...
+    def checkpoint(self, key: bytes, digest: bytes, start: int, ids: list[int]) -> None: ...
 
     def sync(self) -> None: ...
 
@@ -46,14 +47,16 @@ class Loop:
         worker: Worker,
         sink: Sink,
         limit: Limit,
-        known_ids: Callable[[bytes], list[int]],
+        run_digest: bytes,
+        known_ids: Callable[[bytes, bytes], list[int]],
         stopped: Callable[[], bool],
         report: Callable[[Tally], None],
         sync_s: float = SYNC_S,
         checkpoint_tokens: int = CHECKPOINT_TOKENS,
     ):
-        """known_ids: what a checkpoint holds of the answer to a key. report: called after every sync."""
-        self._worker, self._sink, self._limit = worker, sink, limit
+        """run_digest: results carry it. known_ids: what a checkpoint holds of the answer to a key and a request's
+        digest. report: called after every sync."""
+        self._worker, self._sink, self._limit, self._run_digest = worker, sink, limit, run_digest
         self._known_ids, self._stopped, self._report = known_ids, stopped, report
         self._sync_s, self._checkpoint_tokens = sync_s, checkpoint_tokens
         self._reached = Tally()  # with the results that are not safe yet
@@ -87,14 +90,14 @@ class Loop:
     def _admit(self, window: Window) -> bool:
         """Starts what may be started. True: there is more to read at once."""
         for position, rejected in window.fill():
-            self._sink.put(position, rejected.key, failure(rejected.key, rejected.custom_id, rejected.why))
+            self._put_failure(position, rejected, rejected.why)
             self._reached = replace(self._reached, failed=self._reached.failed + 1)
         while len(self._worker.flights) < self._limit.target:
             entry = window.take([f.job.prefix for f in self._worker.flights if not f.begun])
             if entry is None:
                 break
             position, job = entry
-            self._worker.start(position, job, self._known_ids(job.key))
+            self._worker.start(position, job, self._known_ids(job.key, job.digest))
         return not window.has_jobs and not window.is_empty
 
     def _land(self, flight: Flight) -> None:
@@ -104,10 +107,11 @@ class Loop:
             self._sync(self._checkpoint_tokens)
             raise flight.error
         if flight.failure is not None:
-            self._sink.put(flight.position, job.key, failure(job.key, job.custom_id, flight.failure))
+            self._put_failure(flight.position, job, flight.failure)
             self._reached = replace(reached, failed=reached.failed + 1)
         else:
-            self._sink.put(flight.position, job.key, success(job.key, job.custom_id, flight.body))
+            digests = Digests(job.digest, self._run_digest)
+            self._sink.put(flight.position, job.key, success(job.key, job.custom_id, flight.body, digests))
             is_cut, is_empty = was_cut(flight.body)
             self._reached = replace(
                 reached,
@@ -116,6 +120,10 @@ class Loop:
                 num_cut_empty=reached.num_cut_empty + is_empty,
                 tokens=reached.tokens + flight.tokens,
             )
+
+    def _put_failure(self, position: int, item: Job | Rejected, why: Failure) -> None:
+        digests = Digests(item.digest, self._run_digest)
+        self._sink.put(position, item.key, failure(item.key, item.custom_id, why, digests))
 
     def _sync(self, checkpoint_tokens: int) -> None:
         for flight in self._worker.flights:
@@ -136,5 +144,6 @@ class Loop:
         """Puts new ids into a checkpoint: all but the last, which may be the answer's end."""
         answer, num_safe = flight.answer, len(flight.ids) - 1
         if answer is not None and answer.resumable and num_safe >= flight.num_saved + checkpoint_tokens:
-            self._sink.checkpoint(flight.job.key, flight.num_saved, flight.ids[flight.num_saved : num_safe])
+            job, ids = flight.job, flight.ids[flight.num_saved : num_safe]
+            self._sink.checkpoint(job.key, job.digest, flight.num_saved, ids)
             flight.num_saved = num_safe

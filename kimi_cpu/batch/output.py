@@ -1,18 +1,54 @@
 """The output file: whole lines only, whatever happens, and none of them counts before it is on the disk."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
 
 from ..errors import ConfigError, OutOfDisk
-from ..files import sync_directory
+from ..files import open_output
 from .journal import Journal
-from .results import is_success, key_of_result, may_be_torn
+from .results import Digests, digests_of_result, is_success, key_of_result, lines_of, may_be_torn
 
 WRITE_BYTES = 1 << 20  # of results that are handed to the system at once; the disk is waited for in sync
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Found(NamedTuple):
+    """A result of a run before. digests: what it answers, if it says so."""
+
+    key: bytes
+    is_answer: bool
+    digests: Digests | None
+
+
+class Results(Protocol):
+    """Takes lines. size: their bytes so far."""
+
+    size: int
+
+    def put(self, line: bytes) -> None: ...
+
+    def sync(self) -> None: ...
+
+
+class ResultStream:
+    """Lines go to whoever reads a stream, and are safe when it has taken them."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream, self.size = stream, 0
+
+    def put(self, line: bytes) -> None:
+        """Appends a line. OSError."""
+        self._stream.write(line)
+        self.size += len(line)
+
+    def sync(self) -> None:
+        """The reader has all lines. OSError."""
+        self._stream.flush()
+
+    def close(self) -> None:
+        """The stream stays open: it is somebody else's."""
 
 
 class ResultFile:
@@ -22,24 +58,21 @@ class ResultFile:
         self.path, self.size = path, 0  # size: of the whole lines that the system has taken
         self._buffer: list[bytes] = []
         self._buffered = 0
-        is_new = not path.exists()
-        self._file = path.open("a+b", buffering=0)
-        if is_new:
-            sync_directory(path.parent)
+        self._file = os.fdopen(open_output(path, private=True, flags=os.O_APPEND), "r+b", buffering=0)
 
-    def recover(self, synced_bytes: int | None) -> Iterator[tuple[bytes, bool]]:
-        """(key, whether it is an answer) of every result; what a crash left of the last one is cut off.
+    def recover(self, synced_bytes: int | None) -> Iterator[Found]:
+        """Every result; what a crash left of the last one is cut off.
 
         synced_bytes: known to be whole; None: no run was interrupted here. ConfigError: not such a file.
         """
         with self.path.open("rb") as file:
-            for line in file:
+            for line in lines_of(file):
                 key = key_of_result(line)
                 if synced_bytes is not None and self.size >= synced_bytes and not _is_json(line):
                     key = None  # a machine that lost power may have left anything here
                 if key is None:
                     break
-                yield key, is_success(line)
+                yield Found(key, is_success(line), digests_of_result(line))
                 self.size += len(line)
             else:
                 line = b""
@@ -47,7 +80,7 @@ class ResultFile:
         if line and not torn and (synced_bytes is None or self.size < synced_bytes):
             raise ConfigError(
                 f"{self.path} holds a line that is no result of kimi-cpu batch, at byte {self.size}. "
-                "Choose another output, or replace this one with --no-resume."
+                "Choose another output."
             )
         self._truncate()
 
@@ -92,12 +125,16 @@ class ResultFile:
         self._file.truncate(self.size)
 
     def _fail(self, error: OSError) -> None:
-        if error.errno not in _FULL:
-            raise error
         raise OutOfDisk(
             f"{self.path} cannot grow: {error.strerror}. What is in it is safe; make room and run the same command "
             "again, it continues."
         ) from error
+
+
+def is_result_file(path: Path) -> bool:
+    """Whether a file begins as one with results does. OSError."""
+    with path.open("rb") as file:
+        return may_be_torn(next(lines_of(file), b""))
 
 
 class Output:
@@ -106,7 +143,7 @@ class Output:
     ordered: results are written in the order of their positions, 0, 1, 2, …; those that come early wait in the journal.
     """
 
-    def __init__(self, file: ResultFile, journal: Journal, ordered: bool):
+    def __init__(self, file: Results, journal: Journal, ordered: bool):
         self._file, self._journal, self._ordered = file, journal, ordered
         self._next = 0  # position whose turn it is, when ordered
         self._finished: list[bytes] = []  # keys since the last sync
@@ -128,9 +165,9 @@ class Output:
         if position == self._next:
             self._release()
 
-    def checkpoint(self, key: bytes, start: int, ids: list[int]) -> None:
+    def checkpoint(self, key: bytes, digest: bytes, start: int, ids: list[int]) -> None:
         """More ids of an unfinished answer, from its token number start on; they are safe after sync()."""
-        self._journal.add_tokens(key, start, ids)
+        self._journal.add_tokens(key, digest, start, ids)
 
     def sync(self) -> None:
         """Everything so far is safe when this returns. The journal forgets what is on the disk, in this order."""

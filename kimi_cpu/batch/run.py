@@ -1,17 +1,21 @@
 """One run over files: input, output and journal put together with a model's loop."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, Interrupted, shown
+from ..files import check_replaceable, open_output, output_path
 from .index import Index
 from .journal import Journal
 from .limit import Limit
 from .loop import Loop, Tally
-from .output import Output, ResultFile
-from .results import Failure, is_success, key_of_line
+from .output import Output, ResultFile, ResultStream, is_result_file
+from .results import Failure, digest_of_run, digests_of_result, is_success, key_of_line
 from .source import Job, Rejected, Shard, check_readable, read
 from .window import Entry
 from .worker import Model, Worker
@@ -79,19 +83,21 @@ class Progress:
 class Run:
     """A batch from one file to another. `stop` may be called at any time, also by a signal handler."""
 
-    def __init__(self, model: Model, source: Path, output: Path, options: BatchOptions):
-        """ConfigError: source and output are the same file, or the source is no text."""
-        if output.exists() and source.exists() and output.samefile(source):
-            raise ConfigError(f"{output} is the input; name another file for the output.")
+    def __init__(self, model: Model, source: Path, output: Path | None, options: BatchOptions):
+        """output: None streams results to stdout, without a journal. ConfigError: it is the source, or no file that may
+        be written, or the source is no text."""
+        self._path = None if output is None else output_path(output, [source])
         if source.is_file():  # what is read from a pipe is gone
             check_readable(source, options.text)
-        self._source, self._path, self._options = source, output, options
+        self._source, self._options = source, options
         self._model, self._worker = model, Worker(model)
         self._limit = Limit(options.parallel or MAX_PARALLEL, fixed=options.parallel is not None)
         self._num_found = self._num_found_failed = self._num_lines = self._read_bytes = 0
         self._input_bytes = source.stat().st_size
         self._next_position = 0
         self._stopped = False
+        self._run_digest = digest_of_run(model.identity)
+        self.warnings: list[str] = []
 
     def stop(self) -> None:
         """Saves unfinished answers and lets run() return."""
@@ -103,35 +109,57 @@ class Run:
 
         ConfigError: the output is of another run, or another process writes it. OutOfDisk. What the model raises.
         """
-        started = time.monotonic()
-        journal_path = self._path.with_name(self._path.name + ".journal")
-        file = ResultFile(self._path)
-        journal = Journal(journal_path, self._identity(), fresh=not self._options.resume)
-        index = Index()
-        try:
-            if self._options.resume:
-                self._recover(file, journal, index)
-            else:
-                file.clear()
-            journal.commit(file.size)
+        started, journal_path = time.monotonic(), None
+        if self._path is not None:
+            journal_path = self._path.with_name(self._path.name + ".journal")
+        is_new = journal_path is None or not journal_path.exists()
+        with ExitStack() as stack:
+            file = stack.enter_context(closing(self._results(is_new)))
+            journal = stack.enter_context(closing(self._journal(journal_path)))
+            index = stack.enter_context(closing(Index()))
+            stack.callback(self._worker.join)
             output = Output(file, journal, self._options.ordered)
             loop = Loop(
                 self._worker,
                 output,
                 self._limit,
+                self._run_digest,
                 journal.tokens,
                 lambda: self._stopped,
                 lambda tally: report(self._progress(tally, started)),
             )
-            loop.run(self._entries(index, output, journal))
-        finally:
-            self._worker.join()
-            file.close()
-            journal.close()
-            index.close()
+            try:
+                self._begin(file, journal, index)
+                loop.run(self._entries(index, output, journal))
+            except ConfigError:  # refused: leave nothing behind
+                if is_new and journal.is_empty and not loop.tally.completed + loop.tally.failed:
+                    stack.callback(Journal.remove, journal_path)
+                raise
         if not self._stopped:
             Journal.remove(journal_path)
         return self._progress(loop.tally, started)
+
+    def _results(self, is_new: bool) -> ResultFile | ResultStream:
+        """Where results go."""
+        if self._path is None:
+            return ResultStream(sys.stdout.buffer)
+        if is_new and not self._options.resume:
+            check_replaceable(self._path, "result of kimi-cpu batch", is_result_file, force=True)
+        return ResultFile(self._path)
+
+    def _journal(self, path: Path | None) -> Journal:
+        if path is not None and not path.exists():
+            os.close(open_output(path, private=True))
+        return Journal(path, self._identity(), fresh=not self._options.resume)
+
+    def _begin(self, file: ResultFile | ResultStream, journal: Journal, index: Index) -> None:
+        """Finds the results that are there, or forgets them."""
+        if isinstance(file, ResultFile):
+            if self._options.resume:
+                self._recover(file, journal, index)
+            else:
+                file.clear()
+        journal.commit(file.size)
 
     def _identity(self) -> dict[str, str | int]:
         o = self._options
@@ -140,20 +168,36 @@ class Run:
 
     def _recover(self, file: ResultFile, journal: Journal, index: Index) -> None:
         """Finds the results that are there."""
-        found = file.recover(journal.synced_bytes)
+        found, num_unnamed = file.recover(journal.synced_bytes), 0
 
-        def keys() -> Iterator[bytes]:
-            for key, is_answer in found:
+        def finished() -> Iterator[tuple[bytes, bytes | None]]:
+            nonlocal num_unnamed
+            for key, is_answer, digests in found:
                 if self._stopped:
                     raise Interrupted("Stopped before anything was done.")
+                if digests is not None and digests.run != self._run_digest:
+                    raise ConfigError(
+                        f"{self._path} holds results of another model, or of other options of sampling or loading. "
+                        f"Run with the same, name another output, or answer all anew with --no-resume."
+                    )
                 self._num_found += 1
                 self._num_found_failed += not is_answer
-                yield key
+                num_unnamed += digests is None
+                yield key, digests and digests.request
 
-        index.add_finished(keys())
+        index.add_finished(finished())
+        if num_unnamed:
+            self._take_unnamed(f"{num_unnamed:,} results in {self._path} do")
+        if journal.is_old:
+            self._take_unnamed(f"The unfinished answers in {journal.path} do")
         written = [key for key in journal.held_keys() if key in index]
         journal.forget_held(written)  # the machine went down between the two
         journal.forget_positions()
+
+    def _take_unnamed(self, what: str) -> None:
+        self.warnings.append(
+            f"{what} not say what was asked, because an earlier version wrote them; they are taken as they are."
+        )
 
     def _entries(self, index: Index, output: Output, journal: Journal) -> Iterator[Entry]:
         """What is to be done, line by line of the input."""
@@ -171,6 +215,8 @@ class Run:
             if waiting is None:
                 yield position, item
                 continue
+            digests = digests_of_result(waiting)
+            self._check_unchanged(item, digests and digests.request)
             output.place(position, item.key)
             self._num_found += 1
             self._num_found_failed += not is_success(waiting)
@@ -178,13 +224,24 @@ class Run:
 
     def _unanswered(self, item: Job | Rejected, index: Index) -> Job | Rejected | None:
         """The item if it has no result yet; a second one with its custom_id is rejected."""
-        finished, again = index.read(item.key)
-        if again:
+        found = index.read(item.key)
+        if found.again:
             message = f"custom_id {shown(item.custom_id)} of line {item.line.number} stands on an earlier line, too."
             why = Failure(message, "duplicate_custom_id", "custom_id")
             item = Rejected(key_of_line(item.line.number), item.custom_id, why, item.line)
-            finished, _ = index.read(item.key)
-        return None if finished else item
+            found = index.read(item.key)
+        if not found.finished:
+            return item
+        self._check_unchanged(item, found.digest)
+        return None
+
+    def _check_unchanged(self, item: Job | Rejected, answered: bytes | None) -> None:
+        """ConfigError: the result that is there answers another request, of this digest."""
+        if answered not in (None, item.digest):
+            raise ConfigError(
+                f"Line {item.line.number} asks something else than {self._path} answers under the same custom_id or "
+                "number. Name another output, or answer all anew with --no-resume."
+            )
 
     def _progress(self, tally: Tally, started: float) -> Progress:
         return Progress(

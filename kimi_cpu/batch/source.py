@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from ..errors import ConfigError, RequestError, shown
 from ..filetypes import HEAD_BYTES, mistaken, recognised
 from ..llm.wellformed import well_formed
-from .results import Failure, key_of_id, key_of_line
+from .results import Failure, digest_of, digest_of_line, key_of_id, key_of_line
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 MAX_LINE_BYTES = 64 << 20  # longer than any context that a model here has
@@ -19,7 +19,8 @@ PREFIX_CHARACTERS = 1 << 16  # of a prompt, that are compared with those of othe
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request that can be run. key: its result's. prefix: the beginning of its prompt, as a text to compare."""
+    """A request that can be run. key: its result's. prefix: the beginning of its prompt, as a text to compare. digest:
+    see results.digest_of."""
 
     key: bytes
     custom_id: str
@@ -27,6 +28,7 @@ class Job:
     body: dict
     line: "Line"
     prefix: str
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,21 @@ class Rejected:
     why: Failure
     line: "Line"
 
+    @property
+    def digest(self) -> bytes:
+        """Names what was asked."""
+        return self.line.digest
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a line stands: its number, counted from 1, its bytes, and those of the input up to and with it."""
+    """Where a line stands: its number, counted from 1, its bytes, and those of the input up to and with it. digest: of
+    what it says."""
 
     number: int
     num_bytes: int
     end: int
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def read(path: Path, text: bool = False) -> Iterator[Job | Rejected]:
         for number, (line, num_bytes) in enumerate(_lines(file), 1):
             end += num_bytes
             if line is None or line.strip():
-                place = Line(number, num_bytes, end)
+                place = Line(number, num_bytes, end, digest_of_line(line or b""))
                 yield _long(place) if line is None else _text(line, place) if text else _request(line, place)
 
 
@@ -126,7 +135,7 @@ def _text(line: bytes, place: Line) -> Job | Rejected:
         why = Failure(f"Line {place.number} is not UTF-8: {e.reason} at byte {e.start}.", "invalid_text_line")
         return Rejected(key_of_id(custom_id), custom_id, why, place)
     body = {"messages": [{"role": "user", "content": content}]}
-    return Job(key_of_id(custom_id), custom_id, CHAT, body, place, content[:PREFIX_CHARACTERS])
+    return Job(key_of_id(custom_id), custom_id, CHAT, body, place, content[:PREFIX_CHARACTERS], digest_of(CHAT, body))
 
 
 def _request(line: bytes, place: Line) -> Job | Rejected:
@@ -147,7 +156,7 @@ def _request(line: bytes, place: Line) -> Job | Rejected:
         url, body = request["url"], well_formed(request["body"])
     except RequestError as e:
         return Rejected(key_of_id(custom_id), custom_id, Failure(str(e), "invalid_value", "body"), place)
-    return Job(key_of_id(custom_id), custom_id, url, body, place, _prefix(url, body))
+    return Job(key_of_id(custom_id), custom_id, url, body, place, _prefix(url, body), digest_of(url, body))
 
 
 def _decoded(line: bytes, place: Line) -> str:

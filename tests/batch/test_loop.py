@@ -24,7 +24,7 @@ class Memory:
     def put(self, position, key, line):
         self.results[key] = line
 
-    def checkpoint(self, key, start, ids):
+    def checkpoint(self, key, digest, start, ids):
         saved = self.saved.setdefault(key, [])
         assert start == len(saved)
         saved.extend(ids)
@@ -62,7 +62,7 @@ class Waiting:
 
 
 def loop(model, sink, stopped=lambda: False, report=lambda tally: None):
-    return Loop(Worker(model), sink, Limit(2, fixed=True), lambda key: [], stopped, report, 0.001, 1)
+    return Loop(Worker(model), sink, Limit(2, fixed=True), bytes(16), lambda key, digest: [], stopped, report, 0.001, 1)
 
 
 def test_checkpoint_never_holds_the_last_id_which_may_be_the_end():
@@ -95,21 +95,21 @@ def test_journal_forgets_an_answer_only_when_its_result_is_on_the_disk(tmp_path)
 
     journal = Journal(tmp_path / "journal", {}, fresh=False)
     output = Output(Full(tmp_path / "out"), journal, ordered=False)
-    output.checkpoint(b"key", 0, [1, 2, 3])
+    output.checkpoint(b"key", b"asked", 0, [1, 2, 3])
     journal.commit(0)
     output.put(0, b"key", b"line\n")
     with pytest.raises(OutOfDisk):
         output.sync()
-    assert journal.tokens(b"key") == [1, 2, 3]
+    assert journal.tokens(b"key", b"asked") == [1, 2, 3]
     journal.close()
     again = Journal(tmp_path / "journal", {}, fresh=False)
-    assert again.tokens(b"key") == [1, 2, 3]
+    assert again.tokens(b"key", b"asked") == [1, 2, 3]
 
 
 def test_tokens_behind_a_gap_are_not_taken(tmp_path):
     journal = Journal(tmp_path / "journal", {}, fresh=False)
     for start, ids in ((0, [1, 2]), (2, [3]), (9, [4])):
-        journal.add_tokens(b"key", start, ids)
-    assert journal.tokens(b"key") == [1, 2, 3]
+        journal.add_tokens(b"key", b"asked", start, ids)
+    assert journal.tokens(b"key", b"asked") == [1, 2, 3]
     journal.forget_tokens([b"key"])
-    assert journal.tokens(b"key") == []
+    assert journal.tokens(b"key", b"asked") == []

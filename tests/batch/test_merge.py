@@ -1,22 +1,32 @@
 """Outputs joined: each request's result once, answers before failures."""
 
 import io
+import os
 import subprocess
 import sys
 
 import pytest
 
 from kimi_cpu.batch.merge import merge
-from kimi_cpu.batch.results import Failure, failure, key_of_id, success
+from kimi_cpu.batch.results import Digests, Failure, failure, key_of_id, success
 from kimi_cpu.errors import ConfigError
 
 
-def good(name):
-    return success(key_of_id(name), name, {"text": name})
+def digests(request, run):
+    return Digests(request.ljust(16).encode(), run.ljust(16).encode())
 
 
-def bad(name):
-    return failure(key_of_id(name), name, Failure("no"))
+def good(name, text=None, request="asked", run="run"):
+    return success(key_of_id(name), name, {"text": text or name, "created": 1}, digests(request, run))
+
+
+def bad(name, request="asked", run="run"):
+    return failure(key_of_id(name), name, Failure("no"), digests(request, run))
+
+
+def unnamed(line):
+    """A line as it was before results said what they answer."""
+    return line[: line.index(b', "kimi_cpu"')] + b"}\n"
 
 
 def merged(tmp_path, *contents):
@@ -51,11 +61,91 @@ def test_file_of_something_else_is_refused_with_its_line(tmp_path):
 def test_command_writes_a_whole_file_or_none(tmp_path):
     (tmp_path / "a").write_bytes(good("a"))
     (tmp_path / "b").write_bytes(good("b") + b"nonsense\n")
-    (tmp_path / "out").write_bytes(b"old")
+    (tmp_path / "out").write_bytes(good("old"))
     merge_command = [sys.executable, "-m", "kimi_cpu", "merge", tmp_path / "a", tmp_path / "b"]
-    done = subprocess.run([*merge_command, "-o", tmp_path / "out"], capture_output=True, text=True)
-    assert (done.returncode, (tmp_path / "out").read_bytes()) == (1, b"old")
+    done = subprocess.run([*merge_command, "-o", tmp_path / "out", "--force"], capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / "out").read_bytes()) == (1, good("old"))
     assert "line 2" in done.stderr and done.stderr.count("\n") == 1
     (tmp_path / "b").write_bytes(good("b"))
     done = subprocess.run(merge_command, capture_output=True)
     assert (done.returncode, done.stdout) == (0, good("a") + good("b"))
+
+
+def test_results_of_another_run_are_refused_with_both_places(tmp_path):
+    with pytest.raises(ConfigError, match=r"1\.jsonl, line 2, comes of another model, .* than .*0\.jsonl, line 1\."):
+        merged(tmp_path, [good("a"), good("b")], [good("c"), good("d", run="another")])
+
+
+def test_answers_to_different_requests_of_one_custom_id_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"1\.jsonl, line 1, answers another request than .*0\.jsonl, line 1, under"):
+        merged(tmp_path, [good("a")], [good("a", request="another")])
+
+
+def test_answer_to_a_mended_request_is_taken_before_its_failure(tmp_path):
+    assert merged(tmp_path, [bad("a")], [good("a", request="mended")])[1] == good("a", request="mended")
+    assert merged(tmp_path, [good("a", request="mended")], [bad("a")])[1] == good("a", request="mended")
+
+
+def test_answers_that_differ_are_counted_and_times_do_not_matter(tmp_path):
+    again = good("b").replace(b'"created": 1', b'"created": 2')
+    counts, out = merged(tmp_path, [good("a"), good("b")], [good("a", text="other"), again])
+    assert (counts.num_different, out) == (1, good("a") + good("b"))
+
+
+def test_results_of_before_are_taken_and_counted(tmp_path):
+    counts, out = merged(tmp_path, [unnamed(good("a")), unnamed(bad("b"))], [good("c"), good("a")])
+    assert (counts.num_unnamed, counts.num_different) == (2, 0)
+    assert out == unnamed(good("a")) + unnamed(bad("b")) + good("c")
+
+
+def shell(line, folder):
+    line = f"{sys.executable} -m kimi_cpu {line}"
+    return subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("sources", ["<(cat a) <(cat b)", "a <(cat b)", "/dev/stdin b < a"])
+def test_pipes_are_merged_as_files_are(tmp_path, sources):
+    (tmp_path / "a").write_bytes(bad("a") + good("b"))
+    (tmp_path / "b").write_bytes(good("a"))
+    done = shell(f"merge {sources}", tmp_path)
+    assert (done.returncode, done.stdout) == (0, good("b") + good("a")), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("merge /dev/zero", b"/dev/zero is no file and no pipe"),
+        ("merge <(yes)", b"line 1, is no result of kimi-cpu batch"),
+        ("merge a -o a", b"a is an input"),
+        ("merge a -o hard", b"hard is an input"),
+        ("merge a -o soft", b"a is an input"),
+        ("merge a.partial -o a", b"a.partial is an input"),
+        ("merge a -o notes", b"notes is no result of kimi-cpu batch, so it is never replaced"),
+        ("merge a -o notes --force", b"notes is no result of kimi-cpu batch, so it is never replaced"),
+        ("merge a -o b", b"b exists; --force replaces it"),
+        ("merge a -o /dev/null", b"/dev/null is no regular file; name one"),
+        ("merge a -o /dev/stdout", b"/dev/stdout is no regular file; name one"),
+        ("merge a -o fifo", b"fifo is no regular file; name one"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_destroys_nothing(tmp_path, line, text):
+    (tmp_path / "a").write_bytes(good("a"))
+    (tmp_path / "b").write_bytes(good("b"))
+    (tmp_path / "a.partial").write_bytes(good("c"))
+    (tmp_path / "notes").write_bytes(b"precious\n")
+    (tmp_path / "hard").hardlink_to(tmp_path / "a")
+    (tmp_path / "soft").symlink_to("a")
+    os.mkfifo(tmp_path / "fifo")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    done = shell(line, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
+    assert text in done.stderr
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
+def test_dash_is_stdout_and_force_replaces_results(tmp_path):
+    (tmp_path / "a").write_bytes(good("a"))
+    (tmp_path / "b").write_bytes(good("b"))
+    assert shell("merge a -o -", tmp_path).stdout == good("a")
+    assert shell("merge a -o b --force", tmp_path).returncode == 0
+    assert (tmp_path / "b").read_bytes() == good("a") and not (tmp_path / "-").exists()

@@ -2,7 +2,11 @@
 
 import errno
 import json
+import os
+import re
 import resource
+import sqlite3
+import stat
 import threading
 
 import pytest
@@ -35,7 +39,7 @@ def test_every_request_gets_its_answer_in_openais_shape(source, output):
     assert answers(output) == expected()
     assert (progress.num_done, progress.num_failed, progress.tally.tokens.completion) == (60, 0, sum(COUNTS.values()))
     line = results(output)[0]
-    assert set(line) == {"id", "custom_id", "response", "error"} and line["error"] is None
+    assert set(line) == {"id", "custom_id", "response", "error", "kimi_cpu"} and line["error"] is None
     assert set(line["response"]) == {"status_code", "request_id", "body"} and line["response"]["status_code"] == 200
 
 
@@ -206,14 +210,160 @@ def test_file_of_something_else_is_left_alone(source, output, content):
     for _ in range(2):
         with pytest.raises(ConfigError, match="no result of kimi-cpu batch"):
             run(source, output)
+        with pytest.raises(ConfigError, match="no result of kimi-cpu batch, so it is never replaced"):
+            run(source, output, resume=False)
         assert output.read_bytes() == content
-    run(source, output, resume=False)
+    assert sorted(path.name for path in output.parent.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_input_cannot_be_the_output(source, tmp_path, resume):
+    before = source.read_bytes()
+    (tmp_path / "soft").symlink_to(source)
+    (tmp_path / "hard").hardlink_to(source)
+    (tmp_path / "out.jsonl.journal").hardlink_to(source)
+    for output in (source, tmp_path / "soft", tmp_path / "hard", tmp_path / "out.jsonl"):
+        with pytest.raises(ConfigError, match="is an input"):
+            run(source, output, resume=resume)
+    assert source.read_bytes() == before
+
+
+def test_results_land_where_a_link_points_and_the_journal_beside_them(source, tmp_path):
+    (tmp_path / "large").mkdir()
+    (tmp_path / "out").symlink_to("large/out.jsonl")
+    interrupted(source, tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "large").iterdir()) == ["out.jsonl", "out.jsonl.journal"]
+    run(source, tmp_path / "out")
+    assert (tmp_path / "out").is_symlink() and answers(tmp_path / "large" / "out.jsonl") == expected()
+
+
+def test_results_and_journal_are_their_owners(source, output):
+    before = os.umask(0)
+    try:
+        interrupted(source, output)
+    finally:
+        os.umask(before)
+    for path in (output, output.with_name("out.jsonl.journal")):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_results_say_what_they_answer(source, output):
+    run(source, output, identity={"model": "abc"})
+    said = [line["kimi_cpu"] for line in results(output)]
+    assert len({one["run"] for one in said}) == 1 and len({one["request"] for one in said}) == 60
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_changed_request_is_never_given_the_old_answer(source, output, ordered, stopped):
+    if stopped:
+        interrupted(source, output, 400, ordered=ordered)
+        changed = results(output)[0]["custom_id"]
+    else:
+        run(source, output, ordered=ordered)
+        changed = "q-7"
+    before = output.read_bytes()
+    lines = [request(name, count, prompt="another") if name == changed else request(name, count)
+             for name, count in COUNTS.items()]  # fmt: skip
+    write(source, lines)
+    with pytest.raises(ConfigError, match=r"Line \d+ asks something else than .*out.jsonl answers .*--no-resume"):
+        run(source, output, ordered=ordered)
+    assert output.read_bytes().startswith(before)
+    if not stopped:
+        assert sorted(path.name for path in output.parent.iterdir()) == ["in.jsonl", "out.jsonl"]
+    run(source, output, ordered=ordered, resume=False)
     assert answers(output) == expected()
 
 
-def test_input_cannot_be_the_output(source):
-    with pytest.raises(ConfigError, match="input"):
-        run(source, source)
+def test_text_with_a_new_first_line_is_refused(output, tmp_path):
+    class Answering(FakeModel):
+        def answer(self, job, resume):
+            job.body["max_tokens"] = 1
+            return super().answer(job, resume)
+
+    source = write(tmp_path / "in.txt", ["What is 1 + 1?", "What is 2 + 2?"])
+    run(source, output, Answering(), text=True)
+    write(source, ["A new question", "What is 1 + 1?", "What is 2 + 2?"])
+    with pytest.raises(ConfigError, match="Line 1 asks something else"):
+        run(source, output, Answering(), text=True)
+
+
+def test_unfinished_answer_to_a_changed_request_begins_again(source, output):
+    write(source, [request("a", 300)])
+    interrupted(source, output, 200)
+    write(source, [request("a", 300, prompt="another")])
+    model = FakeModel()
+    run(source, output, model)
+    assert model.resumed == {"a": []}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"prompt": "x"}, {"prompt": "x", "user": "me", "metadata": {"a": 1}, "model": "k2", "stop": None}),
+        ({"prompt": "x", "temperature": 1}, {"temperature": 1, "prompt": "x"}),
+    ],
+)
+def test_labels_and_the_order_of_fields_change_no_request(output, tmp_path, before, after):
+    source = tmp_path / "in.jsonl"
+    for body in (before, after):
+        line = {"custom_id": "a", "url": "/v1/completions", "body": body | {"max_tokens": 1}}
+        write(source, [json.dumps(line)])
+        assert run(source, output).num_done == 1
+    assert len(results(output)) == 1
+
+
+def test_finished_output_of_another_run_is_refused(source, output):
+    run(source, output, identity={"model": "abc"})
+    before = output.read_bytes()
+    with pytest.raises(ConfigError, match="results of another model, or of other options.*--no-resume"):
+        run(source, output, identity={"model": "abd"})
+    assert output.read_bytes() == before
+    assert sorted(path.name for path in output.parent.iterdir()) == ["in.jsonl", "out.jsonl"]
+    run(source, output, identity={"model": "abd"}, resume=False)
+
+
+def unnamed(data: bytes) -> bytes:
+    """Results as they were before they said what they answer."""
+    return re.sub(rb', "kimi_cpu": \{[^}]*\}\}\n', b"}\n", data)
+
+
+def test_results_of_before_are_taken_with_a_warning(source, output):
+    run(source, output)
+    output.write_bytes(unnamed(output.read_bytes()))
+    model, options = FakeModel(), BatchOptions()
+    again = Run(model, source, output, options)
+    assert again.run().num_found == 60 and model.num_steps == 0
+    assert len(again.warnings) == 1 and "60 results in" in again.warnings[0]
+
+
+def test_journal_of_before_is_taken_once_with_a_warning(source, output):
+    write(source, [request("a", 300)])
+    interrupted(source, output, 200)
+    journal = sqlite3.connect(output.with_name("out.jsonl.journal"))
+    journal.executescript(
+        "CREATE TABLE t (key BLOB, start INTEGER, ids BLOB, PRIMARY KEY (key, start)) WITHOUT ROWID;"
+        "INSERT INTO t SELECT key, start, ids FROM tokens; DROP TABLE tokens; ALTER TABLE t RENAME TO tokens;"
+    )
+    journal.close()
+    model = FakeModel(0.001)
+    first = Run(model, source, output, BatchOptions())
+    model.at_step = 20, first.stop
+    first.run()
+    assert len(model.resumed["a"]) > 100 and ["unfinished answers" in w for w in first.warnings] == [True]
+    last = Run(model, source, output, BatchOptions())
+    last.run()
+    assert last.warnings == [] and answers(output) == {"a": answer("a", 300)}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_results_are_streamed_to_stdout_without_a_journal(source, tmp_path, capfdbinary, ordered):
+    run(source, None, FakeModel(0.0005), ordered=ordered, parallel=16)
+    streamed = tmp_path / "streamed"
+    streamed.write_bytes(capfdbinary.readouterr().out)
+    assert answers(streamed) == expected()
+    assert not ordered or list(answers(streamed)) == list(COUNTS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "streamed"]
 
 
 def test_run_is_continued_with_the_same_options_only(source, output):

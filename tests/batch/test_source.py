@@ -8,7 +8,7 @@ from .fake import request, write
 
 def job(prompt, custom_id=None):
     custom_id = custom_id or prompt[-20:]
-    return Job(key_of_id(custom_id), custom_id, COMPLETIONS, {"prompt": prompt}, Line(1, 1, 1), prompt)
+    return Job(key_of_id(custom_id), custom_id, COMPLETIONS, {"prompt": prompt}, Line(1, 1, 1, b""), prompt, b"")
 
 
 def test_lines_are_numbered_from_one_with_the_blank_ones_and_end_where_the_file_does(tmp_path):

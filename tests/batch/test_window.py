@@ -48,7 +48,7 @@ def test_short_common_beginning_is_not_waited_for():
 
 
 def test_what_cannot_be_run_comes_back_and_nothing_to_do_is_skipped():
-    rejected = Rejected(b"k", None, None, Line(1, 1, 1))
+    rejected = Rejected(b"k", None, None, Line(1, 1, 1, b""))
     window = Window(iter([None, (0, rejected), None, (1, job("a"))]))
     assert window.fill() == [(0, rejected)]
     assert taken(window) == "a"
