@@ -17,13 +17,14 @@ import click
 from ..config.fields import SAMPLING
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
+from .interrupts import CTRL_C, endings, on_signals
 from .options import loading_of, model_options, require_model, sampling_options, think_options, thinking_of
 
 if TYPE_CHECKING:
     from ..batch import Progress, Run
 
 EXIT_SOME_FAILED = 3
-CTRL_C = "Ctrl-C"
+DASH = Path("-")  # stdin, stdout
 
 
 class DeadlineType(click.ParamType):
@@ -50,8 +51,19 @@ class DeadlineType(click.ParamType):
 
 
 @click.command("batch")
-@click.argument("source", metavar="IN.jsonl", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("-o", "--output", metavar="OUT.jsonl", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.argument(
+    "source",
+    metavar="IN.jsonl",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT.jsonl",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="File to write; - is stdout, without a journal.",
+)
 @click.option("--parallel", type=click.IntRange(1), help="Requests that run at once. [default: measured as it runs]")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with OUT.jsonl, or begin it anew.")
 @click.option("--shard", metavar="I/N", default="1/1", help="Answer the I-th of N parts of the input, I from 1.")
@@ -62,7 +74,10 @@ class DeadlineType(click.ParamType):
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 @model_options
 @sampling_options
-def command(source, output, parallel, resume, shard, text, ordered, deadline, as_json, model, seed, **options) -> None:
+@click.pass_context
+def command(
+    ctx, source, output, parallel, resume, shard, text, ordered, deadline, as_json, model, seed, **options
+) -> None:
     """Answer the requests of IN.jsonl, lines of OpenAI's batch format, into OUT.jsonl.
 
     Options of sampling hold for requests that do not name them; a request without a seed gets one from --seed [0] and
@@ -73,8 +88,17 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     kimi-cpu batch in.jsonl -o out.jsonl -m k2.gguf
     kimi-cpu batch questions.txt --text -o out.jsonl -m k2.gguf --think-budget 4000 --deadline 07:00
     kimi-cpu batch in.jsonl -o out-3.jsonl -m k2.gguf --shard 3/8
+    make-requests | kimi-cpu batch - -o - -m k2.gguf | use-results
     """
     thinking = thinking_of(options)
+    asks_to_resume = resume and ctx.get_parameter_source("resume") is click.core.ParameterSource.COMMANDLINE
+    if output == DASH and (asks_to_resume or as_json):
+        raise click.UsageError("-o - streams results to stdout: there is nothing to --resume, and no room for --json.")
+    from ..files import STDIN, output_path, spooled
+
+    source = STDIN if source == DASH else source
+    if output != DASH:
+        output_path(output, [source])  # before a model is loaded
     path = require_model(model)
     loading = loading_of(options)
     unset = {field.name: field.default for field in SAMPLING}
@@ -82,22 +106,27 @@ def command(source, output, parallel, resume, shard, text, ordered, deadline, as
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
     from .batch_view import view
+    from .display import say, warn
     from .loading import load_model
 
     settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
     stops = Stops(deadline)
     with (
         stops.signals(),
+        spooled(source) as lines,
         load_model(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, prompts_first=True, **loading) as llm,
     ):
         same = {name: loading[name] for name in ("kv", "compute", "context")}
-        run = Run(LanguageModel(llm, seed or 0, defaults, same), source, output, settings)
+        run = Run(LanguageModel(llm, seed or 0, defaults, same), lines, None if output == DASH else output, settings)
+        if output == DASH:
+            say("results go to stdout, without a journal: a run that is stopped cannot be continued.")
         with view() as show:
             progress = stops.watch(run, show)
+        warn(run.warnings)
         if as_json:
             click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
         if stops.reason is not None:
-            stops.leave()
+            stops.leave(resumable=output != DASH)
     if progress.num_failed:
         sys.exit(EXIT_SOME_FAILED)
 
@@ -112,14 +141,10 @@ class Stops:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """SIGTERM and the first Ctrl-C let the run save what it has; before it, and at the second Ctrl-C, they end the
-        program as they are wont to."""
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
+        """SIGTERM, SIGHUP and the first Ctrl-C let the run save what it has; before it, and at the second Ctrl-C, they
+        end the program as they are wont to."""
+        with on_signals((*endings(), signal.SIGINT), self._on_signal):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def watch(self, run: "Run", show: Callable[["Progress"], None]) -> "Progress":
         """Runs it."""
@@ -132,22 +157,21 @@ class Stops:
 
         return run.run(report)
 
-    def leave(self) -> NoReturn:
+    def leave(self, resumable: bool) -> NoReturn:
         """Ends the process without waiting for the layer that is being computed, which may take longer than those who
         send SIGTERM are patient; all that counts is on the disk."""
-        click.echo(f"kimi-cpu: Stopped by {self.reason}; the same command goes on where it was.", err=True)
-        sys.stdout.flush()
+        then = "the same command goes on where it was" if resumable else "the results so far were written"
+        with suppress(OSError):  # whoever read has left
+            click.echo(f"kimi-cpu: Stopped by {self.reason}; {then}.", err=True)
+            sys.stdout.flush()
         os._exit(EXIT_INTERRUPTED if self.reason == CTRL_C else Interrupted.exit_code)
 
-    def _on_signal(self, number: int, frame) -> None:
-        if number == signal.SIGINT:
-            if self._run is None or self.reason is not None:
-                raise KeyboardInterrupt
-            self._stop(CTRL_C)
-        elif self._run is None:
-            raise Interrupted("Stopped by SIGTERM before anything was done.")
-        else:
-            self._stop("SIGTERM")
+    def _on_signal(self, name: str) -> None:
+        if name == CTRL_C and (self._run is None or self.reason is not None):
+            raise KeyboardInterrupt
+        if self._run is None:
+            raise Interrupted(f"Stopped by {name} before anything was done.")
+        self._stop(name)
 
     def _stop(self, reason: str) -> None:
         self.reason = self.reason or reason

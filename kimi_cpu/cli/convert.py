@@ -1,10 +1,12 @@
 """kimi-cpu convert: a checkpoint becomes one model file."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from ..config import in_words
+from ..errors import Interrupted
 
 LAYOUTS = {  # what is said of a file when it is there
     "native": "native layout; run it with: kimi-cpu run -m {file}",
@@ -40,11 +42,16 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume     after an interruption
     """
     from ..convert import convert
+    from .interrupts import endings, on_signals
     from .progress import bar
 
-    with bar("converting") as progress:
+    with on_signals(endings(), _stop), bar("converting") as progress:
         warnings = convert(source, output, dense, layout, resume, jobs, progress, force)
     for warning in warnings:
         click.echo(f"kimi-cpu: warning: {warning}", err=True)
     size = output.stat().st_size
     click.echo(f"{output}: {in_words(size)} ({size:,} bytes), {LAYOUTS[layout].format(file=output)}.")
+
+
+def _stop(name: str) -> NoReturn:
+    raise Interrupted(f"Stopped by {name}; the same command with --resume goes on.")

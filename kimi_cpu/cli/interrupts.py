@@ -1,24 +1,51 @@
-"""Ctrl-C: the first one stops an answer and keeps it, a second one leaves."""
+"""What ends a command early: Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it goes."""
 
+import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+
+CTRL_C = "Ctrl-C"
+
+
+def endings() -> tuple[int, ...]:
+    """SIGTERM, and SIGHUP unless it is ignored, as nohup wants it."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGHUP) if hangs_up else (signal.SIGTERM,)
 
 
 @contextmanager
-def first_interrupt(stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Calls stop() at the first Ctrl-C; the next raises KeyboardInterrupt. Yields a function: whether there was one."""
-    interrupted = False
+def on_signals(numbers: Iterable[int], handle: Callable[[str], None]) -> Iterator[None]:
+    """Signals call handle() with their name. A terminal that hung up is let go first: to write there is an error."""
+    terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
 
-    def handle(signum, frame):
-        nonlocal interrupted
-        if interrupted:
+    def on_signal(number: int, frame) -> None:
+        if number == signal.SIGHUP:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for descriptor in terminals:
+                os.dup2(nowhere, descriptor)
+        handle(CTRL_C if number == signal.SIGINT else signal.Signals(number).name)
+
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def first_interrupt(stop: Callable[[], None]) -> Iterator[Callable[[], str | None]]:
+    """Calls stop() at the first signal that ends a command; Ctrl-C after it raises KeyboardInterrupt. Yields a
+    function: the name of what came."""
+    reason = None
+
+    def handle(name: str) -> None:
+        nonlocal reason
+        if reason is not None and name == CTRL_C:
             raise KeyboardInterrupt
-        interrupted = True
+        reason = reason or name
         stop()
 
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with on_signals((*endings(), signal.SIGINT), handle):
+        yield lambda: reason

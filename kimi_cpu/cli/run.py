@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
+from .interrupts import CTRL_C
 from .options import chat_options, loading_of, model_options, require_model, sampling_options, thinking_of
 from .prompt import read_prompt
 
@@ -26,7 +28,8 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
     """Answer PROMPT. The answer alone goes to stdout, as it comes; thinking and statistics go to stderr.
 
     Without PROMPT, -p or -f, or with - as PROMPT, the prompt is read from stdin. The first Ctrl-C ends the answer and
-    keeps what there is of it, a second one leaves at once; the exit code is 130 then.
+    keeps what there is of it, a second one leaves at once; the exit code is 130 then; SIGTERM and SIGHUP end it like
+    the first, with 6.
 
     \b
     kimi-cpu run -m k2.gguf "Why is the sky blue?"
@@ -50,12 +53,14 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
             interrupted = _answer(llm, text, None, False, True, options)[1]
         else:
             interrupted = _chat(llm, text, system, session, as_json, hide_thinking, options | thinking)
-    if interrupted:
+    if interrupted == CTRL_C:
         sys.exit(EXIT_INTERRUPTED)
+    if interrupted:
+        raise Interrupted(f"Stopped by {interrupted}; what there was of the answer is kept.")
 
 
-def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinking: bool, options: dict) -> bool:
-    """One turn of a conversation, which a session file may hold. Whether Ctrl-C ended it."""
+def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinking: bool, options: dict) -> str | None:
+    """One turn of a conversation, which a session file may hold. The signal that ended it, if one did."""
     from .conversation_file import load_conversation, save_conversation
 
     session, messages = (None, []) if path is None else load_conversation(llm, path)
@@ -69,7 +74,7 @@ def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinkin
 
 
 def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool, options: dict):
-    """Prints one answer; returns it, and whether Ctrl-C ended it."""
+    """Prints one answer; returns it, and the signal that ended it, if one did."""
     from ..convert.plan import plan
     from ..kernels import bandwidth
     from .display import Display, ending, say, statistics, warn

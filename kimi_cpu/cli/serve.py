@@ -29,8 +29,8 @@ MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
 def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin, open_to_all, model, **loading) -> None:
     """Serve a model over HTTP: /v1/chat/completions and its kin, /v1/messages, /metrics, and a chat page at /.
 
-    It listens on this machine only, unless --host says otherwise; then it needs --api-key. SIGTERM ends it with exit
-    code 0, Ctrl-C with 130.
+    It listens on this machine only, unless --host says otherwise; then it needs --api-key. SIGTERM and SIGHUP end
+    it with exit code 0, Ctrl-C with 130.
 
     \b
     kimi-cpu serve -m k2.gguf

@@ -29,7 +29,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def serve(load: Callable[[], LLM], settings: Settings, listener: socket.socket) -> None:
-    """Serves the model that load() makes, until SIGTERM, or SIGINT, which raises KeyboardInterrupt.
+    """Serves the model that load() makes, until SIGTERM, SIGHUP, or SIGINT, which raises KeyboardInterrupt.
 
     load runs on another thread while the server already answers; what it raises ends the server and is raised here.
     """
@@ -43,7 +43,8 @@ async def _serve_until_signal(load: Callable[[], LLM], settings: Settings, liste
         received.append(number)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as nohup wants it
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])):
         loop.add_signal_handler(number, on_signal, number)
     await run(load, settings, listener, stop)
     if received[:1] == [signal.SIGINT]:

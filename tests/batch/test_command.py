@@ -1,6 +1,7 @@
 """kimi-cpu batch as a person calls it."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -119,3 +120,93 @@ def test_deadline_may_be_a_date_and_time():
 def test_deadline_that_cannot_be_read_is_refused(text):
     with pytest.raises(click.BadParameter):
         DeadlineType().convert(text, None, None)
+
+
+@pytest.fixture
+def batch(tiny_file, tmp_path):
+    """kimi-cpu batch in a shell: called with a line in which BATCH stands for it, MODEL for its last options."""
+
+    def call(line, **options):
+        line = line.replace("BATCH", f"{sys.executable} -m kimi_cpu batch")
+        line = line.replace("MODEL", f"-m {tiny_file} -c 256")
+        return subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=120, **options)
+
+    write(tmp_path / "in.jsonl", [request("a", 5), request("b", 6)])
+    return call
+
+
+@pytest.mark.parametrize(
+    "out", ["fifo", "to_null", "to_stdout", "in.jsonl", "soft", "hard", ".", "notes.txt --no-resume"]
+)
+def test_output_that_must_not_be_written_is_refused_before_the_model_is_loaded(batch, tmp_path, out):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "to_null").symlink_to("/dev/null")
+    (tmp_path / "to_stdout").symlink_to("/dev/stdout")
+    (tmp_path / "soft").symlink_to("in.jsonl")
+    (tmp_path / "hard").hardlink_to(tmp_path / "in.jsonl")
+    (tmp_path / "notes.txt").write_text("precious")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    done = batch(f"BATCH in.jsonl -o {out} MODEL")
+    assert done.returncode in (1, 2) and done.stderr.count(b"\n") == 1 and not done.stdout
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.parametrize("line", ["cat in.jsonl | BATCH -", "BATCH - < in.jsonl", "BATCH <(cat in.jsonl)"])
+def test_requests_may_come_through_a_pipe(batch, tmp_path, line):
+    for found in (0, 2):
+        done = batch(f"{line.replace('BATCH', 'BATCH -o out.jsonl --json MODEL')}")
+        summary = json.loads(done.stdout)
+        assert (summary["results"], summary["found"], summary["failed"]) == (2, found, 0)
+    assert {line["custom_id"] for line in results(tmp_path / "out.jsonl")} == {"a", "b"}
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "/dev/null"])
+def test_requests_do_not_come_from_a_device(batch, source):
+    done = batch(f"BATCH {source} -o out.jsonl MODEL")
+    assert done.returncode == 1 and b"is no file and no pipe" in done.stderr
+
+
+def test_results_stream_to_stdout_and_stderr_says_what_that_means(batch, tmp_path):
+    done = batch("BATCH in.jsonl -o - --ordered MODEL")
+    assert [json.loads(line)["custom_id"] for line in done.stdout.splitlines()] == ["a", "b"]
+    assert done.returncode == 0 and b"results go to stdout, without a journal" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("option", ["--resume", "--json"])
+def test_stream_of_results_takes_no_option_that_needs_a_file(batch, option):
+    assert batch(f"BATCH in.jsonl -o - {option} MODEL").returncode == 2
+
+
+def test_reader_of_streamed_results_may_leave(batch, tmp_path):
+    write(tmp_path / "in.jsonl", [request(f"q-{i}", 2) for i in range(3000)])
+    done = batch("BATCH in.jsonl -o - MODEL | head -1; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stdout.count(b"\n"), b"Traceback" in done.stderr) == (141, 1, False)
+
+
+def test_other_model_or_options_after_the_end_are_refused(batch, tmp_path):
+    assert batch("BATCH in.jsonl -o out.jsonl MODEL").returncode == 0
+    before = (tmp_path / "out.jsonl").read_bytes()
+    for other in ("--temp 0", "--seed 7", "--think-budget 5", "--compute f32", "-m /dev/null"):
+        done = batch(f"BATCH in.jsonl -o out.jsonl MODEL {other}")
+        assert done.returncode != 0 and (tmp_path / "out.jsonl").read_bytes() == before, other
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize(("ignored", "number"), [(False, signal.SIGHUP), (True, signal.SIGTERM)])
+def test_hangup_is_as_sigterm_unless_it_is_ignored(tiny_file, tmp_path, ignored, number):
+    source = write(tmp_path / "in.jsonl", [request(f"q-{i}", 1500, ignore_eos=True) for i in range(3)])
+    args = command(source, "-o", tmp_path / "out.jsonl", "-m", tiny_file, "-c", 2048, "--parallel", 3)
+    args = ["nohup", *args] if ignored else args
+    process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while num_checkpoints(tmp_path / "out.jsonl.journal") == 0:
+        assert process.poll() is None
+        time.sleep(0.01)
+    if ignored:
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert process.poll() is None
+    process.send_signal(number)
+    _, told = process.communicate()
+    assert process.returncode == 6
+    assert told.splitlines()[-1] == f"kimi-cpu: Stopped by {number.name}; the same command goes on where it was."

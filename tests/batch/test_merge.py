@@ -99,7 +99,7 @@ def test_results_of_before_are_taken_and_counted(tmp_path):
 
 
 def shell(line, folder):
-    line = f"{sys.executable} -m kimi_cpu {line}"
+    line = f"ulimit -v 4000000; {sys.executable} -m kimi_cpu {line}"
     return subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, timeout=60)
 
 
@@ -123,8 +123,8 @@ def test_pipes_are_merged_as_files_are(tmp_path, sources):
         ("merge a -o notes", b"notes is no result of kimi-cpu batch, so it is never replaced"),
         ("merge a -o notes --force", b"notes is no result of kimi-cpu batch, so it is never replaced"),
         ("merge a -o b", b"b exists; --force replaces it"),
-        ("merge a -o /dev/null", b"/dev/null is no regular file; name one"),
-        ("merge a -o /dev/stdout", b"/dev/stdout is no regular file; name one"),
+        ("merge a -o to_null", b"to_null is no regular file; name one"),
+        ("merge a -o to_stdout", b"to_stdout is no regular file; name one"),
         ("merge a -o fifo", b"fifo is no regular file; name one"),
     ],
 )
@@ -135,12 +135,19 @@ def test_what_cannot_be_is_one_sentence_and_destroys_nothing(tmp_path, line, tex
     (tmp_path / "notes").write_bytes(b"precious\n")
     (tmp_path / "hard").hardlink_to(tmp_path / "a")
     (tmp_path / "soft").symlink_to("a")
+    (tmp_path / "to_null").symlink_to("/dev/null")
+    (tmp_path / "to_stdout").symlink_to("/dev/stdout")
     os.mkfifo(tmp_path / "fifo")
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    before = contents(tmp_path)
     done = shell(line, tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
     assert text in done.stderr
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+    assert contents(tmp_path) == before
+
+
+def contents(folder):
+    """What a folder holds, links as such."""
+    return {p.name: os.readlink(p) if p.is_symlink() else p.is_file() and p.read_bytes() for p in folder.iterdir()}
 
 
 def test_dash_is_stdout_and_force_replaces_results(tmp_path):

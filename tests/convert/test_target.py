@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import stat
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -215,18 +214,18 @@ def test_link_stays_and_all_bytes_land_where_it_points(checkpoint, tmp_path):
     assert sorted(contents(tmp_path / "large")) == ["model.gguf"]
 
 
-@pytest.mark.parametrize("make", ["fifo", "/dev/null", "/dev/stdout", "-"])
-def test_output_that_is_no_file_is_one_sentence_and_nothing_is_left(checkpoint, tmp_path, make):
-    out = make
-    if make == "fifo":
-        out = tmp_path / "fifo"
-        os.mkfifo(out)
+@pytest.mark.parametrize("name", ["fifo", "to_null", "to_stdout", "-"])
+def test_output_that_is_no_file_is_one_sentence_and_nothing_is_left(checkpoint, tmp_path, name):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "to_null").symlink_to("/dev/null")
+    (tmp_path / "to_stdout").symlink_to("/dev/stdout")
+    out = name if name == "-" else tmp_path / name
     command = [sys.executable, "-m", "kimi_cpu", "convert", checkpoint, "-o", out]
     with (tmp_path / "stdout").open("w") as stdout:
         done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (1, f"kimi-cpu: {out} is no regular file; name one.\n")
-    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "fifo") == ["in", "stdout"]
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fifo", "in", "stdout", "to_null", "to_stdout"]
+    assert (tmp_path / "to_null").is_symlink() and (tmp_path / "to_stdout").is_symlink()
 
 
 def test_pipe_as_a_source_is_refused_with_a_sentence(checkpoint, tmp_path):
