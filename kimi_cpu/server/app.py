@@ -49,6 +49,7 @@ ERROR_RESPONSES = {
         (401, "The key is missing or wrong."),
         (403, "Host or Origin may not use this server."),
         (404, "There is no such thing."),
+        (408, "The body came too slowly."),
         (413, "The body is too large."),
         (429, "The queue is full; Retry-After says when to try again."),
         (503, "The model is loading, or the engine has stopped."),

@@ -1,51 +1,59 @@
 """What stands before every request: who asks (Host, Origin, key), and how much (the body's size)."""
 
-import asyncio
 import hmac
 import ipaddress
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import ApiError
+from .guarded_body import GuardedBody, Held, too_large
 from .settings import LOOPBACK_NAMES, Settings
 
 OPEN_PATHS = ("/", "/favicon.ico", "/health", "/v1/health")  # of no use to a stranger; the page asks for the key itself
 OPEN_PREFIX = "/page/"
-LINGER_BYTES, LINGER_S = 1 << 20, 1.0  # of a body that is refused
+MAX_HELD = 8  # bodies of the largest size, of requests that are being served
 
 
 class Guard:
-    """ASGI middleware that refuses before anything is read, and cuts off bodies that are too long."""
+    """ASGI middleware that refuses before anything is read, and cuts off bodies that are too long or too slow."""
 
     def __init__(self, app: ASGIApp, settings: Settings):
         self._app, self._settings = app, settings
         self._hosts = {name.lower() for name in (*LOOPBACK_NAMES, settings.host, *settings.hosts)}
         self._key = None if settings.api_key is None else settings.api_key.encode()
+        self._held = Held(settings.max_body_bytes * MAX_HELD)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, self._settings.max_body_bytes)
+        headers = Headers(scope=scope)
+        body = GuardedBody(receive, headers, self._settings, self._held)
         started = False
 
-        async def noting(message: Message) -> None:
+        async def sending(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                if not await body.is_whole_now():  # what comes of it yet is no request
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            elif not message.get("more_body") and not body.is_whole:
+                await send(message | {"more_body": True})
+                await body.linger()
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
-            self._check(scope["path"], scope["method"], Headers(scope=scope))
-            await self._app(scope, body, noting)
+            self._check(scope["path"], scope["method"], headers)
+            await self._app(scope, body, sending)
         except ApiError as e:
             if started:
                 raise
-            if e.status == 413:
-                await _read_on(receive)
-            await e.response()(scope, receive, send)
+            await e.response()(scope, receive, sending)
+        finally:
+            body.release()
 
     def _check(self, path: str, method: str, headers: Headers) -> None:
         """ApiError: the request is refused."""
@@ -57,7 +65,7 @@ class Guard:
         if not headers.get("content-length", "0").isdecimal():
             raise ApiError(400, "Content-Length is not a number.")
         if int(headers.get("content-length", "0")) > self._settings.max_body_bytes:
-            raise _too_large(self._settings.max_body_bytes)
+            raise too_large(self._settings.max_body_bytes)
         is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX) or method == "OPTIONS"  # which never has the key
         if self._key is not None and not is_open:
             self._check_key(headers)
@@ -79,36 +87,6 @@ class Guard:
         if not any(hmac.compare_digest(key.encode("latin-1"), self._key) for key in keys):
             what = "is wrong" if any(keys) else "is missing; send it as Authorization: Bearer KEY"
             raise ApiError(401, f"The API key {what}.", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
-
-
-class _Body:
-    """A body that ends with an error where it grows too long; for those that come without a length."""
-
-    def __init__(self, receive: Receive, max_bytes: int):
-        self._receive, self._max_bytes, self._num_bytes = receive, max_bytes, 0
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._num_bytes += len(message.get("body", b""))
-        if self._num_bytes > self._max_bytes:
-            raise _too_large(self._max_bytes)
-        return message
-
-
-async def _read_on(receive: Receive) -> None:
-    """Discards what a client still sends, for a while: a connection closed on it would take the answer away, too."""
-    left = LINGER_BYTES
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_S):
-            while left > 0:
-                message = await receive()
-                if not message.get("more_body"):
-                    return
-                left -= len(message.get("body", b""))
-
-
-def _too_large(max_bytes: int) -> ApiError:
-    return ApiError(413, f"The body is larger than {max_bytes:,} bytes.", headers={"Connection": "close"})
 
 
 def _name_of(host: str) -> str:

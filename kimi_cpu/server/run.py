@@ -5,12 +5,14 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 
 from ..errors import ConfigError
 from ..llm import LLM
 from .app import create_app
+from .connection import Connection
 from .service import Service
 from .settings import Settings
 
@@ -56,6 +58,7 @@ async def run(load: Callable[[], LLM], settings: Settings, listener: socket.sock
     service = Service(load, settings)
     config = uvicorn.Config(
         create_app(service),
+        http=partial(Connection, settings=settings),
         log_config=None,
         access_log=False,
         server_header=False,

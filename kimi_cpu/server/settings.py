@@ -14,7 +14,9 @@ class Settings:
 
     open_to_all: serve a public address without a key all the same. origins: web origins whose pages may call the API.
     hosts: names, besides localhost and plain addresses, under which browsers may reach it. max_waiting: requests that
-    may wait for a place. ping_s: seconds of silence after which an event stream sends a comment.
+    may wait for a place. ping_s: seconds of silence after which an event stream sends a comment. slow_s: seconds
+    for the head of a request, and for its body beyond those that its size explains; stall_s: seconds for which a client
+    may read nothing of what is sent.
     """
 
     host: str = "127.0.0.1"
@@ -26,7 +28,10 @@ class Settings:
     parallel: int = 16
     max_waiting: int = 128
     max_body_bytes: int = 32 * 2**20  # 262,144 tokens are about 1 MiB of English; tools and escapes come on top
+    max_connections: int = 512  # or half of the files that this process may open
     ping_s: float = 10.0  # proxies and clients give up after 30 s or more
+    slow_s: float = 20.0
+    stall_s: float = 60.0
     shutdown_s: float = 5.0
 
     def __post_init__(self):
