@@ -194,7 +194,8 @@ class _Builder:
         self.outputs.append(whole(TensorSpec(name, "I8", (nbytes,), nbytes), parts))
 
     def _vector(self, name: str, tensor: str) -> None:
-        shape = tuple(self.source.tensors[tensor].shape)
+        known = self.source.tensors.get(tensor)  # not the router, where it is packed
+        shape = tuple(known.shape) if known else self.source.describe(tensor.removesuffix(".weight"))[1:]
         nbytes = 4 * int(np.prod(shape))
         part = Part(0, nbytes, partial(_f32_bytes, self.source, tensor), tensor)
         self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
@@ -275,8 +276,7 @@ def place(block: np.ndarray, order: np.ndarray, start: int) -> np.ndarray:
 def _f32_bytes(source: Source, tensor: str) -> np.ndarray:
     values = np.ascontiguousarray(source.values(tensor), np.float32)
     if not np.isfinite(values).all():
-        where = source.tensors[tensor].where
-        raise CheckpointError(f"{where} has values that are NaN or infinite; download the file again.")
+        raise CheckpointError(f"{source.where(tensor)} has values that are NaN or infinite; download the file again.")
     return values.reshape(-1).view(np.uint8)
 
 

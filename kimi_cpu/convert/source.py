@@ -103,8 +103,17 @@ class Source:
         return flat.view(dtype).reshape(shape)
 
     def values(self, name: str) -> np.ndarray:
-        """f32 of a tensor of any float type, in its shape."""
-        return decode.to_f32(self.tensors[name].dtype, self.raw(name))
+        """Exact values f32 of a vector or a matrix, whatever it is stored as, in its shape."""
+        tensor = self.tensors.get(name)
+        if tensor is None or tensor.dtype == "F8_E4M3":  # packed, or with scales of its own
+            matrix = self.linear(name.removesuffix(".weight"))
+            return matrix.read(0, matrix.rows)
+        return decode.to_f32(tensor.dtype, self.raw(name))
+
+    def where(self, name: str) -> str:
+        """File and tensor, as error messages begin, of what `values` reads."""
+        tensor = self.tensors.get(name) or self.tensors[f"{name.removesuffix('.weight')}.weight_packed"]
+        return tensor.where
 
     def describe(self, module: str) -> tuple[str, int, int]:
         """(dtype, rows, cols) of a matrix without reading it; dtype INT4: `linear` gives an Int4Linear."""

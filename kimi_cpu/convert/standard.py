@@ -138,7 +138,7 @@ class _Builder:
 
     def _values(self, tensor: str) -> np.ndarray:
         values = np.ascontiguousarray(self.source.values(tensor))
-        _check_finite(self.source.tensors[tensor].where, np.count_nonzero(~np.isfinite(values)))
+        _check_finite(self.source.where(tensor), np.count_nonzero(~np.isfinite(values)))
         return values.reshape(-1).view(np.uint8)
 
     def _matrix(self, name: str, module: str) -> None:

@@ -4,6 +4,7 @@ The file is read once, streaming, several units at a time; against a checkpoint 
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import CheckpointError, ModelFileError
+from ..errors import CheckpointError, Interrupted, ModelFileError
 from ..machine import usable_cores
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
@@ -143,27 +144,30 @@ def _run(path: Path, items: list[_Item], comparison: Against | None, jobs: int, 
     """What was found in each item, in no order. Progress is reported from this thread."""
     total, done, findings = sum(item.nbytes for item in items), 0, []
     descriptor = os.open(path, os.O_RDONLY)
-    pool = ThreadPoolExecutor(jobs)
+    pool, stop = ThreadPoolExecutor(jobs), threading.Event()
     try:
-        futures = {pool.submit(_check, path, descriptor, item, comparison): item for item in items}
+        futures = {pool.submit(_check, path, descriptor, item, comparison, stop): item for item in items}
         for future in as_completed(futures):
             findings.append(future.result())
             done += futures[future].nbytes
             if progress is not None:
                 progress(done, total, futures[future].row.name)
     finally:
+        stop.set()
         pool.shutdown(cancel_futures=True)  # waits: nobody reads the descriptor after this
         os.close(descriptor)
     return findings
 
 
-def _check(path: Path, descriptor: int, item: _Item, comparison: Against | None) -> Finding:
-    """Reads one item once; hashes and, if there is a checkpoint, compares it."""
+def _check(path: Path, descriptor: int, item: _Item, comparison: Against | None, stop: threading.Event) -> Finding:
+    """Reads one item once; hashes and, if there is a checkpoint, compares it. Interrupted: it is to stop."""
     digest = sha256()
     finding = Finding(item.row)
 
     def read(offset: int, nbytes: int) -> bytes:
         """The next bytes of the item, which come in order."""
+        if stop.is_set():
+            raise Interrupted(f"{path}: stopped before all of it was read.")
         data = os.pread(descriptor, nbytes, item.offset + offset)
         if len(data) != nbytes:
             raise ModelFileError(f"{path}: {item.row} is cut short; was the file changed while it was read?")

@@ -7,13 +7,15 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.config import ModelConfig
+from kimi_cpu.convert.decode import FLOAT8_E4M3
 from kimi_cpu.convert.quantization import Quantization, check_quantization
 from kimi_cpu.convert.source import open_source
+from kimi_cpu.convert.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16
 from tests import tiny
-from tests.convert.test_source import int4_values, stored
+from tests.convert.test_source import fp8, int4_values, stored
 from tests.test_config import published
 
 EXPERT = "model.layers.1.mlp.experts.3.up_proj"
@@ -69,6 +71,7 @@ def test_wide_groups_become_groups_of_32_with_the_same_scales(tmp_path, width, w
         files.append(ModelFile.open(tmp_path / f"{name}.gguf"))
     for layer in (1, 2):
         np.testing.assert_array_equal(*(file.experts(layer)[0] for file in files))
+    assert verify(tmp_path / "wide.gguf", tmp_path / "wide").scales == 2 * 8 * 3 * 128 * 4
 
 
 def test_groups_of_several_sizes_may_stand_in_one_checkpoint(tmp_path):
@@ -161,6 +164,30 @@ def test_the_format_of_a_group_comes_before_that_of_the_whole(tmp_path, top):
     write(tmp_path, tensors, config, group={"format": "pack-quantized"}, format=top)
     with open_source(tmp_path) as source:
         np.testing.assert_array_equal(source.linear(EXPERT).read(0, 32), int4_values(tensors, EXPERT))
+
+
+@pytest.mark.parametrize("layout", ["native", "standard"])
+def test_a_router_that_is_packed_has_its_exact_values(tmp_path, layout):
+    config, tensors = stored()
+    module = "model.layers.1.mlp.gate"
+    tensors |= tiny.int4(module, bf16.to_f32(tensors.pop(f"{module}.weight")[1]))
+    write(tmp_path / "in", tensors, config)
+    convert(tmp_path / "in", tmp_path / "out.gguf", layout=layout)
+    with ModelFile.open(tmp_path / "out.gguf") as file:
+        np.testing.assert_array_equal(file.array("blk.1.ffn_gate_inp.weight"), int4_values(tensors, module))
+    if layout == "native":
+        verify(tmp_path / "out.gguf", tmp_path / "in")
+
+
+def test_a_router_in_float8_is_multiplied_by_its_scales(tmp_path):
+    config, tensors = stored("bf16")
+    name = "model.layers.1.mlp.gate.weight"
+    codes, scales = fp8(bf16.to_f32(tensors[name][1]), 128)
+    tensors |= {name: ("F8_E4M3", codes), name + "_scale_inv": ("F32", scales)}
+    tiny.write(tmp_path / "in", config, tensors)
+    convert(tmp_path / "in", tmp_path / "out.gguf")
+    with ModelFile.open(tmp_path / "out.gguf") as file:
+        np.testing.assert_array_equal(file.array("blk.1.ffn_gate_inp.weight"), FLOAT8_E4M3[codes] * scales[0, 0])
 
 
 @pytest.mark.parametrize("name", ["kimi_k2_thinking", "kimi_k2_5"])

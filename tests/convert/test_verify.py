@@ -6,6 +6,7 @@ KIMI_CPU_TEST_FLIPS: how many bits are flipped in all; 40 in the quick suite.
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -305,3 +306,25 @@ def test_scales_that_bf16_cannot_hold_are_counted(pair, tmp_path):
     convert(tmp_path / "standard.gguf", tmp_path / "out.gguf")
     report = verify(tmp_path / "out.gguf", against=tmp_path / "standard.gguf")
     assert "1 float16 scales of Q4_0 blocks had to be rounded to bfloat16." in report.warnings
+
+
+@pytest.mark.parametrize("against", [False, True])
+def test_verification_that_is_interrupted_reads_no_more(pair, monkeypatch, against):
+    checkpoint, file = pair[0], pair[1]
+    read, reads, asked = os.pread, [], []
+
+    def slow(*args):
+        time.sleep(0.002)
+        reads.append(args)
+        return read(*args)
+
+    def interrupt(done, total, name):
+        asked.append(len(reads))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "pread", slow)
+    with pytest.raises(KeyboardInterrupt):
+        verify(file, checkpoint if against else None, jobs=1, progress=interrupt)
+    stopped = len(reads)
+    verify(file, checkpoint if against else None, jobs=1)
+    assert stopped <= asked[0] + 5 < (len(reads) - stopped) // 2
