@@ -29,7 +29,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
     "server": {"llm", "config", "machine", "errors"},  # HTTP in, calls of LLM out
-    "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "errors"},
+    "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "files", "errors"},
     "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "filetypes", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "config", "errors"},

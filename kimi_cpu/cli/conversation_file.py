@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 from ..errors import ConfigError, SessionError
-from ..files import replacing
+from ..files import read_regular, replacing
 from ..filetypes import decoded
 from ..llm import LLM
 from ..llm.session import LLMSession, is_session_file
 from ..machine import user_folder
 from .display import warn
+
+MAX_MESSAGES_BYTES = 1 << 28
 
 
 def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
@@ -18,12 +20,14 @@ def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
     be read."""
     messages_path = _messages_path(path)
     try:
-        messages = json.loads(decoded(messages_path.read_bytes())) if messages_path.exists() else []
+        messages = (
+            json.loads(decoded(read_regular(messages_path, MAX_MESSAGES_BYTES))) if messages_path.exists() else []
+        )
         if not all(isinstance(message, dict) and "role" in message for message in messages):
             raise ValueError
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise SessionError(f"{messages_path} is no list of messages; remove it, or name another session.") from None
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
         return llm.session(), messages
     if not is_session_file(path):
         raise SessionError(f"{path} is not a session file; name another one.")

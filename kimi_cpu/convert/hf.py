@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..config import ModelConfig
 from ..errors import CheckpointError
+from ..files import read_regular
 from ..filetypes import HEAD_BYTES, PYTORCH, mistaken, recognised
 from . import decode, names
 from .mapped import MappedFile
@@ -32,6 +33,7 @@ OTHERS = {  # part of a tensor's name: whose it is
     ".trellis": "EXL3",
 }
 INDEX = "model.safetensors.index.json"
+MAX_TEXT_BYTES = 1 << 26  # the largest is the index: 207,360 tensors of Kimi K2 Thinking's experts, 100 bytes each
 LINEAR_SUFFIXES = (".weight", ".weight_packed", ".weight_scale", ".weight_shape", ".weight_scale_inv")
 LINEAR_SUFFIXES += (".weight_zero_point", ".weight_g_idx")
 TEXTS = {  # key of Source.texts: the files that may hold it
@@ -310,26 +312,33 @@ def read_texts(path: Path) -> dict[str, str]:
 def read_ranks(path: Path) -> bytes | None:
     """tiktoken.model of a checkpoint directory, verbatim; None when there is none."""
     file = path / "tiktoken.model"
-    if not file.is_file():
+    ranks = _read_bytes(file)
+    if ranks is None:
         return None
-    ranks = file.read_bytes()
     _check_head(file, ranks[:HEAD_BYTES], "tiktoken rank file")
     return ranks
 
 
 def _read_text(path: Path) -> str | None:
     """The file's text; None when there is no such file."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = _read_bytes(path)
+    if data is None:
         return None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
     _check_head(path, data[:HEAD_BYTES], "text of a checkpoint")
     try:
         return data.decode("utf-8-sig")
     except ValueError as error:
         raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    """All of a file; None when there is none."""
+    try:
+        return read_regular(path, MAX_TEXT_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); allow it, or download it again.") from error
 
 
 def _check_head(path: Path, head: bytes, wanted: str) -> None:

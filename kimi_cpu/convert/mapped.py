@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, OutOfMemory
 from ..files import open_regular
+from ..modelfile.header import unmapped
 
 AHEAD_BYTES = 1 << 20  # asked for at a time: Linux reads no more than a read-ahead window for one call
 
@@ -19,13 +20,16 @@ class MappedFile:
     """An open file, for several threads."""
 
     def __init__(self, path: Path):
-        """CheckpointError: it cannot be mapped."""
+        """CheckpointError: it cannot be mapped; OutOfMemory: this process may not map so much."""
         try:
             with open_regular(path) as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 self._descriptor = os.dup(file.fileno())
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path}: cannot be mapped ({error}).") from error
+        except ValueError as error:
+            raise CheckpointError(f"{path}: is empty; download it again.") from error
+        except OSError as error:
+            reason = unmapped(path, error)
+            raise reason if isinstance(reason, OutOfMemory) else CheckpointError(str(reason)) from error
 
     def view(self, offset: int, nbytes: int) -> np.ndarray:
         """Read-only bytes u8[nbytes], nothing copied."""

@@ -7,12 +7,14 @@ The format's rules (safetensors README): names are unique, offsets lie in the da
 
 import hashlib
 import json
+import os
 from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CheckpointError
+from ..files import open_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
 
 MAX_NAME = 256  # characters, so that messages can hold it
@@ -38,15 +40,15 @@ def read_header(path: Path) -> tuple[dict[str, HeaderTensor], int, str]:
     Raises CheckpointError, one sentence naming file and tensor, when the header breaks a rule of the format.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             start = file.read(8)
             length = int.from_bytes(start, "little")
             if len(start) < 8 or not 0 < length <= min(size - 8, MAX_HEADER_BYTES):
                 raise CheckpointError(f"{path}: {_no_header(start + file.read(HEAD_BYTES - 8), length, size)}")
             start += file.read(length)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); allow it, or download it again.") from error
     entries = _parse(path, start[8:])
     data = 8 + length
     tensors = {name: _tensor(path, name, entry, data, size) for name, entry in entries.items()}

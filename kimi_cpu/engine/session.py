@@ -6,17 +6,19 @@ and at its end that of the header before it.
 """
 
 import json
+import os
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
 
 from ..errors import SessionError
-from ..files import replacing
+from ..files import open_regular, replacing
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
 from .engine import Engine
-from .request import EXPANDED
+from .request import ABSORBED, EXPANDED
 
 MAGIC, VERSION = "kimi-cpu session", 2
 ALIGNMENT = 4096
@@ -79,31 +81,43 @@ def load(engine: Engine, path: Path, model_hash: str) -> Session:
     SessionError: not a session, of another model or cache type, truncated or corrupt; then nothing was taken in.
     Pages that the cache has no room for are left out; they will be computed again.
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         header = _header(path, file.readline(ALIGNMENT), model_hash, engine)
-    data = np.memmap(path, np.uint8, "r")
-    n, num_pages, page_bytes = header["num_tokens"], header["num_pages"], header["page_bytes"]
-    body = ALIGNMENT + _up(5 * n)  # 4 bytes an id, 1 a form
-    if len(data) != body + num_pages * (page_bytes + 4):
-        raise SessionError(f"{path} is truncated; the conversation starts afresh.")
-    texts = data[ALIGNMENT : ALIGNMENT + 5 * n]
-    if crc32(texts) != header["tokens_crc"]:
-        raise SessionError(f"{path} is corrupt (its tokens); the conversation starts afresh.")
-    tokens = Tokens(texts[: 4 * n].view(np.int32).copy(), texts[4 * n :].copy())
-    pages = data[body : body + num_pages * page_bytes].reshape(num_pages, page_bytes)
-    checks = data[body + num_pages * page_bytes :].tobytes()
-    _take_in(engine, path, pages, np.frombuffer(checks, np.uint32), tokens, header["num_cached"])
+        n, num_pages, page_bytes = header["num_tokens"], header["num_pages"], header["page_bytes"]
+        body = ALIGNMENT + _up(5 * n)  # 4 bytes an id, 1 a form
+        if os.fstat(file.fileno()).st_size != body + num_pages * (page_bytes + 4):
+            raise SessionError(f"{path} is truncated; the conversation starts afresh.")
+        file.seek(ALIGNMENT)
+        texts = np.frombuffer(file.read(5 * n), np.uint8)
+        if len(texts) != 5 * n or crc32(texts) != header["tokens_crc"] or texts[4 * n :].max(initial=0) > ABSORBED:
+            raise SessionError(f"{path} is corrupt (its tokens); the conversation starts afresh.")
+        tokens = Tokens(texts[: 4 * n].view(np.int32).copy(), texts[4 * n :].copy())
+        file.seek(body + num_pages * page_bytes)
+        checks = np.frombuffer(file.read(4 * num_pages), np.uint32)
+        file.seek(body)
+        _take_in(engine, path, file, checks, tokens, header["num_cached"])
     return Session(tokens)
 
 
-def _take_in(engine: Engine, path: Path, pages, checks, tokens: Tokens, num_cached: int) -> None:
+def _opened(path: Path) -> BinaryIO:
+    """SessionError: it is no file that can be read; FileNotFoundError."""
+    try:
+        return open_regular(path)
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise SessionError(f"{path} cannot be read ({e.strerror}); name a session's file.") from e
+
+
+def _take_in(engine: Engine, path: Path, file: BinaryIO, checks, tokens: Tokens, num_cached: int) -> None:
+    """The pages of a file, which is read from where they begin."""
     pool, parent = engine.scheduler.pool, ROOT
-    block_ids = pool.allocate(min(len(pages), pool.num_free)) or []
+    block_ids = pool.allocate(min(len(checks), pool.num_free)) or []
     try:
         for number, block_id in enumerate(block_ids):
-            if crc32(pages[number]) != checks[number]:
+            page = engine.cache.page(block_id)
+            if file.readinto(page) != len(page) or crc32(page) != checks[number]:
                 raise SessionError(f"{path} is corrupt (page {number}); the conversation starts afresh.")
-            engine.cache.page(block_id)[:] = pages[number]
         for number, block_id in enumerate(block_ids):
             start = number * PAGE_TOKENS
             parent = pool.register(block_id, parent, tokens.part(start, min(start + PAGE_TOKENS, num_cached)))
@@ -123,17 +137,23 @@ def _header(path: Path, line: bytes, model_hash: str, engine: Engine) -> dict:
         )
     if header.get("version") != VERSION:
         raise SessionError(
-            f"{path} has session format {header.get('version')}, this program knows {VERSION}; "
+            f"{path} has session format {str(header.get('version'))[:20]}, this program knows {VERSION}; "
             "the conversation starts afresh."
         )
     crc = header.pop("crc", None)
     if crc != crc32(json.dumps(header).encode()):
         raise SessionError(f"{path} is corrupt (its header); the conversation starts afresh.")
+    numbers = [header.get(name) for name in ("num_tokens", "num_cached", "num_pages", "tokens_crc", "page_bytes")]
+    fits = all(type(number) is int and number >= 0 for number in numbers) and (
+        numbers[1] <= numbers[0] and numbers[2] == -(-numbers[1] // PAGE_TOKENS)
+    )
+    if not fits or not all(isinstance(header.get(name), str) for name in ("model", "cache")):
+        raise SessionError(f"{path} is corrupt (its header contradicts itself); the conversation starts afresh.")
     if header["model"] != model_hash:
         raise SessionError(f"{path} belongs to another model; the conversation starts afresh.")
     if (header["cache"], header["page_bytes"]) != (engine.cache.view.kind, engine.cache.page_bytes):
         raise SessionError(
-            f"{path} was saved with --kv {header['cache']}; load the model with the same, "
+            f"{path} was saved with --kv {header['cache'][:20]}; load the model with the same, "
             "or the conversation starts afresh."
         )
     return header

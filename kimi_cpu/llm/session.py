@@ -7,11 +7,12 @@ import numpy as np
 
 from ..engine import EngineThread, Request
 from ..engine import session as engine_session
+from ..files import open_regular
 
 
 def is_session_file(path: Path) -> bool:
     """Whether a file is what LLMSession.save writes, of whatever model, whole or not. OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return engine_session.MAGIC.encode() in file.read(64)
 
 

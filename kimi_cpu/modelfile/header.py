@@ -73,14 +73,14 @@ def map_file(path: Path) -> mmap.mmap:
     except ValueError as error:
         raise ModelFileError(f"{path}: this is no GGUF file (it is empty).") from error
     except OSError as error:
-        raise _no_map(path, error) from error
+        raise unmapped(path, error) from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel without them
             mapped.madvise(mmap.MADV_HUGEPAGE)
     return mapped
 
 
-def _no_map(path: Path, error: OSError) -> ModelFileError | OutOfMemory:
+def unmapped(path: Path, error: OSError) -> ModelFileError | OutOfMemory:
     """Why a file cannot be opened or mapped, and what to do."""
     if error.errno == errno.ENOMEM:
         gb = path.stat().st_size / 1e9
@@ -91,7 +91,7 @@ def _no_map(path: Path, error: OSError) -> ModelFileError | OutOfMemory:
         return ModelFileError(f"{path}: its file system cannot map files into memory; copy the file to a local disk.")
     if error.errno in (errno.EACCES, errno.EPERM):
         return ModelFileError(f"{path}: may not be read by this user; allow it (chmod) or run as its owner.")
-    return ModelFileError(f"{path}: cannot be read ({error.strerror}); name a model file on a disk that can be read.")
+    return ModelFileError(f"{path}: cannot be read ({error.strerror}); name a file on a disk that can be read.")
 
 
 def row_bytes(dtype: str, cols: int) -> int:

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from . import model_files
+from . import checkpoints, model_files, sources
 
-KINDS: dict[str, ModuleType] = {"model": model_files}
-WHOLE = {"model": 12_000}
+KINDS: dict[str, ModuleType] = {"model": model_files, "checkpoint": checkpoints, "gguf": sources}
+WHOLE = {"model": 12_000, "checkpoint": 2_400, "gguf": 700}

@@ -13,7 +13,15 @@ from kimi_cpu.convert import convert
 from kimi_cpu.convert.inspect import inspect
 from kimi_cpu.convert.plan import plan
 from kimi_cpu.convert.verify import verify
-from kimi_cpu.errors import KimiError, NonFiniteLogits, RequestError, TemplateError, TokenizerError
+from kimi_cpu.errors import (
+    DoesNotFit,
+    KimiError,
+    ModelFileError,
+    NonFiniteLogits,
+    RequestError,
+    TemplateError,
+    TokenizerError,
+)
 from kimi_cpu.modelfile.header import ARRAY, STRING
 from kimi_cpu.quant.rows16 import BLOCK_BYTES, KINDS, Matrix, pack, packed_bytes, unpack
 from tests import tiny
@@ -27,6 +35,7 @@ SMALL = {  # configurations of bases, each a dimension in which models differ
     "plain": {"q_lora_rank": None, "tie_word_embeddings": True, "rope_scaling": None},
     "groups": {"n_group": 4, "topk_group": 2, "n_shared_experts": 2, "first_k_dense_replace": 0},
 }
+FILE_ERRORS = (ModelFileError, TokenizerError, DoesNotFit)  # that reading any file may end with
 CONFIG, DESCRIBED = "kimi-cpu.config", "kimi-cpu.tensors"
 LOOKED_FOR = ("kind", "rows", "cols", "offset", "beta_fast", "rope_theta", "rms_norm_eps", "n_routed_experts")
 NAMES = ("zzz.ffn_exps.weight", "blk.9.attn_norm.weight", "kimi-cpu.sha256", "", "a" * 300, "tokenizer.model", "x\ny")
@@ -223,7 +232,5 @@ def _length(rng: Random, pieces: Pieces) -> None:
         pieces.version = rng.choice([0, 1, 2, 4, 2**31])
 
 
-CHANGES = (
-    *(_config, _config, _described, _described, _kind, _repacked, _text),
-    *(_metadata, _table, _tensors, _weights, _length),
-)
+GGUF_CHANGES = (_metadata, _table, _tensors, _weights, _length)
+CHANGES = (_config, _config, _described, _described, _kind, _repacked, _text, *GGUF_CHANGES)
