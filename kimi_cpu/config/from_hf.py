@@ -2,7 +2,7 @@
 
 from ..errors import ConfigError
 from .model_config import ModelConfig, RopeScaling
-from .reader import MAX_INT, Reader, shown
+from .reader import MAX_INT, Reader, listed, shown
 
 MODEL_TYPES = ("kimi_k2", "deepseek_v3")  # model_type of the text backbone
 VISION_TYPE = "kimi_k25"  # of K2.5 and K2.6, whose text_config is one of them
@@ -79,7 +79,7 @@ def from_hf(hf: dict) -> tuple[ModelConfig, list[str]]:
     )
     _check_derived(reader, config)
     unknown += reader.unknown(INERT_KEYS) + more
-    return config, [f"Unknown keys in the configuration are ignored: {', '.join(unknown)}."] if unknown else []
+    return config, [f"Unknown keys in the configuration are ignored: {listed(unknown)}."] if unknown else []
 
 
 def _other_model(model_type, hf: dict) -> str:

@@ -1,8 +1,11 @@
 """Typed access to the values of a configuration, with errors that name the key."""
 
+from collections.abc import Iterable
+
 from ..errors import ConfigError
 
 MAX_INT = 2**31 - 1
+MAX_LISTED = 20  # names in a message
 
 REQUIRED = object()
 
@@ -63,5 +66,16 @@ class Reader:
 
 
 def shown(value) -> str:
-    text = repr(value)
+    """A value as a message shows it: its beginning, when it is long."""
+    return _short(repr(value))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a message lists them: the first ones, and how many more there are."""
+    names = list(names)
+    more = len(names) - MAX_LISTED
+    return ", ".join(map(_short, names[:MAX_LISTED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."

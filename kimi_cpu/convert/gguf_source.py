@@ -5,7 +5,7 @@ import re
 from base64 import b64encode
 from pathlib import Path
 
-from ..config import ModelConfig
+from ..config import ModelConfig, listed
 from ..config.reader import shown
 from ..errors import CheckpointError
 from ..modelfile.header import GGUFHeader, read_gguf
@@ -152,7 +152,7 @@ def _select(headers: dict[Path, GGUFHeader], config: ModelConfig, warnings: list
                 )
             kept |= new
     if unknown:
-        warnings.append(f"Unknown tensors are ignored: {', '.join(sorted(unknown))}.")
+        warnings.append(f"Unknown tensors are ignored: {listed(sorted(unknown))}.")
     return kept
 
 

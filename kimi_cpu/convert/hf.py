@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from ..config import ModelConfig
+from ..config import ModelConfig, listed, shown
 from ..errors import CheckpointError
 from ..files import read_regular
 from ..filetypes import HEAD_BYTES, PYTORCH, mistaken, recognised
@@ -33,6 +33,7 @@ OTHERS = {  # part of a tensor's name: whose it is
     ".trellis": "EXL3",
 }
 INDEX = "model.safetensors.index.json"
+SHARD = re.compile(r"[^/\\]{1,200}\.safetensors")
 MAX_TEXT_BYTES = 1 << 26  # the largest is the index: 207,360 tensors of Kimi K2 Thinking's experts, 100 bytes each
 LINEAR_SUFFIXES = (".weight", ".weight_packed", ".weight_scale", ".weight_shape", ".weight_scale_inv")
 LINEAR_SUFFIXES += (".weight_zero_point", ".weight_g_idx")
@@ -137,8 +138,7 @@ def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTenso
             raise CheckpointError(f"{path / shard}: tensor {name}, which the index places here, is missing.")
     unnamed = [file.name for file in _safetensors(path) if file.name not in shards]
     if unnamed and "" not in weight_map:
-        listed = ", ".join(unnamed[:5]) + ", …" * (len(unnamed) > 5)
-        warnings.append(f"Files that the index does not name are ignored: {listed}.")
+        warnings.append(f"Files that the index does not name are ignored: {listed(unnamed)}.")
     return tensors, files
 
 
@@ -163,8 +163,10 @@ def _weight_map(path: Path) -> dict[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index}: there is no weight_map in it; download it again.")
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or "/" in shard or "\\" in shard or not shard.endswith(".safetensors"):
-            raise CheckpointError(f"{index}: tensor {name} is said to be in {shard!r}, which is no shard's name.")
+        if not isinstance(shard, str) or not SHARD.fullmatch(shard) or not shard.isprintable():
+            raise CheckpointError(
+                f"{index}: tensor {shown(name)} is said to be in {shown(shard)}, which is no shard's name."
+            )
     return weight_map
 
 
@@ -204,7 +206,7 @@ def _select(
             f"{later} tensors of layers from {config.num_hidden_layers} on (multi-token prediction) are skipped."
         )
     if unknown:
-        warnings.append(f"Unknown tensors are ignored: {', '.join(sorted(unknown))}.")
+        warnings.append(f"Unknown tensors are ignored: {listed(sorted(unknown))}.")
     return kept
 
 

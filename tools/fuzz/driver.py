@@ -136,11 +136,16 @@ class _Worker:
 
 
 def _keep(path: Path, keep: Path) -> None:
+    """Copies the regular files of a case; links are kept as links."""
     keep.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        shutil.copytree(path, keep / path.name, dirs_exist_ok=True)
-    elif path.exists():
-        shutil.copy(path, keep)
+    for file in [path, *path.rglob("*")]:
+        target = keep / file.relative_to(path.parent)
+        if file.is_symlink():
+            target.symlink_to(file.readlink())
+        elif file.is_dir():
+            target.mkdir()
+        elif file.is_file():
+            shutil.copy(file, target)
 
 
 def _remove(own: Path) -> None:
