@@ -59,7 +59,7 @@ def _check(given: Mapping[str, Any]) -> None:
     wrong = None
     if "stream_options" in given and not given.get("stream"):
         wrong = "stream_options is only for streams; set stream, or leave it out."
-    elif "top_logprobs" in given and not given.get("logprobs"):
+    elif given.get("top_logprobs") and not given.get("logprobs"):
         wrong = "top_logprobs must stand beside logprobs: true."
     elif given.get("echo") and "logprobs" in given:
         wrong = "echo is not supported with logprobs; take LLM.logits for the prompt's own probabilities."
