@@ -213,8 +213,8 @@ class LLM:
 
         With a seed, the answers have seed, seed + 1, …
         """
-        if n < 1:
-            raise RequestError(f"n is {n}; it must be 1 or more.")
+        if not isinstance(n, int) or n < 1:
+            raise RequestError(f"n is {shown(n)}; it must be 1 or more.")
         return self._start(self._turn(prompt, None, options), session, n)
 
     def _start(

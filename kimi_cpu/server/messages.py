@@ -22,6 +22,7 @@ BLOCK_KEYS = {  # type: what a block has besides type and cache_control; what is
     "tool_use": {"id", "name", "input", "caller"},
     "tool_result": {"tool_use_id", "content", "is_error"},
 }
+OTHERS_BLOCKS = {"user": {"thinking", "redacted_thinking", "tool_use"}, "assistant": {"tool_result"}}
 TOOL_KEYS = {"type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming"}
 ROLES = ("user", "assistant", "system")
 AnthropicMessage = described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})
@@ -83,8 +84,12 @@ class CountBody(Body):
         the model cannot read."""
         system = _text(self.system, "system") if self.system else ""
         messages = [{"role": "system", "content": system}] if system else []
+        called: set[str] = set()
         for i, message in enumerate(self.messages):
-            messages += _converted(message, f"messages[{i}]")
+            converted = _converted(message, f"messages[{i}]")
+            called.update(call["id"] for turn in converted for call in turn.get("tool_calls", ()))
+            _check_results(converted, called, f"messages[{i}]")
+            messages += converted
         last = messages[-1]
         if last == {"role": "assistant", "content": ""}:
             messages.pop()  # nothing to go on from
@@ -138,7 +143,7 @@ def _converted(message: dict, where: str) -> list[dict]:
     texts, thoughts, calls, results = [], [], [], []
     for j, block in enumerate(content):
         here = f"{where}.content[{j}]"
-        _check_keys(block, here)
+        _check_keys(block, here, role)
         match block.get("type") if isinstance(block, dict) else None:
             case "text":
                 texts.append(_string(block.get("text"), f"{here}.text"))
@@ -163,11 +168,21 @@ def _converted(message: dict, where: str) -> list[dict]:
     return [turn]
 
 
-def _check_keys(block: object, where: str) -> None:
-    """RequestError: a block of a known type has an unknown key."""
+def _check_keys(block: object, where: str, role: str = "user") -> None:
+    """RequestError: a block of a known type has an unknown key, or is none that a role has."""
     kind = block.get("type") if isinstance(block, dict) else None
     if isinstance(kind, str) and kind in BLOCK_KEYS:
+        if kind in OTHERS_BLOCKS[role]:
+            raise RequestError(f"{where} is of type {kind!r}, which has no place in a message of the {role}.")
         refuse_unknown(block, BLOCK_KEYS[kind] | {"type", "cache_control"}, where)
+
+
+def _check_results(converted: list[dict], called: set[str], where: str) -> None:
+    """RequestError: a result is one of no call before it."""
+    for message in converted:
+        if message["role"] == "tool" and message["tool_call_id"] not in called:
+            shown_id = shown(message["tool_call_id"])
+            raise RequestError(f"{where} has a tool_result for {shown_id}, which is the id of no tool_use before it.")
 
 
 def _call(block: dict, where: str) -> dict:

@@ -96,6 +96,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         if isinstance(self.input, str):
             return [*messages, {"role": "user", "content": self.input}]
         turn: dict | None = None  # the assistant's turn that items go on adding to
+        called: set[object] = {None}  # ids of calls; a result without one is that of the first call that waits
         for i, item in enumerate(self.input):
             where = f"input[{i}]"
             kind = item.get("type") or "message"
@@ -106,9 +107,12 @@ class ResponsesBody(body_at(Door.RESPONSES)):
                     turn = {"role": "assistant", "content": ""}
                     messages.append(turn)
                 _add(turn, item, kind, where)
+                called |= {call["id"] for call in turn.get("tool_calls", ())}
                 continue
             turn = None
             messages.append(_message(item, kind, where))
+            if (call_id := messages[-1].get("tool_call_id")) not in called:
+                raise RequestError(f"{where}.call_id is {shown(call_id)}, which is the id of no call before it.")
         return messages
 
 

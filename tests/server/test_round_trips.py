@@ -12,6 +12,9 @@ HELLO = [{"role": "user", "content": "Hello"}]
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 MESSAGES, RESPONSES = "/v1/messages", "/v1/responses"
 TEXT = {"type": "text", "text": "a", "foo": 1}
+RESULT = {"type": "tool_result", "tool_use_id": "a", "content": "2"}
+USE = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+OUTPUT = {"type": "function_call_output", "call_id": "a", "output": "2"}
 CALL = {"name": "f", "arguments": '{"a":1}'}
 ANSWER = [*text_pieces("So", "Hm."), *call_pieces(0, "f", '{"a":1}'), last_piece("tool_calls")]
 TURN = {
@@ -86,6 +89,10 @@ def test_output_of_a_response_goes_back_however_it_is_written(openai, fake):
         (MESSAGES, {"messages": [{"role": "user", "content": [TEXT]}]}, "messages[0].content[0].foo"),
         (MESSAGES, {"messages": [{"role": "user", "content": [{"type": []}]}]}, "messages[0].content[0]"),
         (MESSAGES, {"system": [TEXT]}, "system[0].foo"),
+        (MESSAGES, {"messages": [{"role": "user", "content": [RESULT]}]}, "messages[0]"),
+        (MESSAGES, {"messages": [*HELLO, {"role": "assistant", "content": [RESULT]}]}, "messages[1].content[0]"),
+        (MESSAGES, {"messages": [{"role": "user", "content": [USE]}]}, "messages[0].content[0]"),
+        (RESPONSES, {"input": [*HELLO, OUTPUT]}, "input[1].call_id"),
         (MESSAGES, {"tools": [{"name": "f", "input_schema": {}, "foo": 1}]}, "tools[0].foo"),
         (MESSAGES, {"tool_choice": {"type": "auto", "foo": 1}}, "tool_choice.foo"),
         (RESPONSES, {"input": [{"role": "user", "content": "a", "foo": 1}]}, "input[0].foo"),
@@ -96,7 +103,7 @@ def test_output_of_a_response_goes_back_however_it_is_written(openai, fake):
     ],
     ids=str,
 )
-def test_unknown_key_is_refused_at_its_place(http, fake, route, body, param):
+def test_unknown_key_or_misplaced_part_is_refused_at_its_place(http, fake, route, body, param):
     least = {"input": "a"} if route == RESPONSES else {"messages": HELLO, "max_tokens": 9}
     answer = http.post(route, json=least | body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
