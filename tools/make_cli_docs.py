@@ -18,7 +18,8 @@ colours appear on a terminal only, and never with `NO_COLOR`.
 
 **Exit codes.** 0 done, 1 failed (one line says why; `KIMI_CPU_DEBUG=1` shows the traceback), 2 wrong usage, 3 some
 requests failed, 4 does not fit (RAM, disk), 5 corrupt or wrong file, 6 interrupted but resumable, 130 Ctrl-C, 141 the
-reader of stdout left.
+reader of stdout left. A model that is cut short or overwritten while it is in use, or whose disk fails, ends the
+process by SIGBUS (135 in a shell), after one line that names the file.
 
 **Environment.** `KIMI_CPU_MODEL`, `KIMI_CPU_CONTEXT`, `KIMI_CPU_THREADS`, `KIMI_CPU_CHUNK`, `KIMI_CPU_KV` and
 `KIMI_CPU_COMPUTE` hold for every command that has the option; any other is named after command and option, as

@@ -42,9 +42,11 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume     after an interruption
     """
     from ..convert import convert
+    from ..kernels import bus_error
     from .interrupts import endings, on_signals
     from .progress import bar
 
+    bus_error.install()
     with on_signals(endings(), _stop), bar("converting") as progress:
         warnings = convert(source, output, dense, layout, resume, jobs, progress, force)
     for warning in warnings:

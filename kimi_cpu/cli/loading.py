@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 def load_model(path: Path, **loading) -> "LLM":
     """The model, its kernels compiled; stderr says what its owner should know. Raises as kimi_cpu.load does."""
+    from ..kernels import bus_error
     from ..llm import load
 
+    bus_error.install()
     llm = load(path, **loading)  # before the kernels, which take a minute: a wrong file is said at once
     for notice in llm.notices:
         click.echo(f"kimi-cpu: {notice}", err=True)

@@ -17,8 +17,10 @@ def command(file: Path, against: Path | None, jobs: int | None) -> None:
     kimi-cpu verify k2.gguf --against Kimi-K2-Thinking/
     """
     from ..convert.verify import verify
+    from ..kernels import bus_error
     from .progress import bar
 
+    bus_error.install()
     with bar("verifying") as progress:
         report = verify(file, against, jobs, progress)
     click.echo(
