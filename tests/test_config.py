@@ -211,6 +211,12 @@ def test_a_missing_beta_fast_is_the_models_own_and_is_said(name, vocab_size, bet
     assert len(warnings) == 1 and "yarn_beta_fast" in warnings[0]
 
 
+def test_unknown_keys_of_the_architecture_are_listed_in_one_warning():
+    metadata = K2_DEEPSEEK2 | {"deepseek2.swiglu_clamp": 7.0, "deepseek2.attention.head_count_kv": 1, "llama.x": 1}
+    _, warnings = ModelConfig.from_gguf(metadata)
+    assert warnings == ["Unknown keys in the metadata are ignored: deepseek2.swiglu_clamp."]
+
+
 def test_files_older_than_the_mla_keys_are_read_by_key_length():
     old = {key: value for key, value in K2_DEEPSEEK2.items() if not key.endswith("_mla")}
     old |= {"deepseek2.attention.key_length": 192, "deepseek2.attention.value_length": 128}
@@ -224,6 +230,7 @@ def test_files_older_than_the_mla_keys_are_read_by_key_length():
         ({"deepseek2.expert_gating_func": 1}, "expert_gating_func"),
         ({"deepseek2.rope.scaling.type": "linear"}, "rope.scaling.type"),
         ({"deepseek2.rope.scaling.yarn_log_multiplier": 0.0}, "yarn_log_multiplier"),
+        ({"deepseek2.rope.scaling.yarn_attn_factor": 0.5}, "yarn_attn_factor"),
         ({"deepseek2.nextn_predict_layers": 1}, "nextn_predict_layers"),
         ({"deepseek2.block_count": "61"}, "block_count"),
         ({"deepseek2.attention.key_length_mla": 64}, "qk_nope_head_dim"),

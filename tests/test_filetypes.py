@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from kimi_cpu.batch.merge import merge
 from kimi_cpu.batch.run import BatchOptions, Run
 from kimi_cpu.cli import cli
 from kimi_cpu.convert.inspect import inspect
@@ -140,6 +141,12 @@ def test_a_batch_that_is_something_else_is_refused_before_it_begins(tmp_path, na
     error, sentence = said(Run, FakeModel(), source, out, BatchOptions(text=text))
     check(sentence, source, name)
     assert isinstance(error, ConfigError) and [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_an_output_to_merge_that_is_something_else_is_said_to_be_it(tmp_path, name):
+    (tmp_path / "out.jsonl").write_bytes(FOREIGN[name][0])
+    check(said(merge, [tmp_path / "out.jsonl"], io.BytesIO())[1], tmp_path / "out.jsonl", name)
 
 
 @pytest.mark.parametrize("name", ["gzip", "utf-16", "zstd"])

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..errors import ConfigError
 from ..files import spooled
+from ..filetypes import HEAD_BYTES, mistaken, recognised
 from .results import Digests, digest_of_answer, digests_of_result, is_success, key_of_result, lines_of, may_be_torn
 
 TABLE = """
@@ -101,7 +103,7 @@ class _Choice:
             )
 
 
-def _copy(path: Path, pipe: BinaryIO, file: BinaryIO) -> None:
+def _copy(path: Path, pipe: BufferedReader, file: BinaryIO) -> None:
     """Copies results. ConfigError: they are none, as what an endless pipe brings."""
     for _, line, _ in _lines(path, pipe):
         file.write(line)
@@ -117,11 +119,14 @@ def _results(files: Sequence[tuple[Path, Path]]) -> Iterator[_Result]:
                 place += 1
 
 
-def _lines(path: Path, file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
+def _lines(path: Path, file: BufferedReader) -> Iterator[tuple[bytes, bytes, int]]:
     """(key, line, its number) of a file's results. ConfigError."""
+    head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     for number, line in enumerate(lines_of(file), 1):
         key = key_of_result(line)
         if key is not None:
             yield key, line, number
         elif line.endswith(b"\n") or not may_be_torn(line):
+            if recognised(head) is not None:
+                raise ConfigError(f"{path}: {mistaken(head, 'output of kimi-cpu batch')}")
             raise ConfigError(f"{path}, line {number}, is no result of kimi-cpu batch.")

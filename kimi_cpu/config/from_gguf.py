@@ -18,6 +18,10 @@ OTHERS = {  # architectures that are taken for it: what they do otherwise
     "deepseek2-ocr": "is no text model",
     "kimi-linear": "attends linearly in most layers",
 }
+# What changes nothing: latents are one head, and the rest repeats other keys or is about how the file came to be.
+INERT = frozenset(
+    ["attention.head_count_kv", "rope.scaling.finetuned", "expert_shared_feed_forward_length", "tensor_data_layout"]
+)
 BETA_FAST = 32.0  # llama.cpp's default for a file without the key
 
 
@@ -70,6 +74,9 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
         bos_token_id=ids.integer("bos_token_id") if "bos_token_id" in ids.values else None,
         eos_token_ids=tuple(dict.fromkeys(ids.integer(key) for key in EOS if key in ids.values)),
     )
+    unknown = [key for key in reader.unknown(INERT) if config.rope_scaling or ".rope.scaling." not in key]
+    if unknown:
+        warnings.append(f"Unknown keys in the metadata are ignored: {', '.join(unknown)}.")
     return config, warnings
 
 
@@ -104,7 +111,8 @@ def _check_scoring(reader: Reader, num_experts: int) -> None:
 def _scaling(reader: Reader, name: str, vocab_size: int, warnings: list[str]) -> RopeScaling | None:
     if reader.only("rope.scaling.type", "none", "yarn", default="none") == "none":
         return None
-    reader.only("rope.scaling.attn_factor", 1.0, default=1.0)
+    for key in ("attn_factor", "yarn_attn_factor", "yarn_ext_factor"):
+        reader.only(f"rope.scaling.{key}", 1.0, default=1.0)
     # The converter stores 0.1 * mscale_all_dim, and llama.cpp leaves cosines and sines unscaled: mscale is the same.
     multiplier = reader.number("rope.scaling.yarn_log_multiplier", 0.0)
     if multiplier <= 0:

@@ -13,6 +13,7 @@ NUMPY = {  # dtype of safetensors or GGUF: how its bytes are viewed
 }
 FLOATS = ("F32", "F16", "BF16", "F8_E4M3")  # of safetensors
 GROUP = 32  # inputs that share a scale
+CHUNK_BYTES = 4 << 20  # of blocks, decoded at a time
 Q4_0_BYTES = 18  # ggml: block_q4_0, an f16 scale and 32 nibbles
 
 
@@ -80,10 +81,16 @@ def q4_0_to_int4(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
     raw u8[n, bytes a row] of Q4_0: a block is an f16 scale and 16 bytes; byte k holds columns k (low) and k + 16.
     """
-    blocks = raw.reshape(len(raw), -1, Q4_0_BYTES)
-    exact = blocks[..., :2].copy().view(np.float16)[..., 0].astype(np.float32)  # [n, blocks]
-    scales = bf16.from_f32(exact)
-    halves = np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)  # [n, blocks, 32] by column
-    packed = halves[..., 0::2] | (halves[..., 1::2] << np.uint8(4))
-    rounded = int(np.count_nonzero(bf16.to_f32(scales) != exact))
-    return packed.reshape(len(raw), -1).view(np.int32), scales, rounded
+    num_blocks = raw.shape[1] // Q4_0_BYTES
+    packed = np.empty((len(raw), num_blocks * GROUP // 2), np.uint8)
+    scales, rounded = np.empty((len(raw), num_blocks), np.uint16), 0
+    step = max(1, CHUNK_BYTES // raw.shape[1])  # an embedding table has 660 MB, and what stands between is larger
+    for start in range(0, len(raw), step):
+        blocks = raw[start : start + step].reshape(-1, num_blocks, Q4_0_BYTES)
+        exact = blocks[..., :2].copy().view(np.float16)[..., 0].astype(np.float32)  # [step, blocks]
+        scales[start : start + step] = bf16.from_f32(exact)
+        halves = np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)  # [step, blocks, 32] by column
+        nibbles = halves[..., 0::2] | (halves[..., 1::2] << np.uint8(4))
+        packed[start : start + step] = nibbles.reshape(len(blocks), -1)
+        rounded += int(np.count_nonzero(bf16.to_f32(scales[start : start + step]) != exact))
+    return packed.view(np.int32), scales, rounded

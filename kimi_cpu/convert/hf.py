@@ -337,7 +337,9 @@ def _read_bytes(path: Path) -> bytes | None:
     """All of a file; None when there is none."""
     try:
         return read_regular(path, MAX_TEXT_BYTES)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise CheckpointError(f"{path}: is a link to a file that is not there; download it again.") from error
         return None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); allow it, or download it again.") from error

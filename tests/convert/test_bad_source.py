@@ -1,6 +1,7 @@
 """A checkpoint that is broken, incomplete or hostile gives one sentence that names file and tensor, and no output."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -288,6 +289,19 @@ def test_bad_files_are_refused_by_name(name, good, tmp_path, said_of):
     spoil(tmp_path / "in")
     line = said_of(tmp_path / "in")
     assert all(part in line for part in parts), line
+
+
+@pytest.mark.parametrize("name", ["config.json", "tiktoken.model", "generation_config.json", FIRST])
+def test_a_pipe_a_device_and_a_dead_link_in_a_checkpoint_are_said_at_once(name, good, tmp_path, said_of):
+    tiny.write(tmp_path / "in", *good)
+    for make in (
+        lambda file: os.mkfifo(file),
+        lambda file: file.symlink_to("/dev/zero"),
+        lambda file: file.symlink_to(tmp_path / "gone"),
+    ):
+        (tmp_path / "in" / name).unlink(missing_ok=True)
+        make(tmp_path / "in" / name)
+        assert name in said_of(tmp_path / "in")
 
 
 def test_of_a_tensor_in_two_shards_the_index_decides(good, tmp_path):
