@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..config import ModelConfig, listed
 from ..config.reader import shown
-from ..errors import CheckpointError
+from ..errors import CheckpointError, TokenizerError
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
 from . import decode, names
@@ -44,12 +44,11 @@ LAYER = {  # after blk.N. -> after model.layers.N.
     "ffn_down_shexp.weight": "mlp.shared_experts.down_proj.weight",
 }
 STACKED = {"ffn_gate_exps.weight": "gate_proj", "ffn_up_exps.weight": "up_proj", "ffn_down_exps.weight": "down_proj"}
-FUSED = (
-    "ffn_gate_up_exps.weight"  # llama.cpp, convert_hf_to_gguf.py --fuse-gate-up-exps: an expert's gate rows, then up's
-)
+FUSED = "ffn_gate_up_exps.weight"  # with convert_hf_to_gguf.py --fuse-gate-up-exps: an expert's gate rows, then up's
 UNUSED = ("rope_freqs.weight", "attn_rot_embd.weight")  # of a layer, in files of old converters: rotation is computed
 SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 NORMAL = 1  # llama.cpp: LLAMA_TOKEN_TYPE_NORMAL
+Vocabulary = tuple[list[str], list[int]]  # tokens, and the type of each
 
 
 def open_gguf(path: Path) -> Source:
@@ -63,6 +62,7 @@ def open_gguf(path: Path) -> Source:
         config, warnings = ModelConfig.from_gguf(first.metadata, tied)
     tensors = _select(headers, config, warnings)
     _check(path, tensors, config)
+    vocabulary = _vocabulary(path, first.metadata)
     source = Source(
         path=path,
         name=str(first.metadata.get("general.name") or path.stem),
@@ -70,8 +70,8 @@ def open_gguf(path: Path) -> Source:
         config=config,
         files=[(file.name, header.size, header.sha256) for file, header in headers.items()],
         tensors=tensors,
-        texts=_texts(first.metadata, config),
-        ranks=_ranks(first.metadata, warnings),
+        texts=_texts(first.metadata, config, vocabulary),
+        ranks=_ranks(path, first.metadata, vocabulary, warnings),
         warnings=warnings,
     )
     source.maps = {file: MappedFile(file) for file in headers}
@@ -210,26 +210,45 @@ def gguf_name(name: str) -> str:
     return f"blk.{layer[1]}.{next(gguf for gguf, hf in table.items() if hf == last)}"
 
 
-def _texts(metadata: dict, config: ModelConfig) -> dict[str, str]:
+def _texts(metadata: dict, config: ModelConfig, vocabulary: Vocabulary | None) -> dict[str, str]:
     texts = {"generation_config": json.dumps({"eos_token_id": list(config.eos_token_ids)})}
     for key, name in (("tokenizer.chat_template", "chat_template"), ("general.license", "license")):
         if isinstance(metadata.get(key), str):
             texts[name] = metadata[key]
-    tokens, types = metadata.get("tokenizer.ggml.tokens"), metadata.get("tokenizer.ggml.token_type")
-    if tokens and types and len(tokens) == len(types):
+    if vocabulary is not None:
+        tokens, types = vocabulary
         added = {str(i): {"content": tokens[i]} for i, kind in enumerate(types) if kind != NORMAL}
         texts["tokenizer_config"] = json.dumps({"added_tokens_decoder": added}, ensure_ascii=False)
     return texts
 
 
-def _ranks(metadata: dict, warnings: list[str]) -> bytes | None:
-    """The text of tiktoken.model: a NORMAL token's id is its rank. None, with a warning, for another tokenizer."""
+def _vocabulary(path: Path, metadata: dict) -> Vocabulary | None:
+    """Tokens and their types; None when there are none. CheckpointError: they are something else."""
     tokens, types = metadata.get("tokenizer.ggml.tokens"), metadata.get("tokenizer.ggml.token_type")
     if not tokens or not types:
         return None
-    if metadata.get("tokenizer.ggml.pre") != "kimi-k2":
-        warnings.append(f"The tokenizer {metadata.get('tokenizer.ggml.pre')!r} is not Kimi's and is left out.")
+    for key, values, kind in (("tokens", tokens, str), ("token_type", types, int)):
+        if not isinstance(values, list) or not all(type(value) is kind for value in values):
+            raise CheckpointError(f"{path}: metadata tokenizer.ggml.{key} is corrupt; download the file again.")
+    if len(tokens) != len(types):
+        raise CheckpointError(
+            f"{path}: tokenizer.ggml.tokens has {len(tokens):,} entries and tokenizer.ggml.token_type {len(types):,}; "
+            "download the file again."
+        )
+    return tokens, types
+
+
+def _ranks(path: Path, metadata: dict, vocabulary: Vocabulary | None, warnings: list[str]) -> bytes | None:
+    """The text of tiktoken.model: a NORMAL token's id is its rank. None, with a warning, for another tokenizer."""
+    if vocabulary is None:
         return None
+    if metadata.get("tokenizer.ggml.pre") != "kimi-k2":
+        warnings.append(f"The tokenizer {shown(metadata.get('tokenizer.ggml.pre'))} is not Kimi's and is left out.")
+        return None
+    tokens, types = vocabulary
     num_base = next((i for i, kind in enumerate(types) if kind != NORMAL), len(types))
-    lines = (b"%s %d\n" % (b64encode(characters_to_bytes(token)), i) for i, token in enumerate(tokens[:num_base]))
+    try:
+        lines = [b"%s %d\n" % (b64encode(characters_to_bytes(token)), i) for i, token in enumerate(tokens[:num_base])]
+    except TokenizerError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     return b"".join(lines)

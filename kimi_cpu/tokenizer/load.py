@@ -87,7 +87,9 @@ def _from_ggml(metadata: dict) -> Tokenizer:
     follow from the ranks. TokenizerError: another pre-tokenisation, or special tokens among the normal ones."""
     pre = metadata.get("tokenizer.ggml.pre")
     if metadata.get("tokenizer.ggml.model") != "gpt2" or pre != GGML_PRE_TOKENIZER:
-        raise TokenizerError(f"Its tokenizer is of kind {pre!r} and not {GGML_PRE_TOKENIZER!r}. Use a file of Kimi K2.")
+        raise TokenizerError(
+            f"Its tokenizer is of kind {str(pre)[:40]!r} and not {GGML_PRE_TOKENIZER!r}. Use a file of Kimi K2."
+        )
     tokens, types = metadata["tokenizer.ggml.tokens"], metadata.get("tokenizer.ggml.token_type")
     if not isinstance(tokens, list) or not isinstance(types, list) or not all(isinstance(t, str) for t in tokens):
         raise TokenizerError("tokenizer.ggml.tokens or tokenizer.ggml.token_type is no list. Convert the model again.")

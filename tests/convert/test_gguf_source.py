@@ -381,6 +381,21 @@ def test_bad_tensors_are_refused_by_name(tmp_path, values, name):
     assert all(part in str(error.value) for part in parts), error.value
 
 
+@pytest.mark.parametrize(
+    ("tokens", "types", "text"),
+    [
+        ([1, 2, 3], [1, 1, 1], "tokenizer.ggml.tokens is corrupt"),
+        (["a", "b"], ["x", "y"], "tokenizer.ggml.token_type is corrupt"),
+        (["a", "b"], [1, 1, 1], "2 entries and tokenizer.ggml.token_type 3"),
+        (["a", "\u4e00"], [1, 1], "is not in GPT-2's byte form"),
+    ],
+)
+def test_a_vocabulary_that_is_none_is_refused_by_file(tmp_path, values, tokens, types, text):
+    keys = {"tokenizer.ggml.pre": "kimi-k2", "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
+    with pytest.raises(CheckpointError, match=rf"model\.gguf: .*{text}"):
+        open_source(write(tmp_path / "model.gguf", tensors_of(values), metadata=keys))
+
+
 def test_unknown_tensors_outside_layers_are_listed(tmp_path, values):
     tensors = tensors_of(values) | {"rope_freqs.weight": np.zeros(4, np.float32)}
     with open_source(write(tmp_path / "model.gguf", tensors)) as source:
