@@ -8,29 +8,25 @@ what hostile requests add to it is the delay. Exit status 1: a bar was missed.
 
 import argparse
 import json
+import multiprocessing
 import os
-import queue
 import resource
 import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 import httpx
 import psutil
 
-from .grammar import CHAT, TEXT, Attack, attack
+from .sending import ORDINARY, Outcome, in_turn
 from .watch import watching
 from .wire import send
 
-GOOD = {"200", "400", "401", "403", "404", "405", "408", "411", "413", "414", "415", "422", "429", "431", "501"}
-CUT = {"closed", "reset"}  # right for those who break the protocol
-PATIENT_KINDS = {"slow", "bytes"}
-OUR_FAULT = ("server_error", "engine_dead", "Internal Server Error")
 MAX_DELAY_S, MAX_HEALTH_S, MAX_GROWTH = 1.0, 0.5, 0.1
 CONTROL_S = 20.0
 
@@ -49,76 +45,48 @@ def main() -> None:
 
 def run(port: int, process: psutil.Process, options: argparse.Namespace) -> dict:
     """Control, the hostile requests, and memory before and after them."""
-    url = f"http://127.0.0.1:{port}"
-    ordinary = Attack("ordinary", CHAT, json.dumps({"messages": TEXT, "max_tokens": 24, "temperature": 0}).encode())
-    send(port, ordinary)  # what a server does once
-    with watching(url, {}) as control:
-        _in_turn(port, lambda number: ordinary, None, options.at_once, time.monotonic() + CONTROL_S)
-    numbers = range(options.requests)
-    half = options.requests // 2
-    with watching(url, control.answers) as hostile:
-        outcomes = _in_turn(port, lambda n: attack(options.seed, n), numbers[:half], options.at_once)
-        middle_mib = _resident_mib(process)  # whatever grows once has grown
-        outcomes += _in_turn(port, lambda n: attack(options.seed, n), numbers[half:], options.at_once)
-    after_mib = _resident_mib(process)
-    report = {
-        "requests": len(outcomes),
-        "statuses": dict(Counter(status for _, _, status, _, _ in outcomes)),
-        "bad": [
-            f"{n} {a.kind} {a.path} {a.way}: {status} {body[:200]}"
-            for n, a, status, body, _ in outcomes
-            if _is_bad(a, status, body)
-        ],
-        "slowest_hostile_s": [
-            [round(s, 1), n, a.kind, a.way] for n, a, _, _, s in sorted(outcomes, key=lambda o: -o[4])[:8]
-        ],
-        "control": _figures(control),
-        "hostile": _figures(hostile),
-        "delay_s": round(max(hostile.first_s) - statistics.median(control.first_s), 3),
-        "resident_mib": [middle_mib, after_mib],
-        "failures": (control.failures + hostile.failures)[:20],
-    }
+    url, half = f"http://127.0.0.1:{port}", options.requests // 2
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as senders:  # whose work is not the watchers'
+
+        def send_all(*arguments) -> list[Outcome]:
+            return senders.submit(in_turn, port, options.at_once, options.seed, *arguments).result()
+
+        send(port, ORDINARY)  # what a server does once
+        with watching(url, {}) as control:
+            send_all((), CONTROL_S)
+        with watching(url, control.answers) as hostile:
+            outcomes = send_all(range(half))
+            middle_mib = _resident_mib(process)  # whatever grows once has grown
+            outcomes += send_all(range(half, options.requests))
+        after_mib = _resident_mib(process)
+    delay_s = max(hostile.first_s) - statistics.median(control.first_s)
+    health_s = max(hostile.health_s)
+    bad = [outcome for outcome in outcomes if outcome.is_bad]
     missed = {
-        "an ordinary request failed": bool(report["failures"]),
-        "a hostile request was answered with our fault": bool(report["bad"]),
-        f"an ordinary request was delayed by more than {MAX_DELAY_S} s": report["delay_s"] > MAX_DELAY_S,
-        f"/health took more than {MAX_HEALTH_S} s": report["hostile"]["health_max_s"] > MAX_HEALTH_S,
+        "an ordinary request failed": bool(control.failures or hostile.failures),
+        "a hostile request was answered with our fault": bool(bad),
+        f"an ordinary request was delayed by more than {MAX_DELAY_S} s": delay_s > MAX_DELAY_S,
+        f"/health took more than {MAX_HEALTH_S} s": health_s > MAX_HEALTH_S,
         "memory grew": after_mib > (1 + MAX_GROWTH) * middle_mib,
         "the server ended": not process.is_running(),
     }
-    return report | {"missed": [what for what, is_so in missed.items() if is_so]}
-
-
-def _is_bad(attack: Attack, status: str, body: str) -> bool:
-    if any(word in body for word in OUR_FAULT):
-        return True
-    return status not in GOOD and not (attack.kind in PATIENT_KINDS and status in CUT | {"timeout"})
-
-
-def _in_turn(port: int, make, numbers, at_once: int, until_s: float | None = None) -> list[tuple]:
-    """Sends requests, so many at once: all numbers, or any number until a time. (number, request, status, body, s)."""
-    jobs: queue.SimpleQueue = queue.SimpleQueue()
-    for number in numbers or ():
-        jobs.put(number)
-    outcomes: list[tuple] = []
-
-    def work() -> None:
-        while True:
-            try:
-                number = 0 if until_s else jobs.get_nowait()
-            except queue.Empty:
-                return
-            made, started_s = make(number), time.monotonic()
-            if until_s and started_s > until_s:
-                return
-            outcomes.append((number, made, *send(port, made), time.monotonic() - started_s))
-
-    threads = [threading.Thread(target=work) for _ in range(at_once)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
+    return {
+        "requests": len(outcomes),
+        "seed": options.seed,
+        "statuses": dict(Counter(outcome.status for outcome in outcomes)),
+        "bad": [str(outcome) for outcome in bad],
+        "slowest": [str(outcome) for outcome in sorted(outcomes, key=lambda o: -o.seconds)[:8]],
+        "control": _figures(control),
+        "hostile": _figures(hostile),
+        "delay_s": round(delay_s, 3),
+        "slow_probes": [
+            f"{seconds:.2f} s beside {[o.number for o in outcomes if o.overlaps(began_s, began_s + seconds)]}"
+            for began_s, seconds in hostile.waits
+        ],
+        "resident_mib": [middle_mib, after_mib],
+        "failures": (control.failures + hostile.failures)[:20],
+        "missed": [what for what, is_so in missed.items() if is_so],
+    }
 
 
 def _figures(seen) -> dict:

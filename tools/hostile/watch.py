@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 import httpx
 
 QUESTIONS = [f"What is {a} + {b}?" for a, b in ((17, 25), (31, 8), (4, 77), (60, 12))]
-PROBE_S = 0.1
+PROBE_S, SLOW_S = 0.1, 0.3
 PATIENCE_S = 60.0
 
 
 @dataclass
 class Seen:
     """What the ordinary clients saw. first_s, whole_s: seconds to a request's first event with text and to its end;
-    health_s: seconds of each probe; failures: what went wrong, in words."""
+    health_s: seconds of each probe; waits: when each slow probe began and what it took; failures: what went wrong, in
+    words."""
 
     first_s: list[float] = field(default_factory=list)
     whole_s: list[float] = field(default_factory=list)
     health_s: list[float] = field(default_factory=list)
+    waits: list[tuple[float, float]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)  # question -> its answer, always the same
 
@@ -84,12 +86,14 @@ def _ask(client: httpx.Client, question: str) -> tuple[str, float, float]:
 def _probe(url: str, seen: Seen, ended: threading.Event) -> None:
     """Asks for /health on a new connection each time, as a load balancer does."""
     while not ended.wait(PROBE_S):
-        started_s = time.perf_counter()
+        began_s, started_s = time.monotonic(), time.perf_counter()
         try:
             status = httpx.get(f"{url}/health", timeout=PATIENCE_S).status_code
         except httpx.HTTPError as e:
             seen.failures.append(f"/health: {e!r}")
             continue
         seen.health_s.append(time.perf_counter() - started_s)
+        if seen.health_s[-1] > SLOW_S:
+            seen.waits.append((began_s, seen.health_s[-1]))
         if status != 200:
             seen.failures.append(f"/health: {status}")
