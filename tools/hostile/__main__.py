@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import socket
 import statistics
 import subprocess
@@ -33,6 +34,7 @@ CONTROL_S = 20.0
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends as well
     with serving(options.memory_gib) as (port, process):
         report = run(port, process, options)
     text = json.dumps(report, indent=2)
