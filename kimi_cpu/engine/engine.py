@@ -7,13 +7,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ..errors import AnswerError, KimiError, NonFiniteLogits
-from ..model import ForwardBatch, KVCache
+from ..model import ForwardBatch, KVCache, Watch
 from .batching import forward_batch
 from .block_pool import BlockPool
 from .disk_store import DiskStore
 from .drawing import TokenLogprob, check_finite, draw
 from .request import Request
 from .scheduler import Scheduled, Scheduler
+from .watch import StepWatch
 
 
 class Model(Protocol):
@@ -21,8 +22,8 @@ class Model(Protocol):
 
     max_tokens: int
 
-    def forward(self, batch: ForwardBatch, cache: KVCache, cancelled: Callable[[], bool]) -> np.ndarray | None:
-        """Logits f32[N, vocab] of the rows asked for; None when `cancelled` said so between two layers."""
+    def forward(self, batch: ForwardBatch, cache: KVCache, watch: Watch) -> np.ndarray | None:
+        """Logits f32[N, vocab] of the rows asked for; None when `watch` ended it."""
 
 
 class StepOutput(NamedTuple):
@@ -60,8 +61,8 @@ class Engine:
     """Runs requests over one model and one cache. Used by one thread at a time.
 
     fair: running answers get as much time alone as each piece of a prompt took that was computed beside them; else
-    prompts are computed as soon as they can be. interrupted: asked between two layers of a step of an idle request;
-    True ends the step. clock: seconds.
+    prompts are computed as soon as they can be. interrupted: whether a step of an idle request is to end. report: told
+    of prompts while a long step runs. clock: seconds.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Engine:
     ):
         self.model, self.cache, self.speculation, self.fair = model, cache, speculation, fair
         self.interrupted: Callable[[], bool] = lambda: False
+        self.report: Callable[[StepOutput], None] = lambda output: None
         self.clock: Callable[[], float] = time.perf_counter
         self._owed_s = 0.0  # to running answers
+        self._watch = StepWatch(self._unwanted, self._tell, lambda: self.clock())
         self._pool = BlockPool(cache.num_pages)
         self.scheduler = Scheduler(self._pool, model.max_tokens, max_running, vocab_size, cache, store)
 
@@ -108,6 +111,10 @@ class Engine:
         self.scheduler.remove(request)
         return StepOutput(request, None, "error", None, None, request.num_computed, AnswerError.of(error))
 
+    def look(self) -> None:
+        """Ends the running step, within a layer, if it is not wanted any more. From any thread, after what changed."""
+        self._watch.look()
+
     def close(self) -> None:
         """Writes what waits to be written to disk."""
         while self.scheduler.store is not None and self.scheduler.store.has_pending:
@@ -133,8 +140,9 @@ class Engine:
             if not step:
                 return outputs
         batch, owners = forward_batch(step)
-        logits = self.model.forward(batch, self.cache, lambda: self._cancelled(step))
-        if logits is None:
+        self._watch.begin(step)
+        logits = self.model.forward(batch, self.cache, self._watch)
+        if self._watch.end() or logits is None:
             return outputs
         rows = {request: [] for request, *_ in step}
         for row, request in enumerate(owners):
@@ -173,7 +181,14 @@ class Engine:
             out.append(Scheduled(request, count, tuple(draft)))
         return out
 
-    def _cancelled(self, step: list[Scheduled]) -> bool:
+    def _tell(self, step: list[Scheduled], done: int, total: int) -> None:
+        """Reports prompts in a step, `done` of whose layers are computed: that share of their tokens."""
+        for request, count, _ in step:
+            if not request.output_ids and not request.logits:
+                output = StepOutput(request, None, None, None, None, request.num_computed + count * done // total)
+                self.report(output)
+
+    def _unwanted(self, step: list[Scheduled]) -> bool:
         """Whether a step is to end: few aborted tokens do not cost the many others their step."""
         aborted = sum(s.num_tokens for s in step if s.request.aborted)
         if aborted and 2 * aborted > sum(s.num_tokens for s in step):

@@ -36,6 +36,7 @@ class EngineThread:
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
         self._dead: BaseException | None = None
         engine.interrupted = lambda: not self._inbox.empty()
+        engine.report = self._deliver
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
         self._thread.start()
 
@@ -62,11 +63,11 @@ class EngineThread:
         return self._engine.state
 
     def abort(self, request: Request) -> None:
-        """Ends a request at once, also between two layers of a step; nothing more arrives for it."""
+        """Ends a request at once, also within a layer of a step; nothing more arrives for it."""
         if self.is_foreign:
             return
         request.aborted = True
-        self._inbox.put(("abort", request, None))
+        self._put("abort", request, None)
 
     def call(self, function: Callable[[Engine], Any]) -> Any:
         """function(engine) run on the thread between two steps: what it returns, or the exception that it raised."""
@@ -80,14 +81,14 @@ class EngineThread:
     def steer(self, request: Request, function: Callable[[Request], None]) -> None:
         """function(request) will run on the thread between two steps; what it raises ends the request."""
         self.require_own_process()
-        self._inbox.put(("steer", request, function))
+        self._put("steer", request, function)
 
     def close(self) -> None:
-        """Ends the thread, also between two layers; open requests get EngineDeadError. May be called again."""
+        """Ends the thread, also within a layer; open requests get EngineDeadError. May be called again."""
         self.require_own_process()
         for request in list(self._outboxes):
             request.aborted = True
-        self._inbox.put(("close", None, None))
+        self._put("close", None, None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -96,7 +97,11 @@ class EngineThread:
         with self._lock:
             if self._dead is not None:
                 raise _dead_error(self._dead)
-            self._inbox.put((what, subject, outbox))
+            self._put(what, subject, outbox)
+
+    def _put(self, what: str, subject: Any, other: Any) -> None:
+        self._inbox.put((what, subject, other))
+        self._engine.look()
 
     def _run(self) -> None:
         try:
@@ -149,7 +154,7 @@ class EngineThread:
             outbox.put(output if output.error is None else output.error)
         except Exception:
             self._outboxes.pop(request, None)
-            self._engine.abort(request)
+            self.abort(request)  # between two steps: this may be within one
 
     def _die(self, reason: BaseException) -> None:
         with self._lock:

@@ -13,7 +13,7 @@ from .jit import Bound
 from .matmul import bind_gate_up, bind_linear, gate_up, linear
 from .moe import bind_experts, bind_route, experts, route
 from .pointwise import bind_embed, bind_rms_norm, bind_write_latents, embed, quantize, rms_norm, write_latents
-from .runtime import context
+from .runtime import context, stoppable
 
 __all__ = [
     "Activation",
@@ -50,5 +50,6 @@ __all__ = [
     "quantize",
     "rms_norm",
     "route",
+    "stoppable",
     "write_latents",
 ]

@@ -11,8 +11,8 @@ from numba import from_dtype, prange, types
 from ..quant.rows16 import GROUP, ROWS, pad
 from . import runtime
 from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
-from .jit import Bound, address, call, kernel, leaf, take
-from .jobs import ADDRESSES
+from .jit import Bound, address, call, kernel, leaf
+from .jobs import ADDRESSES, take_task
 from .micro_attention import COLUMNS, DEEP
 from .micros import INDEX, WORKERS
 
@@ -89,7 +89,7 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
         own = space[worker * each : (worker + 1) * each]
         turned = -1  # whose queries are in `own`
         while True:
-            task = take(counter[:1])
+            task = take_task(micro, counter[:1])
             if task >= sequences * splits * parts:
                 break
             s, split, part = task // (splits * parts), task // parts % splits, task % parts
@@ -103,7 +103,7 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
     blocks = (latent + GROUP - 1) // GROUP
     for _ in prange(workers):
         while True:
-            task = take(counter[1:])
+            task = take_task(micro, counter[1:])
             if task >= sequences * blocks:
                 break
             s, begin = task // blocks, task % blocks * GROUP

@@ -25,7 +25,7 @@ from .attention import (
     keys_of,
     load_page,
 )
-from .jit import address, call, kernel, leaf, take
+from .jit import address, call, kernel, leaf
 from .jobs import (
     ADDRESSES,
     GROUP_BYTES,
@@ -35,9 +35,11 @@ from .jobs import (
     QUANTIZE,
     TILE,
     check_rows,
+    is_stopped,
     output,
     quantize_rows,
     run_tile,
+    take_task,
     tile_size,
 )
 from .jobs import weights as job_weights
@@ -108,7 +110,7 @@ def _expanded(micro, pages, jobs, q, cos, sin, starts, seq_lens, block_tables, s
     for worker in prange(workers):
         own = space[worker * each : (worker + 1) * each]
         while True:
-            task = take(counter)
+            task = take_task(micro, counter)
             if task >= first_task[sequences]:
                 break
             s = 0
@@ -160,6 +162,8 @@ def _head(micro, pages, jobs, q, h, cos, sin, position, table, scale, out, row, 
         limits[t] = position + t
     last = position + tokens
     for index in range((last + PAGE_TOKENS - 1) // PAGE_TOKENS):
+        if is_stopped(micro):
+            return
         first = index * PAGE_TOKENS
         load_page(micro, pages, table[index], last - first, page_rows)
         _expand(micro, jobs, h, page_rows, inputs, k, v)

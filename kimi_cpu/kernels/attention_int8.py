@@ -100,7 +100,7 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
         own = space[worker * each : (worker + 1) * each]
         rounded = -1  # whose queries are in `own`
         while True:
-            task = next_task(taken, worker, sequences * splits * parts)
+            task = next_task(micro, taken, worker, sequences * splits * parts)
             if task == sequences * splits * parts:
                 break
             part, s = task // (sequences * splits), task // splits % sequences
@@ -113,7 +113,7 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
                 _split(micro, pages[0], block_tables[s], seq_lens[s], split, scale, own_sums, own)
     for worker in prange(workers):
         while True:
-            task = next_task(merged, worker, sequences * heads)
+            task = next_task(micro, merged, worker, sequences * heads)
             if task == sequences * heads:
                 break
             h, s = task // sequences, task % sequences

@@ -84,7 +84,7 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
         y = np.empty((SHARED, groups * GROUP), np.float32)
         room = np.empty((ABSORB_COLUMNS, ROWS), np.float32)
         while True:
-            h = next_task(taken, worker, heads)
+            h = next_task(micro, taken, worker, heads)
             if h == heads:
                 break
             head = w + h * row_blocks * block_bytes
@@ -113,7 +113,7 @@ def _project(micro, jobs, outs, u, width, int8, space, each, tokens):
         own = space[worker * each : (worker + 1) * each]
         w = jobs.copy()
         while True:
-            h = next_task(taken, worker, heads)
+            h = next_task(micro, taken, worker, heads)
             if h == heads:
                 break
             w[0].weights = jobs[0].weights + h * ((jobs[0].rows + ROWS - 1) // ROWS) * jobs[0].block_bytes

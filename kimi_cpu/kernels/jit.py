@@ -168,6 +168,17 @@ def take(typingctx, counter):
 
 
 @intrinsic
+def peek(typingctx, address):
+    """The i64 at an address, which another thread may change at any time."""
+
+    def generate(context, builder, signature, values):
+        at = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(at, "monotonic", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
 def address(typingctx, array):
     """Address of an array's first element, i64."""
 

@@ -6,9 +6,9 @@ from numba import from_dtype, types
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from . import runtime
 from .arrays import Activation
-from .jit import address, call, leaf, take
+from .jit import address, call, leaf, peek, take
 from .micro_matmul import tile_name
-from .micros import INDEX
+from .micros import INDEX, STOP
 
 QUANTIZE = INDEX["quantize"]
 TILE = 16  # the most tokens of a tile on any tier
@@ -16,6 +16,7 @@ GROUP_BYTES = 16  # what goes with 32 quantised inputs: see arrays.Activation.s
 CHUNK_BYTES = 400_000  # activations that stay in the second-level cache beside the weights (1 MiB on Zen 4)
 BLOCKS_PER_TASK = 4  # row blocks of a task, at most: more weights would push the activations out of the cache
 STREAMING_TOKENS = 4  # so few wait for memory, more for the multipliers
+NO_TASK = 1 << 40  # beyond all tasks
 STREAM_BYTES = 1 << 16  # weights of a task, at least, for few tokens: a stream's beginning costs 0.5 us
 
 JOB = np.dtype(  # one matrix, its input and its output; addresses and pitches in bytes
@@ -108,19 +109,34 @@ def task_edges(units, unit_bytes, most, tokens, workers):
 
 
 @leaf
+def is_stopped(micro):
+    """Whether the rest of the work is not wanted any more: runtime.stoppable. Asked before every stream of weights."""
+    return peek(micro[STOP]) != 0
+
+
+@leaf
+def take_task(micro, counter):
+    """The next task of a counter i64[1] that several threads share; NO_TASK when the rest is not wanted any more."""
+    return NO_TASK if is_stopped(micro) else take(counter)
+
+
+@leaf
 def shares(workers):
     """What `next_task` counts in, for one list of tasks: 128 bytes a worker, as some CPUs fetch lines in pairs."""
     return np.zeros((workers, 16), np.int64)
 
 
 @leaf
-def next_task(taken, worker, tasks):
-    """A worker's next task: of its own share, one after the other, then what others have left; `tasks` at the end.
+def next_task(micro, taken, worker, tasks):
+    """A worker's next task: of its own share, one after the other, then what others have left; `tasks` at the end, or
+    when the rest is not wanted any more.
 
     A worker's share is the same part of every list, so that what it computes is in its own core's caches when the next
     region goes over it.
     """
     workers = len(taken)
+    if is_stopped(micro):
+        return tasks
     for i in range(workers):
         w = (worker + i) % workers
         first, end = w * tasks // workers, (w + 1) * tasks // workers

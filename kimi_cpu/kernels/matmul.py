@@ -11,7 +11,7 @@ from numba import prange, types
 from ..quant.rows16 import GROUP, ROWS, Matrix
 from . import runtime
 from .arrays import Activation
-from .jit import Bound, address, call, kernel, leaf, take
+from .jit import Bound, address, call, kernel, leaf
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -22,10 +22,12 @@ from .jobs import (
     TILE,
     chunk_tokens,
     fill_table,
+    is_stopped,
     job,
     output,
     quantize_rows,
     run_tile,
+    take_task,
     task_edges,
     tile_size,
 )
@@ -75,7 +77,7 @@ def _linear(micro, jobs, finish, tokens):
     for _ in prange(workers):
         buffer = np.empty((TILE, ROWS), np.float32)
         while True:
-            task = take(counter)
+            task = take_task(micro, counter)
             if task >= len(edges) - 1:
                 break
             for j in range(len(jobs)):
@@ -92,6 +94,8 @@ def linear_blocks(micro, w, table, begin, end, finish, buffer):
     for start in range(0, tokens, chunk):
         stop = min(start + chunk, tokens)
         for block in range(begin, end):
+            if is_stopped(micro):
+                return
             count = min(ROWS, w.rows - block * ROWS)
             t = start
             while t < stop:
@@ -117,7 +121,7 @@ def _gate_up(micro, jobs, outs, tokens):
     for _ in prange(workers):
         buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
         while True:
-            task = take(counter)
+            task = take_task(micro, counter)
             if task >= len(edges) - 1:
                 break
             gate_up_groups(
@@ -142,9 +146,13 @@ def gate_up_groups(micro, gate, up, table, up_table, out, row, begin, end, buffe
     """
     if len(table) > STREAMING_TOKENS:
         for group in range(begin, end):
+            if is_stopped(micro):
+                return
             _gate_up_group(micro, gate, up, table, up_table, out, row, group, buffer)
     else:
         for group in range(begin, end, MAX_GROUPS):
+            if is_stopped(micro):
+                return
             stop = min(group + MAX_GROUPS, end)
             _gate_up_streams(micro, gate, up, table, up_table, out, row, group, stop, buffer)
 

@@ -20,3 +20,4 @@ NAMES = list(
 )  # the first tier has the largest tiles
 INDEX = {name: i for i, name in enumerate(NAMES)}
 WORKERS = len(NAMES)  # where an entry finds the number of threads, behind the addresses: runtime.context()
+STOP = WORKERS + 1  # and the address of the flag that ends it: runtime.stoppable()

@@ -6,7 +6,7 @@ from numba import from_dtype, prange, types
 from ..quant.rows16 import GROUP, ROWS
 from . import runtime
 from .arrays import Activation, Experts, Routing, SharedExpert
-from .jit import Bound, address, call, kernel, leaf, take
+from .jit import Bound, address, call, kernel, leaf
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -16,10 +16,12 @@ from .jobs import (
     TILE,
     check_rows,
     fill_table,
+    is_stopped,
     job,
     operand,
     output,
     run_tile,
+    take_task,
     task_edges,
     tile_size,
 )
@@ -93,7 +95,7 @@ def _route(micro, x, pitch, w, bias, choice, p, ids, weights, tokens):
     for _ in prange(workers):
         out = np.empty(16, np.float32)
         while True:
-            begin = take(counter) * step
+            begin = take_task(micro, counter) * step
             if begin >= num_experts:
                 break
             _score(micro, x, pitch, w, p, tokens, begin, min(begin + step, num_experts), out)
@@ -271,7 +273,7 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
         buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
         moved = jobs[:2].copy()
         while True:
-            task = take(counter[:1])
+            task = take_task(micro, counter[:1])
             if task < len(shared_edges) - 1:
                 begin, end = shared_edges[task], shared_edges[task + 1]
                 gate_up_groups(micro, shared[0], shared[1], inputs[0], inputs[1], hidden[1], 0, begin, end, buffer)
@@ -293,7 +295,7 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
         buffer = np.empty((TILE, ROWS), np.float32)
         moved = jobs[2:].copy()
         while True:
-            task = take(counter[1:])
+            task = take_task(micro, counter[1:])
             if task >= len(edges) - 1:
                 break
             begin, end = edges[task], edges[task + 1]
@@ -301,6 +303,8 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
                 target, count = jobs[2].out + begin * ROWS * 4, min(end * ROWS, jobs[2].rows) - begin * ROWS
                 call(micro[CLEAR], (target, jobs[2].out_pitch, tokens, count))
             for a in range(len(active)):
+                if is_stopped(micro):
+                    break
                 following = jobs[2].weights + offsets[active[min(a + 1, len(active) - 1)]]
                 call(micro[PREFETCH], (following + begin * jobs[2].block_bytes, PREFETCH_BYTES))
                 moved[0].weights = jobs[2].weights + offsets[active[a]]

@@ -3,7 +3,8 @@
 import os
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import llvmlite.binding as llvm
@@ -22,6 +23,7 @@ FORCED = "KIMI_CPU_ISA"
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
 _lock = threading.Lock()
+_GO = np.zeros(1, np.int64)  # the flag of what nobody stops
 _owner: list[int] = []  # the process whose threads run kernels
 
 
@@ -65,15 +67,30 @@ def library() -> Library:
 
 
 def context() -> np.ndarray:
-    """What every entry takes first: the micro-kernels' addresses, and at micros.WORKERS the number of threads.
+    """What every entry takes first: the micro-kernels' addresses, at micros.WORKERS the number of threads, and at
+    micros.STOP the address of a flag.
 
-    i64[len(NAMES) + 1], the same array for a Python thread until its tier or its number of threads changes.
+    i64[len(NAMES) + 2], the same array for a Python thread until its tier or its number of threads changes.
     """
     try:
         return _local.context
     except AttributeError:
-        _local.context = np.append(library().addresses, workers())
+        _local.context = np.append(library().addresses, (workers(), _GO.ctypes.data))
         return _local.context
+
+
+@contextmanager
+def stoppable(flag: np.ndarray) -> Iterator[None]:
+    """Inside, entries called from this Python thread leave out what they have not begun once flag i64[1] is not 0.
+
+    Any thread may set it. What was computed meanwhile is worthless then.
+    """
+    own = context()
+    own[micros.STOP] = flag.ctypes.data
+    try:
+        yield
+    finally:
+        own[micros.STOP] = _GO.ctypes.data
 
 
 def select(name: str | None = None) -> Library:

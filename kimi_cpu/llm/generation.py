@@ -41,7 +41,7 @@ class Generation:
         self._pieces: list[Piece] = []  # the last one has a finish_reason
         self._error: BaseException | None = None
         self._is_over = False  # no more pieces will come
-        self._num_tokens = self._num_reasoning = 0
+        self._num_tokens = self._num_reasoning = self._num_computed = 0
         self._started_s = time.perf_counter()
         self._first_s: float | None = None
         try:
@@ -165,7 +165,8 @@ class Generation:
             self._error, self._is_over = self._explain(output), True
         elif output.token_id is None:
             if not output.finish_reason:
-                progress = (output.num_computed, self._request.num_prompt_tokens)
+                self._num_computed = max(self._num_computed, output.num_computed)  # a step may begin again
+                progress = (self._num_computed, self._request.num_prompt_tokens)
                 self._pieces.append(self._piece(Delta(), prompt_progress=progress))
         else:
             self._first_s = self._first_s or came_s

@@ -147,7 +147,8 @@ class LLM:
 
     def generate(self, prompt: str | list[int], *, progress: Progress | None = None, **sampling) -> Completion:
         """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling, or a
-        Sampling as `sampling`. progress: called with (tokens computed, tokens of the prompt) between steps."""
+        Sampling as `sampling`. progress: called with (tokens computed, tokens of the prompt) between steps,
+        and within long ones with the share of its tokens that the layers computed so far are."""
         return _result(self._start(self._raw(prompt, sampling))[0], progress)
 
     def chat(

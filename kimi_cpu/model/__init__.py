@@ -1,7 +1,7 @@
 """The equations of Kimi K2, in the order of the paper: token ids and pages in, logits out."""
 
 from .forward_batch import ForwardBatch
-from .kimi import Kimi
+from .kimi import Kimi, Watch
 from .kv_cache import PAGE_TOKENS, KVCache
 
-__all__ = ["PAGE_TOKENS", "ForwardBatch", "KVCache", "Kimi"]
+__all__ = ["PAGE_TOKENS", "ForwardBatch", "KVCache", "Kimi", "Watch"]

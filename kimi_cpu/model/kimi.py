@@ -1,6 +1,6 @@
 """The forward pass from token ids to logits (modeling_deepseek_v3.py: DeepseekV3ForCausalLM)."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -66,6 +66,15 @@ class Head:
         return logits
 
 
+class Watch(Protocol):
+    """Who follows a forward pass, and may end it."""
+
+    stop: np.ndarray  # i64[1]; any thread ends the pass by another value than 0, also within a layer
+
+    def __call__(self, done: int, total: int) -> bool:
+        """Before each layer: so many are done. True: the pass is to end."""
+
+
 class Kimi:
     """A model bound to its weights and one workspace; used by one thread at a time."""
 
@@ -76,19 +85,21 @@ class Kimi:
         self._rotation = Rotation(config)
         self._bound_to: tuple | None = None
 
-    def forward(self, batch: ForwardBatch, cache: KVCache, cancelled: Callable[[], bool]) -> np.ndarray | None:
+    def forward(self, batch: ForwardBatch, cache: KVCache, watch: Watch) -> np.ndarray | None:
         """Logits f32[N, vocab] of the rows batch.logits_indices; the latents of all T tokens are in the cache after.
 
-        None when `cancelled`, asked before every layer, says so; the cache then holds parts of the tokens' latents.
+        None when `watch` ended it; the cache then holds anything in the tokens' slots.
         """
         self._bind(cache)
-        self._embed(batch.token_ids)
-        self._step.set(batch)
-        for layer in self._layers:
-            if cancelled():
-                return None
-            layer(batch, self._step)
-        return self._head(batch.logits_indices)
+        with kernels.stoppable(watch.stop):
+            self._embed(batch.token_ids)
+            self._step.set(batch)
+            for number, layer in enumerate(self._layers):
+                if watch(number, len(self._layers)):
+                    return None
+                layer(batch, self._step)
+            logits = self._head(batch.logits_indices)
+        return None if watch.stop[0] else logits
 
     def _bind(self, cache: KVCache) -> None:
         """Binds all parts to a cache, when it, or what this thread's kernels run with, is another one."""

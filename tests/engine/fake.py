@@ -34,7 +34,7 @@ class FakeModel:
         self.max_tokens = max_tokens
         self.num_tokens = 0
 
-    def forward(self, batch, cache, cancelled):
+    def forward(self, batch, cache, watch):
         self.num_tokens += len(batch.token_ids)
         forms = np.arange(len(batch.token_ids)) < batch.num_decode_seqs
         cache.tokens[batch.slot_mapping] = 2 * batch.token_ids.astype(np.int64) + forms

@@ -28,9 +28,9 @@ class Clocked(FakeModel):
 
     seconds = 0
 
-    def forward(self, batch, cache, cancelled):
+    def forward(self, batch, cache, watch):
         self.seconds += len(batch.token_ids)
-        return super().forward(batch, cache, cancelled)
+        return super().forward(batch, cache, watch)
 
 
 @pytest.mark.parametrize(("fair", "least", "most"), [(True, 190, 215), (False, 4, 6)])
@@ -88,13 +88,13 @@ def test_abort_ends_the_step_only_if_most_of_it_was_for_the_aborted(victim, is_l
 
         steps = lost = 0
 
-        def forward(self, batch, cache, cancelled):
+        def forward(self, batch, cache, watch):
             self.steps += 1
             requests[victim].aborted |= self.steps == 2
-            if cancelled():
+            if watch(0, 1):
                 self.lost += 1
                 return None
-            return super().forward(batch, cache, cancelled)
+            return super().forward(batch, cache, watch)
 
     engine = Engine(Aborting(32), FakeCache(6), VOCAB, max_running=2)
     for request in requests:
@@ -172,7 +172,7 @@ def drawn(model_row, count, **sampling):
     """Greedy answer of a model with the same logits everywhere, and its outputs."""
 
     class Constant(FakeModel):
-        def forward(self, batch, cache, cancelled):
+        def forward(self, batch, cache, watch):
             return np.tile(np.asarray(model_row, np.float32), (len(batch.logits_indices), 1))
 
     request = Request([0, 1], Sampling(temperature=0, **sampling), count)

@@ -261,9 +261,9 @@ def test_step_that_was_cancelled_changes_nothing():
     class Interrupted(FakeModel):
         calls = 0
 
-        def forward(self, batch, cache, cancelled):
+        def forward(self, batch, cache, watch):
             self.calls += 1
-            return None if self.calls == 2 else super().forward(batch, cache, cancelled)
+            return None if self.calls == 2 else super().forward(batch, cache, watch)
 
     engine = Engine(Interrupted(8), FakeCache(6), VOCAB)
     prompt = list(range(2, 40))

@@ -13,8 +13,8 @@ from .fake import VOCAB, FakeCache, FakeModel, finish, greedy
 class Looping(FakeModel):
     """Counts 10, 11, … 19 and begins again, whatever it reads."""
 
-    def forward(self, batch, cache, cancelled):
-        logits = super().forward(batch, cache, cancelled)
+    def forward(self, batch, cache, watch):
+        logits = super().forward(batch, cache, watch)
         logits[:] = 0
         for row, index in enumerate(batch.logits_indices):
             logits[row, 10 + (batch.token_ids[index] - 9) % 10] = 1

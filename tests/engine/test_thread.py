@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from kimi_cpu.engine import Engine, EngineThread
@@ -13,7 +14,7 @@ from .fake import VOCAB, FakeCache, FakeModel, expected, greedy
 
 
 class BrokenModel(FakeModel):
-    def forward(self, batch, cache, cancelled):
+    def forward(self, batch, cache, watch):
         raise RuntimeError("out of luck")
 
 
@@ -63,13 +64,13 @@ def test_request_interrupts_the_step_of_an_idle_one():
     class Slow(FakeModel):
         """Its step over a long prompt ends only when it is cancelled."""
 
-        def forward(self, batch, cache, cancelled):
+        def forward(self, batch, cache, watch):
             if len(batch.token_ids) > 50:
                 entered.set()
-                while not cancelled():
+                while not watch(0, 1):
                     time.sleep(0.001)
                 return None
-            return super().forward(batch, cache, cancelled)
+            return super().forward(batch, cache, watch)
 
     entered = threading.Event()
     thread = EngineThread(Engine(Slow(100), FakeCache(8), VOCAB))
@@ -77,3 +78,124 @@ def test_request_interrupts_the_step_of_an_idle_one():
     assert entered.wait(20)
     assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
     thread.close()
+
+
+class Long(FakeModel):
+    """A step over more than 50 tokens runs until it is stopped from outside; it never asks."""
+
+    def __init__(self):
+        super().__init__(100)
+        self.entered, self.num_stopped = threading.Event(), 0
+
+    def forward(self, batch, cache, watch):
+        if len(batch.token_ids) > 50:
+            self.entered.set()
+            give_up_at = time.monotonic() + 20
+            while not watch.stop[0]:
+                assert time.monotonic() < give_up_at
+                time.sleep(0.001)
+            self.num_stopped += 1
+            return np.full((len(batch.logits_indices), VOCAB), np.nan, np.float32)
+        return super().forward(batch, cache, watch)
+
+
+@pytest.mark.parametrize("how", ["abort", "close"])
+def test_step_is_ended_within_a_layer(how):
+    model = Long()
+    thread = EngineThread(Engine(model, FakeCache(8), VOCAB, max_running=2))
+    good, bad = greedy([3, 4], 2000), greedy([5] * 90, 5)
+    outbox, bad_outbox = submit(thread, good), submit(thread, bad)
+    assert model.entered.wait(20)
+    if how == "abort":
+        thread.abort(bad)
+        thread.abort(good)
+    thread.close()
+    assert model.num_stopped == 1
+    for one in (outbox, bad_outbox):
+        with pytest.raises(EngineDeadError if how == "close" else queue.Empty):
+            while True:
+                item = one.get(timeout=0.2)
+                if isinstance(item, BaseException):
+                    raise item
+
+
+def test_request_interrupts_the_step_of_an_idle_one_within_a_layer():
+    model = Long()
+    thread = EngineThread(Engine(model, FakeCache(8), VOCAB))
+    thread.submit(greedy([5] * 90, 0, idle=True))
+    assert model.entered.wait(20)
+    assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
+    assert model.num_stopped >= 1
+    thread.close()
+
+
+def test_step_of_others_is_not_ended_for_a_small_part_of_it():
+    model, leave = Long(), threading.Event()
+
+    class Shared(FakeModel):
+        def forward(self, batch, cache, watch):
+            if len(batch.token_ids) > 50 and not model.entered.is_set():
+                model.entered.set()
+                assert leave.wait(20)
+                stops.append(int(watch.stop[0]))
+            return super().forward(batch, cache, watch)
+
+    stops = []
+    thread = EngineThread(Engine(Shared(100), FakeCache(8), VOCAB, max_running=2))
+    small, large = greedy([3, 4], 2000), greedy([5] * 90, 5)
+    submit(thread, small)
+    outbox = submit(thread, large)
+    assert model.entered.wait(20)
+    thread.abort(small)
+    leave.set()
+    assert drain(outbox) == expected([5] * 90, 5) and stops == [0]
+    thread.close()
+
+
+def test_abort_that_comes_late_does_not_end_the_next_step():
+    class Late(FakeModel):
+        """Remembers the flag at the beginning of each step, and aborts at the end of the first."""
+
+        def forward(self, batch, cache, watch):
+            stops.append(int(watch.stop[0]))
+            logits = super().forward(batch, cache, watch)
+            if len(stops) == 1:
+                first.aborted = True
+                engine.look()
+            return logits
+
+    stops, first, second = [], greedy([3, 4], 5), greedy([6, 7], 5)
+    engine = Engine(Late(16), FakeCache(8), VOCAB)
+    engine.add(first)
+    assert engine.step() == []
+    engine.abort(first)
+    engine.look()  # no step runs
+    engine.add(second)
+    while engine.has_work:
+        engine.step()
+    assert not first.output_ids and second.output_ids == expected([6, 7], 5) and not any(stops)
+
+
+def test_long_step_tells_how_far_its_prompts_are():
+    class Layers(FakeModel):
+        def forward(self, batch, cache, watch):
+            for done in range(60):
+                now[0] += 0.1
+                assert not watch(done, 60)
+            return super().forward(batch, cache, watch)
+
+    now, told = [0.0], []
+    engine = Engine(Layers(40), FakeCache(8), VOCAB, max_running=2)
+    engine.clock, engine.report = lambda: now[0], told.append
+    answer, prompt = greedy([3, 4], 9), greedy([5] * 60, 2)
+    engine.add(answer)
+    engine.step()
+    assert {output.request for output in told} == {answer}
+    told.clear()
+    engine.add(prompt)
+    engine.step()
+    engine.step()
+    assert {output.request for output in told} == {prompt}  # the answer's is computed
+    counts = [output.num_computed for output in told]
+    assert counts == sorted(counts) and 15 <= len(counts) <= 24 and 0 < counts[0] < counts[-1] < 60
+    assert all(output[1:5] == (None, None, None, None) for output in told)

@@ -142,10 +142,10 @@ def test_every_request_hears_of_a_dead_engine_though_one_outbox_is_broken():
             raise RuntimeError("full")
 
     class Dying(FakeModel):
-        def forward(self, batch, cache, cancelled):
+        def forward(self, batch, cache, watch):
             if len(batch.seq_lens) > 1:
                 raise MemoryError
-            return super().forward(batch, cache, cancelled)
+            return super().forward(batch, cache, watch)
 
     thread = EngineThread(Engine(Dying(16), FakeCache(20), VOCAB, max_running=3))
     thread.submit(greedy([5] * 40, 5), Broken())

@@ -223,7 +223,7 @@ def test_progress_is_told_while_a_prompt_is_read(tiny_file):
     seen = []
     with kimi_cpu.load(tiny_file, chunk=32) as llm:
         llm.generate("x" * 80, max_tokens=2, progress=lambda *at: seen.append(at))
-    assert seen == [(32, 80), (64, 80)]
+    assert {(32, 80), (64, 80)} <= set(seen) and seen == sorted(seen)  # and more on a busy machine
 
 
 def test_nothing_waits_while_nothing_is_asked(llm):
@@ -231,3 +231,14 @@ def test_nothing_waits_while_nothing_is_asked(llm):
     before = time.process_time()
     time.sleep(0.5)
     assert time.process_time() - before < 0.1
+
+
+def test_progress_of_a_prompt_moves_within_a_step(llm):
+    num_layers, calls = llm.config.num_hidden_layers, []
+    clock = iter(range(10**9))
+    llm._thread.call(lambda engine: setattr(engine, "clock", lambda: float(next(clock))))  # each layer takes seconds
+    try:
+        llm.generate("a prompt of one step", max_tokens=2, progress=lambda done, total: calls.append((done, total)))
+    finally:
+        llm._thread.call(lambda engine: setattr(engine, "clock", time.perf_counter))
+    assert calls == [(20 * done // num_layers, 20) for done in range(1, num_layers)]

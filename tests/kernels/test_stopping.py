@@ -1,0 +1,65 @@
+"""Work that is not wanted any more is left out, from another thread too, and what comes after is as ever."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from kimi_cpu import kernels
+from kimi_cpu.kernels import cases, runtime
+
+from .test_cases import run
+
+STOPPABLE = [  # every kind of task
+    cases.linear("q8", True, 23, 90, 96),
+    cases.linear("int4", True, 1, 90, 96, add=True),
+    cases.gate_up("q8", True, 23, 64, 96),
+    cases.gate_up("int4", False, 1, 64, 96),
+    cases.experts("int4", True, 23, 5, 2, 64, 96, shared=("q8", 41)),
+    cases.experts("int4", True, 1, 5, 2, 64, 96, add=True),
+    cases.attend_absorbed("f16", [1, 64, 1100, 131], 5, 70, 8),
+    cases.attend_absorbed("int8", [1, 64, 1100, 131], 5, 70, 8),
+    cases.attend_expanded("f16", "q8", True, [150], [150], 3, (20, 8, 18, 70)),
+]
+
+
+@pytest.mark.parametrize("case", STOPPABLE, ids=lambda c: c.name)
+def test_stopped_kernel_begins_nothing_and_the_next_call_is_whole(case):
+    before = case.build(np.random.default_rng(1)).outputs[0].copy()
+    flag = np.ones(1, np.int64)
+    with runtime.stoppable(flag):
+        left = run(case)[0]
+    assert np.array_equal(left, before, equal_nan=True) or not np.isfinite(left).all()  # 0 / 0 of what was not summed
+    whole = run(case)
+    flag[0] = 0
+    with runtime.stoppable(flag):
+        again = run(case)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
+    assert not np.array_equal(whole[0], before)
+
+
+def test_stopped_routing_still_names_experts_that_there_are():
+    problem = cases.route(23, 8, 96, 2).build(np.random.default_rng(1))
+    with runtime.stoppable(np.ones(1, np.int64)):
+        kernels.route(*problem.arguments)
+    ids = problem.outputs[0]
+    assert (ids >= 0).all() and (ids < 8).all() and (np.diff(ids, axis=1) > 0).all()
+
+
+def test_another_thread_stops_a_long_region_within_its_first_part():
+    problem = cases.experts("int4", True, 256, 24, 8, 512, 1024).build(np.random.default_rng(1))
+
+    def seconds(flag):
+        started_s = time.perf_counter()
+        with runtime.stoppable(flag):
+            for _ in range(30):  # as many layers
+                kernels.experts(*problem.arguments)
+        return time.perf_counter() - started_s
+
+    seconds(np.ones(1, np.int64))
+    whole_s, flag = seconds(np.zeros(1, np.int64)), np.zeros(1, np.int64)
+    timer = threading.Timer(whole_s / 10, lambda: flag.__setitem__(0, 1))
+    timer.start()
+    assert seconds(flag) < 0.6 * whole_s
+    timer.join()
