@@ -30,7 +30,14 @@ FORKED = (
     "multiprocessing's 'spawn' method instead of 'fork', and load the model in each."
 )
 
-_REPR = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        """Python writes no more than 4,300 digits."""
+        return super().repr_int(x, level) if x.bit_length() < 10_000 else f"an integer of {x.bit_length()} bits"
+
+
+_REPR = _Repr()
 _REPR.maxstring = _REPR.maxother = 100
 _REPR.maxlevel = 3
 _PATH = re.compile(r"(?P<path>[a-z_]+(?:\[\d+\]|\.\w+)*) (?:is|names|must|has)\b")

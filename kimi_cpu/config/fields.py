@@ -47,6 +47,7 @@ class Kind(Enum):
 LARGEST = sys.float_info.max  # an integer beyond it becomes no float
 MAX_LOGPROBS = 20  # OpenAI's limit of top_logprobs
 MAX_SAMPLES = 128  # OpenAI's limit of n
+MAX_ID_DIGITS = 19  # of a token id: 64 bits
 NUM_SEEDS = 2**64  # a seed is taken modulo this: -1 is the seed 2^64 - 1
 COMPLETION_TOKENS = 16  # OpenAI's max_tokens of completions where none is given
 EFFORTS: dict[str, int | None] = {  # a level of effort: tokens of thinking, None for as many as the model wants
@@ -163,7 +164,9 @@ def _bound(value: float) -> str:
 
 
 def _number(value: Any) -> tuple[bool, Any]:
-    return isinstance(value, Real) and not isinstance(value, bool), value
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False, value
+    return True, int(value) if isinstance(value, Integral) else float(value)
 
 
 def _integer(value: Any) -> tuple[bool, Any]:
@@ -187,12 +190,16 @@ def _objects(value: Any) -> tuple[bool, Any]:
 
 def _bias(value: Any) -> tuple[bool, Any]:
     """JSON has text for keys."""
-    try:
-        bias = {int(token_id): value[token_id] for token_id in value}
-    except (IndexError, TypeError, ValueError):
+    if not isinstance(value, Mapping):
         return False, value
-    good = isinstance(value, Mapping) and all(_number(b)[0] and -100 <= b <= 100 for b in bias.values())
-    return good, bias if good else value
+    good = all(_number(b)[0] and -100 <= b <= 100 and _is_id(token_id) for token_id, b in value.items())
+    return good, {int(token_id): _number(b)[1] for token_id, b in value.items()} if good else value
+
+
+def _is_id(key: Any) -> bool:
+    if isinstance(key, str):
+        return key.isdecimal() and key.isascii() and len(key) < MAX_ID_DIGITS
+    return isinstance(key, Integral) and not isinstance(key, bool)
 
 
 def _prompt(value: Any) -> tuple[bool, Any]:
