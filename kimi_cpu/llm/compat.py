@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..config.fields import COMPLETION_TOKENS, Door
+from ..config.fields import COMPLETION_TOKENS, Door, is_ids
 from ..config.parameters import chat_options, completion_options, read
 from ..errors import RequestError
 from . import openai
@@ -48,7 +48,7 @@ def create_completion(
     """
     given = _read({"max_tokens": -1 if max_tokens is None else _limit(max_tokens), **fields}, Door.COMPLETIONS)
     options, name, token_bytes = completion_options(given), model or llm.path.stem, llm.tokenizer.token_bytes
-    text = "" if not echo else prompt if isinstance(prompt, str) else llm.detokenize(prompt)
+    text = "" if not echo else llm.detokenize(prompt) if is_ids(prompt) else prompt
     if given.get("stream"):
         return openai.completion_chunks(llm.stream(prompt, **options), name, token_bytes, text)
     return openai.completion_object(llm.generate(prompt, **options), name, token_bytes, text)
@@ -65,4 +65,4 @@ def _read(fields: dict, door: Door) -> dict:
 
 def _limit(max_tokens: int) -> int:
     """-1 is no limit."""
-    return -1 if max_tokens < 1 else max_tokens
+    return -1 if isinstance(max_tokens, int) and max_tokens < 1 else max_tokens

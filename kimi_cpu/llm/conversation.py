@@ -1,7 +1,7 @@
 """A chat request: what the template, the parser and the guides make of messages and options."""
 
 import os.path
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -55,8 +55,9 @@ class Conversation:
             raise RequestError("messages is a text; give a list of messages, or use generate for raw prompts.")
         self._options, self._tokenizer, self._template = options, tokenizer, template
         self._tools = None if options.tool_choice == "none" else options.tools
-        is_opened = self._has_partial(list(messages))
+        messages = list(messages) if isinstance(messages, Iterable) else messages
         self._messages = normalise_messages(messages)
+        is_opened = self._has_partial(messages)
         self._opening = self._messages.pop() if is_opened else None
         self.prompt_ids = self._encode(self._messages)
         self.thinking = self._begins_inside_think()

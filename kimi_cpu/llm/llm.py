@@ -1,5 +1,6 @@
 """LLM, the composition root: it binds file, model, engine and tokenizer, and is what a program holds."""
 
+import operator
 import os
 import queue
 import threading
@@ -272,7 +273,7 @@ class LLM:
 
     def _turn(self, prompt: str | list, tools: list[dict] | None, options: dict) -> _Turn:
         options = options if tools is None else options | {"tools": tools}
-        is_chat = not isinstance(prompt, str) and len(prompt) and isinstance(prompt[0], Mapping)
+        is_chat = isinstance(prompt, Sequence) and len(prompt) and isinstance(prompt[0], Mapping)
         return self._chat(prompt, options) if is_chat else self._raw(prompt, options)
 
     def _raw(self, prompt: str | list[int], options: dict) -> _Turn:
@@ -337,7 +338,10 @@ class LLM:
         return np.concatenate(parts)
 
     def _ids(self, prompt: str | list[int]) -> list[int]:
-        ids = self.tokenize(prompt) if isinstance(prompt, str) else [int(i) for i in prompt]
+        try:
+            ids = self.tokenize(prompt) if isinstance(prompt, str) else [operator.index(i) for i in prompt]
+        except TypeError as e:
+            raise RequestError(f"The prompt is {shown(prompt)}; it must be a text or a list of ids.", "prompt") from e
         if not ids:
             raise RequestError("The prompt is empty; at least one token is needed.")
         self._require_ids(ids)

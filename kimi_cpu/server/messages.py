@@ -13,6 +13,7 @@ from .answers import Call
 from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
 
 FORMAT = "output_config.format"
+KEEP_ALL = {"type": "clear_thinking_20251015", "keep": "all"}  # clears nothing; agents send it
 MESSAGE_KEYS = {"role", "content"}
 ANSWER_KEYS = MESSAGE_KEYS | {"id", "type", "model", "usage", "stop_reason", "stop_sequence", "stop_details"}
 BLOCK_KEYS = {  # type: what a block has besides type and cache_control; what is said of its making is not looked at
@@ -52,7 +53,7 @@ class OutputConfig(Body):
 class CountBody(Body):
     """A conversation whose tokens are to be counted."""
 
-    fixed: ClassVar = {"context_management": ({}, {"edits": []}), "mcp_servers": ([],)}
+    fixed: ClassVar = {"context_management": ({}, {"edits": []}, {"edits": [KEEP_ALL]}), "mcp_servers": ([],)}
 
     messages: list[AnthropicMessage] = Field(min_length=1)
     system: str | list[dict[str, Any]] | None = None

@@ -337,7 +337,7 @@ def test_wrong_parameter_is_refused_by_name(llm, options, name):
         llm.generate("abc", **options)
 
 
-@pytest.mark.parametrize("prompt", [[], [512], [-1]])
+@pytest.mark.parametrize("prompt", [[], [512], [-1], ["5"], [5.5], 5, None, {"a": 1}, [[5]]], ids=str)
 def test_ids_that_do_not_exist_are_refused(llm, prompt):
     with pytest.raises(RequestError):
         llm.generate(prompt)
