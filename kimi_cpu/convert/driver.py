@@ -21,13 +21,12 @@ import numpy as np
 
 from ..errors import CheckpointError, ConfigError, Interrupted, KimiError, ModelFileError, OutOfDisk
 from ..files import sync_directory
-from ..machine import usable_cores
 from ..modelfile import ModelFile
 from ..tokenizer import tokenizer_of
 from . import native
 from .ahead import ReadAhead
 from .behind import Behind
-from .jobs import Part, Plan, Unit
+from .jobs import Part, Plan, Unit, num_jobs
 from .journal import Journal, forget
 from .output import OutputFile
 from .placement import place
@@ -35,7 +34,6 @@ from .source import Source, open_source
 from .target import check_target, find_target
 
 SYNC_BYTES = 1 << 30  # the output is synced, and the journal says so, after so many bytes
-MAX_JOBS = 32  # of up to 40 MiB each (native.CHUNK_VALUES in f32, and what becomes of it); they hash 30 GB/s
 PARTS_AHEAD = 8  # that the system reads for each job, 8 to 32 MiB
 Progress = Callable[[int, int, str], None]
 
@@ -55,8 +53,7 @@ def run(
     out = find_target(out, source_path)
     with open_source(source_path) as source:
         plan = make_plan(source)
-        jobs = min(jobs or usable_cores(), MAX_JOBS)
-        conversion = _Conversion(source, plan, out, jobs, progress)
+        conversion = _Conversion(source, plan, out, num_jobs(jobs), progress)
         if resume and not force and conversion.is_finished():
             return [*plan.warnings, f"{out} was finished before; nothing is left to do."]
         check_target(out, source, force)

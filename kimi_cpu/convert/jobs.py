@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import ConfigError
+from ..machine import usable_cores
 from ..modelfile import TensorSpec
+
+MAX_JOBS = 32  # of up to 40 MiB each (native.CHUNK_VALUES in f32, and what becomes of it); they hash 30 GB/s
 
 
 class Origin(NamedTuple):
@@ -75,3 +79,10 @@ def constant(name: str, data: bytes) -> Output:
     """An I8 tensor whose bytes are known."""
     array = np.frombuffer(data, np.uint8)
     return whole(TensorSpec(name, "I8", (len(data),), len(data)), [Part(0, len(data), lambda: array)])
+
+
+def num_jobs(asked: int | None) -> int:
+    """Threads: by default one a physical core that this process may use. ConfigError: fewer than one was asked for."""
+    if asked is not None and asked < 1:
+        raise ConfigError(f"jobs is {asked}; it must be 1 or more.")
+    return min(asked or usable_cores(), MAX_JOBS)

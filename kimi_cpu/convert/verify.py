@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CheckpointError, Interrupted, ModelFileError
-from ..machine import usable_cores
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
 from ..tokenizer import tokenizer_of
 from .against import Against, ClassError, Finding, open_against
+from .jobs import num_jobs
 from .weights_check import MAX_WEIGHT, Piece, is_sound, pieces
 
 MAX_HASHES_BYTES = 1 << 20  # how far back the hashes are looked for in a corrupt file; those of Kimi K2 have 0.8 MB
@@ -71,7 +71,7 @@ def verify(
         _check_padding(model)
         comparison = None if against is None else stack.enter_context(open_against(model, Path(against)))
         items = list(_items(model))
-        findings = _run(path, items, comparison, jobs or usable_cores(), progress)
+        findings = _run(path, items, comparison, num_jobs(jobs), progress)
         report = _report(model, comparison, items, findings)
         tokenizer_of(model)
         return report

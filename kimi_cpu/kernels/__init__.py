@@ -4,6 +4,7 @@
 many of them without Python between them, whose code and objects every kernel evicts from the caches.
 """
 
+from . import compiler as compiler  # first: it says why Numba cannot be used
 from .arrays import Activation, Cache, Experts, Routing, SharedExpert, cache_layer_bytes, make_activation
 from .attention_expanded import attend_expanded
 from .attention_int8 import attend_absorbed, bind_attend_absorbed, num_splits, plan_absorbed

@@ -37,7 +37,7 @@ from .bundled import BUNDLED_MODEL
 from .conversation import ChatOptions, Conversation
 from .generation import Generation
 from .guide import ChatGuide
-from .loading import LoadOptions, make_engine, model_hash, notices
+from .loading import LoadOptions, make_engine, model_hash, notices, num_threads, thread_notices
 from .reading import CANCELLED, ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece
 from .session import LLMSession
@@ -95,12 +95,12 @@ class LLM:
             self.path, self.config = path, self._file.config
             self._tokenizer = tokenizer_of(self._file)
             engine, self.context = make_engine(self._file, options)
-            self.notices = notices(self._file, usable_memory())
+            self.notices = (*notices(self._file, usable_memory()), *thread_notices(options))
         except BaseException:
             self._file.close()
             raise
         self._read_ahead = options.read_ahead
-        self._thread = EngineThread(engine, prepare=lambda: runtime.configure(options.threads))
+        self._thread = EngineThread(engine, prepare=lambda: runtime.configure(num_threads(options)))
         self._at_exit = weakref.finalize(self, _close, self._thread, self._file)  # also when nobody holds it any more
 
     def close(self) -> None:

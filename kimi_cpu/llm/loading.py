@@ -9,7 +9,7 @@ from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError
 from ..kernels import cache_layer_bytes, runtime
-from ..machine import usable_memory, user_folder
+from ..machine import usable_cores, usable_cpus, usable_memory, user_folder
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
 from ..modelfile import HASHES, ModelFile, demand
@@ -23,16 +23,16 @@ CACHE_SHARE = 8  # of the memory that this process may use, the part that the ca
 class LoadOptions:
     """Ways to load a model. Raises ConfigError for a value that cannot be.
 
-    threads: default one a physical core. context: tokens a request may hold, default the model's own. kv: type of the
-    cache: "f16", "int8" (with compute "int8") or "f32" (with compute "f32"). compute: "int8" (activations rounded to
-    8 bits per 32) or "f32" (exact). chunk: tokens a step at most. parallel: sequences that run at once.
-    cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed.
-    Default: an eighth of the memory that this process may use, or one context if that is more. speculate: draft tokens
-    from what the text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended,
-    compute what the next one's prompt will begin with while nothing else runs. cache_disk: bytes, or as "50GiB", of
-    files in cache_dir that keep computed prompts for later runs, of all models together; default none. cache_dir:
-    default $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts as soon as they can be, for the sake of
-    the whole; by default the answers that run beside them get half of the time.
+    threads: default one a physical core, at most the CPUs that this process may run on. context: tokens a request may
+    hold, default the model's own. kv: type of the cache: "f16", "int8" (with compute "int8") or "f32" (with compute
+    "f32"). compute: "int8" (activations rounded to 8 bits per 32) or "f32" (exact). chunk: tokens a step at most.
+    parallel: sequences that run at once. cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow
+    to; they are taken as they are needed. Default: an eighth of the memory that this process may use, or one context if
+    that is more. speculate: draft tokens from what the text repeats, where that pays; the answer is the same.
+    read_ahead: when a chat's turn has ended, compute what the next one's prompt will begin with while nothing else
+    runs. cache_disk: bytes, or as "50GiB", of files in cache_dir that keep computed prompts for later runs, of all
+    models together; default none. cache_dir: default $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts
+    as soon as they can be, for the sake of the whole; by default the answers that run beside them get half of the time.
     """
 
     threads: int | None = None
@@ -55,10 +55,10 @@ class LoadOptions:
             raise ConfigError(
                 f"kv is {self.kv!r}; with compute {self.compute} it must be one of {', '.join(KV[self.compute])}."
             )
-        for name in ("chunk", "parallel", "threads"):
+        for name in ("chunk", "context", "parallel", "threads"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; it must be 1 or more.")
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ConfigError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
         for name in ("cache_memory", "cache_disk"):
             value = getattr(self, name)
             if value is not None:
@@ -126,6 +126,19 @@ def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore 
     except OSError as e:
         log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory, e.strerror)
         return None
+
+
+def num_threads(options: LoadOptions) -> int:
+    """Of the kernels. More than there are CPUs would only wait for each other, and each takes memory."""
+    return min(options.threads or usable_cores(), usable_cpus())
+
+
+def thread_notices(options: LoadOptions) -> tuple[str, ...]:
+    """A sentence when fewer threads are used than were asked for."""
+    used = num_threads(options)
+    if options.threads is None or options.threads == used:
+        return ()
+    return (f"{options.threads} threads were asked for, and {used} are used: so many CPUs may this process run on.",)
 
 
 def notices(file: ModelFile, memory: int) -> tuple[str, ...]:
