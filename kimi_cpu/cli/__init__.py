@@ -1,8 +1,11 @@
 """The command line: a command parses, calls one function and prints. Errors become exit codes here and nowhere else."""
 
+import errno
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -24,12 +27,23 @@ COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is im
     "warmup": "Compile the kernels for this CPU ahead of their first use.",
     "completion": "Print what completes commands in bash, zsh or fish.",
 }
+STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))  # as descriptors
+REFUSED = (errno.EBADF, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what is written; files have names
 EXIT_INTERRUPTED = 130  # by convention 128 + SIGINT
 EXIT_BROKEN_PIPE = 141  # and 128 + SIGPIPE
 
 
 class ReaderLeft(Exception):
     """Whoever read our output has gone, as `head` does."""
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """click would make exit code 1 of a broken pipe."""
+    try:
+        yield
+    except BrokenPipeError as e:
+        raise ReaderLeft from e
 
 
 class LazyGroup(click.Group):
@@ -52,12 +66,15 @@ class LazyGroup(click.Group):
             ctx.default_map = {name: defaults(config, command, commands)}
         return name, command, args
 
+    def make_context(self, *args, **kwargs) -> click.Context:
+        """Where --help is printed."""
+        with _reader_may_leave():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context):
-        """click would make exit code 1 of a broken pipe."""
-        try:
+        """Where all else is."""
+        with _reader_may_leave():
             return super().invoke(ctx)
-        except BrokenPipeError as e:
-            raise ReaderLeft from e
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -84,32 +101,58 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: errors meant for people become one line on stderr and an exit code."""
+    _open_streams()
     try:
         cli.main(prog_name="kimi-cpu", standalone_mode=False, auto_envvar_prefix="KIMI_CPU")
     except click.exceptions.NoArgsIsHelpError as e:
-        e.show()
+        with suppress(OSError):
+            e.show()
         sys.exit(e.exit_code)
     except click.ClickException as e:
         command = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx is not None else "kimi-cpu"
-        click.echo(f"kimi-cpu: {_one_line(e.format_message())} See `{command} --help`.", err=True)
+        _tell(f"{_one_line(e.format_message())} See `{command} --help`.")
         sys.exit(e.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except ReaderLeft:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _let_go(sys.stdout, sys.stderr)
         sys.exit(EXIT_BROKEN_PIPE)
     except (KimiError, OSError, MemoryError) as e:
         if os.environ.get("KIMI_CPU_DEBUG") == "1":
             raise
-        click.echo(f"kimi-cpu: {_sentence(e)}", err=True)
+        _tell(_sentence(e))
+        _let_go(sys.stdout)
         sys.exit(getattr(e, "exit_code", 1))
+
+
+def _open_streams() -> None:
+    """Gives the process the streams that it was started without. What is printed to stdout then is an error, and not
+    lost; and no file that is opened later gets their numbers, and with them what others print."""
+    for name, mode, flags in STREAMS:
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
+
+
+def _let_go(*streams) -> None:
+    """What they hold cannot be written, and the interpreter shall not try it again at its end."""
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _tell(text: str) -> None:
+    """One line on stderr, if it takes one."""
+    with suppress(OSError):
+        click.echo(f"kimi-cpu: {text}", err=True)
 
 
 def _sentence(error: BaseException) -> str:
     """One line for a person."""
     if isinstance(error, OSError):
-        return f"{error.filename or 'input/output'}: {error.strerror or error}"
+        place = "stdout" if error.errno in REFUSED else "input/output"
+        return f"{error.filename or place}: {error.strerror or error}"
     return _one_line(str(error)) or type(error).__name__
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from .conversation_file import check_conversation
 from .options import (
     chat_options,
     loading_of,
@@ -35,6 +36,8 @@ def command(system, session, hide_thinking, model, **options) -> None:
     printf '%s\\n' "What is 17 + 25?" "And twice that?" | kimi-cpu chat -m k2.gguf
     """
     thinking = thinking_of(options)
+    if session is not None:
+        check_conversation(session)
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model

@@ -2,30 +2,38 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, SessionError
-from ..files import read_regular, replacing
+from ..files import check_replaceable, output_path, private_directory, read_regular, replacing
 from ..filetypes import decoded
-from ..llm import LLM
-from ..llm.session import LLMSession, is_session_file
 from ..machine import user_folder
-from .display import warn
+
+if TYPE_CHECKING:
+    from ..llm import LLM
+    from ..llm.session import LLMSession
 
 MAX_MESSAGES_BYTES = 1 << 28
 
 
-def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
+def check_conversation(path: Path) -> None:
+    """Says before an answer what save_conversation would say after it. ConfigError, OSError."""
+    if path.parent.is_dir():
+        output_path(path)
+        output_path(_messages_path(path))
+
+
+def load_conversation(llm: "LLM", path: Path) -> "tuple[LLMSession, list[dict]]":
     """Session and messages of a file; new ones where there is none. What was computed is lost, with a warning, when it
     cannot be used. SessionError: the file is something else, which must not be overwritten, or the messages cannot
     be read."""
+    from ..llm.session import is_session_file
+    from .display import warn
+
     messages_path = _messages_path(path)
     try:
-        messages = (
-            json.loads(decoded(read_regular(messages_path, MAX_MESSAGES_BYTES))) if messages_path.exists() else []
-        )
-        if not all(isinstance(message, dict) and "role" in message for message in messages):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError):
+        messages = _read_messages(messages_path) if messages_path.exists() else []
+    except ValueError:
         raise SessionError(f"{messages_path} is no list of messages; remove it, or name another session.") from None
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return llm.session(), messages
@@ -38,12 +46,22 @@ def load_conversation(llm: LLM, path: Path) -> tuple[LLMSession, list[dict]]:
         return llm.session(), messages
 
 
-def save_conversation(session: LLMSession, messages: list[dict], path: Path) -> None:
-    """Writes both files; each is either the old one or the new one. OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(_messages_path(path)) as file:
+def save_conversation(session: "LLMSession", messages: list[dict], path: Path) -> None:
+    """Writes both files, which are their owner's alone; each is either the old one or the new one. ConfigError: one
+    that is there is something else. OSError."""
+    from ..llm.session import is_session_file
+
+    private_directory(path.parent)
+    check_replaceable(path, "session", is_session_file, force=True)
+    check_replaceable(_messages_path(path), "list of messages", _holds_messages, force=True)
+    with replacing(_messages_path(path), private=True) as file:
         file.write(json.dumps(messages, ensure_ascii=False, indent=1).encode())
     session.save(path)
+
+
+def is_kept(path: Path) -> bool:
+    """Whether there is a conversation in a file."""
+    return path.exists() or _messages_path(path).exists()
 
 
 def sessions_folder() -> Path:
@@ -64,3 +82,22 @@ def saved_names() -> list[str]:
 
 def _messages_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
+
+
+def _read_messages(path: Path) -> list[dict]:
+    """ValueError: they are none. OSError."""
+    try:
+        messages = json.loads(decoded(read_regular(path, MAX_MESSAGES_BYTES)))
+    except RecursionError as e:
+        raise ValueError from e
+    if not isinstance(messages, list) or not all(isinstance(m, dict) and "role" in m for m in messages):
+        raise ValueError
+    return messages
+
+
+def _holds_messages(path: Path) -> bool:
+    try:
+        _read_messages(path)
+    except ValueError:
+        return False
+    return True

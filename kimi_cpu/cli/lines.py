@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from ..errors import RequestError
+from ..errors import ConfigError, RequestError
+from ..files import open_output, output_path, private_directory
 from ..filetypes import decoded
 from ..machine import user_folder
 from .display import say
@@ -86,12 +87,16 @@ def _history():
     if folder is None:
         return InMemoryHistory()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "history").open("a+b"):
-            return UserHistory(folder / "history")
+        file = output_path(private_directory(folder) / "history")
+        descriptor = open_output(file, private=True)
+        os.fchmod(descriptor, 0o600)  # of a file that an earlier version made
+        os.close(descriptor)
+        return UserHistory(file)
     except OSError as e:
         say(f"what is typed is not kept: {e.filename}: {e.strerror}.")
-        return InMemoryHistory()
+    except ConfigError as e:
+        say(f"what is typed is not kept: {e}")
+    return InMemoryHistory()
 
 
 def is_whole(text: str) -> bool:

@@ -7,19 +7,20 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
 
 from ..convert.plan import plan
-from ..errors import KimiError
-from ..filetypes import decoded
+from ..errors import ConfigError, Interrupted, KimiError
 from ..kernels import bandwidth
 from ..llm import Generation
 from .conversation_file import saved_names
 from .display import Display, ending, say, statistics, warn
+from .interrupts import endings, on_signals
 from .lines import Lines, PipedLines, TypedLines
+from .prompt import read_text
 from .talk import Talk
 
 ANSWER_NOW = b"\x14"  # Ctrl-T
@@ -31,7 +32,7 @@ HELP = """\
 /system [TEXT]   show or set the system message; "" removes it
 /set [NAME N]    show or set how answers are drawn: temp, top-p, max-tokens, think-budget, seed, …
 /read FILE       put a text file before the next message
-/save NAME       keep the conversation
+/save NAME       keep the conversation; /save! NAME replaces another one
 /load NAME       go on with a kept one
 /sessions        list those that are kept
 /stats           figures of the last answer
@@ -52,6 +53,7 @@ class Repl:
             "set": self._set,
             "read": self._read,
             "save": lambda name: say(f"saved in {self._talk.save(name)}"),
+            "save!": lambda name: say(f"saved in {self._talk.save(name, replace=True)}"),
             "load": self._load,
             "sessions": lambda: click.echo("\n".join(saved_names()) or "none are saved", err=True),
             "stats": self._stats,
@@ -101,7 +103,14 @@ class Repl:
             return
         self._attached = ""
         display = Display(handle.num_prompt_tokens, self._hide_thinking)
-        with _stopped_by_keys(handle):
+        left_by = None
+
+        def leave(name: str) -> None:
+            nonlocal left_by
+            left_by = name
+            handle.cancel()
+
+        with on_signals(endings(), leave), _stopped_by_keys(handle):
             try:
                 async for piece in handle:
                     display.push(piece)
@@ -113,8 +122,10 @@ class Repl:
             say(why)
         try:
             self._talk.answered(turn)
-        except OSError as e:
-            say(f"not saved: {e.filename}: {e.strerror}")
+        except (ConfigError, OSError) as e:
+            say(f"not saved: {f'{e.filename}: {e.strerror}' if isinstance(e, OSError) else e}")
+        if left_by is not None:
+            raise Interrupted(f"Stopped by {left_by}.")
 
     def _undo(self) -> None:
         text = self._talk.undo()
@@ -140,7 +151,7 @@ class Repl:
             click.echo(f"{key.replace('_', '-'):15} {'none' if told in (None, '') else told}", err=True)
 
     def _read(self, file: str) -> None:
-        text = decoded(Path(os.path.expanduser(file)).read_bytes())
+        text = read_text(Path(os.path.expanduser(file)))
         self._attached += f"{Path(file).name}:\n```\n{text}\n```\n\n"
         say(f"{file} ({len(text):,} characters) goes with the next message.")
 
@@ -186,4 +197,5 @@ def _keys(loop: asyncio.AbstractEventLoop, pressed: Callable[[bytes], object]):
         yield
     finally:
         loop.remove_reader(terminal)
-        termios.tcsetattr(terminal, termios.TCSANOW, before)
+        with suppress(termios.error):  # it has hung up
+            termios.tcsetattr(terminal, termios.TCSANOW, before)

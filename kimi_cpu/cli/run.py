@@ -1,13 +1,17 @@
 """kimi-cpu run: one prompt, one answer."""
 
+import io
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
+from .conversation_file import check_conversation, load_conversation, save_conversation
 from .interrupts import CTRL_C
 from .options import chat_options, loading_of, model_options, require_model, sampling_options, thinking_of
 from .prompt import read_prompt
@@ -44,6 +48,10 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
     text = read_prompt(prompt, prompt_option, file)
     if not text:
         raise click.UsageError("The prompt is empty.")
+    with suppress(io.UnsupportedOperation):  # no real stdout
+        os.write(sys.stdout.fileno(), b"")  # nobody need wait for an answer that cannot be read
+    if session is not None:
+        check_conversation(session)
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model
@@ -61,8 +69,6 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
 
 def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinking: bool, options: dict) -> str | None:
     """One turn of a conversation, which a session file may hold. The signal that ended it, if one did."""
-    from .conversation_file import load_conversation, save_conversation
-
     session, messages = (None, []) if path is None else load_conversation(llm, path)
     if system is not None:
         messages = [{"role": "system", "content": system}, *(m for m in messages if m["role"] != "system")]

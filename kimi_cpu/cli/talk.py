@@ -6,7 +6,9 @@ from pathlib import Path
 from ..config.fields import Door, fields_at
 from ..errors import RequestError
 from ..llm import LLM, ChatCompletion, Generation
-from .conversation_file import load_conversation, save_conversation, sessions_folder
+from .conversation_file import is_kept, load_conversation, save_conversation, sessions_folder
+
+FILES = (".json", ".partial", ".journal")  # endings of what lies beside a conversation
 
 
 class Talk:
@@ -17,6 +19,7 @@ class Talk:
         self._llm, self._file, self._options = llm, file, dict(options)
         self.session, self.messages = (llm.session(), []) if file is None else load_conversation(llm, file)
         self.last: ChatCompletion | None = None
+        self._kept = file  # where it was saved last, or loaded from
 
     @property
     def system(self) -> str | None:
@@ -61,12 +64,17 @@ class Talk:
     def reset(self) -> None:
         """Begins anew, with the same system message."""
         self.messages = [m for m in self.messages[:1] if m["role"] == "system"]
-        self.session, self.last = self._llm.session(), None
+        self.session, self.last, self._kept = self._llm.session(), None, None
 
-    def save(self, name: str) -> Path:
-        """Keeps the conversation under a name, or in a file where it is a path. OSError."""
+    def save(self, name: str, replace: bool = False) -> Path:
+        """Keeps the conversation under a name, or in a file where it is a path. replace: another conversation that is
+        there is lost. RequestError: there is one. ConfigError, OSError."""
         path = session_path(name)
+        own = self._kept is not None and path.resolve() == self._kept.resolve()
+        if not replace and not own and is_kept(path):
+            raise RequestError(f"{name} exists; /save! {name} replaces it.")
         save_conversation(self.session, self.messages, path)
+        self._kept = path
         return path
 
     def load(self, name: str) -> Path:
@@ -75,7 +83,7 @@ class Talk:
         if not path.exists():
             raise FileNotFoundError(2, "there is no such conversation; /sessions lists them", str(path))
         self.session, self.messages = load_conversation(self._llm, path)
-        self.last = None
+        self.last, self._kept = None, path
         return path
 
     def options(self) -> dict:
@@ -98,5 +106,10 @@ class Talk:
 
 
 def session_path(name: str) -> Path:
-    """Where a conversation of a name lies; a name with a / is a path. ConfigError: there is no home."""
-    return Path(os.path.expanduser(name)) if "/" in name else sessions_folder() / name
+    """Where a conversation of a name lies; a name with a / is a path. RequestError: it is no name. ConfigError: there
+    is no home."""
+    if "/" in name:
+        return Path(os.path.expanduser(name))
+    if name in ("", ".", "..") or not name.isprintable() or name.endswith(FILES):
+        raise RequestError(f"{name!r} is no name for a conversation; give letters and digits, or a path with a /.")
+    return sessions_folder() / name

@@ -18,6 +18,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ..files import private_directory
 from ..model import PAGE_TOKENS
 from . import page_files
 from .block_pool import Tokens
@@ -51,7 +52,7 @@ class DiskStore:
         self._limit_bytes, self.num_bytes = limit_bytes, 0
         self._namespace = blake2b(namespace.encode(), digest_size=16).hexdigest()
         self._folder = directory / self._namespace
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # prompts are private
+        private_directory(self._folder)  # as prompts are
         self._files: OrderedDict[tuple[str, str], _File] = OrderedDict()  # (namespace, key), longest unused first
         self._num_children: Counter[tuple[str, str]] = Counter()
         self._pending: dict[bytes, None] = {}

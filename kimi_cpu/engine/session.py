@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from ..errors import SessionError
-from ..files import open_regular, replacing
+from ..files import check_replaceable, open_regular, replacing
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
 from .engine import Engine
@@ -44,8 +44,10 @@ class Session:
 def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
     """Writes a session and those of its pages that the engine still holds; returns the tokens whose latents are in it.
 
-    On the engine's thread. The file is either the old one or the new one, whatever happens. OSError: the disk says so.
+    On the engine's thread. The file is its owner's alone, and either the old one or the new one, whatever happens.
+    ConfigError: there is a file that is no session, or none can be written. OSError: the disk says so.
     """
+    check_replaceable(path, "session", is_session, force=True)
     pool, cache = engine.scheduler.pool, engine.cache
     match = pool.match(session.tokens)
     block_ids = [*match.block_ids, *([match.copy_from] if match.copy_from is not None else [])]
@@ -63,7 +65,7 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
         "tokens_crc": crc32(ids + forms),
     }
     header["crc"] = crc32(json.dumps(header).encode())
-    with replacing(path) as file:
+    with replacing(path, private=True) as file:
         file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
         file.write(_padded(ids + forms, b"\0"))
         checks = []
@@ -73,6 +75,12 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
             file.write(page)
         file.write(np.asarray(checks, np.uint32).tobytes())
     return num_cached
+
+
+def is_session(path: Path) -> bool:
+    """Whether a file is what `save` writes, of whatever model, whole or not. OSError."""
+    with open_regular(path) as file:
+        return MAGIC.encode() in file.read(64)
 
 
 def load(engine: Engine, path: Path, model_hash: str) -> Session:

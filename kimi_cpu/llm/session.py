@@ -7,13 +7,11 @@ import numpy as np
 
 from ..engine import EngineThread, Request
 from ..engine import session as engine_session
-from ..files import open_regular
 
 
 def is_session_file(path: Path) -> bool:
     """Whether a file is what LLMSession.save writes, of whatever model, whole or not. OSError."""
-    with open_regular(path) as file:
-        return engine_session.MAGIC.encode() in file.read(64)
+    return engine_session.is_session(path)
 
 
 class LLMSession:
@@ -34,7 +32,8 @@ class LLMSession:
         return len(self._inner.tokens.ids)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes tokens and their latents to one file, which is either the old one or the new one. OSError."""
+        """Writes tokens and their latents to one file, which is either the old one or the new one. ConfigError: there
+        is a file that is no session, or none can be written. OSError."""
         inner, model_hash = self._inner, self._model_hash
         self._thread.call(lambda engine: engine_session.save(inner, engine, Path(path), model_hash))
 
