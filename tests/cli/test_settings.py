@@ -37,7 +37,7 @@ def test_options_come_from_the_command_line_then_the_environment_then_the_file(
     assert answered(kimi_cpu(*run)) == 4
     assert answered(kimi_cpu(*run, "-n", "5")) == 5
     monkeypatch.setenv("KIMI_CPU_CONTEXT", "40")
-    assert "the context 40" in kimi_cpu(*run).err
+    assert "context length is 40 tokens" in kimi_cpu(*run).err
 
 
 @pytest.mark.parametrize(
