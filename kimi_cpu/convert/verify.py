@@ -195,8 +195,8 @@ def _report(model: ModelFile, comparison: Against | None, items: list[_Item], fi
     if unsound:
         verb = "holds" if len(unsound) == 1 else "hold"
         raise ModelFileError(
-            f"{model.path}: {_some(unsound)} {verb} weights that are NaN, infinite or beyond {MAX_WEIGHT:.0e}, though "
-            "the hashes are right; convert a good checkpoint again."
+            f"{model.path}: {_some(unsound)} {verb} weights that are NaN, infinite or beyond {MAX_WEIGHT:.0e}, or "
+            "bytes of no matrix, though the hashes are right; convert a good checkpoint again."
         )
     differences = [text for finding in findings for text in finding.differences]
     if differences:

@@ -17,8 +17,6 @@ from .layout import ALIGNMENT, EXPERTS_SUFFIX, HASHES, aligned
 if TYPE_CHECKING:
     from .reader import ModelFile, TensorInfo
 
-PART_ALIGNMENT = 32  # bytes; of an expert's matrices: every packed block is a multiple of it
-
 
 def check_table(file: "ModelFile") -> None:
     """ModelFileError unless tensors follow one another from page to page, and the hashes of all end the file."""
@@ -79,8 +77,8 @@ def _check_experts(file: "ModelFile", tensor: "TensorInfo", spec: Experts, descr
     found = (described or {}).get("parts")
     if found is None:
         _refuse(file, tensor, "is missing from kimi-cpu.tensors")
-    if len(tensor.shape) != 2 or tensor.shape[0] != spec.count or tensor.shape[1] % ALIGNMENT:
-        _refuse(file, tensor, f"is {list(tensor.shape)}, not {spec.count} experts in whole pages")
+    if len(tensor.shape) != 2 or tensor.shape[0] != spec.count:
+        _refuse(file, tensor, f"is {list(tensor.shape)}, not {spec.count} experts")
     _check_bytes(file, tensor)
     end = 0
     for name in PARTS:
@@ -88,11 +86,11 @@ def _check_experts(file: "ModelFile", tensor: "TensorInfo", spec: Experts, descr
         if (part["rows"], part["cols"]) != spec.shape(name):
             shape = [part["rows"], part["cols"]]
             _refuse(file, tensor, f"has {name} {shape}, its configuration asks for {list(spec.shape(name))}")
-        if part["offset"] < end or part["offset"] % PART_ALIGNMENT:
-            _refuse(file, tensor, f"has {name} at byte {part['offset']}, where it cannot be")
-        end = part["offset"] + _size(file, tensor, part)
-    if end > tensor.shape[1]:
-        _refuse(file, tensor, f"has experts of {tensor.shape[1]:,} bytes, whose matrices need {end:,}")
+        if part["offset"] != end:
+            _refuse(file, tensor, f"has {name} at byte {part['offset']} of an expert, which must be at {end:,}")
+        end += _size(file, tensor, part)
+    if aligned(end) != tensor.shape[1]:
+        _refuse(file, tensor, f"has experts of {tensor.shape[1]:,} bytes, whose matrices need {aligned(end):,}")
 
 
 def _size(file: "ModelFile", tensor: "TensorInfo", matrix: Mapping) -> int:

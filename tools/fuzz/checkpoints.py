@@ -55,6 +55,9 @@ def convert_and_run(source: Path, out: Path) -> str:
         return REFUSED
     outcome = model_files.use(out)
     out.unlink()
+    other = out.with_suffix(".standard")
+    attempt(lambda: convert(source, other, layout="standard", jobs=1), names=str(source))
+    other.unlink(missing_ok=True)
     return outcome
 
 
