@@ -45,14 +45,16 @@ class Journal:
     @property
     def synced_bytes(self) -> int | None:
         """The bytes of the output that are on the disk for sure; None: the run had not begun."""
-        row = self._db.execute("SELECT value FROM run WHERE name = 'synced_bytes'").fetchone()
-        return row[0] if row else None
+        with self._translated():
+            row = self._db.execute("SELECT value FROM run WHERE name = 'synced_bytes'").fetchone()
+            return int(row[0]) if row else None
 
     @property
     def is_empty(self) -> bool:
         """Whether no answers and results are in it."""
         query = "SELECT EXISTS (SELECT 1 FROM tokens) OR EXISTS (SELECT 1 FROM held)"
-        return not self._db.execute(query).fetchone()[0]
+        with self._translated():
+            return not self._db.execute(query).fetchone()[0]
 
     def close(self) -> None:
         """Forgets what was not committed."""
@@ -108,7 +110,9 @@ class Journal:
 
     def held_keys(self) -> Iterator[bytes]:
         """The keys of all results that wait. Their positions are those of the run before."""
-        return (key for (key,) in self._db.execute("SELECT key FROM held"))
+        with self._translated():
+            for (key,) in self._db.execute("SELECT key FROM held"):
+                yield key
 
     def move_held(self, key: bytes, position: int) -> None:
         """A waiting result has this position in this run."""
@@ -161,7 +165,7 @@ class Journal:
                     f"{self.path} cannot be written: {e}. Make room, and run the same command again."
                 ) from e
             raise KimiError(f"{self.path}: {e}.") from e
-        except sqlite3.DatabaseError as e:
+        except (sqlite3.DatabaseError, ValueError, TypeError) as e:  # another schema, or a value of another type
             raise ConfigError(
                 f"{self.path} cannot be read: {e}. Delete it: results stay, unfinished answers begin again."
             ) from e

@@ -11,12 +11,14 @@ forgotten, so that a later "synced" does not speak for them.
 """
 
 import os
+import re
 import threading
 from pathlib import Path
 
 from .output import OutputFile
 
 TITLE = "kimi-cpu conversion "
+FACT = re.compile(r"part [0-9]{1,12} [0-9]{1,12}|unit [0-9]{1,12} [0-9a-f]{64}|synced [0-9]{1,12}")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -30,7 +32,7 @@ class Journal:
         self.hashes: dict[int, bytes] = {}
         self._lock = threading.Lock()
         title, boot = TITLE + plan_key, f"boot {_boot_id()}"
-        lines = _read(path) if resume else []
+        lines = _undamaged(_read(path)) if resume else []
         self.resumed = lines[:1] == [title]
         facts = _trusted(lines, boot) if self.resumed else []
         self._replay(facts)
@@ -73,9 +75,9 @@ class Journal:
     def _replay(self, facts: list[str]) -> None:
         for line in facts:
             match line.split():
-                case ["part", unit, part] if unit.isdigit() and part.isdigit():
+                case ["part", unit, part]:
                     self.done.add((int(unit), int(part)))
-                case ["unit", unit, digest] if unit.isdigit() and len(digest) == 64:
+                case ["unit", unit, digest]:
                     self.hashes[int(unit)] = bytes.fromhex(digest)
 
 
@@ -90,11 +92,17 @@ def is_journal(path: Path) -> bool:
         return file.read(len(TITLE)) == TITLE.encode()
 
 
+def _undamaged(lines: list[str]) -> list[str]:
+    """The lines before the first one that says nothing: title and boot, then facts."""
+    bad = next((number for number, line in enumerate(lines) if number > 1 and not FACT.fullmatch(line)), len(lines))
+    return lines[:bad]
+
+
 def _trusted(lines: list[str], boot: str) -> list[str]:
     """The lines that say what is in the output for sure: all of this boot's, of another one's those that are synced."""
     if lines[1:2] == [boot]:
         return lines[2:]
-    synced = [int(n) for word, _, n in (line.partition(" ") for line in lines) if word == "synced" and n.isdigit()]
+    synced = [int(line.removeprefix("synced ")) for line in lines[2:] if line.startswith("synced ")]
     facts = [line for line in lines[2 : max(synced, default=0)] if not line.startswith("synced ")]
     return [*facts, f"synced {2 + len(facts)}"]
 
