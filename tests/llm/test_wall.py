@@ -122,7 +122,7 @@ def unreadable(llm):
 
 
 def test_reader_that_raises_ends_its_own_request(llm, unreadable):
-    good = llm.submit("abc", max_tokens=100, ignore_eos=True, seed=1)
+    good = llm.submit("abc", max_tokens=100, ignore_eos=True, seed=3)
     handle = unreadable()
     others = [threading.Thread(target=lambda: pytest.raises(AnswerError, handle.result)) for _ in range(3)]
     for thread in others:
