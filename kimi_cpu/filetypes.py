@@ -15,7 +15,7 @@ MAGIC = (  # position, first bytes, what it is, what to do. The first that fits.
     (0, b"\x1f\x8b", "compressed with gzip", "unpack it (gzip -d)"),
     (0, b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it (zstd -d)"),
     (0, b"\xfd7zXZ\0", "compressed with xz", "unpack it (xz -d)"),
-    (0, b"BZh", "compressed with bzip2", "unpack it (bzip2 -d)"),
+    (4, b"1AY&SY", "compressed with bzip2", "unpack it (bzip2 -d)"),
     (0, b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it (lz4 -d)"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it (7z x)"),
     (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it (unrar x)"),
@@ -24,6 +24,7 @@ MAGIC = (  # position, first bytes, what it is, what to do. The first that fits.
     (0, b"\x93NUMPY", "a NumPy array", "name the file that is asked for"),
     (0, b"\x89HDF\r\n", "an HDF5 file", "take the checkpoint in safetensors"),
     (0, b"\x00\x05\x16\x07", "a file of attributes that macOS leaves (._)", "name the file beside it"),
+    (0, b"\xff\xfe\0\0", "text in UTF-32", "save it as UTF-8 (iconv -f UTF-32 -t UTF-8)"),
     (0, b"\xff\xfe", "text in UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (0, b"\xfe\xff", "text in UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
 )
@@ -82,11 +83,18 @@ def decoded(data: bytes) -> str:
 
 def mistaken(head: bytes, wanted: str) -> str:
     """What an error says of a file that begins so and is not what was wanted: what it is, and what to do."""
-    found = recognised(head)
-    if found is None and JSON.match(head):
-        found = FileType("JSON", CHECKPOINT)
-    if found is None and PLAIN.fullmatch(head):
-        found = FileType(f"text that begins with {head[:40].decode('ascii')!r}", AGAIN)
+    found = recognised(head) or _text(head)
     if found is None:
         return f"this is no {wanted}; {AGAIN}."
     return f"this is {found.what}, and no {wanted}; {found.remedy}."
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so is text, such as the words of a server that did not send the file."""
+    return PLAIN.fullmatch(head) is not None
+
+
+def _text(head: bytes) -> FileType | None:
+    if JSON.match(head) and b'"error"' not in head:
+        return FileType("JSON", CHECKPOINT)
+    return FileType(f"text that begins with {head[:40].decode('ascii')!r}", AGAIN) if is_text(head) else None

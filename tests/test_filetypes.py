@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from kimi_cpu import convert
 from kimi_cpu.batch.merge import merge
 from kimi_cpu.batch.run import BatchOptions, Run
 from kimi_cpu.cli import cli
@@ -71,6 +72,7 @@ FOREIGN = {  # what a file holds: what the sentence must say of it
     "utf-16": (TEXT.encode("utf-16"), "UTF-16", "iconv"),
     "utf-16 without a mark": (TEXT.encode("utf-16-le"), "UTF-16", "iconv -f UTF-16LE"),
     "utf-16, big end first": (TEXT.encode("utf-16-be"), "UTF-16", "iconv -f UTF-16BE"),
+    "utf-32": (TEXT.encode("utf-32"), "UTF-32", "iconv -f UTF-32"),
     "zeros": (bytes(5000), "not finished", "download"),
 }
 
@@ -172,11 +174,19 @@ def test_a_file_of_a_checkpoint_in_place_of_a_model_file_names_the_directory(che
             assert "kimi-cpu convert takes the directory that it is in" in text, text
 
 
-def test_the_text_of_a_servers_error_is_quoted(tmp_path):
-    (tmp_path / "model.gguf").write_bytes(b"Entry not found")
-    assert "'Entry not found'" in said(ModelFile.open, tmp_path / "model.gguf")[1]
-    (tmp_path / "config.json").write_bytes(b"Invalid username or password.")
-    assert "'Invalid username or password.'" in said(open_source, tmp_path)[1]
+@pytest.mark.parametrize("text", ["Entry not found", '{"error":"Repository not found"}'])
+def test_the_words_of_a_server_in_place_of_a_file_are_quoted(tmp_path, checkpoint, text):
+    (tmp_path / "model.gguf").write_text(text)
+    assert repr(text[:40]) in said(ModelFile.open, tmp_path / "model.gguf")[1]
+    for part in ("model-00002-of-000002.safetensors", "config.json", "tiktoken.model"):
+        shutil.copytree(checkpoint, tmp_path / part)
+        (tmp_path / part / part).write_text(text)
+        sentence = said(convert, tmp_path / part, tmp_path / "out.gguf")[1]
+        assert str(tmp_path / part / part) in sentence
+        assert any(remedy in sentence for remedy in ("download it again", "Fetch it again", "give the config")), (
+            sentence
+        )
+    assert not list(tmp_path.glob("out.gguf*"))
 
 
 def test_a_gguf_file_of_another_byte_order_or_version_is_said_to_be_it(tmp_path):

@@ -88,6 +88,8 @@ def _other_model(model_type, hf: dict) -> str:
         return f"model_type is {VISION_TYPE!r}, but text_config, which describes the language model, is missing."
     if "vision_config" not in hf and {"vt_hidden_size", "vt_num_hidden_layers"} & hf.keys():
         return f"model_type is {shown(model_type)}: a vision tower alone, without the language model around it."
+    if model_type is None:
+        return "The configuration has no model_type; give the config.json of a checkpoint."
     why = OTHER_TYPES.get(model_type) if isinstance(model_type, str) else None
     runs = f"this engine runs {' and '.join(MODEL_TYPES)}, and {VISION_TYPE} around them"
     return f"model_type is {shown(model_type)}{f', which {why}' if why else ''}; {runs}."

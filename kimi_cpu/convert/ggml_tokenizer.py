@@ -5,6 +5,7 @@ import json
 from ..errors import CheckpointError
 from ..tokenizer import special_tokens_from_config
 from ..tokenizer.sentencepiece_model import byte_characters, read_ranks
+from .native import check_tokenizer
 from .source import Source
 
 NORMAL, CONTROL = 1, 3  # llama.cpp: llama_token_type
@@ -14,7 +15,7 @@ NAMED = {"eot": "<|im_end|>", "padding": "[PAD]", "unknown": "[UNK]"}
 def tokenizer_metadata(source: Source) -> dict:
     """{key: value} of the vocabulary; tokenizer.ggml.model "none" and a warning when the checkpoint has none.
 
-    Raises CheckpointError when the tokenizer and vocab_size disagree.
+    Raises CheckpointError when the tokenizer cannot be used, or has another size than vocab_size.
     """
     config = source.config
     metadata = {}
@@ -29,7 +30,8 @@ def tokenizer_metadata(source: Source) -> dict:
             f"{source.path} has no tokenizer (tiktoken.model): the file will take token ids, not text."
         )
         return metadata | {"tokenizer.ggml.model": "none"}
-    base = read_ranks(source.ranks, str(source.path / "tiktoken.model"))
+    check_tokenizer(source)
+    base = read_ranks(source.ranks)
     text = source.texts.get("tokenizer_config")
     special = special_tokens_from_config(None if text is None else json.loads(text), len(base))
     tokens = byte_characters(base) + sorted(special, key=special.get)

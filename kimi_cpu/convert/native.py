@@ -210,7 +210,8 @@ def check_tokenizer(source: Source) -> None:
         tokenizer = Tokenizer(source.ranks, None, None if text is None else json.loads(text))
         check_ends(tokenizer, source.path)
     except TokenizerError as error:
-        message = str(error)
+        file = source.path / "tiktoken.model" if source.path.is_dir() else source.path
+        message = str(error).replace("The rank file", str(file))
         raise CheckpointError(message if str(source.path) in message else f"{source.path}: {message}") from error
 
 

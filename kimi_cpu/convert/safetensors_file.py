@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..errors import CheckpointError
 from ..files import open_regular
-from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..filetypes import HEAD_BYTES, is_text, mistaken, recognised
 
 MAX_NAME = 256  # characters, so that messages can hold it
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors package itself
@@ -58,7 +58,7 @@ def read_header(path: Path) -> tuple[dict[str, HeaderTensor], int, str]:
 
 def _no_header(head: bytes, length: int, size: int) -> str:
     """Of a file that begins with no header: what it is instead, and what to do."""
-    if recognised(head) is not None and size > 8:
+    if size > 8 and (is_text(head) or recognised(head) is not None):
         return mistaken(head, "safetensors file")
     return f"the header claims {length:,} bytes but the file has {size:,}; download it again."
 
