@@ -1,16 +1,15 @@
 """llguidance behind a small seam: its view of the vocabulary, grammars of JSON schemas, masks as bool arrays."""
 
 import json
-import reprlib
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
-from ..errors import AnswerError, RequestError
+from ..errors import AnswerError, RequestError, shown
 from ..tokenizer import Tokenizer
 from .deep_stack import on_deep_stack
 from .schema import Schema, prepare_schema
@@ -19,7 +18,12 @@ from .schema_ends import parts_of
 
 # JSON as the model writes it, at most one space in a row: {"city": "Beijing"}
 SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
-NUM_CACHED = 128  # compiled schemas; a request compiles the schema of each of its tools
+LIMITS = LLParserLimits(
+    max_items_in_row=8_000,  # an object of 1,000 optional properties takes four for each
+    max_lexer_states=32_000,  # 20 MB; they stay as long as the grammar is kept
+    verbose_errors=False,
+)
+NUM_CACHED = 64  # compiled schemas; a request compiles the schema of each of its tools
 NUMERIC = b"0123456789.eE+-"
 NUM_VOCABULARIES = 2  # kept; a process serves one model as a rule
 ANY_OBJECT = {"type": "object"}
@@ -55,7 +59,7 @@ class Vocabulary:
         """Grammar of a tool's arguments: objects, whatever the schema says, with their properties in the order in which
         the model sees them declared, as the grammar allows one order only. strict: RequestError for a schema that
         cannot be enforced; without it, what can be is, with a warning."""
-        what = f"The tool {tool!r}"
+        what = f"The tool {shown(tool)}"
         return self.compiled(_text(schema, what, sort_keys=True), what, True, strict)
 
     def _compile(self, text: str, what: str, objects: bool, strict: bool) -> "JsonGrammar":
@@ -72,7 +76,7 @@ class Vocabulary:
             matcher = self._matcher_of(schema)
         told = None if warning is None else f"{what} has a schema that cannot be enforced: {warning}."
         if strict and told:
-            raise RequestError(told)
+            raise RequestError(told, "tools" if objects else "response_format")
         return JsonGrammar(matcher, schema, told, self.encode)
 
     def _matcher_of(self, schema: Schema) -> LLMatcher:
@@ -111,12 +115,12 @@ class Vocabulary:
             )
         except ValueError as error:  # a number that no double holds
             raise SchemaError((), str(error)) from error
-        return LLMatcher(self.tokenizer, grammar, log_level=0)
+        return LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
 
     def header_matcher(self, headers: list[str]) -> LLMatcher:
         """Matcher of one of some texts that need no escapes."""
         lark = "start: " + " | ".join(f'"{header}"' for header in headers or [""])
-        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0)
+        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0, limits=LIMITS)
 
     def allowed(self, matcher: LLMatcher) -> np.ndarray:
         """bool[n_vocab] of the ordinary tokens that may come next. AnswerError: the text outgrew the library's
@@ -124,6 +128,7 @@ class Vocabulary:
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
         reason = _error_of(matcher)
         if reason is not None:
+            self.compiled.cache_clear()  # for it may be what other answers under the grammar have left in it
             raise AnswerError(f"The answer became too complex for its schema to be enforced: {reason[:300]}.")
         mask = np.unpackbits(bits, count=self.n_vocab, bitorder="little").view(bool)
         mask[self.end_id] = False
@@ -178,7 +183,7 @@ def _is_whole(token: bytes) -> bool:
 def _text(schema: object, what: str, sort_keys: bool = False) -> str:
     """The schema as JSON. RequestError: it is no schema."""
     if not isinstance(schema, dict | bool):
-        raise RequestError(f"{what} has {reprlib.repr(schema)} where a JSON schema must stand.")
+        raise RequestError(f"{what} has {shown(schema)} where a JSON schema must stand.")
     try:
         text = json.dumps(schema, allow_nan=False, ensure_ascii=False)
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of pairs are U+FFFD

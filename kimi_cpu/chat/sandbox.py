@@ -27,16 +27,17 @@ BASE_BUDGET = 16_000_000  # characters, whatever the conversation
 BUDGET_PER_INPUT = 32  # characters that each character of the conversation adds
 STEP = 32  # characters that one operation counts for, about a microsecond
 REFERENCE = 8  # characters that an item of a list counts for
-MAX_SOURCE = 1_000_000  # characters; Kimi's templates have 3,000 to 6,000
+MAX_SOURCE = 100_000  # characters, which compile in a second; Kimi's templates have 3,000 to 6,000
 MAX_BITS = 4096  # of an integer
 MAX_WIDTH = 1000  # of a printf or str.format field
 MAX_SEPARATOR = 16  # characters between the items of a JSON list
 NOT_ASCII = re.compile(r"[^\0-~]")  # what json.dumps escapes besides quotes, backslashes and controls
 WIDE_FIELD = re.compile(r"\d{4,}|\*|\{[^{}]*\{")  # the last: a width that is itself a field
 
-FLAT_FILTERS = {"length", "count", "first", "last", "default", "d", "list", "items", "reverse", "safe", "attr"}
-DEEP_TESTS = {"in", "==", "eq", "equalto", "!=", "ne", "<", "lt", "lessthan", "<=", "le", ">", "gt", "greaterthan"}
-DEEP_TESTS |= {">=", "ge"}
+FLAT_FILTERS = {"length", "count", "first", "last", "default", "d", "list", "items", "reverse"}
+FLAT_TESTS = {"boolean", "callable", "defined", "false", "float", "integer", "iterable", "mapping", "none", "number"}
+FLAT_TESTS |= {"sameas", "sequence", "string", "true", "undefined"}
+MODULO_TESTS = {"divisibleby", "even", "odd"}  # of a text, `%` would print
 WITHDRAWN_FILTERS = ("pprint", "urlize", "xmlattr", "wordwrap", "sum")  # no chat template needs them; all can explode
 WITHDRAWN_METHODS = {"translate", "maketrans", "to_bytes"}
 FLAT_METHODS = {"get", "items", "keys", "values", "copy"}
@@ -137,7 +138,7 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(owner, str | bytes | list | tuple | dict | range) or hasattr(called, "__wrapped__"):
             name = called.__name__
             owner = getattr(called.__wrapped__, "__self__", "") if owner is None else owner
-            budget.spend_on(len(owner) if name in FLAT_METHODS else owner)
+            budget.spend_on((args, kwargs) if name in FLAT_METHODS else owner)
             _charge_growth(budget, name, (owner, *args, *kwargs.values()))
         elif not isinstance(called, Macro):
             budget.spend_on((args, kwargs))
@@ -173,7 +174,7 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
         return value
 
     def charge_operand(self, value: Any) -> Any:
-        """A value that is about to be compared or joined by `~`."""
+        """A value that is about to be compared, joined by `~`, or looked up, for which all of a tuple is hashed."""
         _BUDGET.get().spend_on(value)
         return value
 
@@ -195,7 +196,7 @@ def compile_template(source: str) -> jinja2.Template:
 
 
 class _WriteCharges(NodeTransformer):
-    """Writes a charge wherever the sandbox has no hook: loops, macros, comparisons, `~` and slices."""
+    """Writes a charge wherever the sandbox has no hook: loops, macros, comparisons, `~`, slices and keys."""
 
     def _visit_body(self, node: Any) -> Any:
         cost = STEP + 4 * sum(1 for _ in node.find_all(nodes.Node))
@@ -223,7 +224,15 @@ class _WriteCharges(NodeTransformer):
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
         self.generic_visit(node)
-        return _call("charge_slice", node) if isinstance(node.arg, nodes.Slice) else node
+        if isinstance(node.arg, nodes.Slice):
+            return _call("charge_slice", node)
+        node.arg = _charged(node.arg)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Pair:
+        self.generic_visit(node)
+        node.key = _charged(node.key)
+        return node
 
 
 def _call(method: str, argument: nodes.Expr) -> nodes.Call:
@@ -277,12 +286,14 @@ def _metered_filter(name: str, function: Any) -> Any:
 
 
 def _metered_test(name: str, function: Any) -> Any:
-    """The test, charged for what it compares."""
+    """The test, charged for what it compares or prints."""
 
     @wraps(function)
     def metered(*args: Any) -> Any:
         _BUDGET.get().spend(STEP)
-        if name in DEEP_TESTS:
+        if name in MODULO_TESTS and isinstance(args[0], str):
+            raise Exhausted
+        if name not in FLAT_TESTS:
             _BUDGET.get().spend_on(args)
         return function(*args)
 

@@ -4,7 +4,7 @@ draft it was written in, and with its references followed inside it."""
 import re
 from urllib.parse import unquote, urljoin
 
-from ..errors import RequestError
+from ..errors import RequestError, shown
 
 ONE = {"additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then"}
 ONE |= {"unevaluatedItems", "unevaluatedProperties"}  # keyword -> a schema
@@ -81,10 +81,10 @@ class Document:
         uri, _, fragment = (base + reference if reference.startswith("#") else urljoin(base, reference)).partition("#")
         fragment = unquote(fragment)
         if uri not in self._named:
-            raise SchemaError(place, f"{_short(reference)} is in another document, and none is fetched")
+            raise SchemaError(place, f"{shown(reference)} is in another document, and none is fetched")
         if fragment and not fragment.startswith("/"):
             if f"{uri}#{fragment}" not in self._named:
-                raise SchemaError(place, f"{_short(reference)} names no $anchor of the schema")
+                raise SchemaError(place, f"{shown(reference)} names no $anchor of the schema")
             return self._named[f"{uri}#{fragment}"]
         target, found, base = self._named[uri]
         for step in fragment.split("/")[1:]:
@@ -94,7 +94,7 @@ class Document:
                 key = int(key) if isinstance(target, list) else key
                 target = target[key]
             except (LookupError, TypeError, ValueError):
-                raise SchemaError(place, f"{_short(reference)} names nothing in the schema") from None
+                raise SchemaError(place, f"{shown(reference)} names nothing in the schema") from None
             found = (*found, key)
         if id(target) not in self._checked:
             self._check(target, found, base)
@@ -105,7 +105,7 @@ class Document:
         import jsonschema_rs  # 12 ms, and most requests have no schema
 
         if not isinstance(schema, dict | bool):
-            raise SchemaError(place, f"{_short(schema)} is no JSON schema")
+            raise SchemaError(place, f"{shown(schema)} is no JSON schema")
         try:
             jsonschema_rs.meta.validate(self._modern(schema, place, base))
         except jsonschema_rs.ValidationError as error:
@@ -155,8 +155,3 @@ def _original(schema: object, path: list[str | int]) -> Place:
         except (LookupError, TypeError):
             schema = None
     return tuple(place)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -28,6 +28,7 @@ class _Graph:
         self._places = places
         self._ways: dict[int, int] = {}
         self._open: set[int] = set()  # whose ways are being counted
+        self._known_kinds: dict[int, frozenset] = {}
         self._ending: set[tuple[int, frozenset]] = set()  # (id, kinds) that a finite document was found for
 
     def schemas(self) -> Iterator[tuple[dict | bool, Place]]:
@@ -105,14 +106,18 @@ class _Graph:
         return all(self._ends(item, KINDS) for item in items)
 
     def _kinds(self, schema: dict | bool) -> frozenset:
-        """The types that it may be of."""
+        """The types that it may be of; each schema is looked at once, as allOf may lead to one in many ways."""
         if isinstance(schema, bool):
             return KINDS
-        kinds = schema.get("type", KINDS)
-        kinds = frozenset((kinds,) if isinstance(kinds, str) else kinds)
-        for part in schema.get("allOf", ()):
-            kinds &= self._kinds(part)
-        return kinds & self._kinds(self._target(schema)) if "$ref" in schema else kinds
+        if id(schema) not in self._known_kinds:
+            kinds = schema.get("type", KINDS)
+            kinds = frozenset((kinds,) if isinstance(kinds, str) else kinds)
+            for part in schema.get("allOf", ()):
+                kinds &= self._kinds(part)
+            if "$ref" in schema:
+                kinds &= self._kinds(self._target(schema))
+            self._known_kinds[id(schema)] = kinds
+        return self._known_kinds[id(schema)]
 
     def _target(self, schema: dict) -> dict | bool:
         return self._defs[schema["$ref"].removeprefix("#/$defs/")]

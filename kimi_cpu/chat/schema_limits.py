@@ -11,7 +11,7 @@ MAX_NAMES = 4_000  # properties and required names
 MAX_OBJECT_NAMES = 1_000  # of one object
 MAX_PATTERN_PROPERTIES = 16  # of one object
 MAX_VALUES = 4_000  # of all enum and const
-MAX_VALUE = 8_192  # characters of a name, an enum's text or a const, as JSON
+MAX_VALUE = 2_048  # characters of a name, an enum's text or a const, as JSON
 MAX_PATTERNS = 64
 MAX_PATTERN = 2_048  # characters
 MAX_PATTERN_SIZE = 4_096  # characters and sets, repetitions written out
@@ -26,7 +26,7 @@ class Limits:
 
     def check(self, schema: dict, place: Place) -> None:
         """Counts one modern schema, without those in it. SchemaError: it is one too many, or too large."""
-        names = [*schema.get("properties", ()), *schema.get("required", ())]
+        names = {*schema.get("properties", ()), *schema.get("required", ())}
         patterns = {(*place, "patternProperties", pattern): pattern for pattern in schema.get("patternProperties", ())}
         if "pattern" in schema:
             patterns[*place, "pattern"] = schema["pattern"]
@@ -67,8 +67,10 @@ def check_size(text: str) -> None:
 def check_depth(schema: object) -> None:
     """SchemaError: its JSON text is nested too deeply."""
     level = [schema]
-    for _ in range(MAX_DEPTH):
+    num_levels = 0
+    while level and num_levels <= MAX_DEPTH:
         level = [part for value in level for part in _parts(value)]
+        num_levels += 1
     if level:
         raise SchemaError((), f"it is nested more than {MAX_DEPTH} levels deep")
 

@@ -32,7 +32,10 @@ class StopTexts:
 
     def _overlap(self, stop: str) -> int:
         """Length of the longest end of the held text that begins the stop text."""
-        for length in range(min(len(stop) - 1, len(self._held)), 0, -1):
-            if self._held.endswith(stop[:length]):
-                return length
+        held = self._held
+        at = held.find(stop[0], max(0, len(held) - len(stop) + 1))
+        while at >= 0:
+            if stop.startswith(held[at:]):
+                return len(held) - at
+            at = held.find(stop[0], at + 1)
         return 0

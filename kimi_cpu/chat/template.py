@@ -9,12 +9,13 @@ from itertools import accumulate, chain, pairwise
 
 from jinja2 import TemplateError as JinjaError
 
-from ..errors import TemplateError
+from ..errors import RequestError, TemplateError
 from ..tokenizer import Tokenizer
 from ..tokenizer.pretokenize import parts
 from .messages import normalise_messages, normalise_tools
 from .sandbox import Exhausted, budget_for, compile_template
 
+RENDERER = {"add_generation_prompt", "messages", "template", "tokenizer", "tools"}  # what the renderer itself gives
 # Code points that are no characters (Unicode 16, section 23.7), and a private area in case a text holds all of these.
 MARKS = (*map(chr, range(0xFDD0, 0xFDF0)), *map(chr, range(0xF0000, 0xFFFFE)))
 
@@ -40,14 +41,14 @@ def encode_chat(
     tools: Iterable[Mapping] | None = None,
     add_generation_prompt: bool = True,
     template: str | None = None,
-    **template_kwargs: object,
+    template_kwargs: Mapping[str, object] | None = None,
 ) -> list[int]:
     """Ids of a conversation for the model to answer: those of render_chat's text, except that a special token spelled
     in what the caller gave (messages, tools, template_kwargs) stays ordinary text, and that the messages are mended
     first (normalise_messages). Errors as render_chat."""
     messages = normalise_messages(messages)
     template = kimi_template() if template is None else template
-    variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
+    variables = _variables(messages, tools, add_generation_prompt, template_kwargs or {})
     mark = _unused_mark([template, *_strings(variables)])
     starts = re.compile("[" + "".join(re.escape(c) for c in sorted({t[0] for t in tokenizer.special_tokens})) + "]")
     rendered = render_template(template, _marked(variables, starts, rf"\g<0>{mark}"), mark)
@@ -77,11 +78,20 @@ def kimi_template() -> str:
 
 
 def _variables(
-    messages: list[dict], tools: Iterable[Mapping] | None, add_generation_prompt: bool, template_kwargs: dict
+    messages: list[dict],
+    tools: Iterable[Mapping] | None,
+    add_generation_prompt: bool,
+    template_kwargs: Mapping[str, object],
 ) -> dict[str, object]:
-    """What a template sees."""
+    """What a template sees. RequestError: template_kwargs has a name that is not its own."""
+    taken = next((name for name in template_kwargs if name in RENDERER), None)
+    if taken is not None:
+        where = f"chat_template_kwargs.{taken}"
+        raise RequestError(
+            f"{where} is not the caller's to give: it comes with the request itself. Leave it out.", where
+        )
     given = {"messages": messages, "tools": normalise_tools(tools), "documents": None}
-    return given | {"add_generation_prompt": bool(add_generation_prompt)} | template_kwargs
+    return given | {"add_generation_prompt": bool(add_generation_prompt), **template_kwargs}
 
 
 def _strings(value: object) -> Iterator[str]:

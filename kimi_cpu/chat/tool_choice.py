@@ -6,7 +6,8 @@ from typing import NamedTuple
 from ..config.fields import refuse_unknown
 from ..errors import RequestError, shown
 
-NAME = re.compile(r"[\w.-]+")  # wider than OpenAI's [a-zA-Z0-9_-]; nothing that could end the call's header
+MAX_TOOLS = 512  # four times OpenAI's 128
+NAME = re.compile(r"[\w.-]{1,128}")  # wider than OpenAI's [a-zA-Z0-9_-]; nothing that could end the call's header
 TOOL_KEYS = frozenset({"type", "function", "cache_control"})
 FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict", "cache_control"}) | {"return"}  # transformers
 NO_PARAMETERS = {"type": "object", "additionalProperties": False}  # OpenAI: parameters left out are an empty list

@@ -36,7 +36,7 @@ class Kind(Enum):
     INTEGER = "an integer"
     FLAG = "true or false"
     TEXT = "a text"
-    TEXTS = "a text, or a list of texts, none of them empty"
+    TEXTS = "a text of 1 to 256 characters, or a list of at most 64 of them"
     OBJECT = "an object"
     OBJECTS = "a list of objects"
     TEXT_OR_OBJECT = "a text or an object"
@@ -46,6 +46,7 @@ class Kind(Enum):
 
 LARGEST = sys.float_info.max  # an integer beyond it becomes no float
 MAX_LOGPROBS = 20  # OpenAI's limit of top_logprobs
+MAX_TEXTS, MAX_TEXT = 64, 256  # stop texts and characters of one; OpenAI takes four
 MAX_SAMPLES = 128  # OpenAI's limit of n
 MAX_ID_DIGITS = 19  # of a token id: 64 bits
 NUM_SEEDS = 2**64  # a seed is taken modulo this: -1 is the seed 2^64 - 1
@@ -180,7 +181,8 @@ def _integer(value: Any) -> tuple[bool, Any]:
 
 def _texts(value: Any) -> tuple[bool, Any]:
     texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else None
-    good = texts is not None and all(isinstance(text, str) and text for text in texts)
+    good = texts is not None and len(texts) <= MAX_TEXTS
+    good = good and all(isinstance(text, str) and 0 < len(text) <= MAX_TEXT for text in texts)
     return good, texts if good else value
 
 
@@ -230,12 +232,13 @@ _READ = {
     Kind.PROMPT: _prompt,
 }
 _TEXT, _OBJECT, _IDS = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "integer"}}
+_STOP = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 _SCHEMAS = {
     Kind.NUMBER: {"type": "number"},
     Kind.INTEGER: {"type": "integer"},
     Kind.FLAG: {"type": "boolean"},
     Kind.TEXT: _TEXT,
-    Kind.TEXTS: {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+    Kind.TEXTS: {"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": MAX_TEXTS}]},
     Kind.OBJECT: _OBJECT,
     Kind.OBJECTS: {"type": "array", "items": _OBJECT},
     Kind.TEXT_OR_OBJECT: {"anyOf": [_TEXT, _OBJECT]},

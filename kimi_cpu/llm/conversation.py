@@ -143,8 +143,8 @@ class Conversation:
         return [*ids, names[THINK_END], *content] if content or not reasoning else ids
 
     def _encode(self, messages: list[dict]) -> list[int]:
-        kwargs = self._options.template_kwargs or {}
-        return encode_chat(messages, self._tokenizer, self._tools, template=self._template, **kwargs)
+        kwargs = self._options.template_kwargs
+        return encode_chat(messages, self._tokenizer, self._tools, template=self._template, template_kwargs=kwargs)
 
     def end_thinking(self, request: Request, num_logits: int) -> None:
         """Lets an answer's thinking end with its next token. On the engine's thread."""

@@ -39,7 +39,7 @@ async def reply(
     request: Request, service: Service, answer_id: str, calls: Sequence[Call], writer: Writer, stream: bool
 ) -> Response:
     """Runs the calls and answers the request."""
-    answers = await service.ask(answer_id, calls)
+    answers = await until_disconnect(service.ask(answer_id, calls), request.receive)
     if stream:
         return EventStream(
             _events(answers, writer),

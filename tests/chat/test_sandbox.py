@@ -13,6 +13,7 @@ TWO_NESTED = (
     + SIXTY
     + "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}"
 )
+TWO_TUPLES = TWO_NESTED.replace("[ns", "(ns").replace("x]", "x)").replace("y]", "y)")
 LONG, LONG_LINES = "('x' * 100000)", "('x\n' * 100000)"
 LONG_LIST = "range(90000)|list"
 
@@ -55,6 +56,7 @@ GROWTH = {
     "zfill": "{{ 'x'.zfill(10000000000) }}",
     "printf": "{{ '%10000000000d' % 1 }}",
     "printf with a width": "{{ '%*d' % (10000000000, 1) }}",
+    "printf of a test": "{{ '%10000000000d' is even }}",
     "printf filter": "{{ '%10000000000d'|format(1) }}",
     "str.format": "{{ '{:10000000000d}'.format(1) }}",
     "str.format with a width": "{{ '{:{}d}'.format(1, 10000000000) }}",
@@ -76,6 +78,13 @@ GROWTH = {
     "JSON indent with a text": "{{ " + LONG_LIST + "|tojson(indent='y' * 100000) }}",
     "JSON separators": "{{ " + LONG_LIST + "|tojson(separators=('y' * 100000, ':')) }}",
     "lists within lists": TWO_NESTED + "{{ ns.x }}",
+    "tuples within tuples as a key": TWO_TUPLES + "{{ {ns.x: 1} }}",
+    "tuples within tuples looked up": TWO_TUPLES + "{{ messages[0][ns.x] }}",
+    "tuples within tuples got": TWO_TUPLES + "{{ {'a': 1}.get(ns.x) }}",
+    "tuples within tuples as an attribute": TWO_TUPLES + "{{ messages|attr(ns.x) }}",
+    "tuples within tuples as safe text": TWO_TUPLES + "{{ ns.x|safe }}",
+    "tuples within tuples as the name of a test": TWO_TUPLES + "{{ ns.x is filter }}",
+    "lists within lists in lower case": TWO_NESTED + "{{ ns.x is lower }}",
     "lists within lists as JSON": TWO_NESTED + "{{ ns.x|tojson }}",
     "lists within lists joined": TWO_NESTED + "{{ ns.x ~ '' }}",
     "lists within lists compared": TWO_NESTED + "{{ ns.x == ns.y }}",

@@ -1,6 +1,7 @@
 """The door for schemas: what JSON Schema forbids, what no document fits and what is too large is refused by place."""
 
 import json
+import time
 
 import pytest
 
@@ -147,6 +148,17 @@ def test_a_chain_of_references_is_taken_or_refused_and_no_more():
             answer(schema)
         except RequestError as e:
             assert length > 400 and "nested" in str(e)
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf"])
+def test_references_that_double_cost_no_more_than_what_they_lead_to(keyword):
+    defs = {f"d{i}": {keyword: [ref(f"#/$defs/d{i + 1}")] * 2} for i in range(200)}
+    start = time.process_time()
+    try:
+        answer(ref("#/$defs/d0") | {"$defs": defs | {"d200": {"type": "string"}}})
+    except RequestError as e:
+        assert "alternatives" in str(e)
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

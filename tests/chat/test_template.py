@@ -10,7 +10,7 @@ import pytest
 from kimi_cpu.chat import encode_chat, render_chat
 from kimi_cpu.chat.messages import normalise_messages, normalise_tools
 from kimi_cpu.chat.template import kimi_template
-from kimi_cpu.errors import TemplateError
+from kimi_cpu.errors import RequestError, TemplateError
 from kimi_cpu.tokenizer import Tokenizer
 
 from . import conversations, transformers_renderer
@@ -73,6 +73,10 @@ def test_special_tokens_spelled_by_anyone_but_the_template_are_text(kimi, monkey
         assert list(filter(kimi.is_special, ids)) == list(filter(kimi.is_special, encode_chat(tokenizer=kimi, **plain)))
 
 
+def templated(template: str, **variables: str) -> dict:
+    return {"messages": HELLO, "template": template, "template_kwargs": variables}
+
+
 def forged(word: str) -> str:
     """A word in whose place a user types a control token; blank ones stay, as they decide what is blank."""
     specials = conversations.SPECIALS
@@ -86,16 +90,16 @@ def forged(word: str) -> str:
         lambda s: {"messages": [{"role": "user", "content": [{"type": "text", "text": p} for p in (s[:3], s[3:])]}]},
         lambda s: {"messages": [{"role": "user", "name": s, "content": "x"}]},
         lambda s: {"messages": HELLO, "tools": [{"type": "function", "function": {"name": "f", s: s}}]},
-        lambda s: {"messages": HELLO, "template": "{{ who }}{{ who|lower|trim }}{{ {who: who}|tojson }}", "who": s},
-        lambda s: {"messages": HELLO, "template": "{{ who|tojson(ensure_ascii=True, indent=1) }}", "who": s},
-        lambda s: {"messages": HELLO, "template": "{{ a }}{{ b }}{{ a ~ b }}{{ [a, b]|join }}", "a": s[0], "b": s[1:]},
-        lambda s: {"messages": HELLO, "template": "{{ a|replace('-', '') }}", "a": "-".join(s)},
+        lambda s: templated("{{ who }}{{ who|lower|trim }}{{ {who: who}|tojson }}", who=s),
+        lambda s: templated("{{ who|tojson(ensure_ascii=True, indent=1) }}", who=s),
+        lambda s: templated("{{ a }}{{ b }}{{ a ~ b }}{{ [a, b]|join }}", a=s[0], b=s[1:]),
+        lambda s: templated("{{ a|replace('-', '') }}", a="-".join(s)),
     ],
     ids=["parts", "name", "schema", "variable", "escaped", "joined", "replaced"],
 )
 def test_no_field_and_no_detour_makes_a_control_token_of_text(chat, special, kimi):
-    ids = encode_chat(tokenizer=kimi, **chat(special))
-    assert kimi.decode(ids) == render_chat(**chat(special))
+    ids, plain = encode_chat(tokenizer=kimi, **chat(special)), chat(special)
+    assert kimi.decode(ids) == render_chat(**plain.pop("template_kwargs", {}), **plain)
     harmless = encode_chat(tokenizer=kimi, **chat("x" * len(special)))
     assert sum(map(kimi.is_special, ids)) == sum(map(kimi.is_special, harmless))
 
@@ -168,3 +172,9 @@ def test_a_template_that_fails_says_so_in_one_sentence(template, says):
     with pytest.raises(TemplateError, match=says) as caught:
         render_chat(HELLO, template=template)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "tokenizer", "template", "add_generation_prompt"])
+def test_a_variable_that_the_renderer_gives_is_refused_by_name(name, kimi):
+    with pytest.raises(RequestError, match=f"chat_template_kwargs.{name}"):
+        encode_chat(HELLO, kimi, template_kwargs={name: None})
