@@ -40,6 +40,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "quant": {"errors"},
     "config": {"errors"},
     "machine": {"errors"},  # what this process may use of it
+    "_pyinstaller": set(),  # how programs are packed that embed this one
     "filetypes": set(),  # what a file is that is not what it was taken for
     "files": {"errors"},
     "errors": set(),
@@ -56,6 +57,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "jinja2": {"chat"},
     "llguidance": {"chat"},
     "jsonschema_rs": {"chat"},
+    "PyInstaller": {"_pyinstaller"},
     "psutil": {"machine"},
     "sqlite3": {"batch"},
     "fastapi": {"server"},

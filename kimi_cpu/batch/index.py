@@ -1,6 +1,7 @@
 """Which results exist and which lines have been read, for any number of them, in flat memory."""
 
 import sqlite3
+import tempfile
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ class Index:
     """A set of keys in a temporary file that is gone with the process: 53 bytes of disk a key, 4 MiB of memory."""
 
     def __init__(self):
-        self._db = sqlite3.connect("", isolation_level=None)  # "": a private file in $SQLITE_TMPDIR or /var/tmp
+        self._db = sqlite3.connect(temporary_place(), isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._db.execute("CREATE TABLE keys (key BLOB PRIMARY KEY, state INTEGER, digest BLOB) WITHOUT ROWID")
@@ -50,3 +51,13 @@ class Index:
         if state == FINISHED:
             self._db.execute("UPDATE keys SET state = ? WHERE key = ?", (FINISHED | READ, key))
         return Entry(bool(state & FINISHED), digest, bool(state & READ))
+
+
+def temporary_place() -> str:
+    """SQLite's name for a private file that is gone with the process, in $SQLITE_TMPDIR or /var/tmp; for memory where
+    temporary files have no place, as in a container that can only be read."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        return ":memory:"
+    return ""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, KimiError, OutOfDisk
+from .index import temporary_place
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (name TEXT PRIMARY KEY, value);
@@ -29,7 +30,7 @@ class Journal:
         before. ConfigError: it is not equal, another process is at it, or the file cannot be read."""
         self.path = path
         with self._translated():
-            self._db = sqlite3.connect(path or "", timeout=0, isolation_level=None)
+            self._db = sqlite3.connect(path or temporary_place(), timeout=0, isolation_level=None)
             try:
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # also spares the shared memory that NFS lacks
                 self._db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} COMMIT; BEGIN;")
