@@ -230,7 +230,7 @@ def main() -> None:
 
     for out, layout in ((args.native, "native"), (args.standard, "standard")):
         if out is not None:
-            convert(args.directory, out, layout=layout)
+            convert(args.directory, out, layout=layout, force=True)
 
 
 if __name__ == "__main__":

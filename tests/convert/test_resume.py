@@ -29,6 +29,12 @@ SLOW = (  # a conversion whose every part takes a moment, in a process of its ow
 )
 
 
+COMMAND = SLOW.replace(
+    "convert(sys.argv[1], sys.argv[2], resume=True, jobs=2)", "from kimi_cpu.cli import main; main()"
+)
+COMMAND = COMMAND.replace("sys.argv[3]", "sys.argv.pop(1)")  # LOG, then a command line
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     return tiny.make(tmp_path_factory.mktemp("in"))
@@ -100,6 +106,27 @@ def test_interrupted_conversion_packs_nothing_again(checkpoint, whole, tmp_path,
     convert(checkpoint, out, resume=True, jobs=2)
     assert out.read_bytes() == whole
     assert len(packed) == len(set(packed))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_conversion_that_is_told_to_end_says_how_it_goes_on(checkpoint, whole, tmp_path, number):
+    out = tmp_path / "out.gguf"
+    command = [sys.executable, "-c", COMMAND, os.devnull, "convert", checkpoint, "-o", out]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    while "part 1 0" not in (read(tmp_path / "out.gguf.journal")):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(number)
+    _, told = process.communicate()
+    assert process.returncode == 6
+    assert told == f"kimi-cpu: Stopped by {number.name}; the same command with --resume goes on.\n"
+    convert(checkpoint, out, resume=True)
+    assert out.read_bytes() == whole
+
+
+def read(path):
+    return path.read_text() if path.exists() else ""
 
 
 def test_conversion_without_resume_starts_afresh(checkpoint, whole, tmp_path):

@@ -17,7 +17,7 @@ def start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)])
 def test_signal_ends_running_answers_and_the_server(tiny_file, number, code):
     with start("-m", str(tiny_file), "-c", "4096") as server:
         url = next(word for word in server.stderr.readline().split() if word.startswith("http"))

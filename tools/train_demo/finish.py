@@ -18,7 +18,7 @@ def main() -> None:
     latest = options.run / (options.run / "latest").read_text()
     network = load_network(latest / "network.pt")
     checkpoint = export(network, options.run / "tokenizer", options.run / "kimi-cpu-demo", LICENCE)
-    kimi_cpu.convert(checkpoint, options.file)
+    kimi_cpu.convert(checkpoint, options.file, force=True)
 
 
 if __name__ == "__main__":
