@@ -9,7 +9,8 @@ import llm
 from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from pydantic import Field, create_model
 
-from .config.fields import Door, Kind, fields_at
+from .config.field import Door, Kind
+from .config.fields import fields_at
 from .errors import KimiError
 from .llm import LLM, Generation, Piece, load
 

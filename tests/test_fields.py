@@ -10,7 +10,8 @@ import pytest
 from kimi_cpu.batch.bodies import read_body
 from kimi_cpu.batch.source import CHAT, COMPLETIONS
 from kimi_cpu.config import fields as table
-from kimi_cpu.config.fields import ANSWER, FIELDS, SAMPLING, SHAPE, THINKING, Door, Kind, fields_at
+from kimi_cpu.config.field import Door, Kind
+from kimi_cpu.config.fields import ANSWER, FIELDS, SAMPLING, SHAPE, THINKING, fields_at
 from kimi_cpu.config.parameters import chat_options, read
 from kimi_cpu.engine import Sampling
 from kimi_cpu.errors import RequestError

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..config.fields import Door
+from ..config.field import Door
 from ..config.parameters import read
 from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory, RequestError
 from ..llm import LLM, Usage

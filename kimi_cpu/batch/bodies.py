@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.fields import Door, is_ids
+from ..config.field import Door, is_ids
 from ..config.parameters import chat_options, completion_options, read
 from ..errors import RequestError
 from .source import CHAT

@@ -9,7 +9,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..config.fields import refuse_unknown
+from ..config.field import refuse_unknown
 from ..errors import RequestError, shown
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")  # the last is what tool was called before

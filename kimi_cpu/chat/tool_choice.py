@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from ..config.fields import refuse_unknown
+from ..config.field import refuse_unknown
 from ..errors import RequestError, shown
 
 MAX_TOOLS = 512  # four times OpenAI's 128

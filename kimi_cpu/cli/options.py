@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from ..config import parameters
-from ..config.fields import SAMPLING, THINKING, Door, Field, Kind
+from ..config.field import Door, Field, Kind
+from ..config.fields import SAMPLING, THINKING
 from ..errors import RequestError
 from .sizes import SIZE
 

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from ..config.fields import Door, fields_at
+from ..config.field import Door
+from ..config.fields import fields_at
 from ..errors import RequestError
 from ..llm import LLM, ChatCompletion, Generation
 from .conversation_file import is_kept, load_conversation, save_conversation, sessions_folder

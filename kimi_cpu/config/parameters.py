@@ -4,18 +4,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import RequestError, shown
-from .fields import (
-    COMPLETION_TOKENS,
-    EFFORTS,
-    FIXED,
-    PYTHON,
-    SHAPE,
-    THINKING,
-    WITHOUT_EFFECT,
-    Door,
-    fields_at,
-    unknown,
-)
+from .field import Door, unknown
+from .fields import COMPLETION_TOKENS, EFFORTS, FIXED, PYTHON, SHAPE, THINKING, WITHOUT_EFFECT, fields_at
+
+_DIALECTS = ("no_think", "think_budget", "thinking", "reasoning_effort", "reasoning")  # of saying how long to think
+_BUDGETS = ("think_budget", "thinking.budget_tokens", "reasoning.max_tokens")
 
 
 def read(
@@ -92,8 +85,7 @@ def think_options(given: Mapping[str, Any]) -> dict[str, Any]:
     A budget, or the word that thinking is off, comes before a level of effort; whatever else contradicts itself is a
     RequestError.
     """
-    dialects = ("no_think", "think_budget", "thinking", "reasoning_effort", "reasoning")
-    options = {name: value for name, value in given.items() if name not in dialects}
+    options = {name: value for name, value in given.items() if name not in _DIALECTS}
     thinking, reasoning = given.get("thinking") or {}, given.get("reasoning") or {}
     variables = given.get("template_kwargs") or {}
     switches = (variables.get("thinking"), variables.get("enable_thinking"))  # of other models' templates
@@ -128,9 +120,6 @@ def think_options(given: Mapping[str, Any]) -> dict[str, Any]:
         budget = EFFORTS[next(iter(efforts.values()))]
         return options if budget is None else options | {"think_budget": budget}
     return options
-
-
-_BUDGETS = ("think_budget", "thinking.budget_tokens", "reasoning.max_tokens")
 
 
 def _contradiction(first: str, second: str) -> RequestError:

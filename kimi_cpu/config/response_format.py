@@ -1,7 +1,7 @@
 """The form that an answer must have: OpenAI's response_format, and the flat form of other APIs."""
 
 from ..errors import RequestError, shown
-from .fields import refuse_unknown
+from .field import refuse_unknown
 
 LABELS = {"name": (str, "a text"), "description": (str, "a text"), "strict": (bool, "true or false")}  # beside a schema
 

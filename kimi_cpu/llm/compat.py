@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..config.fields import COMPLETION_TOKENS, Door, is_ids
+from ..config.field import Door, is_ids
+from ..config.fields import COMPLETION_TOKENS
 from ..config.parameters import chat_options, completion_options, read
 from ..errors import RequestError
 from . import openai

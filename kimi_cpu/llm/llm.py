@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..config.fields import NUM_SEEDS, Door
+from ..config.field import Door
+from ..config.fields import NUM_SEEDS
 from ..config.parameters import read, think_options
 from ..engine import EngineState, EngineThread, Request, Sampling
 from ..errors import (

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..config.fields import Door
+from ..config.field import Door
 from ..config.parameters import chat_options
 from ..llm import ChatCompletion, Piece
 from ..llm.openai import TokenBytes, chat_logprobs, deltas

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from ..config.fields import Door, is_ids
+from ..config.field import Door, is_ids
 from ..config.parameters import completion_options
 from ..llm import Completion, Piece
 from ..llm.openai import completion_logprobs

@@ -4,7 +4,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model, model_validator
 
-from ..config.fields import WITHOUT_EFFECT, Door, Field, fields_at
+from ..config.field import Door, Field
+from ..config.fields import WITHOUT_EFFECT, fields_at
 from ..config.parameters import read
 from ..errors import shown
 

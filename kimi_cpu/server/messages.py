@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..config.fields import EFFORTS, Door, refuse_unknown
+from ..config.field import Door, refuse_unknown
+from ..config.fields import EFFORTS
 from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown

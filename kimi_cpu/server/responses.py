@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ..config.fields import EFFORTS, MAX_LOGPROBS, Door, refuse_unknown
+from ..config.field import Door, refuse_unknown
+from ..config.fields import EFFORTS, MAX_LOGPROBS
 from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
