@@ -152,10 +152,10 @@ def test_a_chain_of_references_is_taken_or_refused_and_no_more():
 
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf"])
 def test_references_that_double_cost_no_more_than_what_they_lead_to(keyword):
-    defs = {f"d{i}": {keyword: [ref(f"#/$defs/d{i + 1}")] * 2} for i in range(200)}
+    defs = {f"d{i}": {keyword: [ref(f"#/$defs/d{i + 1}")] * 2} for i in range(60)}
     start = time.process_time()
     try:
-        answer(ref("#/$defs/d0") | {"$defs": defs | {"d200": {"type": "string"}}})
+        answer(ref("#/$defs/d0") | {"$defs": defs | {"d60": {"type": "string"}}})
     except RequestError as e:
         assert "alternatives" in str(e)
     assert time.process_time() - start < 2
