@@ -13,6 +13,7 @@ KimiError
 │   └── NonFiniteLogits  the weights give NaN or infinity
 ├── SessionError         a session file cannot be used; the conversation starts afresh
 ├── TokenizerError       text cannot be encoded or decoded with what the file carries
+│   └── TokenizerFileError  it, a ModelFileError too, carries no tokenizer that can be used
 ├── TemplateError        the chat template cannot be rendered
 ├── Interrupted          stopped before the end; the same command continues
 ├── AnswerError          what steers or reads one answer failed; the others go on
@@ -126,6 +127,10 @@ class SessionError(KimiError):
 
 class TokenizerError(KimiError):
     """Text cannot be encoded or decoded with what the file carries."""
+
+
+class TokenizerFileError(TokenizerError, ModelFileError):
+    """A model file, a checkpoint or a rank file holds no tokenizer that can be used."""
 
 
 class TemplateError(KimiError):

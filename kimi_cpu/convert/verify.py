@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CheckpointError, Interrupted, ModelFileError
+from ..files import open_regular
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
 from ..tokenizer import tokenizer_of
@@ -98,11 +99,13 @@ def _open(path: Path) -> ModelFile:
 
 def _hashes_hold_at_end(path: Path) -> bool:
     """Whether the file ends with hashes that their own last row confirms: if so, what is damaged is before them."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        first = aligned(max(0, size - MAX_HASHES_BYTES))
-        file.seek(first)
-        tail = file.read()
+    try:
+        with open_regular(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(aligned(max(0, size - MAX_HASHES_BYTES)))
+            tail = file.read()
+    except OSError:
+        return False
     starts = range(aligned(max(0, len(tail) - 64)), -1, -aligned(1))
     return any(
         len(tail) - start >= 64 and sha256(memoryview(tail)[start:-32]).digest() == tail[-32:] for start in starts

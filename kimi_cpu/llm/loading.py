@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
-from ..errors import ConfigError
+from ..errors import ConfigError, OutOfMemory
 from ..kernels import cache_layer_bytes, runtime
 from ..machine import usable_cores, usable_cpus, usable_memory, user_folder
 from ..model import PAGE_TOKENS, Kimi, KVCache
@@ -72,7 +72,13 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
     config = file.config
     context, num_pages = _sizes(config, options, str(file.path))
     weights = bind(file, config)
-    model = Kimi(config, weights, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
+    try:
+        model = Kimi(config, weights, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
+    except MemoryError as e:
+        raise OutOfMemory(
+            f"{file.path}: there is too little memory for the activations of {min(options.chunk, context)} tokens. "
+            "Choose a smaller chunk, or give this process more address space (ulimit -v)."
+        ) from e
     layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
     cache = KVCache(options.kv, num_pages, layers, latent, rope)
     speculation = Speculation() if options.speculate else None

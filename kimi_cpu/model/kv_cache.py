@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 
+from ..config import in_words
 from ..errors import OutOfMemory
 from ..kernels import Cache, cache_layer_bytes
 
@@ -22,8 +23,11 @@ class KVCache:
         try:
             memory = mmap.mmap(-1, num_pages * self.page_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
         except OSError as e:
-            gib = num_pages * self.page_bytes / 2**30
-            raise OutOfMemory(f"A cache of {gib:.1f} GiB cannot be reserved. Choose a smaller context.") from e
+            size = in_words(num_pages * self.page_bytes)
+            raise OutOfMemory(
+                f"A cache of {size} cannot be reserved. Choose a smaller context, or give this process more address "
+                "space (ulimit -v)."
+            ) from e
         data = np.frombuffer(memory, np.uint8)
         self.view = Cache(kind, data, self.page_bytes, layer_bytes, kv_lora_rank, qk_rope_head_dim)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelFileError, TokenizerError
+from ..errors import ModelFileError, TokenizerError, TokenizerFileError
 from ..files import open_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
 from .sentencepiece_model import characters_to_bytes
@@ -108,7 +108,7 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except TokenizerError as error:
-        raise TokenizerError(f"{path}: {error}") from error
+        raise TokenizerFileError(f"{path}: {error}") from error
 
 
 def _parse(text: str | bytes) -> dict:
@@ -126,7 +126,7 @@ def _read_ranks(path: Path) -> bytes:
     """A rank file's content. TokenizerError: it cannot be read, or is something else by its first bytes."""
     ranks = _read(path)
     if recognised(ranks[:HEAD_BYTES]) is not None:
-        raise TokenizerError(f"{path}: {mistaken(ranks[:HEAD_BYTES], 'tiktoken rank file')}")
+        raise TokenizerFileError(f"{path}: {mistaken(ranks[:HEAD_BYTES], 'tiktoken rank file')}")
     return ranks
 
 
@@ -137,4 +137,4 @@ def _read(path: Path, size: int = MAX_FILE_BYTES) -> bytes:
             return file.read(size)
     except OSError as error:
         message = f"{path} cannot be read ({error.strerror}). Give a model file or a tiktoken.model."
-        raise TokenizerError(message) from error
+        raise TokenizerFileError(message) from error

@@ -3,12 +3,15 @@
 import errno
 import json
 import os
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import kimi_cpu
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
 from kimi_cpu.convert import driver, output
@@ -16,6 +19,8 @@ from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16, rows16
 from tests import tiny
+
+DATA = Path(__file__).parents[1] / "data" / "tiny" / "base"
 
 
 def names(folder):
@@ -184,3 +189,39 @@ def test_too_little_space_is_noticed_before_the_start(tiny_checkpoint, tmp_path,
 def test_missing_output_folder_is_named(tiny_checkpoint, tmp_path):
     with pytest.raises(OSError, match="there is no such folder"):
         convert(tiny_checkpoint, tmp_path / "nowhere" / "out.gguf")
+
+
+def with_tokenizer(directory, config):
+    """A checkpoint with a tokenizer whose tokenizer_config.json is this text."""
+    tiny.make(directory, vocab_size=512)
+    shutil.copy(DATA / "tiktoken.model", directory)
+    (directory / "tokenizer_config.json").write_text(config)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ("{}", r"no token <\|im_end\|>"),
+        ('{"added_tokens_decoder": {"258": {"content": "<|im_end|>"}, "7": {"content": "x"}}}', "names id 7"),
+        ('{"added_tokens_decoder": {"258": {"content": "<|im_end|>"}, "259": {"content": "<|im_end|>"}}}', "twice"),
+        ('{"added_tokens_decoder": {"258": {"content": 5}}}', "holds no text"),
+        ('{"added_tokens_decoder": []}', "malformed"),
+        ("3", "malformed"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_tokenizer_with_which_a_model_would_not_load_is_refused_before_anything_is_written(tmp_path, config, what):
+    source = with_tokenizer(tmp_path / "in", config)
+    with pytest.raises(CheckpointError, match=what) as error:
+        convert(source, tmp_path / "out.gguf")
+    assert str(source) in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_finished_file_is_what_loading_takes(tmp_path):
+    """The same configuration in the checkpoint as in the file, read by the same functions."""
+    source = with_tokenizer(tmp_path / "in", '{"added_tokens_decoder": {"258": {"content": "<|im_end|>"}}}')
+    convert(source, tmp_path / "out.gguf")
+    with kimi_cpu.load(tmp_path / "out.gguf") as llm:
+        assert llm.tokenizer.special_tokens["<|im_end|>"] == 258

@@ -20,8 +20,9 @@ from kimi_cpu.convert.verify import verify
 from kimi_cpu.errors import CheckpointError, KimiError, ModelFileError
 from kimi_cpu.kernels import pack
 from kimi_cpu.modelfile import HASHES, ModelFile
-from kimi_cpu.quant import rows16
+from kimi_cpu.quant import bf16, rows16
 from tests import tiny
+from tools.fuzz import gguf_bytes
 
 EXPERTS = "blk.1.ffn_exps.weight"
 IN_FILE = (  # one tensor of each class; with bf16 matrices every bit of the checkpoint counts
@@ -328,3 +329,59 @@ def test_verification_that_is_interrupted_reads_no_more(pair, monkeypatch, again
     stopped = len(reads)
     verify(file, checkpoint if against else None, jobs=1)
     assert stopped <= asked[0] + 5 < (len(reads) - stopped) // 2
+
+
+def rewritten(path, out, change):
+    """The file after a change of its pieces, with right hashes."""
+    pieces = gguf_bytes.read(path)
+    change(pieces)
+    gguf_bytes.write(out, pieces)
+    return out
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize(
+    ("name", "offset", "what"),
+    [
+        ("blk.0.attn_norm.weight", 8, "F32"),
+        ("blk.1.exp_probs_b.bias", 0, "F32"),
+        ("token_embd.weight", 1024 * 3 + 6, "bf16"),
+        ("blk.1.ffn_exps.weight", 288 + 4, "scale"),
+        ("output.weight", 2, "bf16"),
+    ],
+)
+def test_weights_that_cannot_be_computed_with_are_named_though_the_hashes_are_right(
+    pair, tmp_path, name, offset, what, value
+):
+    def spoil(pieces):
+        tensor, data = pieces.tensor(name), np.array([value], np.float32)
+        stored = data.tobytes() if what == "F32" else bf16.from_f32(data).tobytes()
+        tensor.data = tensor.data[:offset] + stored + tensor.data[offset + len(stored) :]
+
+    path = rewritten(pair[1], tmp_path / "bad.gguf", spoil)
+    with pytest.raises(
+        ModelFileError, match=rf"bad\.gguf: tensor {name}.* holds weights that are NaN, infinite or beyond"
+    ):
+        verify(path)
+
+
+def test_good_file_has_no_weights_that_cannot_be_computed_with(pair, tiny_file, tiny_exact):
+    for path in (pair[1], tiny_file, tiny_exact):
+        assert verify(path).num_tensors
+
+
+def test_tokenizer_that_does_not_load_is_refused_though_the_hashes_are_right(tiny_file, tmp_path):
+    def spoil(pieces):
+        pieces.tensor("tokenizer.ranks").data = b"YQ== 7\n".ljust(len(pieces.tensor("tokenizer.ranks").data))
+
+    path = rewritten(tiny_file, tmp_path / "bad.gguf", spoil)
+    with pytest.raises(ModelFileError, match=r"bad\.gguf: The rank file does not give the ranks"):
+        verify(path)
+
+
+def test_extra_tensor_of_endless_experts_ends_at_once(tiny_file, tmp_path):
+    """Its hashes would have 2^62 rows."""
+    extra = gguf_bytes.Tensor("zzz.ffn_exps.weight", [0, 2**62], gguf_bytes.I8, b"")
+    path = rewritten(tiny_file, tmp_path / "bad.gguf", lambda pieces: pieces.tensors.append(extra))
+    with pytest.raises(ModelFileError, match=r"zzz\.ffn_exps\.weight has no elements"):
+        verify(path)

@@ -1,17 +1,19 @@
 """Sessions on disk: what was computed comes back, and a bad file is told from a good one."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from zlib import crc32
 
 import numpy as np
 import pytest
 
 from kimi_cpu.engine import Engine
 from kimi_cpu.engine.block_pool import Tokens
-from kimi_cpu.engine.session import Session, load, save
+from kimi_cpu.engine.session import ALIGNMENT, Session, load, save
 from kimi_cpu.errors import SessionError
 
 from .fake import VOCAB, FakeCache, FakeModel, finish, greedy
@@ -156,3 +158,60 @@ def test_killing_a_save_leaves_the_old_file(tmp_path):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert len(load(make(), path, "model").tokens.ids) == 180
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: value} for name in ("num_tokens", "num_cached", "num_pages") for value in (-1, None, "3", 2.0, True)),
+        *({"num_tokens": 2**62}, {"num_pages": 2**62}, {"num_cached": 10**6}, {"num_pages": 0}, {"num_cached": 0}),
+        *({"page_bytes": "x"}, {"page_bytes": None}, {"tokens_crc": None}, {"model": 3}, {"cache": ["f16"]}),
+    ],
+    ids=str,
+)
+def test_header_of_wrong_fields_and_a_right_checksum_is_refused(saved, change):
+    path, _ = saved
+    data = path.read_bytes()
+    header = json.loads(data[:ALIGNMENT]) | change
+    del header["crc"]
+    write_header(path, header, data)
+    with pytest.raises(SessionError, match=r"talk\.session .*(corrupt|truncated|--kv).*starts afresh"):
+        load(make(), path, "model")
+
+
+@pytest.mark.parametrize(
+    "name", ["num_tokens", "num_cached", "num_pages", "page_bytes", "model", "cache", "tokens_crc"]
+)
+def test_header_that_lacks_a_field_is_refused(saved, name):
+    path, _ = saved
+    data = path.read_bytes()
+    header = json.loads(data[:ALIGNMENT])
+    del header["crc"], header[name]
+    write_header(path, header, data)
+    with pytest.raises(SessionError, match="corrupt"):
+        load(make(), path, "model")
+
+
+def write_header(path, header, data):
+    header["crc"] = crc32(json.dumps(header).encode())
+    path.write_bytes((json.dumps(header).encode() + b"\n").ljust(ALIGNMENT, b" ") + data[ALIGNMENT:])
+
+
+def test_form_that_no_token_has_is_refused(saved):
+    path, session = saved
+    data = bytearray(path.read_bytes())
+    header, n = json.loads(data[:ALIGNMENT]), len(session.tokens.ids)
+    del header["crc"]
+    data[ALIGNMENT + 4 * n + 3] = 7
+    header["tokens_crc"] = crc32(data[ALIGNMENT : ALIGNMENT + 5 * n])
+    write_header(path, header, data)
+    with pytest.raises(SessionError, match="its tokens"):
+        load(make(), path, "model")
+
+
+@pytest.mark.parametrize("what", ["pipe", "directory", "device"])
+def test_what_is_no_file_is_no_session(tmp_path, what):
+    path = tmp_path / "talk.session"
+    {"pipe": os.mkfifo, "directory": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[what](path)
+    with pytest.raises(SessionError, match=rf"talk\.session cannot be read .*{what}"):
+        load(make(), path, "model")
