@@ -20,7 +20,7 @@ from . import names
 from .ggml_tokenizer import tokenizer_metadata
 from .gguf_source import STACKED, gguf_name
 from .jobs import Origin, Output, Part, Plan, Unit, whole
-from .source import FloatLinear, Int4Linear, Source
+from .source import FloatLinear, Int4Linear, Source, naming
 from .target import SOURCE, source_json
 
 ARCHITECTURE = "deepseek2"
@@ -31,8 +31,12 @@ BLOCK_BYTES = {"Q4_0": 18, "Q8_0": 34}  # ggml: 32 inputs
 
 
 def plan(source: Source, dense: str) -> Plan:
-    """All outputs of a standard file. dense: "q8_0" or "bf16". Raises ConfigError for what deepseek2 cannot express."""
-    metadata = config_metadata(source.config)
+    """All outputs of a standard file. dense: "q8_0" or "bf16".
+
+    Raises UnsupportedCheckpoint for what deepseek2 cannot express.
+    """
+    with naming(source.path):
+        metadata = config_metadata(source.config)
     metadata |= {"general.name": source.name, SOURCE: source_json(source)}
     if "license" in source.texts:
         metadata["general.license"] = source.texts["license"]

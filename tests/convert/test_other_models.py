@@ -115,3 +115,11 @@ def test_the_scoring_of_v2_lite_is_named_as_what_is_missing(tmp_path, values, sc
     text = str(error.value)
     assert all(part in text for part in (str(path), "expert_gating_func", "softmax", "V2-Lite", "sigmoid")), text
     assert not (tmp_path / "out.gguf").exists()
+
+
+def test_what_llama_cpp_cannot_express_is_said_of_the_checkpoint(tmp_path):
+    tiny.make(tmp_path / "in", q_lora_rank=None)
+    with pytest.raises(ConfigError) as error:
+        convert(tmp_path / "in", tmp_path / "out.gguf", layout="standard")
+    assert str(tmp_path / "in") in str(error.value) and "q_lora_rank" in str(error.value)
+    assert not list(tmp_path.glob("out.gguf*"))
