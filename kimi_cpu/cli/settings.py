@@ -44,18 +44,27 @@ def defaults(config: dict, command: click.Command, commands: Iterable[click.Comm
             if key not in (c.name for c in commands):
                 raise ConfigError(f"{config_path()}: [{key}] is no command.")
         elif key in _options(command):
-            found[_options(command)[key]] = value
+            found |= _value(_options(command)[key], key, value)
         elif not any(key in _options(c) for c in commands):
             raise ConfigError(f"{config_path()}: no command has an option --{key}.")
     for key, value in own.items():
         if key not in _options(command):
             raise ConfigError(f"{config_path()}: kimi-cpu {command.name} has no option --{key}.")
-        found[_options(command)[key]] = value
+        found |= _value(_options(command)[key], key, value)
     return found
 
 
-def _options(command: click.Command) -> dict[str, str]:
-    """Long name without dashes: parameter's name."""
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """The options by their long names without dashes."""
     options = [p for p in command.params if isinstance(p, click.Option)]
-    names = [(name, p.name) for p in options for name in (*p.opts, *p.secondary_opts)]
-    return {name.removeprefix("--"): parameter for name, parameter in names if name.startswith("--")}
+    names = [(name, p) for p in options for name in (*p.opts, *p.secondary_opts)]
+    return {name.removeprefix("--"): p for name, p in names if name.startswith("--")}
+
+
+def _value(option: click.Option, key: str, value: object) -> dict:
+    """What a key says of its option: `no-x = true` is `x = false`, and one value of several need not be a list."""
+    if f"--{key}" in option.secondary_opts and isinstance(value, bool):
+        value = not value
+    if option.multiple and not isinstance(value, list):
+        value = [value]
+    return {option.name: value}

@@ -56,6 +56,18 @@ def test_mistakes_in_the_file_are_named(kimi_cpu, config, text, code, told):
     assert done.code == code and told in done.err and done.err.count("\n") == 1
 
 
+def test_key_of_the_file_means_what_the_option_does():
+    from kimi_cpu.cli.batch import command as batch
+    from kimi_cpu.cli.settings import defaults
+
+    assert defaults({"stop": "END", "seed": -1}, batch, [batch]) == {"stop": ["END"], "seed": -1}
+    assert defaults({"batch": {"stop": ["a", "b"], "no-resume": True}}, batch, [batch]) == {
+        "stop": ["a", "b"],
+        "resume": False,
+    }
+    assert defaults({"resume": True}, batch, [batch]) == {"resume": True}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_an_environment_variable_and_every_help_an_example(name):
     command = cli.get_command(None, name)
