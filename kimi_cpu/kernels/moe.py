@@ -128,8 +128,14 @@ def _score(micro, x, pitch, w, p, tokens, begin, end, out):
 
 @leaf
 def _choose(micro, bias, choice, probability, score, ids, weights):
-    """One token: probability f32[E] holds its logits; score f32[E] is room; ids i32[k] and weights f32[k] come out."""
+    """One token: probability f32[E] holds its logits; score f32[E] is room; ids i32[k] and weights f32[k] come out.
+
+    A logit or a bias that is no number makes all weights NaN: an expert that is never chosen for it would go unnoticed.
+    """
     num_experts = len(bias)
+    zero = np.float32(0)
+    for e in range(num_experts):
+        zero += (probability[e] + bias[e]) * np.float32(0)
     call(micro[SIGMOID], (address(probability), address(probability), num_experts))
     for e in range(num_experts):
         score[e] = probability[e] + bias[e]
@@ -148,7 +154,7 @@ def _choose(micro, bias, choice, probability, score, ids, weights):
             i += 1
     for i in range(choice.top_k):
         weight = weights[i] / (total + ROUTER_EPS) if choice.normalise else weights[i]
-        weights[i] = weight * choice.factor
+        weights[i] = weight * choice.factor + zero
 
 
 @leaf

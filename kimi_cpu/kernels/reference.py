@@ -172,7 +172,8 @@ def route(
     """Experts of each token, ascending, ids i32[T, k] and weights f32[T, k] (DeepSeek-V3 report, sec. 2.1.2).
 
     p = sigmoid(x w^T); the top_k of p + bias, within the topk_group groups whose two best are best (the others count
-    as -inf); weights are p of the chosen (/ their sum + 1e-20) * factor. Equal scores: the lower id.
+    as -inf); weights are p of the chosen (/ their sum + 1e-20) * factor. Equal scores: the lower id. NaN or infinity
+    among a token's logits or the bias: all its weights are NaN.
     x f32[T, P], w f32[E, H], bias f32[E].
     """
     logits = (x[:, : w.shape[1]].astype(np.float64) @ w.T.astype(np.float64)).astype(np.float32)
@@ -190,7 +191,7 @@ def route(
     if routing.norm_topk_prob:
         picked /= picked.sum(-1, keepdims=True) + ROUTER_EPS
     ids[:] = chosen
-    weights[:] = picked * routing.routed_scaling_factor
+    weights[:] = picked * routing.routed_scaling_factor + 0 * (logits + bias).sum(-1, keepdims=True)
 
 
 def experts(

@@ -22,10 +22,8 @@ from ..errors import (
     AnswerError,
     ConfigError,
     ContextOverflow,
-    EngineDeadError,
     NonFiniteLogits,
     RequestError,
-    TemplateError,
     TokenizerError,
     shown,
 )
@@ -267,7 +265,7 @@ class LLM:
 
     def _prefill(self, conversation: Conversation, turn: dict, session: LLMSession | None) -> None:
         """Has what the next turn's prompt will begin with computed in idle time."""
-        with suppress(RequestError, TemplateError, EngineDeadError):  # it only saves time
+        with suppress(Exception):  # it only saves time, whatever a template makes of the turn
             ids = conversation.following(turn)[: self.context - 1]
             forms = None if session is None else session.forms(ids)
             self._thread.submit(Request(ids, Sampling(), 0, forms=forms, idle=True))

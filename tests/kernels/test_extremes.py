@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu import kernels
-from kimi_cpu.kernels import reference
+from kimi_cpu.kernels import cases, reference
 from kimi_cpu.quant import bf16, rows16
 
 from .test_cases import tier  # noqa: F401, the fixture
@@ -117,3 +117,18 @@ def test_infinite_and_missing_scores_in_the_router(tier):  # noqa: F811
     assert ids.tolist() == [[0, 1, 5], [0, 1, 2]]
     assert np.isnan(weights[1]).all()
     assert np.isclose(weights[0].sum(), 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["w", "bias"])
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_expert_whose_score_is_no_number_spoils_the_weights_though_it_is_not_chosen(tier, tokens, where, bad):  # noqa: F811
+    for module in (kernels, reference):
+        x, w, bias, routing, ids, weights = cases.route(tokens, 8, 96, 2).build(np.random.default_rng(0)).arguments
+        w, bias = w.copy(), bias.copy()
+        if where == "w":
+            w[3, 7] = bad
+        else:
+            bias[3] = bad
+        module.route(x, w, bias, routing, ids, weights)
+        assert np.isnan(weights).all() and (ids >= 0).all() and (ids < 8).all()

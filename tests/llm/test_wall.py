@@ -211,3 +211,21 @@ def test_pieces_of_an_answer_are_read_once_and_in_order_by_many_threads(llm):
     for thread in threads:
         thread.join(30)
     assert len(found) == 4 and all(a == b for a, b in pairwise(found))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_no_damaged_number_of_a_vector_or_a_router_goes_unnoticed(tiny_file, tmp_path, bad):
+    path, data = tmp_path / "bad.gguf", bytearray(tiny_file.read_bytes())
+    with ModelFile.open(tiny_file) as file:
+        vectors = [tensor for tensor in file.tensors.values() if tensor.ggml_type == "F32"]
+    for tensor in vectors:
+        at = tensor.offset + tensor.nbytes // 8 * 4
+        before, data[at : at + 4] = data[at : at + 4], np.float32(bad).tobytes()
+        path.write_bytes(data)
+        data[at : at + 4] = before
+        with kimi_cpu.load(path, read_ahead=False) as llm:
+            try:
+                ids = llm.generate("abc", max_tokens=4, ignore_eos=True, seed=1).token_ids
+            except NonFiniteLogits:
+                continue
+        raise AssertionError(f"{tensor.name} gave {ids}")
