@@ -211,10 +211,13 @@ def with_tokenizer(directory, config):
         ("[" * 100_000, "not valid JSON"),
     ],
 )
-def test_tokenizer_with_which_a_model_would_not_load_is_refused_before_anything_is_written(tmp_path, config, what):
+@pytest.mark.parametrize("layout", ["native", "standard"])
+def test_tokenizer_with_which_a_model_would_not_load_is_refused_before_anything_is_written(
+    tmp_path, config, what, layout
+):
     source = with_tokenizer(tmp_path / "in", config)
     with pytest.raises(CheckpointError, match=what) as error:
-        convert(source, tmp_path / "out.gguf")
+        convert(source, tmp_path / "out.gguf", layout=layout)
     assert str(source) in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
