@@ -7,31 +7,18 @@ from pathlib import Path
 from ..config import ModelConfig, listed, shown
 from ..errors import CheckpointError
 from ..files import read_regular
-from ..filetypes import HEAD_BYTES, PYTORCH, mistaken, recognised
+from ..filetypes import HEAD_BYTES, mistaken, recognised
 from . import decode, names
 from .mapped import MappedFile
 from .quantization import Quantization, check_quantization
 from .safetensors_file import read_header
 from .source import Source, SourceTensor, naming
+from .strangers import instead, no_language_model, other_weights, stranger
 
 TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
 TEXT_MODEL_PREFIX = "model.language_model."  # of the same where transformers 5 has saved it, for model.
 _VISION = ("vision_tower.", "mm_projector.", "multi_modal_projector.", "visual.")
 VISION_PREFIXES = (*_VISION, *(f"model.{prefix}" for prefix in _VISION))
-OTHERS = {  # part of a tensor's name: whose it is
-    "lora_": "a LoRA adapter",
-    ".switch_mlp.": "MLX",
-    ".qweight": "GPTQ or AWQ",
-    ".qzeros": "GPTQ or AWQ",
-    ".g_idx": "GPTQ",
-    ".scales": "MLX, GPTQ or AWQ",
-    ".biases": "MLX",
-    ".absmax": "bitsandbytes",
-    ".quant_map": "bitsandbytes",
-    ".weight_scale_2": "NVIDIA ModelOpt",
-    ".weight_global_scale": "FP4",
-    ".trellis": "EXL3",
-}
 INDEX = "model.safetensors.index.json"
 SHARD = re.compile(r"[^/\\]{1,200}\.safetensors")
 MAX_TEXT_BYTES = 1 << 26  # the largest is the index: 207,360 tensors of Kimi K2 Thinking's experts, 100 bytes each
@@ -75,35 +62,8 @@ def read_config(path: Path) -> tuple[str, dict]:
     """(text, parsed) of a config.json. Raises CheckpointError when it is missing or no JSON."""
     text = _read_text(path)
     if text is None:
-        raise CheckpointError(f"{path}: is missing; {_instead(path.parent)}")
+        raise CheckpointError(f"{path}: is missing; {instead(path.parent)}")
     return text, _parse_json(path, text)
-
-
-def _instead(directory: Path) -> str:
-    """What to give in place of a directory that has no config.json."""
-    if (directory / "adapter_config.json").exists():
-        return "this is a LoRA adapter; merge it into its model first, and give that."
-    snapshot = next(iter(sorted(directory.glob("snapshots/*/config.json"))), None)
-    if snapshot is not None:
-        return f"this is a folder of the hub's cache; give {snapshot.parent}."
-    gguf = next(iter(sorted(directory.glob("*.gguf"))), None)
-    if gguf is not None:
-        return f"there are GGUF files; give one of them, such as {gguf}."
-    return "give the directory of a Hugging Face checkpoint."
-
-
-def _other_weights(directory: Path) -> str:
-    """What a directory holds in place of safetensors, and what to do: the end of a sentence."""
-    for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt"):
-        file = next(iter(sorted(directory.glob(pattern))), None)
-        if file is not None:
-            return f", but PyTorch's {file.name}; {PYTORCH}."
-    if next(directory.glob("**/*.incomplete"), None) is not None:
-        return ", and a download in it is not finished; go on with it (hf download)."
-    gguf = next(iter(sorted(directory.glob("*.gguf"))), None)
-    if gguf is not None:
-        return f"; there are GGUF files: give one of them, such as {gguf}."
-    return "; download them (hf download)."
 
 
 def _read_shards(path: Path, warnings: list[str]) -> tuple[dict[str, SourceTensor], list[tuple[str, int, str]]]:
@@ -157,7 +117,7 @@ def _weight_map(path: Path) -> dict[str, str]:
             return {"": found[0].name}
         if found:
             raise CheckpointError(f"{index}: is missing, and there are {len(found)} safetensors files; download it.")
-        raise CheckpointError(f"{path}: there is no safetensors file in this directory{_other_weights(path)}")
+        raise CheckpointError(f"{path}: there is no safetensors file in this directory{other_weights(path)}")
     parsed = _parse_json(index, text)
     weight_map = parsed.get("weight_map") if isinstance(parsed, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
@@ -194,11 +154,11 @@ def _select(
         elif layer and int(layer[1]) >= config.num_hidden_layers:
             later += 1
         elif layer and not name.endswith(".self_attn.rotary_emb.inv_freq"):
-            raise CheckpointError(f"{tensor.where} {_stranger(full)}")
+            raise CheckpointError(f"{tensor.where} {stranger(full)}")
         elif not layer and not (config.tie_word_embeddings and name == "lm_head.weight"):
             unknown.append(full)
     if not kept:
-        raise CheckpointError(_no_language_model(path, tensors, vision))
+        raise CheckpointError(no_language_model(path, tensors, vision))
     if vision:
         warnings.append(f"{vision} tensors of the vision tower are skipped: only the text model is converted.")
     if later:
@@ -215,24 +175,6 @@ def _canonical(name: str) -> str:
     if name.startswith(TEXT_MODEL_PREFIX):
         return "model." + name.removeprefix(TEXT_MODEL_PREFIX)
     return name.removeprefix(TEXT_PREFIX)
-
-
-def _stranger(name: str) -> str:
-    """What is said of a tensor inside a layer that the configuration does not know."""
-    whose = next((whose for part, whose in OTHERS.items() if part in name), None)
-    if whose is None:
-        return "is none that this configuration has; config.json may be another's."
-    return f"is of {whose}, which cannot be read; take the checkpoint as its publisher released it, or one in BF16."
-
-
-def _no_language_model(path: Path, tensors: dict[str, SourceTensor], num_vision: int) -> str:
-    if num_vision:
-        return (
-            f"{path}: holds the {num_vision} tensors of a vision tower and no language model; "
-            "download the checkpoint's other shards."
-        )
-    first = next(iter(tensors), "none at all")
-    return f"{path}: no tensor is one of this architecture's ({first} is the first); is it another model's checkpoint?"
 
 
 def _check_vectors(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig) -> None:
