@@ -13,6 +13,7 @@ from kimi_cpu.errors import RequestError
 from .fake import results, write
 
 CHAT = "/v1/chat/completions"
+HELLO = [{"role": "user", "content": "Hello"}]
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -131,3 +132,34 @@ class StopAfter:
 
         answer.__class__ = Counting
         return answer
+
+
+def test_failure_names_the_field_as_the_server_does(llm, tmp_path):
+    message = {"role": "user", "content": "a", "foo": 1}
+    wrong = {
+        "response_format.type": {"response_format": {}},
+        "tool_choice": {"tool_choice": "required"},
+        "messages[0].foo": {"messages": [message]},
+        "tools[0].function.foo": {"tools": [{"type": "function", "function": {"name": "f", "foo": 1}}]},
+        "think_budget": {"thinking": {"type": "disabled"}, "think_budget": 5},
+        "logit_bias": {"logit_bias": {"99999": 1}},
+        "messages[1].prefix": {"messages": [*HELLO, {"role": "assistant", "content": "a", "prefix": "x"}]},
+    }
+    lines = [line(param, CHAT, **{"messages": HELLO} | body) for param, body in wrong.items()]
+    for param, (status, body) in run(llm, tmp_path, lines).items():
+        error = body["error"]
+        assert (status, error["type"], error["param"]) == (400, "invalid_request_error", param)
+        assert error["code"] in ("invalid_value", "unknown_parameter") and error["message"]
+
+
+def test_dialects_of_the_server_are_answered(llm, tmp_path):
+    schema = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"], "additionalProperties": False}
+    form = {"type": "json_object", "schema": schema}
+    lines = [
+        line("off", CHAT, messages=HELLO, thinking={"type": "disabled"}, max_completion_tokens=4, seed=-1),
+        line("form", CHAT, messages=HELLO, response_format=form, reasoning_effort="none", max_tokens=-1),
+    ]
+    found = run(llm, tmp_path, lines)
+    off = llm.chat(HELLO, no_think=True, max_tokens=4, seed=-1)
+    assert found["off"][1]["choices"][0]["message"] == off.message()
+    assert json.loads(found["form"][1]["choices"][0]["message"]["content"]) == {"a": 1}
