@@ -75,7 +75,7 @@ def reuse_options(command):
             click.option(
                 "--cache-memory",
                 type=SIZE,
-                help="What the cache of all sequences may grow to. [default: 1/8 of the RAM, or one context]",
+                help="What the cache of all sequences may grow to. [default: 1/8 of the usable RAM, or one context]",
             ),
             click.option(
                 "--read-ahead/--no-read-ahead",

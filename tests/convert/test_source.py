@@ -1,5 +1,6 @@
 """A checkpoint directory is read as what it says, by the names and values of its publisher."""
 
+import codecs
 import json
 import shutil
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from kimi_cpu import Tokenizer, convert
 from kimi_cpu.convert.decode import FLOAT8_E4M3
+from kimi_cpu.convert.plan import plan
 from kimi_cpu.convert.source import FloatLinear, Int4Linear, open_source
 from kimi_cpu.errors import CheckpointError
+from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16
 from tests import tiny
 
@@ -215,3 +219,15 @@ def test_links_into_a_hub_cache_are_followed(tmp_path, tiny_checkpoint):
 def test_a_missing_directory_is_said(tmp_path):
     with pytest.raises(CheckpointError, match="there is no such checkpoint"):
         open_source(tmp_path / "nowhere")
+
+
+def test_byte_order_marks_are_no_part_of_a_checkpoints_texts(tiny_checkpoint, tiny_file, tmp_path):
+    marked = tmp_path / "marked"
+    shutil.copytree(tiny_checkpoint, marked)
+    for path in marked.glob("*.json"):
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    convert(marked, tmp_path / "tiny.gguf")
+    assert ModelFile.open(tmp_path / "tiny.gguf").config == ModelFile.open(tiny_file).config
+    text = "Hi <|im_end|>"
+    assert Tokenizer.load(marked).encode(text) == Tokenizer.load(tiny_checkpoint).encode(text)
+    assert plan(marked / "config.json").context == plan(tiny_checkpoint / "config.json").context
