@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from itertools import accumulate
@@ -27,7 +28,7 @@ from . import native
 from .ahead import ReadAhead
 from .behind import Behind
 from .jobs import Part, Plan, Unit, num_jobs
-from .journal import Journal, forget
+from .journal import Journal, forget, keep_synced
 from .output import OutputFile
 from .placement import place
 from .source import Source, open_source
@@ -144,6 +145,7 @@ class _Conversion:
             except KeyboardInterrupt:
                 raise Interrupted(f"{self.out}: interrupted; the same command with --resume goes on.") from None
             except OSError as e:
+                self._keep(file)
                 raise OutOfDisk(
                     f"{self.out}: {_reason(e)}, {self.size / 1e9:.1f} GB are needed in all; make room and go on with "
                     f"--resume, or delete {self.partial.name} and {self.journal.name}."
@@ -165,6 +167,14 @@ class _Conversion:
             if not resume:
                 self._forget()
             raise OutOfDisk(f"{self.out}: {_reason(e)}, {self.size / 1e9:.1f} GB are needed; make room.") from e
+
+    def _keep(self, file: OutputFile) -> None:
+        """Lets the journal say no more than what the disk has taken."""
+        with suppress(OSError):
+            if not file.has_lost:
+                file.sync()
+        if file.has_lost:
+            keep_synced(self.journal)
 
     def _forget(self) -> None:
         self.partial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import re
 import threading
 from pathlib import Path
 
+from ..files import replacing
 from .output import OutputFile
 
 TITLE = "kimi-cpu conversion "
@@ -86,6 +87,12 @@ def forget(path: Path) -> None:
     _write_whole(path, [TITLE])
 
 
+def keep_synced(path: Path) -> None:
+    """Lets a journal say only what is on the disk for sure. OSError."""
+    lines = _undamaged(_read(path))
+    _write_whole(path, [*lines[:1], f"boot {_boot_id()}", *_trusted(lines, boot="")])
+
+
 def is_journal(path: Path) -> bool:
     """Whether a file is the journal of a conversion, whole or not. OSError."""
     with path.open("rb") as file:
@@ -109,12 +116,8 @@ def _trusted(lines: list[str], boot: str) -> list[str]:
 
 def _write_whole(path: Path, lines: list[str]) -> None:
     """The file is the old one or the new one, for a machine that loses power, too."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("w", encoding="ascii") as file:
-        file.writelines(line + "\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    with replacing(path) as file:
+        file.writelines(f"{line}\n".encode() for line in lines)
 
 
 def _read(path: Path) -> list[str]:

@@ -24,7 +24,7 @@ class OutputFile:
     """An open file, for several threads of one conversion: another one that opens it gets a ConfigError."""
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self.has_lost = path, False
         self._direct, self._buffered = -1, open_output(path)
         try:
             lock(self._buffered, path)
@@ -55,8 +55,13 @@ class OutputFile:
         return os.pread(self._buffered, nbytes, offset)
 
     def sync(self) -> None:
-        """What was written is on the disk, and no longer in the system's cache."""
-        os.fdatasync(self._buffered)
+        """What was written is on the disk, and no longer in the system's cache. OSError: it may be lost, as `has_lost`
+        says from then on; the system tells of it once only."""
+        try:
+            os.fdatasync(self._buffered)
+        except OSError:
+            self.has_lost = True
+            raise
         if hasattr(os, "posix_fadvise"):  # not on macOS
             os.posix_fadvise(self._buffered, 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -85,7 +85,7 @@ def _open(path: Path) -> ModelFile:
         model.require_version()
         model.require_table()
     except ModelFileError as e:
-        if _hashes_hold_at_end(path):
+        if path.is_file() and _hashes_hold_at_end(path):
             raise ModelFileError(f"{path}: the header is corrupt ({e})") from e
         raise
     hashes = model.view(HASHES).tobytes()

@@ -145,6 +145,34 @@ def test_disk_that_fails_leaves_what_was_done_and_exit_code_4(checkpoint, tmp_pa
     assert out.read_bytes() == whole.read_bytes()
 
 
+def test_what_a_failed_sync_may_have_lost_is_packed_again(checkpoint, tmp_path, monkeypatch):
+    out, packed = tmp_path / "out.gguf", []
+    syncs = [None, errno.EIO]  # the first one succeeds
+
+    def sync(descriptor):
+        if (code := syncs.pop(0) if syncs else None) is not None:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(driver, "SYNC_BYTES", 30_000)
+    monkeypatch.setattr(output.os, "fdatasync", sync)
+    with pytest.raises(OutOfDisk, match="Input/output error"):
+        convert(checkpoint, out, jobs=1)
+    lines = (tmp_path / "out.gguf.journal").read_text().splitlines()
+    assert lines[-1] == f"synced {len(lines) - 1}" and any(line.startswith("part") for line in lines)
+    pack = native._pack
+
+    def counting(source, module, kind, order):
+        packed.append(module)
+        return pack(source, module, kind, order)
+
+    monkeypatch.setattr(native, "_pack", counting)
+    convert(checkpoint, out, resume=True, jobs=1)
+    num_resumed = len(packed)
+    convert(checkpoint, tmp_path / "whole.gguf", jobs=1)
+    assert out.read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+    assert 0 < num_resumed < len(packed) - num_resumed
+
+
 def test_limit_on_the_size_of_files_is_noticed_before_anything_is_packed(checkpoint, tmp_path):
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"

@@ -385,3 +385,9 @@ def test_extra_tensor_of_endless_experts_ends_at_once(tiny_file, tmp_path):
     path = rewritten(tiny_file, tmp_path / "bad.gguf", lambda pieces: pieces.tensors.append(extra))
     with pytest.raises(ModelFileError, match=r"zzz\.ffn_exps\.weight has no elements"):
         verify(path)
+
+
+def test_pipe_is_no_model_file_to_verify(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ModelFileError, match="this is a pipe and no file"):
+        verify(tmp_path / "fifo")
