@@ -5,10 +5,10 @@ ends its turn silently when ids in the history are not `functions.NAME:IDX` with
 """
 
 import json
-import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..config.call_ids import letters
 from ..config.field import refuse_unknown
 from ..errors import RequestError, shown
 
@@ -89,7 +89,7 @@ class _CallIds:
         self._unanswered[new] = None
         if old is not None:
             self._turn.setdefault(old, deque()).append(new)
-            self._by_old[old] = self._by_letters[_letters(old)] = self._turn[old]
+            self._by_old[old] = self._by_letters[letters(old)] = self._turn[old]
         return {"id": new}
 
     def answer(self, old: str | None, where: str) -> dict[str, str]:
@@ -113,18 +113,13 @@ class _CallIds:
             if not self._unanswered:
                 raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
             return self._unanswered.popitem(last=False)[0]
-        candidates = self._by_old.get(old) or self._by_letters.get(_letters(old))
+        candidates = self._by_old.get(old) or self._by_letters.get(letters(old))
         if candidates is None:
             message = f"{where}.tool_call_id {shown(old)} is the id of no call before it."
             raise RequestError(message, f"{where}.tool_call_id")
         new = candidates.popleft() if len(candidates) > 1 else candidates[0]
         self._unanswered.pop(new, None)
         return new
-
-
-def _letters(call_id: str) -> str:
-    """An id as clients write it that take no dots and colons, some of them in calls or in results only."""
-    return re.sub(r"\W", "_", call_id)
 
 
 def _message(message: Mapping, where: str, ids: _CallIds) -> dict:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from ..config.call_ids import letters
 from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS
 from ..config.parameters import think_options
@@ -89,7 +90,7 @@ class CountBody(Body):
         called: set[str] = set()
         for i, message in enumerate(self.messages):
             converted = _converted(message, f"messages[{i}]")
-            called.update(call["id"] for turn in converted for call in turn.get("tool_calls", ()))
+            called.update(letters(call["id"]) for turn in converted for call in turn.get("tool_calls", ()))
             _check_results(converted, called, f"messages[{i}]")
             messages += converted
         last = messages[-1]
@@ -182,7 +183,7 @@ def _check_keys(block: object, where: str, role: str = "user") -> None:
 def _check_results(converted: list[dict], called: set[str], where: str) -> None:
     """RequestError: a result is one of no call before it."""
     for message in converted:
-        if message["role"] == "tool" and message["tool_call_id"] not in called:
+        if message["role"] == "tool" and letters(message["tool_call_id"]) not in called:
             shown_id = shown(message["tool_call_id"])
             raise RequestError(f"{where} has a tool_result for {shown_id}, which is the id of no tool_use before it.")
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ..config.call_ids import letters
 from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS, MAX_LOGPROBS
 from ..config.parameters import think_options
@@ -97,7 +98,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         if isinstance(self.input, str):
             return [*messages, {"role": "user", "content": self.input}]
         turn: dict | None = None  # the assistant's turn that items go on adding to
-        called: set[object] = {None}  # ids of calls; a result without one is that of the first call that waits
+        called: set[str] = {""}  # ids of calls; a result without one is that of the first call that waits
         for i, item in enumerate(self.input):
             where = f"input[{i}]"
             kind = item.get("type") or "message"
@@ -108,11 +109,12 @@ class ResponsesBody(body_at(Door.RESPONSES)):
                     turn = {"role": "assistant", "content": ""}
                     messages.append(turn)
                 _add(turn, item, kind, where)
-                called |= {call["id"] for call in turn.get("tool_calls", ())}
+                called |= {letters(call["id"] or "") for call in turn.get("tool_calls", ())}
                 continue
             turn = None
             messages.append(_message(item, kind, where))
-            if (call_id := messages[-1].get("tool_call_id")) not in called:
+            call_id = messages[-1].get("tool_call_id")
+            if letters(call_id or "") not in called:
                 raise RequestError(f"{where}.call_id is {shown(call_id)}, which is the id of no call before it.")
         return messages
 

@@ -110,6 +110,18 @@ def test_unknown_key_or_misplaced_part_is_refused_at_its_place(http, fake, route
     assert fake.calls == []
 
 
+@pytest.mark.parametrize("result_id", ["functions.f:0", "functions_f_0"])
+def test_results_answer_calls_whose_ids_clients_rewrote(http, fake, result_id):
+    use = {"type": "tool_use", "id": "functions.f:0", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": result_id, "content": "2"}
+    turns = [*HELLO, {"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    assert http.post(MESSAGES, json={"messages": turns, "max_tokens": 9}).status_code == 200
+    call = {"type": "function_call", "call_id": "functions.f:0", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": result_id, "output": "2"}
+    assert http.post(RESPONSES, json={"input": [*HELLO, call, output]}).status_code == 200
+    assert [last_prompt(fake)[2]["tool_call_id"] for _ in fake.calls] == ["functions.f:0"] * 2
+
+
 def test_refusal_is_text_on_responses(http, fake):
     part = {"type": "refusal", "refusal": "No."}
     body = {"input": [*HELLO, {"role": "assistant", "content": [part]}, *HELLO]}
