@@ -17,6 +17,8 @@ from .sandbox import Exhausted, budget_for, compile_template
 
 RENDERER = {"add_generation_prompt", "messages", "template", "tokenizer", "tools"}  # what the renderer itself gives
 # Code points that are no characters (Unicode 16, section 23.7), and a private area in case a text holds all of these.
+PART = 100_000  # characters of a text that are searched at once
+MAX_SPECIAL = 100  # characters of a special token; Kimi's have 29
 MARKS = (*map(chr, range(0xFDD0, 0xFDF0)), *map(chr, range(0xF0000, 0xFFFFE)))
 
 
@@ -114,7 +116,8 @@ def _unused_mark(texts: list[str]) -> str:
 def _marked(value: object, starts: re.Pattern[str], replacement: str) -> object:
     """The value with a mark after every character that could begin a special token, in all strings and keys."""
     if isinstance(value, str):
-        return starts.sub(replacement, value)
+        cut = (value[at : at + PART] for at in range(0, len(value), PART))
+        return "".join(starts.sub(replacement, part) for part in cut)
     if isinstance(value, list | tuple):
         return [_marked(item, starts, replacement) for item in value]
     if isinstance(value, dict):
@@ -132,12 +135,26 @@ def _special_pattern(names: tuple[str, ...], mark: str) -> re.Pattern[str]:
     return re.compile("(" + "|".join(f"{re.escape(c)}(?!{mark})(?:{'|'.join(g)})" for c, g in groups.items()) + ")")
 
 
+def _split(special: re.Pattern[str], text: str) -> Iterator[str]:
+    """As special.split, but not in one go, which would hold up all other threads."""
+    begun, at = 0, 0
+    while at < len(text):
+        match = special.search(text, at, at + PART + MAX_SPECIAL)
+        if match is None or match.start() >= at + PART:  # it may be cut short by the part's end
+            at += PART
+            continue
+        yield text[begun : match.start()]
+        yield match[0]
+        begun = at = match.end()
+    yield text[begun:]
+
+
 def _encode_marked(rendered: str, mark: str, tokenizer: Tokenizer) -> list[int]:
     """Ids of a rendered text in which marks follow what the caller wrote. Long texts are cut into parts where
     Tokenizer.encode cuts them, which counts the special tokens' characters too; but a cut never splits a special token,
     as it would there."""
     special = _special_pattern(tuple(tokenizer.special_tokens), mark)
-    pieces = [piece.replace(mark, "") for piece in special.split(rendered)]  # ordinary, special, ordinary, ...
+    pieces = [piece.replace(mark, "") for piece in _split(special, rendered)]  # ordinary, special, ordinary, ...
     text = "".join(pieces)
     cuts = list(accumulate(map(len, parts(text))))
     ids: list[int] = []

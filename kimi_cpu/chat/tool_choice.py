@@ -23,6 +23,8 @@ class Parameters(NamedTuple):
 def declared_tools(tools: list[dict] | None) -> dict[str, Parameters]:
     """Name -> schema of the arguments. RequestError: a tool that is malformed or declared twice."""
     declared: dict[str, Parameters] = {}
+    if tools is not None and len(tools) > MAX_TOOLS:
+        raise RequestError(f"tools has {len(tools):,} tools; it may have {MAX_TOOLS}.")
     for i, tool in enumerate(tools or ()):
         where = f"tools[{i}]"
         kind = tool.get("type") if isinstance(tool, dict) else None

@@ -11,7 +11,7 @@ from ..config.parameters import chat_options
 from ..llm import ChatCompletion, Piece
 from ..llm.openai import TokenBytes, chat_logprobs, deltas
 from .answers import Call
-from .fields import Message, Tool, body_at
+from .fields import Items, Message, Tool, body_at
 from .reply import timings, usage_body
 from .sse import DONE, event
 
@@ -19,8 +19,8 @@ from .sse import DONE, event
 class ChatBody(body_at(Door.CHAT)):
     """A chat request. Messages, tools, tool_choice and response_format are looked at where they are used."""
 
-    messages: list[Message] = Field(min_length=1)
-    tools: list[Tool] | None = None
+    messages: Items[Message] = Field(min_length=1)
+    tools: Items[Tool] | None = None
 
     def call(self) -> Call:
         """The request as the model takes it."""

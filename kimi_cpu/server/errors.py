@@ -1,6 +1,7 @@
 """What a client is told when something fails: OpenAI's error object, with the right status."""
 
 from fastapi.exceptions import HTTPException, RequestValidationError
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from ..errors import (
@@ -72,7 +73,7 @@ def api_error(error: BaseException, path: str = "") -> ApiError:
     match error:
         case ApiError():
             return error
-        case RequestValidationError():
+        case RequestValidationError() | ValidationError():
             return _of_validation(error)
         case ContextOverflow():
             return _of_overflow(error, path)
@@ -98,7 +99,7 @@ def _of_overflow(error: ContextOverflow, path: str) -> ApiError:
     return ApiError(400, message, param=param, code=error.code)
 
 
-def _of_validation(error: RequestValidationError) -> ApiError:
+def _of_validation(error: RequestValidationError | ValidationError) -> ApiError:
     """The first thing that is wrong with a body."""
     first = error.errors()[0]
     where = [part for part in first["loc"] if part != "body"]

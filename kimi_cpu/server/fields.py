@@ -1,13 +1,16 @@
 """What all request bodies share: their fields are the table's, unknown ones are refused by name."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model, model_validator
+from pydantic import Field as PydanticField
 
 from ..config.field import Door, Field
 from ..config.fields import WITHOUT_EFFECT, fields_at
 from ..config.parameters import read
 from ..errors import shown
+
+MAX_FIELDS = 200  # of an object whose fields are known; each unknown one would be an error of its own
 
 
 def described(required: dict, **optional: dict) -> Any:
@@ -16,6 +19,8 @@ def described(required: dict, **optional: dict) -> Any:
     return Annotated[dict[str, Any], WithJsonSchema(schema)]
 
 
+Item = TypeVar("Item")
+Items = Annotated[list[Item], PydanticField(fail_fast=True)]  # a list that is refused for its first wrong item
 TEXT = {"type": "string"}
 TEXT_OR_PARTS = {"anyOf": [TEXT, {"type": "array", "items": {"type": "object"}}]}
 FUNCTION = {
@@ -47,6 +52,8 @@ class Body(BaseModel):
     def _without_noise(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        if len(data) > MAX_FIELDS:
+            raise ValueError(f"The request has {len(data):,} fields; {MAX_FIELDS} are more than there are.")
         for name, allowed in cls.fixed.items():
             if data.get(name) is not None and data[name] not in allowed:
                 raise ValueError(f"{name} {shown(data[name])} is not supported; leave it out.")

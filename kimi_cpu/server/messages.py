@@ -12,7 +12,7 @@ from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
 from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
+from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described
 
 FORMAT = "output_config.format"
 KEEP_ALL = {"type": "clear_thinking_20251015", "keep": "all"}  # clears nothing; agents send it
@@ -57,9 +57,9 @@ class CountBody(Body):
 
     fixed: ClassVar = {"context_management": ({}, {"edits": []}, {"edits": [KEEP_ALL]}), "mcp_servers": ([],)}
 
-    messages: list[AnthropicMessage] = Field(min_length=1)
-    system: str | list[dict[str, Any]] | None = None
-    tools: list[AnthropicTool] | None = None
+    messages: Items[AnthropicMessage] = Field(min_length=1)
+    system: str | Items[dict[str, Any]] | None = None
+    tools: Items[AnthropicTool] | None = None
     tool_choice: dict[str, Any] | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None

@@ -1,5 +1,6 @@
 """From a checked request to its answer, whole or as a stream; the same for all protocols."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
@@ -48,7 +49,8 @@ async def reply(
             answers.close,
         )
     try:
-        return JSONResponse(writer.whole(await until_disconnect(answers.whole(), request.receive)))
+        whole = await until_disconnect(answers.whole(), request.receive)
+        return await asyncio.to_thread(lambda: JSONResponse(writer.whole(whole)))
     finally:
         answers.close()
 

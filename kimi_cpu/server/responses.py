@@ -1,8 +1,8 @@
 """POST /v1/responses: OpenAI's newer shape, without a store: every request carries its whole conversation."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ..config.call_ids import letters
 from ..config.field import Door, refuse_unknown
@@ -11,7 +11,7 @@ from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
 from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, body_at, described
+from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described
 
 Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
 ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
@@ -23,6 +23,7 @@ ITEM_KEYS = {  # type: what an item has besides id and type
     "function_call": {"call_id", "name", "arguments", "status", "parsed_arguments"},
     "function_call_output": {"call_id", "output", "status"},
 }
+MAX_METADATA = 16  # OpenAI's
 PART_KEYS = {"type", "text", "refusal", "annotations", "logprobs", "parsed", "cache_control"}
 TOOL_KEYS = {"type", "name", "description", "parameters", "strict", "cache_control"}
 
@@ -43,6 +44,12 @@ class TextOptions(Body):
     format: dict[str, Any] | None = None
 
 
+def _few(pairs: Any) -> Any:
+    if isinstance(pairs, dict) and len(pairs) > MAX_METADATA:
+        raise ValueError(f"metadata has {len(pairs):,} pairs; it may have {MAX_METADATA}.")
+    return pairs
+
+
 class ResponsesBody(body_at(Door.RESPONSES)):
     """A request of the Responses API."""
 
@@ -52,12 +59,12 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         "stream_options": ({}, {"include_obfuscation": False}),
     }
 
-    input: str | list[Item]
-    include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = []
+    input: str | Items[Item]
+    include: Items[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = []
     instructions: str | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Annotated[dict[str, str], BeforeValidator(_few)] | None = None
     top_logprobs: int = Field(0, ge=0, le=MAX_LOGPROBS)
-    tools: list[ResponsesTool] | None = None
+    tools: Items[ResponsesTool] | None = None
     reasoning: Reasoning | None = None
     text: TextOptions | None = None
     stream: bool = False

@@ -1,19 +1,21 @@
 """The paths of the API: each checks a body, makes calls of it and chooses who writes the answer."""
 
-import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import AliasChoices, Field
 
+from ..llm import LLM
+from .body import JsonRequest as Request
 from .body import JsonRoute
 from .chat import ChatBody, ChatWriter
 from .completions import CompletionBody, CompletionWriter
 from .errors import ApiError
-from .fields import Body
+from .fields import Body, Items
 from .messages import CountBody, MessagesBody
 from .messages_writer import MessagesWriter
 from .reply import new_id, reply
@@ -22,6 +24,8 @@ from .responses_writer import ResponsesWriter
 from .service import Service
 
 PAGE = Path(__file__).parent / "page"
+MAX_CHARACTERS = 4_000_000  # of a text to tokenise; the longest context has a quarter of them in English
+PART = 10_000  # items that are written as JSON at once
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STARTED_S = int(time.time())
 
@@ -39,7 +43,8 @@ async def chat_completions(request: Request, body: ChatBody) -> Any:
     service, answer_id = service_of(request), new_id("chatcmpl-")
     llm = service.llm
     writer = ChatWriter(answer_id, service.model_id, _fingerprint(service), body, llm.tokenizer.token_bytes)
-    return await reply(request, service, answer_id, [body.call()], writer, body.stream)
+    calls = [await request.beside(body.call)]
+    return await reply(request, service, answer_id, calls, writer, body.stream)
 
 
 class ControlBody(Body):
@@ -60,8 +65,10 @@ async def control(request: Request, body: ControlBody) -> dict:
 async def completions(request: Request, body: CompletionBody) -> Any:
     """A raw text, or ids, gone on with."""
     service, answer_id = service_of(request), new_id("cmpl-")
-    writer = CompletionWriter(answer_id, service.model_id, _fingerprint(service), body, service.llm)
-    return await reply(request, service, answer_id, body.calls(), writer, body.stream)
+    names = (answer_id, service.model_id, _fingerprint(service))
+    writer = await request.beside(CompletionWriter, *names, body, service.llm)
+    calls = await request.beside(body.calls)
+    return await reply(request, service, answer_id, calls, writer, body.stream)
 
 
 @router.post("/v1/responses", tags=["OpenAI"])
@@ -69,7 +76,8 @@ async def responses(request: Request, body: ResponsesBody) -> Any:
     """The Responses API, without a store."""
     service, answer_id = service_of(request), new_id("resp_")
     writer = ResponsesWriter(answer_id, service.model_id, body, service.llm.tokenizer.token_bytes)
-    return await reply(request, service, answer_id, [body.call()], writer, body.stream)
+    calls = [await request.beside(body.call)]
+    return await reply(request, service, answer_id, calls, writer, body.stream)
 
 
 @router.post("/v1/messages", tags=["Anthropic"])
@@ -77,19 +85,21 @@ async def messages(request: Request, body: MessagesBody) -> Any:
     """The next message, in Anthropic's shape."""
     service, answer_id = service_of(request), new_id("msg_")
     writer = MessagesWriter(answer_id, service.model_id, body.shows_thinking)
-    return await reply(request, service, answer_id, [body.call()], writer, body.stream)
+    calls = [await request.beside(body.call)]
+    return await reply(request, service, answer_id, calls, writer, body.stream)
 
 
 @router.post("/v1/messages/count_tokens", tags=["Anthropic"])
 async def count_tokens(request: Request, body: CountBody) -> dict:
     """Tokens of the prompt that a request for the next message would have."""
-    service, call = service_of(request), body.call()
-    tools = None if call.options.get("tool_choice") == "none" else call.options.get("tools")
+    service = service_of(request)
 
     def count() -> int:
+        call = body.call()
+        tools = None if call.options.get("tool_choice") == "none" else call.options.get("tools")
         return len(service.llm.chat_ids(service.memory.restored(call.prompt), tools=tools))
 
-    return {"input_tokens": await asyncio.to_thread(count)}
+    return {"input_tokens": await request.beside(count)}
 
 
 @router.get("/v1/models", tags=["OpenAI"])
@@ -114,40 +124,50 @@ class TokenizeBody(Body):
 
     fixed: ClassVar = {"add_special": (True, False), "add_special_tokens": (True, False)}
 
-    content: str | None = None
-    prompt: str | None = Field(None, description="vLLM's name of content.")
+    content: str | None = Field(None, max_length=MAX_CHARACTERS)
+    prompt: str | None = Field(None, max_length=MAX_CHARACTERS, description="vLLM's name of content.")
     special: bool = Field(True, validation_alias=AliasChoices("special", "parse_special"))
     with_pieces: bool = False
 
 
 @router.post("/tokenize", tags=["llama.cpp"])
 @router.post("/v1/tokenize", tags=["llama.cpp"])
-async def tokenize(request: Request, body: TokenizeBody) -> dict:
+async def tokenize(request: Request, body: TokenizeBody) -> Response:
     """Ids of a text."""
     text = body.content if body.content is not None else body.prompt
     if text is None:
         raise ApiError(400, "content is missing.", param="content")
-    llm = service_of(request).llm
-    ids = await asyncio.to_thread(llm.tokenize, text, special=body.special)
-    if not body.with_pieces:
-        return {"tokens": ids, "count": len(ids), "max_model_len": llm.context}
-    pieces = [llm.tokenizer.token_bytes(i).decode("utf-8", errors="replace") for i in ids]
-    tokens = [{"id": i, "piece": piece} for i, piece in zip(ids, pieces, strict=True)]
-    return {"tokens": tokens, "count": len(ids), "max_model_len": llm.context}
+    told = await request.beside(_tokens, service_of(request).llm, text, body.special, body.with_pieces)
+    return Response(told, media_type="application/json")
+
+
+def _tokens(llm: LLM, text: str, special: bool, with_pieces: bool) -> bytes:
+    """The body of an answer. Its list is written in parts: the others wait while one is written."""
+    ids, parts = llm.tokenize(text, special=special), []
+    for start in range(0, len(ids), PART):
+        part: list = ids[start : start + PART]
+        if with_pieces:
+            part = [{"id": i, "piece": llm.tokenizer.token_bytes(i).decode("utf-8", errors="replace")} for i in part]
+        parts.append(json.dumps(part, ensure_ascii=False)[1:-1])
+    return f'{{"tokens":[{", ".join(parts)}],"count":{len(ids)},"max_model_len":{llm.context}}}'.encode()
 
 
 class DetokenizeBody(Body):
     """Ids."""
 
-    tokens: list[int]
+    tokens: Items[int]
 
 
 @router.post("/detokenize", tags=["llama.cpp"])
 @router.post("/v1/detokenize", tags=["llama.cpp"])
-async def detokenize(request: Request, body: DetokenizeBody) -> dict:
+async def detokenize(request: Request, body: DetokenizeBody) -> Response:
     """The text of ids."""
-    text = await asyncio.to_thread(service_of(request).llm.detokenize, body.tokens)
-    return {"content": text, "prompt": text}
+    return await request.beside(_text, service_of(request).llm, body.tokens)
+
+
+def _text(llm: LLM, ids: list[int]) -> Response:
+    text = llm.detokenize(ids)
+    return JSONResponse({"content": text, "prompt": text})
 
 
 @router.get("/health", tags=["operation"])

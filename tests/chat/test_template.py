@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import kimi_cpu
 from kimi_cpu.chat import encode_chat, render_chat
 from kimi_cpu.chat.messages import normalise_messages, normalise_tools
 from kimi_cpu.chat.template import kimi_template
@@ -178,3 +179,13 @@ def test_a_template_that_fails_says_so_in_one_sentence(template, says):
 def test_a_variable_that_the_renderer_gives_is_refused_by_name(name, kimi):
     with pytest.raises(RequestError, match=f"chat_template_kwargs.{name}"):
         encode_chat(HELLO, kimi, template_kwargs={name: None})
+
+
+def test_special_tokens_are_found_wherever_a_long_text_is_cut():
+    tokens = Tokenizer.load(Path(kimi_cpu.__file__).parent / "data" / "demo.gguf")
+    for shift in (0, 1, 99_990, 99_995, 100_000, 199_999):
+        end = "<|im_end|>b<|im_end|><|im_user|>"
+        messages = [{"role": "user", "content": "a" * shift}]
+        ids = encode_chat(messages, tokens, template="{{ messages[0].content }}" + end)
+        assert tokens.decode(ids) == "a" * shift + end
+        assert sum(map(tokens.is_special, ids)) == 3

@@ -1,7 +1,10 @@
 """What a body may hold: any text, any depth, any size; it is read, or refused with a short 400 or 413."""
 
 import json
+import threading
+import time
 
+import httpx
 import pytest
 
 import kimi_cpu
@@ -137,7 +140,59 @@ def test_number_that_json_does_not_have_is_refused(served, raw):
 
 
 def test_values_are_counted_without_those_in_texts():
+    assert parse(json.dumps({"a": "x" * 10, "b": [1, 2]}).encode()) == {"a": "x" * 10, "b": [1, 2]}
     text = json.dumps({"content": "a, [b], {c}, " * (MAX_VALUES // 4) + '\\"'})
     assert parse(text.encode()) == json.loads(text)
     with pytest.raises(ApiError, match="values"):
         parse(b"[" + b"1," * MAX_VALUES + b"1]")
+
+
+ID, N = [100], MAX_VALUES - 100
+HEAVY = [  # each of them is long work for somebody; status that is right
+    ("/detokenize", {"tokens": ID * N}, 200),
+    ("/detokenize", {"tokens": ["a"] * N}, 400),
+    ("/tokenize", {"content": "<" * 3_900_000}, 200),
+    ("/tokenize", {"content": "hello " * 600_000, "with_pieces": True}, 200),
+    ("/tokenize", {"content": "a" * 4_000_001}, 400),
+    ("/v1/completions", {"prompt": ID * N, "max_tokens": 1}, 400),
+    ("/v1/completions", {"prompt": ID * N, "max_tokens": 1, "echo": True}, 400),
+    ("/v1/completions", {"prompt": [[{}]] * (N // 3)}, 400),
+    ("/v1/chat/completions", {"messages": [1] * N}, 400),
+    ("/v1/chat/completions", {"messages": [USER], "logit_bias": {str(i): 1 for i in range(100_000)}}, 400),
+    ("/v1/chat/completions", {"messages": [USER], **{str(i): 1 for i in range(100_000)}}, 400),
+    ("/v1/messages", {"messages": [1] * N, "max_tokens": 1}, 400),
+    ("/v1/messages", {"messages": [{"role": "user", "content": [1] * N}], "max_tokens": 1}, 400),
+    ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "hello " * 600_000}]}, 200),
+    ("/v1/responses", {"input": [1] * N}, 400),
+    ("/v1/responses", {"input": "a", "metadata": {str(i): 1 for i in range(100_000)}}, 400),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status"), HEAVY, ids=[path for path, _, _ in HEAVY])
+def test_health_is_told_in_time_whatever_is_being_read(served, path, body, status):
+    raw, waits_s, done = json.dumps(body).encode(), [], threading.Event()
+
+    def watch() -> None:
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            while not (waits_s and done.wait(0.02)):
+                began_s = time.perf_counter()
+                assert client.get("/health").status_code == 200
+                waits_s.append(time.perf_counter() - began_s)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        answer = served.http.post(path, content=raw, headers=JSON, timeout=120)
+    finally:
+        done.set()
+        watching.join()
+    assert answer.status_code == status, answer.text[:500]
+    assert max(waits_s) < 2  # half a second where nothing else runs on the machine
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/tokenize", {"content": 'a\u20ac"<'}), ("/tokenize", {"content": "", "with_pieces": True})]
+)
+def test_long_lists_are_written_as_short_ones_are(served, path, body):
+    told = served.http.post(path, json=body).json()
+    assert set(told) == {"tokens", "count", "max_model_len"} and told["count"] == len(told["tokens"])
