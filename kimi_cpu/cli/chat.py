@@ -28,7 +28,7 @@ def command(system, session, hide_thinking, model, **options) -> None:
     quotes, until they are closed. While an answer comes, Ctrl-T ends the thinking ("answer now") and Ctrl-C stops the
     answer and keeps it; Ctrl-C at an empty prompt leaves (exit code 130), and so do Ctrl-D and /exit (0). From a pipe,
     each line is a message. Saved conversations lie in $XDG_DATA_HOME/kimi-cpu/sessions, the history of what was typed
-    in $XDG_STATE_HOME/kimi-cpu/history (none with KIMI_CPU_NO_HISTORY=1).
+    in $XDG_STATE_HOME/kimi-cpu/history (none with KIMI_CPU_NO_HISTORY=1); only you can read them.
 
     \b
     kimi-cpu chat -m k2.gguf

@@ -37,6 +37,9 @@ LAYOUTS = {  # what is said of a file when it is there
 def command(source: Path, output: Path, dense: str, layout: str, resume: bool, force: bool, jobs: int | None) -> None:
     """Turn SOURCE, a Hugging Face checkpoint directory or a GGUF file, into one model file.
 
+    A model file that is there is replaced with --force only, the source and other files never; a link is followed. The
+    space is taken at once. What a full disk, SIGTERM, SIGHUP or a kill leave beside the output goes on with --resume.
+
     \b
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume     after an interruption

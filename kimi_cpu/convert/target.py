@@ -17,7 +17,7 @@ def find_target(out: Path, source: Path) -> Path:
     regular file, an input, or of another program, or because what stands beside it is."""
     inputs = [source, *(source.iterdir() if source.is_dir() else ())]
     target = output_path(out, inputs)
-    check_replaceable(target, "model file of kimi-cpu", _is_model_file, force=True)
+    check_replaceable(target, "whole model file of kimi-cpu", _is_model_file, force=True)
     journal = target.with_name(target.name + ".journal")
     partial = target.with_name(target.name + ".partial")
     if journal.exists() and not is_journal(journal):
@@ -34,7 +34,7 @@ def check_target(target: Path, source: Source, force: bool) -> None:
         raise ConfigError(
             f"{target} is a finished conversion of {source.path} already; --force (force=True) makes it anew."
         )
-    check_replaceable(target, "model file of kimi-cpu", _is_model_file, force, "--force (force=True)")
+    check_replaceable(target, "whole model file of kimi-cpu", _is_model_file, force, "--force (force=True)")
 
 
 def source_json(source: Source) -> str:

@@ -80,7 +80,7 @@ def test_output_may_stand_beside_the_files_of_the_source(checkpoint):
 def test_file_of_something_else_is_never_replaced(checkpoint, tmp_path, content, force):
     out = tmp_path / "precious.txt"
     out.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"precious\.txt is no model file of kimi-cpu, so it is never replaced"):
+    with pytest.raises(ConfigError, match=r"precious\.txt is no whole model file of kimi-cpu, so it is never replaced"):
         convert(checkpoint, out, force=force)
     assert contents(tmp_path) == {"precious.txt": content}
 
