@@ -133,6 +133,6 @@ def _object(arguments: str) -> dict:
     """Arguments as an object; {} where the model wrote none, as at a length limit."""
     try:
         value = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
