@@ -157,12 +157,7 @@ class Against:
 
 def _check_headers(model: ModelFile, path: Path) -> None:
     """CheckpointError unless the checkpoint's files have the sizes and headers that the converter saw."""
-    try:
-        files = [
-            (f["name"], f["size"], f["header_sha256"]) for f in json.loads(model.metadata["kimi-cpu.source"])["files"]
-        ]
-    except (KeyError, TypeError, ValueError) as e:
-        raise ModelFileError(f"{model.path}: metadata kimi-cpu.source is missing or corrupt; convert again.") from e
+    files = _files(model)
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such checkpoint directory or file.")
     for name, size, digest in files:
@@ -177,6 +172,20 @@ def _check_headers(model: ModelFile, path: Path) -> None:
             raise CheckpointError(f"The header of {file} is not the one that {model.path} was made from ({e})") from e
         if found != digest:
             raise CheckpointError(f"The header of {file} is not the one that {model.path} was made from.")
+
+
+def _files(model: ModelFile) -> list[tuple[str, int, str]]:
+    """(name, size, SHA-256 of the header) of the files that a model says it was made from. ModelFileError."""
+    try:
+        listed = json.loads(model.metadata["kimi-cpu.source"])["files"]
+        files = [(f["name"], f["size"], f["header_sha256"]) for f in listed]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        files = [(None, None, None)]
+    for name, size, digest in files:
+        is_name = isinstance(name, str) and name.isprintable() and Path(name).name == name != ""
+        if not is_name or type(size) is not int or not isinstance(digest, str):
+            raise ModelFileError(f"{model.path}: metadata kimi-cpu.source is missing or corrupt; convert again.")
+    return files
 
 
 def _check_texts(model: ModelFile, source: Source) -> None:

@@ -38,7 +38,7 @@ def check_table(file: "ModelFile") -> None:
 def check_contents(file: "ModelFile", config: ModelConfig) -> None:
     """ModelFileError, naming the tensor, unless the file holds what a configuration needs and nothing else."""
     wanted = dict(contents(config))
-    extra = next(iter(file.tensors.keys() - wanted.keys() - {*TOKENIZER, HASHES}), None)
+    extra = min(file.tensors.keys() - wanted.keys() - {*TOKENIZER, HASHES}, default=None)
     if extra is not None:
         raise ModelFileError(f"{file.path}: tensor {extra} is none that its configuration has. Convert it again.")
     extra = next((name for name in file.packed if isinstance(wanted.get(name), Vector | None)), None)

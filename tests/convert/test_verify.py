@@ -20,6 +20,7 @@ from kimi_cpu.convert.verify import verify
 from kimi_cpu.errors import CheckpointError, KimiError, ModelFileError
 from kimi_cpu.kernels import pack
 from kimi_cpu.modelfile import HASHES, ModelFile
+from kimi_cpu.modelfile.header import STRING
 from kimi_cpu.quant import bf16, rows16
 from tests import tiny
 from tools.fuzz import gguf_bytes
@@ -391,3 +392,26 @@ def test_pipe_is_no_model_file_to_verify(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ModelFileError, match="this is a pipe and no file"):
         verify(tmp_path / "fifo")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("", "{", "3", "[" * 100_000, "{}", '{"files": 3}', '{"files": [3]}', '{"files": [{"name": "a"}]}'),
+        *(
+            json.dumps({"files": [{"name": name, "size": size, "header_sha256": digest}]})
+            for name, size, digest in (
+                *((3, 1, ""), ("a", "1", ""), ("a", 1, 3), ("../in/config.json", 1, ""), ("/dev/zero", 1, "")),
+                *(("a\0", 1, ""), ("", 1, ""), (None, 1, "")),
+            )
+        ),
+    ],
+)
+def test_file_that_does_not_say_what_it_was_made_from_is_refused(pair, tmp_path, source):
+    def spoil(pieces):
+        pieces.set("kimi-cpu.source", STRING, source)
+
+    path = rewritten(pair[1], tmp_path / "bad.gguf", spoil)
+    assert verify(path).num_tensors
+    with pytest.raises(ModelFileError, match=r"bad\.gguf: metadata kimi-cpu\.source is missing or corrupt"):
+        verify(path, against=pair[0])

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kimi_cpu.kernels import runtime
+
 from .kinds import KINDS
 from .outcome import ANSWERED, REFUSED
 
 ROOT = Path(__file__).parents[2]
 CASES_A_WORKER = 50
-CASE_S, FIRST_CASE_S = 30.0, 300.0  # after which a case hangs; the first one may compile kernels
+CASE_S, FIRST_CASE_S = 60.0, 120.0  # after which a case hangs; the first one starts a process and loads kernels
 Case = tuple[str, int, int]  # kind, seed, number
 
 
@@ -68,7 +70,8 @@ def run(cases: Iterable[Case], workers: int, memory_mib: int, keep: Path | None,
 
 
 def prepare(folder: Path, kinds: Iterable[str]) -> None:
-    """The good files that the cases change, a folder for each kind."""
+    """The good files that the cases change, a folder for each kind, and the kernels that all workers need."""
+    runtime.warmup(lambda done, total: None)
     for kind in sorted(kinds):
         (folder / kind).mkdir()
         KINDS[kind].prepare(folder / kind)
