@@ -34,4 +34,5 @@ class Sampling:
     def __post_init__(self):
         for field in SAMPLING:
             value = getattr(self, field.name)
-            object.__setattr__(self, field.name, field.default if value is None else field.checked(value))
+            if value is not field.default:
+                object.__setattr__(self, field.name, field.default if value is None else field.checked(value))

@@ -342,7 +342,7 @@ class LLM:
         except TypeError as e:
             raise RequestError(f"The prompt is {shown(prompt)}; it must be a text or a list of ids.", "prompt") from e
         if not ids:
-            raise RequestError("The prompt is empty; at least one token is needed.")
+            raise RequestError("The prompt is empty; at least one token is needed.", "prompt")
         self._require_ids(ids)
         return ids
 
