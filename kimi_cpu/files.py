@@ -111,12 +111,17 @@ def reserve(descriptor: int, size: int) -> None:
 
 
 def private_directory(path: Path) -> Path:
-    """Makes a directory that its owner alone can look into, and those above it; one that is there stays as it is."""
-    if not path.is_dir():
-        private_directory(path.parent)
-        with suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-            path.chmod(0o700)  # whatever the umask is
+    """Makes a directory that its owner alone can look into, and those above it; one that is there stays as it is.
+    OSError: something else is there."""
+    if path.is_dir():
+        return path
+    private_directory(path.parent)
+    try:
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)  # whatever the umask is
+    except FileExistsError:
+        if not path.is_dir():  # else another process was faster
+            raise
     return path
 
 

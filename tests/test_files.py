@@ -208,6 +208,12 @@ def test_mode_of_a_directory_that_is_there_does_not_change(tmp_path):
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o755, 0o700)
 
 
+def test_directory_is_not_made_where_something_else_is(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(FileExistsError):
+        private_directory(tmp_path / "fifo")
+
+
 def test_reserved_space_is_taken(tmp_path):
     descriptor = open_output(tmp_path / "file")
     try:
