@@ -1,5 +1,6 @@
 """The one file: what the writer makes the reader and the gguf package read, and bad files are told in a sentence."""
 
+import errno
 import json
 import math
 import os
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 
 from kimi_cpu.config import ModelConfig
-from kimi_cpu.errors import ModelFileError
+from kimi_cpu.errors import ModelFileError, OutOfMemory
 from kimi_cpu.modelfile import ARCHITECTURE, HASHES, ModelFile, TensorSpec, hash_rows, header_bytes
 from kimi_cpu.modelfile.contents import Packed, Vector, contents
-from kimi_cpu.modelfile.header import read_gguf, row_bytes
+from kimi_cpu.modelfile.header import read_gguf, row_bytes, unmapped
 from kimi_cpu.modelfile.layout import ALIGNMENT, EXPERTS_SUFFIX, HashRow
 from kimi_cpu.quant import rows16
 from tests import tiny
@@ -403,3 +404,19 @@ def test_file_that_may_not_be_mapped_says_which_limit_to_raise(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert "large.gguf" in done.stdout
     assert "ulimit -v" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "remedy"),
+    [
+        (errno.ENOMEM, OutOfMemory, "ulimit -v"),
+        (errno.ENODEV, ModelFileError, "copy the file to a local disk"),
+        (errno.EACCES, ModelFileError, "chmod"),
+        (errno.EIO, ModelFileError, "Input/output error"),
+    ],
+)
+def test_file_that_the_system_does_not_map_is_named_with_a_remedy(path, code, kind, remedy):
+    """As a shared folder of a virtual machine (ENODEV), a limit, or a disk answers."""
+    error = unmapped(path, OSError(code, os.strerror(code)))
+    assert type(error) is kind
+    assert str(path) in str(error) and remedy in str(error)
