@@ -98,7 +98,7 @@ def command(
 
     source = STDIN if source == DASH else source
     if output != DASH:
-        output_path(output, [source])  # before a model is loaded
+        output_path(output, [source, *([model] if model else [])])  # before a model is loaded
     path = require_model(model)
     loading = loading_of(options)
     unset = {field.name: field.default for field in SAMPLING}

@@ -37,7 +37,7 @@ def command(system, session, hide_thinking, model, **options) -> None:
     """
     thinking = thinking_of(options)
     if session is not None:
-        check_conversation(session)
+        check_conversation(session, [model])
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model

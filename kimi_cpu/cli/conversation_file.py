@@ -1,6 +1,7 @@
 """A conversation on disk: what was computed for it in FILE, its messages as JSON in FILE.json."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 MAX_MESSAGES_BYTES = 1 << 28
 
 
-def check_conversation(path: Path) -> None:
-    """Says before an answer what save_conversation would say after it. ConfigError, OSError."""
+def check_conversation(path: Path, inputs: Iterable[Path | None] = ()) -> None:
+    """Says before an answer what save_conversation would say after it. inputs: files that are none of its two.
+    ConfigError, OSError."""
     if path.parent.is_dir():
-        output_path(path)
-        output_path(_messages_path(path))
+        for place in (path, _messages_path(path)):
+            output_path(place, [file for file in inputs if file is not None])
 
 
 def load_conversation(llm: "LLM", path: Path) -> "tuple[LLMSession, list[dict]]":

@@ -51,7 +51,7 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
     with suppress(io.UnsupportedOperation):  # no real stdout
         os.write(sys.stdout.fileno(), b"")  # nobody need wait for an answer that cannot be read
     if session is not None:
-        check_conversation(session)
+        check_conversation(session, [file, model])
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model

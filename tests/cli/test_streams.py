@@ -197,6 +197,14 @@ def test_session_that_cannot_be_saved_is_refused_before_the_model_is_loaded(kimi
     assert done.code == 1 and "none" not in done.err and ("regular file" in done.err or "a directory" in done.err)
 
 
+def test_session_is_not_the_prompts_file_nor_the_model(kimi_cpu, tiny_file, home):
+    (home / "talk.json").write_text("[]")
+    for options in (("-f", home / "talk.json", "--session", home / "talk"), ("--session", tiny_file, "Hi")):
+        done = kimi_cpu("run", "-m", tiny_file, *options)
+        assert done.code == 1 and "is an input" in done.err
+    assert (home / "talk.json").read_text() == "[]"
+
+
 def test_session_is_never_saved_over_another_file(tiny_file, tmp_path):
     import kimi_cpu
     from kimi_cpu.errors import ConfigError
