@@ -65,7 +65,7 @@ class Request:
         self.block_table: list[int] = []
         self.page_keys: list[bytes] = []  # of the full pages, as the pool knows them
         self.finish_reason: str | None = None  # "stop", "length" or "error"
-        self.aborted = False  # set by any thread; the engine looks between layers
+        self.aborted = False  # set by any thread, which has the engine look then
         given = np.full(len(prompt_ids), EXPANDED, np.uint8) if forms is None else np.array(forms, np.uint8)
         if max_tokens or logits:
             given[-tail:] = ABSORBED
