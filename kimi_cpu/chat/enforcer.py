@@ -1,5 +1,6 @@
 """Constrained decoding as a token mask: declared tools, arguments valid under their schemas, answers in JSON."""
 
+from collections.abc import Iterable
 from enum import Enum, auto
 
 import numpy as np
@@ -57,12 +58,13 @@ class Enforcer:
         next_index: int = 0,
         max_tokens: int | None = None,
         parallel_tool_calls: bool = True,
+        end_ids: Iterable[int] = (),
     ):
         """tools, tool_choice, response_format: as in OpenAI's API. thinking: generation begins inside <think>.
         next_index: number of the first call over the conversation. max_tokens: that may be generated; thinking before
         an answer that must come is ended in time for it, and so are JSON texts, which without it end within 4,096
-        tokens of their section's start. parallel_tool_calls: more than one call may be made. RequestError: a schema or
-        a choice that cannot be enforced."""
+        tokens of their section's start. parallel_tool_calls: more than one call may be made. end_ids: those that end an
+        answer besides the tokenizer's. RequestError: a schema or a choice that cannot be enforced."""
         self._vocabulary = vocabulary_of(tokenizer)
         self._token_bytes = tokenizer.token_bytes
         names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK, THINK_END)
@@ -70,7 +72,8 @@ class Enforcer:
         if missing:
             raise RequestError(f"The tokenizer has no token {missing[0]}, so that answers cannot be constrained.")
         self._ids = {name: tokenizer.special_tokens[name] for name in names}
-        self._end_ids = list(tokenizer.eos_ids)
+        others = {i for i in end_ids if i < self._vocabulary.n_vocab} - set(tokenizer.eos_ids)
+        self._end_ids = [*tokenizer.eos_ids, *sorted(others)]
         tools, self._must_call = chosen_tools(tools, tool_choice)
         arguments = self._vocabulary.arguments_grammar
         self._tools = {name: arguments(p.schema, name, p.strict) for name, p in tools.items()}

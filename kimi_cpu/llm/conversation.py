@@ -70,8 +70,8 @@ class Conversation:
         parser = OutputParser(self._tokenizer, self._tools or (), self.thinking)
         return ChatReader(self._tokenizer, parser, params.stop, guide, params.logprobs is not None)
 
-    def guide(self, max_tokens: int, num_logits: int) -> ChatGuide | None:
-        """What steers the answer; None when nothing does."""
+    def guide(self, max_tokens: int, num_logits: int, stop_ids: frozenset[int] = frozenset()) -> ChatGuide | None:
+        """What steers the answer; None when nothing does. stop_ids: those at which the engine ends it."""
         o, enforcer, budget = self._options, None, None
         if o.tools or o.response_format:
             enforcer = Enforcer(
@@ -83,6 +83,7 @@ class Conversation:
                 next_index=sum(len(m.get("tool_calls") or ()) for m in self._messages),
                 max_tokens=max_tokens,
                 parallel_tool_calls=o.parallel_tool_calls,
+                end_ids=stop_ids,
             )
         no_think = o.no_think and (self.thinking or self._opening is None)  # an opening may be past its thinking
         if no_think or o.think_budget is not None or o.think_seconds is not None:

@@ -302,7 +302,7 @@ class LLM:
             self._ids(conversation.prompt_ids),
             params,
             lambda guide: conversation.reader(params, guide),
-            lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size),
+            lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size, self._stop_ids()),
             conversation,
             conversation.num_new(self._stop_ids(), MAX_TAIL),
         )

@@ -82,6 +82,13 @@ def test_json_object_with_a_schema_is_kept_to(llm):
     assert json.loads(llm.chat(HELLO, response_format=form, no_think=True, max_tokens=300, seed=1).content) == {"a": 1}
 
 
+def test_thinking_does_not_end_an_answer_that_is_bound(llm):
+    assert set(llm.config.eos_token_ids) - set(llm.tokenizer.eos_ids)  # a token that may come within the thinking
+    form = {"type": "json_object", "schema": SCHEMA}
+    for seed in range(12):
+        assert json.loads(llm.chat(HELLO, response_format=form, max_tokens=300, seed=seed).content) == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("form", "param"),
     [
