@@ -200,7 +200,9 @@ class ModelFile:
                 for part in parts:
                     if type(part["kind"]) is not str:
                         raise ValueError(f"{part['kind']} is no name")
-                    if not all(type(part[key]) is int and part[key] >= 0 for key in ("rows", "cols", "offset")):
+                    if not all(
+                        type(part[key]) is int and 0 <= part[key] < 1 << 62 for key in ("rows", "cols", "offset")
+                    ):
                         raise ValueError(f"{part} is no matrix")
         except (KeyError, ValueError, TypeError, AttributeError) as e:
             raise ModelFileError(f"{self.path}: metadata kimi-cpu.tensors is corrupt. Convert it again.") from e

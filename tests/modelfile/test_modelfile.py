@@ -280,6 +280,7 @@ def experts(part, **values):
         *(changed(kind="q8", rows=32, cols=32, parts=DESCRIBED[EXPERTS]["parts"]), experts("gate", kind="q8")),
         *(experts("up", offset=0), experts("up", offset=PART_BYTES - 32), experts("up", offset=PART_BYTES + 1)),
         *(experts("down", offset=ALIGNMENT), experts("down", offset=2**62), experts("down", offset=0)),
+        *(changed(kind="q8", rows=10**4000, cols=32), experts("up", offset=10**4000)),
         *(experts("down", rows=64), experts("gate", kind="q4"), experts("gate", cols=0)),
         json.dumps(DESCRIBED | {EXPERTS: {"parts": DESCRIBED[EXPERTS]["parts"] | {"other": 7}}}),
         json.dumps(DESCRIBED | {VECTOR: DESCRIBED[MATRIX]}),
