@@ -21,7 +21,9 @@ def command() -> None:
     from ..kernels import bandwidth
 
     _compile_missing()
-    click.echo(f"kimi-cpu: the kernels are ready; memory is read at {bandwidth.measure():.1f} GB/s.", err=True)
+    rate = bandwidth.measure()
+    memory = "" if rate is None else f"; memory is read at {rate:.1f} GB/s"
+    click.echo(f"kimi-cpu: the kernels are ready{memory}.", err=True)
 
 
 def compile_kernels() -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 import numpy as np
 from numba import prange, types
 
+from ..machine import usable_memory
 from . import jit, runtime
 from .jit import address, call, take
 from .native import Library, Micro
@@ -20,6 +21,7 @@ from .simd import I32, Emitter, Variable, Vec
 MEASURED = "bandwidth.json"
 READER_BYTES = 1 << 28  # far more than any cache
 READER_TASK = 1 << 17
+LEAST_MEMORY = 8 * READER_BYTES  # of a process, or measuring would be a burden
 PASSES = 9
 QUIET = 0.9  # share of the CPUs that a pass has when nothing else runs
 
@@ -44,13 +46,16 @@ class Reader:
         self.memory[:] = 1
 
 
-def measure(beaten_by: float = 0.0) -> float:
-    """GB/s that the default number of threads read, the best of some passes; `measured` says it from then on.
+def measure(beaten_by: float = 0.0) -> float | None:
+    """GB/s that the default number of threads read, the best of some passes; `measured` says it from then on. None for
+    a process that may use too little memory to know.
 
     beaten_by: GB/s of the run for whose sake it is measured again, not to be done twice for runs that read from caches.
     In a Python thread of its own, with which its OpenMP threads end: as long as there are more of them than CPUs, all
     of them sleep at once where they wait, and an engine in the same process would be 15 % slower.
     """
+    if usable_memory() < LEAST_MEMORY:
+        return None
     with ThreadPoolExecutor(1) as pool:
         threads, rate, quiet = pool.submit(_measure).result()
     record = {"threads": threads, "GB/s": round(rate, 2), "beaten_by": beaten_by}

@@ -102,7 +102,8 @@ class Entry:
             yield ours or wait or self.exists()
         finally:
             if ours and self.exists():
-                self._lock.unlink(missing_ok=True)  # whoever holds it open will find the code
+                with suppress(OSError):
+                    self._lock.unlink()  # whoever holds it open will find the code
             os.close(descriptor)
 
     def is_claimed(self) -> bool:

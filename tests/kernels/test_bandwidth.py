@@ -52,3 +52,9 @@ def test_a_run_that_read_from_the_caches_is_compared_with_nothing_and_measured_o
     assert bandwidth.to_compare_with(1e6) is None
     monkeypatch.setattr(bandwidth, "_measure", lambda: pytest.fail("measured again"))
     assert bandwidth.to_compare_with(1e6) is None
+
+
+def test_a_process_with_little_memory_measures_nothing(cache, monkeypatch):
+    monkeypatch.setattr(bandwidth, "usable_memory", lambda: 1 << 30)
+    assert bandwidth.measure() is None
+    assert bandwidth.to_compare_with(1.0) is None
