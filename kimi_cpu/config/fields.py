@@ -42,7 +42,7 @@ SAMPLING = (  # attributes of kimi_cpu.Sampling
         aliases=("max_completion_tokens", "n_predict"),
         own={Door.RESPONSES: "max_output_tokens", Door.MESSAGES: "max_tokens"},
         flags=("-n", "--max-tokens"),
-        help="Tokens to generate at most, thinking and answer together.",
+        help="Tokens to generate at most, thinking and answer together; -1 is no limit.",
         doors=EVERYWHERE,
     ),
     Field(
@@ -70,7 +70,7 @@ SAMPLING = (  # attributes of kimi_cpu.Sampling
         default=0,
         least=0,
         off="off",
-        help="Best K only; 0 is off.",
+        help="Best K only; 0 and -1 are off.",
         doors=EVERYWHERE - {Door.RESPONSES},
     ),
     Field(
@@ -156,7 +156,7 @@ THINKING = (  # all of them say how long to think
         kind=Kind.INTEGER,
         least=0,
         off="no limit",
-        help="Tokens of thinking at most, then the answer.",
+        help="Tokens of thinking at most, then the answer; -1 is no limit.",
         doors=CHATS,
     ),
     Field(
