@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from ..errors import shown
 from .schema_document import Place, SchemaError
 
 MAX_ROUNDS = 32  # a schema needs more where ends are found one by one against the order of its references
 MAX_WAYS = 1000  # alternatives of one value, those of allOf multiplied out as the compiler does
+MAX_JOINED_PATTERNS = 4  # the compiler looks for a text that all of them match, and takes for ever with 24
+IN_PLACE = ("allOf", "anyOf", "oneOf")  # keyword -> schemas of the same value
 KINDS = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
 
 
@@ -15,6 +18,7 @@ def require_end(value: dict | bool, places: dict[str, Place]) -> None:
     graph = _Graph(value, places)
     for schema, place in graph.schemas():
         graph.count_ways(schema, place)
+    graph.require_few_patterns()
     if not graph.can_end():
         raise SchemaError((), "no finite document can fit it")
 
@@ -28,6 +32,7 @@ class _Graph:
         self._places = places
         self._ways: dict[int, int] = {}
         self._open: set[int] = set()  # whose ways are being counted
+        self._known_patterns: dict[int, frozenset[str]] = {}
         self._known_kinds: dict[int, frozenset] = {}
         self._ending: set[tuple[int, frozenset]] = set()  # (id, kinds) that a finite document was found for
 
@@ -63,6 +68,32 @@ class _Graph:
             self._open.discard(key)
             self._ways[key] = ways
         return self._ways[key]
+
+    def require_few_patterns(self) -> None:
+        """SchemaError: too many patterns may have to hold for one text, as far as the names of properties tell."""
+        if not any(_joins(schema) for schema, _ in self.schemas() if isinstance(schema, dict)):
+            return
+        found: dict[str | None, set[str]] = {None: set(self._patterns(self._root))}  # None: of any name or index
+        for schema, _ in self.schemas():
+            for place, part in () if isinstance(schema, bool) else ((p, s) for s, p in parts_of(schema, ())):
+                if place[0] not in IN_PLACE:
+                    name = place[1] if place[0] == "properties" else None
+                    found.setdefault(name, set()).update(self._patterns(part))
+        for name, patterns in found.items():
+            if len(patterns | found[None]) > MAX_JOINED_PATTERNS:
+                what = "one text" if name is None else f"the property {shown(name)}"
+                raise SchemaError((), f"more than {MAX_JOINED_PATTERNS} patterns may hold for {what} at a time")
+
+    def _patterns(self, schema: dict | bool) -> frozenset[str]:
+        """Those of a text that the schema is for."""
+        if isinstance(schema, bool):
+            return frozenset()
+        if id(schema) not in self._known_patterns:
+            parts = [part for part, place in parts_of(schema, ()) if place[0] in IN_PLACE]
+            parts += [self._target(schema)] if "$ref" in schema else []
+            own = {schema[key] for key in ("pattern", "format") if key in schema}
+            self._known_patterns[id(schema)] = frozenset(own.union(*map(self._patterns, parts)))
+        return self._known_patterns[id(schema)]
 
     def can_end(self) -> bool:
         """Whether a finite document fits, as far as required names and least items tell."""
@@ -121,6 +152,13 @@ class _Graph:
 
     def _target(self, schema: dict) -> dict | bool:
         return self._defs[schema["$ref"].removeprefix("#/$defs/")]
+
+
+def _joins(schema: dict) -> bool:
+    """Whether several schemas hold for one value or for parts of it."""
+    joined = [key for key in (*IN_PLACE, "$ref") if key in schema]
+    alone = len(joined) == 1 and not schema.keys() - {*joined, "$defs"} and len(schema.get("allOf", ())) <= 1
+    return bool(schema.get("patternProperties")) or (bool(joined) and not alone)
 
 
 def parts_of(schema: dict, place: Place) -> Iterator[tuple[dict | bool, Place]]:

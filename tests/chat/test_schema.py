@@ -29,6 +29,7 @@ def answer(schema):
     return Enforcer(KIMI, response_format={"type": "json_schema", "json_schema": {"schema": schema}})
 
 
+NAMES = {"n": {"anyOf": [{"type": "string", "pattern": f"^p{i}$"} for i in range(4)]}}
 FORBIDDEN = [
     ({"type": None}, "$.type"),
     ({"type": 5}, "$.type"),
@@ -106,6 +107,8 @@ TOO_LARGE = [
     ({"type": "string", "pattern": "(?x)a{1000} # )"}, "repetitions"),
     ({"type": "string", "pattern": "a" * 10_000}, "characters"),
     ({"patternProperties": {f"^a{i}": {} for i in range(50)}}, "patternProperties"),
+    ({"allOf": [{"type": "string", "pattern": f"a{{{i}}}"} for i in range(24)]}, "patterns"),
+    ({"allOf": [an_object(a={"type": "string", "pattern": f"a{{{i}}}"}) for i in range(24)]}, "patterns"),
     ({"enum": list(range(100_000))}, "values|characters"),
 ]
 
@@ -192,6 +195,7 @@ def test_references_that_double_cost_no_more_than_what_they_lead_to(keyword):
         ({"type": "string", "minLength": 1.0}, '"a"', '""'),
         ({"type": "string", "maxLength": 10**18}, '"a"', "5"),
         ({"type": "array", "maxItems": 10**30}, "[1, 2]", "5"),
+        ({"allOf": [an_object(a=ref("#/$defs/n")), an_object(b=ref("#/$defs/n"))], "$defs": NAMES}, '{"a": "p1"', "5"),
         ({"const": "\ud800"}, '"\ufffd"', '"a'),
         (
             {"type": "object", "properties": {"a": ref("#")}, "additionalProperties": False},
