@@ -163,3 +163,25 @@ def test_dialects_of_the_server_are_answered(llm, tmp_path):
     off = llm.chat(HELLO, no_think=True, max_tokens=4, seed=-1)
     assert found["off"][1]["choices"][0]["message"] == off.message()
     assert json.loads(found["form"][1]["choices"][0]["message"]["content"]) == {"a": 1}
+
+
+def test_half_a_surrogate_pair_in_a_line_is_a_replacement_character(llm, tmp_path):
+    schema = {"type": "object", "properties": {"a\ud800": {"enum": ["\ud800"]}}, "required": ["a\ud800"]}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema | {"additionalProperties": False}}}
+    lines = [
+        chat("schema", "\ud800", response_format=form, no_think=True, max_tokens=200),
+        line("echo", prompt="a\ud800", echo=True, max_tokens=1),
+        chat("deep", chat_template_kwargs={"a": json.loads("[" * 300 + "]" * 300)}),
+    ]
+    found = run(llm, tmp_path, lines)
+    assert json.loads(found["schema"][1]["choices"][0]["message"]["content"]) == {"a\ufffd": "\ufffd"}
+    assert found["echo"][1]["choices"][0]["text"].startswith("a\ufffd")
+    assert found["deep"][0] == 400 and "nested" in found["deep"][1]["error"]["message"]
+
+
+def test_errors_of_a_line_are_short_whatever_they_repeat(llm, tmp_path):
+    long = "x" * 1_000_000
+    found = run(
+        llm, tmp_path, [chat("a", tool_choice={"type": long}, tools=[{long: 1}]), line("b", prompt="a", **{long: 1})]
+    )
+    assert all(status == 400 and len(json.dumps(body)) < 5000 for status, body in found.values())

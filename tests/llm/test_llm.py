@@ -1,5 +1,6 @@
 """The public API on the tiny model: its weights are random, its behaviour is not."""
 
+import json
 import threading
 import time
 
@@ -395,3 +396,19 @@ def test_int8_activations_stay_close_to_exact_ones(tiny_exact):
         rounded = llm.logits(ids)
     cosine = (exact * rounded).sum(-1) / np.linalg.norm(exact, axis=-1) / np.linalg.norm(rounded, axis=-1)
     assert np.median(cosine) > 0.9  # random weights amplify rounding
+
+
+@pytest.mark.parametrize("half", ["\ud800", "a\udfffb"])
+def test_half_a_surrogate_pair_is_a_replacement_character_in_every_text(llm, half):
+    whole = half.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert llm.generate(half, max_tokens=0).usage == llm.generate(whole, max_tokens=0).usage
+    schema = {"type": "object", "properties": {half: {"enum": [half]}}, "required": [half]}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema | {"additionalProperties": False}}}
+    options = {"response_format": form, "no_think": True, "stop": [half * 3], "max_tokens": 200}
+    content = llm.chat([{"role": "user", "content": half, "name": half}], **options).content
+    assert json.loads(content) == {whole: whole}
+    with pytest.raises(RequestError, match="nested"):
+        deep = "x"
+        for _ in range(300):
+            deep = [deep]
+        llm.chat(HELLO, template_kwargs={"a": deep})

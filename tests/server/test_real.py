@@ -187,6 +187,40 @@ def test_tokens_of_a_conversation_are_counted_as_they_are_used(served, client):
     assert told == client.chat.completions.create(model="any", messages=HELLO, max_tokens=1).usage.prompt_tokens
 
 
+ANTHROPIC_TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tools": [ANTHROPIC_TOOL]},
+        {"tools": [ANTHROPIC_TOOL], "tool_choice": {"type": "none"}},
+        {"tools": [ANTHROPIC_TOOL], "tool_choice": {"type": "any"}, "system": "Be brief."},
+        {"thinking": {"type": "disabled"}},
+        {"output_config": {"format": {"type": "json_schema", "schema": ANSWER}}},
+        {"messages": [*HELLO, {"role": "system", "content": "Be brief."}]},
+        {"messages": [*HELLO, {"role": "assistant", "content": "The best answer is ("}]},
+    ],
+    ids=str,
+)
+def test_count_is_what_the_request_then_uses(served, body):
+    body = {"messages": HELLO} | body
+    count = served.http.post("/v1/messages/count_tokens", json=body).json()["input_tokens"]
+    usage = served.http.post("/v1/messages", json=body | {"max_tokens": 1}).json()["usage"]
+    assert count == usage["input_tokens"] + usage["cache_read_input_tokens"]
+
+
+def test_stream_of_a_message_begins_with_the_usage_of_its_end(served):
+    body = {"messages": [{"role": "user", "content": "Once upon a time. " * 20}], "max_tokens": 2, "stream": True}
+    for _ in range(2):
+        text = served.http.post("/v1/messages", json=body).text
+        told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+        first, last = (next(e for e in told if e["type"] == kind) for kind in ("message_start", "message_delta"))
+        names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        assert [first["message"]["usage"][n] for n in names] == [last["usage"][n] for n in names]
+    assert first["message"]["usage"]["cache_read_input_tokens"] >= 64
+
+
 def test_answer_goes_on_from_a_partial_one(served, llm):
     partial = {"role": "assistant", "content": '{"a', "partial": True}
     body = {"messages": [*HELLO, partial], "max_tokens": 5, "temperature": 0}
