@@ -129,4 +129,5 @@ class Answers:
                         await asyncio.to_thread(remember, messages, turn.tool_calls, turn.reasoning_content)
                 self._queue.put_nowait(Indexed(index, piece))
         except Exception as e:
+            self._service.metrics.finished.labels("error").inc()
             self._queue.put_nowait(e)

@@ -89,9 +89,7 @@ def test_everything_that_needs_the_engine_is_refused_in_a_fork_and_the_parent_go
     )
 
 
-def test_fork_that_loads_a_model_of_its_own_is_told_so_whatever_ran_kernels_before(
-    tiny_file, tmp_path, tiny_checkpoint
-):
+def test_fork_that_loads_a_model_of_its_own_is_told_so_though_the_first_is_closed(tiny_file):
     run(
         """
         from pathlib import Path
@@ -109,7 +107,7 @@ def test_fork_that_loads_a_model_of_its_own_is_told_so_whatever_ran_kernels_befo
     )
 
 
-def test_fork_of_a_process_that_loaded_nothing_loads_and_so_does_a_spawned_one(tiny_file):
+def test_fork_of_a_process_that_loaded_nothing_loads_its_own(tiny_file):
     run(
         """
         def work():

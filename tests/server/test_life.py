@@ -120,7 +120,8 @@ def test_answer_that_fails_is_told_of_and_the_server_goes_on(error, stream):
         assert "server_error" in answer.text
         assert served.http.post(CHAT, json=HELLO).status_code == 200
         assert served.http.get("/health").status_code == 200
-        assert "num_requests_running 0.0" in served.http.get("/metrics").text
+        metrics = served.http.get("/metrics").text
+        assert "num_requests_running 0.0" in metrics and 'finished_reason="error"} 1.0' in metrics
 
 
 def test_server_that_stops_tells_its_clients():
