@@ -96,8 +96,14 @@ def run(llm: kimi_cpu.LLM, damage: str | None) -> str:
         _, error = attempt(lambda: llm.generate(ids, max_tokens=3, temperature=0), KimiError)
     if error is None and attempt(lambda: llm.tokenizer, TokenizerError)[1] is None:
         ask = [{"role": "user", "content": "hi"}]
-        chat = attempt(lambda: llm.chat(ask, max_tokens=2, temperature=0), RequestError, TemplateError, NonFiniteLogits)
-        return ANSWERED if chat[1] is None else REFUSED
+        for form in (None, {"type": "json_object"}):
+            _, refusal = attempt(
+                lambda form=form: llm.chat(ask, max_tokens=2, temperature=0, response_format=form),
+                *(RequestError, TemplateError, NonFiniteLogits),
+            )
+            if refusal is not None:
+                return REFUSED
+        return ANSWERED
     if error is not None and damage is None and "kimi-cpu verify" not in error:
         raise Fault(f"verified, loaded, and then: {error}")
     return ANSWERED if error is None else REFUSED
@@ -217,6 +223,18 @@ def _weights(rng: Random, pieces: Pieces) -> None:
     tensor.data = bytes(data[: len(tensor.data)])
 
 
+def _tokenizer(rng: Random, pieces: Pieces) -> None:
+    """Other bytes of the tokenizer, or another configuration of it."""
+    if rng.random() < 0.4:
+        config = _json(pieces, "kimi-cpu.tokenizer_config")
+        values.change_json(rng, config)
+        pieces.set("kimi-cpu.tokenizer_config", STRING, values.dumped(config))
+        return
+    tensor = pieces.tensor(rng.choice(["tokenizer.model", "tokenizer.model", "tokenizer.ranks"]))
+    tensor.data = values.change_bytes(rng, tensor.data)
+    tensor.dims = [len(tensor.data)]
+
+
 def _length(rng: Random, pieces: Pieces) -> None:
     """More or fewer bytes than the table says, or tables of another length."""
     tensor = rng.choice(pieces.tensors)
@@ -233,4 +251,4 @@ def _length(rng: Random, pieces: Pieces) -> None:
 
 
 GGUF_CHANGES = (_metadata, _table, _tensors, _weights, _length)
-CHANGES = (_config, _config, _described, _described, _kind, _repacked, _text, *GGUF_CHANGES)
+CHANGES = (_config, _config, _described, _described, _kind, _repacked, _text, _tokenizer, *GGUF_CHANGES)
