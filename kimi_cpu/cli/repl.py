@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from ..convert.plan import plan
-from ..errors import ConfigError, Interrupted, KimiError
+from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError
 from ..kernels import bandwidth
 from ..llm import Generation
 from .conversation_file import saved_names
@@ -114,6 +114,12 @@ class Repl:
             try:
                 async for piece in handle:
                     display.push(piece)
+            except EngineDeadError:
+                raise
+            except KimiError as e:  # of this answer alone
+                say(f"{e} The message is forgotten.")
+                self._talk.undo()
+                return
             finally:
                 display.finish()
         turn = handle.result()

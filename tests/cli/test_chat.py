@@ -10,6 +10,8 @@ import termios
 
 import pytest
 
+from tests.llm.test_wall import damaged
+
 from .terminal import Terminal
 
 OPTIONS = ("--seed", "1", "--ignore-eos", "-c", "2048")
@@ -60,6 +62,15 @@ def test_options_are_set_and_wrong_ones_refused_in_a_sentence(piped):
     assert "top_p is 7.0" in err and "'nothing'" in err and "'x'" in err and "temperature     0.0" in err
     assert "/nonsense" in err and "/sessions lists them" in err and "/save takes something else" in err
     assert "Traceback" not in err
+
+
+def test_answer_that_fails_is_told_of_and_the_conversation_goes_on(kimi_cpu, tiny_file, tmp_path, home):
+    path = damaged(tiny_file, tmp_path / "damaged.gguf", "token_embd.weight", ord("~"))  # its tokens are bytes
+    lines = ["Hello", "~", "More", "/save talk"]
+    code, out, err = kimi_cpu("chat", "-m", path, *OPTIONS, "-n", "6", stdin="\n".join(lines) + "\n")
+    assert code == 0 and f"kimi-cpu verify {path}" in err and "The message is forgotten." in err
+    messages = json.loads((home / "data" / "kimi-cpu" / "sessions" / "talk.json").read_text())
+    assert [m["content"] for m in messages if m["role"] == "user"] == ["Hello", "More"] and len(messages) == 4
 
 
 def test_stopped_answer_is_kept_and_a_second_interrupt_leaves(home, tiny_file):
