@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from ..errors import KimiError
+from ..errors import KimiError, OutOfMemory
 from .settings import defaults, read_config
 
 COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is imported when the command is used
@@ -122,7 +122,7 @@ def main() -> None:
             raise
         _tell(_sentence(e))
         _let_go(sys.stdout)
-        sys.exit(getattr(e, "exit_code", 1))
+        sys.exit(OutOfMemory.exit_code if isinstance(e, MemoryError) else getattr(e, "exit_code", 1))
 
 
 def _open_streams() -> None:
@@ -153,6 +153,9 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
         place = "stdout" if error.errno in REFUSED else "input/output"
         return f"{error.filename or place}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        what = f" ({_one_line(str(error))})" if str(error) else ""
+        return f"This process may use too little memory{what}; give it more (ulimit -v), or ask for less."
     return _one_line(str(error)) or type(error).__name__
 
 

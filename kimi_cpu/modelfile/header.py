@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import gguf
 
+from ..config import in_words
 from ..errors import ModelFileError, OutOfMemory
 from ..files import open_regular
 from ..filetypes import HEAD_BYTES, mistaken
@@ -83,9 +84,9 @@ def map_file(path: Path) -> mmap.mmap:
 def unmapped(path: Path, error: OSError) -> ModelFileError | OutOfMemory:
     """Why a file cannot be opened or mapped, and what to do."""
     if error.errno == errno.ENOMEM:
-        gb = path.stat().st_size / 1e9
+        size = in_words(path.stat().st_size)
         return OutOfMemory(
-            f"{path}: this process may not map its {gb:.1f} GB; raise the limit of its address space (ulimit -v)."
+            f"{path}: this process may not map its {size}; raise the limit of its address space (ulimit -v)."
         )
     if error.errno == errno.ENODEV:
         return ModelFileError(f"{path}: its file system cannot map files into memory; copy the file to a local disk.")

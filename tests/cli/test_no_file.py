@@ -46,3 +46,20 @@ def test_file_that_may_not_be_read_says_so(kimi_cpu, tiny_file, tmp_path):
     (tmp_path / "model.gguf").chmod(0)
     done = kimi_cpu("run", "hi", "-m", tmp_path / "model.gguf")
     assert done.code == 5 and "may not be read by this user" in done.err
+
+
+def test_too_little_memory_is_a_sentence_with_exit_code_4(kimi_cpu, monkeypatch):
+    """As numpy and Python say it, with a text or without."""
+
+    def refuse(text):
+        def open_source(path):
+            raise MemoryError(*text)
+
+        return open_source
+
+    for text in ((), ("Unable to allocate 2.00 GiB for an array",)):
+        monkeypatch.setattr("kimi_cpu.convert.inspect.inspect", refuse(text))
+        done = kimi_cpu("inspect", __file__)
+        assert done.code == 4
+        assert "too little memory" in done.err and "ulimit -v" in done.err and done.err.count("\n") == 1
+        assert all(part in done.err for part in text)
