@@ -123,7 +123,9 @@ def write(path: Path, pieces: Pieces) -> None:
 
 
 def _experts(tensor: Tensor) -> int:
-    return tensor.dims[-1] if tensor.name.endswith(EXPERTS_SUFFIX) and 0 < tensor.dims[-1] < MAX_ROWS else 0
+    """How many experts have hashes of their own."""
+    count = tensor.dims[-1] if tensor.dims and tensor.name.endswith(EXPERTS_SUFFIX) else 0
+    return count if count < MAX_ROWS else 0
 
 
 def _hashes(header: bytes, tensors: list[Tensor]) -> bytes:
