@@ -4,13 +4,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import OutOfMemory
+
 STACK_BYTES = 128 << 20  # of address space; the compiler takes up to 9 KiB for each reference that leads to another
 _SLOTS = threading.BoundedSemaphore(2)  # works at a time, as each may need memory
 _STARTING = threading.Lock()
 
 
 def on_deep_stack(work: Callable[..., Any], *args: Any) -> Any:
-    """work(*args) on a thread of its own with a large stack: what it returns or raises."""
+    """work(*args) on a thread of its own with a large stack: what it returns or raises. OutOfMemory: there is none."""
     outcome: list = []
 
     def run() -> None:
@@ -25,6 +27,8 @@ def on_deep_stack(work: Callable[..., Any], *args: Any) -> Any:
             try:
                 thread = threading.Thread(target=run, name="kimi-cpu schema", daemon=True)
                 thread.start()
+            except RuntimeError as error:
+                raise OutOfMemory("There is no memory for a thread that compiles a schema. Try again later.") from error
             finally:
                 threading.stack_size(before)
         thread.join()

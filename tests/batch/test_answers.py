@@ -185,3 +185,14 @@ def test_errors_of_a_line_are_short_whatever_they_repeat(llm, tmp_path):
         llm, tmp_path, [chat("a", tool_choice={"type": long}, tools=[{long: 1}]), line("b", prompt="a", **{long: 1})]
     )
     assert all(status == 400 and len(json.dumps(body)) < 5000 for status, body in found.values())
+
+
+def test_a_line_whose_schema_cannot_be_fails_alone(llm, tmp_path):
+    hostile = [{"$ref": "#"}, {"type": None}, {"pattern": "((a{50000}){50000}){50000}"}, False]
+    forms = [{"type": "json_schema", "json_schema": {"name": "n", "schema": schema}} for schema in hostile]
+    lines = [chat(f"bad {i}", response_format=form, no_think=True) for i, form in enumerate(forms)]
+    found = run(llm, tmp_path, [*lines, chat("good"), chat("called", tools=[TOOL], stop=["x"] * 65)])
+    assert found.pop("good")[0] == 200
+    assert "stop" in found.pop("called")[1]["error"]["message"]
+    for status, body in found.values():
+        assert status == 400 and "cannot be enforced: $" in body["error"]["message"]
