@@ -146,7 +146,8 @@ def _checks(condition: Condition, model: Path, cache: Path, cold: bool) -> Itera
         assert (out / "made.gguf").read_bytes() == model.read_bytes(), "another file"
 
     def chat() -> None:
-        answers = condition.run([*_kimi(), "chat", *tiny, "--ignore-eos"], cache, "Hi\n/save kept\nAnd?\n")
+        options = ("--temp", 0, "--no-think", "--ignore-eos")
+        answers = condition.run([*_kimi(), "chat", *tiny, *options], cache, "Hi\n/save kept\nAnd?\n")
         assert answers.strip(), "no answer"
 
     yield "cores and memory", usable
