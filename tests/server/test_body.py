@@ -42,6 +42,7 @@ BODIES = [  # with half a surrogate pair wherever there is a text
 @pytest.fixture(scope="module")
 def served():
     with kimi_cpu.load(BUNDLED_MODEL, parallel=2) as llm, serving(llm) as served:
+        llm.generate("a", max_tokens=1)  # compiles, which may take longer than clients wait
         yield served
 
 

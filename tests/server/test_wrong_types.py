@@ -151,6 +151,7 @@ SAMPLE = 40  # of a body's requests
 @pytest.fixture(scope="module")
 def served():
     with kimi_cpu.load(BUNDLED_MODEL, parallel=2, context=1024) as llm, serving(llm) as served:
+        llm.generate("a", max_tokens=1)  # compiles, which may take longer than clients wait
         yield served
 
 
