@@ -74,7 +74,7 @@ def test_a_tool_that_is_not_strict_is_served_with_a_warning(served):
     assert any("$.type" in warning for warning in answer.json()["warnings"])
 
 
-@pytest.mark.parametrize("stop", [["x"] * 65, ["x" * 257], [""] * 2, ["ab"] * 900_000])
+@pytest.mark.parametrize("stop", [["x"] * 65, ["x" * 257], [""] * 2, ["ab"] * 50_000])
 def test_too_many_or_too_long_stop_texts_are_400(served, stop):
     for path, field in (("/v1/chat/completions", "stop"), ("/v1/messages", "stop_sequences")):
         answer = served.http.post(path, json={"messages": HELLO, "max_tokens": 5, field: stop})
