@@ -17,7 +17,7 @@ from ..llm.wellformed import well_formed
 from .errors import ApiError, api_error
 
 MAX_VALUES = 1 << 20  # four times the ids of the longest context; reading as many takes 0.2 s, which nothing interrupts
-NAME_VALUES = 5  # what a name in an object counts for: it takes as long to read
+NAME_VALUES, LIST_VALUES = 5, 3  # what a name in an object, and a list or an object, count for: they take as long
 SMALL_BYTES = 1 << 14  # are read at once, and what is made of them does not wait for what is made of larger bodies
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 LARGE = ThreadPoolExecutor(2, "kimi-cpu large body")
@@ -66,9 +66,8 @@ class JsonRequest(Request):
 def parse(raw: bytes) -> Any:
     """The value of a JSON text, without halves of surrogate pairs. ApiError, RequestError: as JsonRequest.json."""
     if _num_values(raw) > MAX_VALUES:
-        raise ApiError(
-            400, f"The body has more than {MAX_VALUES:,} values, a name in an object counted as {NAME_VALUES}."
-        )
+        counted = f"a list or an object counts for {LIST_VALUES}, a name in an object for {NAME_VALUES}"
+        raise ApiError(400, f"The body has more than {MAX_VALUES:,} values, where {counted}.")
     try:
         value = json.loads(raw, parse_constant=_no_number, parse_float=_float)
     except RecursionError as e:
@@ -90,7 +89,7 @@ def _num_values(raw: bytes) -> int:
 
 
 def _num_marks(raw: bytes) -> int:
-    return raw.count(b",") + raw.count(b"[") + raw.count(b"{") + NAME_VALUES * raw.count(b":")
+    return raw.count(b",") + LIST_VALUES * (raw.count(b"[") + raw.count(b"{")) + NAME_VALUES * raw.count(b":")
 
 
 def _no_number(text: str) -> NoReturn:
