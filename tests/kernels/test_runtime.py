@@ -11,7 +11,7 @@ import pytest
 
 from kimi_cpu import kernels
 from kimi_cpu.errors import ConfigError
-from kimi_cpu.kernels import cases, micro_rows, runtime
+from kimi_cpu.kernels import cases, jit, micro_rows, runtime
 from kimi_cpu.kernels.code_cache import Entry
 from kimi_cpu.kernels.native import Library, host_tiers
 from kimi_cpu.machine import usable_cores
@@ -98,3 +98,11 @@ def test_description_names_the_tier_in_use():
     facts = runtime.describe()
     assert facts["isa"] in facts["isas"]
     assert facts["isas"][-1] == "portable"
+
+
+def test_another_process_that_compiles_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit.CACHE, "folder", tmp_path)
+    assert not runtime.others_compile() and not runtime.compiled()
+    with Entry(tmp_path / f"micro-{runtime.isa().name}.o").claim(wait=False):
+        assert runtime.others_compile()
+    assert not runtime.others_compile()
