@@ -15,6 +15,7 @@ from zlib import crc32
 from .killing import LIMIT_S, Moment, Whole, start
 
 PROMPTS = 12
+NUMBERS = 36  # of 6 tokens: three pages and a part of a fourth, which no answer fills, so that every page is asked for
 MAGIC = b"kimipag1"  # engine/disk_store.py
 PAGE = re.compile(r"[0-9a-f]+-[0-9a-f]*\.page")
 
@@ -103,7 +104,7 @@ def ask(address: str, number: int, timeout_s: float = LIMIT_S) -> tuple[str, int
     """(text, cached tokens) of the answer to a prompt of some pages. OSError: the server is gone."""
     if timeout_s <= 0:
         raise TimeoutError
-    prompt = f"Prompt {number}: " + " ".join(f"{number * i * 7919 % 10007:05}" for i in range(40))
+    prompt = f"Prompt {number}: " + " ".join(f"{number * i * 7919 % 10007:05}" for i in range(NUMBERS))
     body = {"prompt": prompt, "max_tokens": 8, "temperature": 0, "ignore_eos": True}
     request = urllib.request.Request(
         f"{address}/v1/completions", json.dumps(body).encode(), {"content-type": "application/json"}
