@@ -11,7 +11,7 @@ from pydantic import Field, create_model
 
 from .config.field import Door, Kind
 from .config.fields import fields_at
-from .errors import KimiError
+from .errors import KimiError, shown
 from .llm import LLM, Generation, Piece, load
 
 
@@ -108,13 +108,18 @@ def _events(piece: Piece, hide_reasoning: bool) -> Iterator[StreamEvent]:
 
 
 def _finish(handle: Generation, response) -> None:
+    """Hands over what is known at the end. llm.ModelError: the tokens ran out inside a call, which cannot be made."""
     turn = handle.result()
-    for call in turn.tool_calls:
-        arguments = json.loads(call["function"]["arguments"] or "{}")
-        response.add_tool_call(llm.ToolCall(call["function"]["name"], arguments, tool_call_id=call["id"]))
     usage = turn.usage
     details = {"cached_tokens": usage.cached_tokens, "reasoning_tokens": usage.reasoning_tokens}
     response.set_usage(input=usage.prompt_tokens, output=usage.completion_tokens, details=details)
+    for call in turn.tool_calls:
+        name = call["function"]["name"]
+        try:
+            arguments = json.loads(call["function"]["arguments"])
+        except ValueError as e:
+            raise llm.ModelError(f"The call of {shown(name)} was cut off by max_tokens; give more of them.") from e
+        response.add_tool_call(llm.ToolCall(name, arguments, tool_call_id=call["id"]))
 
 
 def _tool(tool: llm.Tool) -> dict:

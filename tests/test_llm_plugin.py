@@ -11,6 +11,8 @@ from llm.plugins import pm
 
 from kimi_cpu import llm_plugin
 
+from .server.fake import FakeGeneration, call_pieces, last_piece
+
 
 @pytest.fixture(autouse=True)
 def plugin(tiny_file, tmp_path, monkeypatch):
@@ -78,3 +80,36 @@ def test_results_of_tools_and_reasoning_go_back_in_openais_form():
 def test_wrong_option_is_a_sentence():
     done = CliRunner().invoke(cli, ["-m", "kimi-cpu", "Hello", "-o", "top_p", "7"])
     assert done.exit_code == 1 and "top_p is 7.0" in done.output and "Traceback" not in done.output
+
+
+class Answer:
+    """What the plugin tells llm of an answer."""
+
+    def __init__(self):
+        self.calls, self.usage = [], None
+
+    def add_tool_call(self, call):
+        self.calls.append(call)
+
+    def set_usage(self, **usage):
+        self.usage = usage
+
+
+def finished(*arguments: str) -> Answer:
+    """An answer whose calls have these arguments."""
+    pieces = [piece for i, text in enumerate(arguments) for piece in call_pieces(i, "add", text)]
+    answer = Answer()
+    llm_plugin._finish(FakeGeneration([], pieces=[*pieces, last_piece("length")]), answer)
+    return answer
+
+
+def test_whole_calls_are_handed_over():
+    answer = finished('{"a": 1}', "{}")
+    assert [call.arguments for call in answer.calls] == [{"a": 1}, {}]
+    assert answer.usage["output"] == 5
+
+
+@pytest.mark.parametrize("arguments", ["", '{"a": 1', '{"a'])
+def test_a_call_that_is_cut_off_by_max_tokens_is_a_sentence_and_not_made(arguments):
+    with pytest.raises(llm.ModelError, match="'add' was cut off by max_tokens"):
+        finished(arguments)
