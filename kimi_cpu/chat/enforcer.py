@@ -10,6 +10,7 @@ from ..errors import AnswerError, RequestError
 from ..tokenizer import Tokenizer
 from .closing import JsonState, closing_tokens
 from .grammar import JsonGrammar, vocabulary_of
+from .schema_limits import RequestLimits
 from .tool_choice import chosen_tools
 
 SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -75,10 +76,17 @@ class Enforcer:
         others = {i for i in end_ids if i < self._vocabulary.n_vocab} - set(tokenizer.eos_ids)
         self._end_ids = [*tokenizer.eos_ids, *sorted(others)]
         tools, self._must_call = chosen_tools(tools, tool_choice)
-        arguments = self._vocabulary.arguments_grammar
-        self._tools = {name: arguments(p.schema, name, p.strict) for name, p in tools.items()}
+        limits = RequestLimits()
+        self._tools: dict[str, JsonGrammar] = {}
+        self._tool_warnings: dict[str, str | None] = {}
+        for name, p in tools.items():
+            grammar, self._tool_warnings[name] = self._vocabulary.arguments_grammar(p.schema, name, p.strict)
+            limits.check(grammar.counts, "tools")
+            self._tools[name] = grammar
         schema = None if self._must_call else answer_schema(response_format)
         self._answer = None if schema is None else self._vocabulary.answer_grammar(schema)
+        if self._answer is not None:
+            limits.check(self._answer.counts, "response_format")
         self._headers = self._vocabulary.header_matcher([f"functions.{name}:" for name in self._tools])
         grammars = [*self._tools.values(), *([] if self._answer is None else [self._answer])]
         self._reserve = 4 * max(map(self._margin, grammars), default=0)  # tokens that the shortest answer may need
@@ -197,7 +205,9 @@ class Enforcer:
         if not self._plan:
             self._index += 1
             self._in_call = True
-            self._open_json(self._tools[self._header.decode().removeprefix("functions.").removesuffix(":")])
+            name = self._header.decode().removeprefix("functions.").removesuffix(":")
+            self._warn(self._tool_warnings[name])
+            self._open_json(self._tools[name])
 
     def _accept_json(self, token_id: int) -> None:
         """In arguments or in the answer. AnswerError: it became too complex."""
@@ -214,7 +224,6 @@ class Enforcer:
 
     def _open_json(self, grammar: JsonGrammar) -> None:
         self._phase = Phase.JSON
-        self._warn(grammar.warning)
         self._grammar, self._matcher, self._state = grammar, grammar.matcher(), JsonState()
         early = (self._deadline - self._num_tokens) // 2 > self._margin(grammar)
         self._next_look = self._num_tokens + (self._deadline - self._num_tokens) // 4 if early else 0

@@ -3,6 +3,7 @@
 import json
 import time
 from codecs import getincrementaldecoder
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache, partial
 
@@ -15,6 +16,7 @@ from .deep_stack import on_deep_stack
 from .schema import Schema, prepare_schema
 from .schema_document import Place, SchemaError
 from .schema_ends import parts_of
+from .schema_limits import Limits
 
 # JSON as the model writes it, at most one space in a row: {"city": "Beijing"}
 SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
@@ -53,31 +55,35 @@ class Vocabulary:
 
     def answer_grammar(self, schema: dict | bool) -> "JsonGrammar":
         """Grammar of the answers that a response_format's schema allows. RequestError: it cannot be enforced."""
-        return self.compiled(_text(schema, "response_format"), "response_format", False, True)
+        grammar = self.compiled(_text(schema, "response_format"), False)
+        if grammar.failure:
+            raise RequestError(_told("response_format", grammar.failure), "response_format")
+        return grammar
 
-    def arguments_grammar(self, schema: dict | bool, tool: str, strict: bool) -> "JsonGrammar":
+    def arguments_grammar(self, schema: dict | bool, tool: str, strict: bool) -> tuple["JsonGrammar", str | None]:
         """Grammar of a tool's arguments: objects, whatever the schema says, with their properties in the order in which
-        the model sees them declared, as the grammar allows one order only. strict: RequestError for a schema that
-        cannot be enforced; without it, what can be is, with a warning."""
+        the model sees them declared, as the grammar allows one order only; and a warning if not all of the schema is
+        enforced. strict: RequestError instead."""
         what = f"The tool {shown(tool)}"
-        return self.compiled(_text(schema, what, sort_keys=True), what, True, strict)
+        grammar = self.compiled(_text(schema, what, sort_keys=True), True)
+        warning = grammar.failure and _told(what, grammar.failure)
+        if strict and warning:
+            raise RequestError(warning, "tools")
+        return grammar, warning
 
-    def _compile(self, text: str, what: str, objects: bool, strict: bool) -> "JsonGrammar":
-        warning = None
+    def _compile(self, text: str, objects: bool) -> "JsonGrammar":
+        failure, limits = None, Limits()
         try:
-            schema = prepare_schema(text, objects)
+            schema = prepare_schema(text, limits, objects)
             matcher = self._matcher_of(schema)
             if schema.left_out:
                 keyword = schema.left_out[0][-1]
-                warning = SchemaError(schema.left_out[0], f"{keyword!r} cannot be enforced; leave it out")
+                failure = str(SchemaError(schema.left_out[0], f"{keyword!r} cannot be enforced; leave it out"))
         except BaseException as error:  # a panic of the compiler is no Exception
-            warning = error if isinstance(error, SchemaError) else SchemaError((), f"the compiler fails: {error}")
+            failure = str(error if isinstance(error, SchemaError) else SchemaError((), f"the compiler fails: {error}"))
             schema = Schema(ANY_OBJECT)
             matcher = self._matcher_of(schema)
-        told = None if warning is None else f"{what} has a schema that cannot be enforced: {warning}."
-        if strict and told:
-            raise RequestError(told, "tools" if objects else "response_format")
-        return JsonGrammar(matcher, schema, told, self.encode)
+        return JsonGrammar(matcher, schema, failure, limits.counts, self.encode)
 
     def _matcher_of(self, schema: Schema) -> LLMatcher:
         """At the start of a text. SchemaError: the compiler cannot do it, or nothing can be written."""
@@ -142,14 +148,22 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
 
 
 class JsonGrammar:
-    """A compiled schema. size: characters of its text, a measure of how much there is to close; warning: what of the
-    schema is not enforced; names: required ones in quotes, as tokens; texts: as tokens, how strings of patterns and
-    formats may go on to their end, from each character of an example."""
+    """A compiled schema. size: characters of its text, a measure of how much there is to close; failure: what of the
+    schema is not enforced, and why; counts: what it costs of the limits of a request; names: required ones in quotes,
+    as tokens; texts: as tokens, how strings of patterns and formats may go on to their end, from each character of an
+    example."""
 
-    def __init__(self, matcher: LLMatcher, schema: Schema, warning: str | None, encode: Callable[[str], list[int]]):
+    def __init__(
+        self,
+        matcher: LLMatcher,
+        schema: Schema,
+        failure: str | None,
+        counts: Counter[str],
+        encode: Callable[[str], list[int]],
+    ):
         self._matcher = matcher
         self.size = len(json.dumps(schema.value))
-        self.warning = warning
+        self.failure, self.counts = failure, counts
         self.names = [encode(json.dumps(name, ensure_ascii=False)) for name in schema.required]
         endings = (json.dumps(example, ensure_ascii=False)[1:] for example in schema.examples)
         self.texts = [encode(ending[at:]) for ending in endings for at in range(len(ending) - 1)]
@@ -178,6 +192,10 @@ def _is_whole(token: bytes) -> bool:
     decoder = getincrementaldecoder("utf-8")("replace")
     decoder.decode(token)
     return not decoder.getstate()[0]
+
+
+def _told(what: str, failure: str) -> str:
+    return f"{what} has a schema that cannot be enforced: {failure}."
 
 
 def _text(schema: object, what: str, sort_keys: bool = False) -> str:

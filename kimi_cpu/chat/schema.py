@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .patterns import shortest_match
 from .schema_document import Document, Place, SchemaError, modern, own_base, written_as
 from .schema_ends import require_end
-from .schema_limits import Limits, check_depth, check_size
+from .schema_limits import Limits, check_depth
 
 ONE = {"items", "additionalProperties"}  # keyword -> a schema
 MANY = {"anyOf", "oneOf", "allOf", "prefixItems"}  # keyword -> a list of schemas
@@ -52,15 +52,15 @@ class Schema:
     places: dict[str, Place] = field(default_factory=dict)
 
 
-def prepare_schema(text: str, objects: bool = False) -> Schema:
+def prepare_schema(text: str, limits: Limits, objects: bool = False) -> Schema:
     """A schema, given as JSON, without annotations and unknown keywords, which by JSON Schema assert nothing, and
-    without those that cannot be enforced. objects: no other values fit it. SchemaError: JSON Schema forbids it, it is
-    beyond a limit, it refers to what is not there, or no finite document fits it."""
-    check_size(text)
+    without those that cannot be enforced. limits: fresh ones. objects: no other values fit it. SchemaError: JSON Schema
+    forbids it, it is beyond a limit, it refers to what is not there, or no finite document fits it."""
+    limits.check_size(text)
     try:
         schema = json.loads(text)
         check_depth(schema)
-        return _Preparation(schema, objects).prepared
+        return _Preparation(schema, limits, objects).prepared
     except RecursionError:  # references that lead on and on
         raise SchemaError((), "it is nested too deeply, its references followed") from None
 
@@ -68,8 +68,8 @@ def prepare_schema(text: str, objects: bool = False) -> Schema:
 class _Preparation:
     """What has been made of a schema so far."""
 
-    def __init__(self, root: dict | bool, objects: bool):
-        self._limits = Limits()
+    def __init__(self, root: dict | bool, limits: Limits, objects: bool):
+        self._limits = limits
         self._document = Document(root)
         self._names: dict[int, str] = {}  # id of a referenced schema -> its name in `$defs`
         self._pending: list[tuple[str, object, Place, str]] = []
@@ -83,7 +83,7 @@ class _Preparation:
             self.prepared.places[name] = place
             defs[name] = self._clean(target, place, base)
         self.prepared.value = value | {"$defs": defs} if defs else value
-        require_end(self.prepared.value, self.prepared.places)
+        require_end(self.prepared.value, self.prepared.places, limits)
 
     def _clean(self, schema: dict | bool, place: Place, base: str) -> dict | bool:
         if isinstance(schema, bool):

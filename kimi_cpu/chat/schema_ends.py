@@ -4,20 +4,23 @@ from collections.abc import Iterator
 
 from ..errors import shown
 from .schema_document import Place, SchemaError
+from .schema_limits import ALTERNATIVES, MAX_ALTERNATIVES, Limits
 
 MAX_ROUNDS = 32  # a schema needs more where ends are found one by one against the order of its references
-MAX_WAYS = 1000  # alternatives of one value, those of allOf multiplied out as the compiler does
 MAX_JOINED_PATTERNS = 4  # the compiler looks for a text that all of them match, and takes for ever with 24
 IN_PLACE = ("allOf", "anyOf", "oneOf")  # keyword -> schemas of the same value
 KINDS = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
 
 
-def require_end(value: dict | bool, places: dict[str, Place]) -> None:
-    """places: of each of its `$defs`. SchemaError: a schema in it refers to itself without an end, every document of
-    it would be infinite, or one value has too many alternatives."""
+def require_end(value: dict | bool, places: dict[str, Place], limits: Limits) -> None:
+    """places: of each of its `$defs`. limits: to count alternatives. SchemaError: a schema in it refers to itself
+    without an end, every document of it would be infinite, or one value has too many alternatives."""
     graph = _Graph(value, places)
     for schema, place in graph.schemas():
-        graph.count_ways(schema, place)
+        ways = graph.count_ways(schema, place)
+        written = 0 if isinstance(schema, bool) else sum(len(schema.get(keyword, ())) for keyword in IN_PLACE)
+        if written:  # those are counted as schemas
+            limits.counts[ALTERNATIVES] += max(0, ways - written)
     graph.require_few_patterns()
     if not graph.can_end():
         raise SchemaError((), "no finite document can fit it")
@@ -61,10 +64,11 @@ class _Graph:
                     ways *= max(1, sum(self.count_ways(part, (*place, keyword, i)) for i, part in parts))
             for i, part in enumerate(schema.get("allOf", ())):
                 ways *= self.count_ways(part, (*place, "allOf", i))
-                if ways > MAX_WAYS:
+                if ways > MAX_ALTERNATIVES:
                     break
-            if ways > MAX_WAYS:
-                raise SchemaError(place, f"it has more than {MAX_WAYS:,} alternatives, those of allOf multiplied out")
+            if ways > MAX_ALTERNATIVES:
+                reason = f"it has more than {MAX_ALTERNATIVES:,} alternatives, those of allOf multiplied out"
+                raise SchemaError(place, reason)
             self._open.discard(key)
             self._ways[key] = ways
         return self._ways[key]

@@ -1,6 +1,9 @@
 """How large a schema may be. Every limit lies several times below what the grammar compiler takes well, in time, in
 memory and in stack: tools/probe_schema_limits.py looks for where that ends, and docs/server.md lists the limits."""
 
+from collections import Counter
+
+from ..errors import RequestError
 from .patterns import written_out
 from .schema_document import Place, SchemaError
 
@@ -8,6 +11,7 @@ MAX_BYTES = 262_144  # of the schema's JSON text
 MAX_DEPTH = 96  # levels of its JSON text; the compiler reads 127
 MAX_SCHEMAS = 4_000  # schemas in it
 MAX_NAMES = 4_000  # properties and required names
+MAX_ALTERNATIVES = 1_000  # of one value, those of allOf multiplied out as the compiler does
 MAX_OBJECT_NAMES = 1_000  # of one object
 MAX_PATTERN_PROPERTIES = 16  # of one object
 MAX_VALUES = 4_000  # of all enum and const
@@ -16,13 +20,30 @@ MAX_PATTERNS = 64
 MAX_PATTERN = 2_048  # characters
 MAX_PATTERN_SIZE = 4_096  # characters and sets, repetitions written out
 MAX_LEAST = 4_096  # minLength, minItems
+CHARACTERS, SCHEMAS, NAMES, ALTERNATIVES = "characters of JSON", "schemas", "names", "alternatives"
+VALUES, PATTERNS = "values of enum and const", "patterns"
+SHARES = {  # of a request's limits, that one schema may take
+    CHARACTERS: MAX_BYTES,
+    SCHEMAS: MAX_SCHEMAS,
+    NAMES: MAX_NAMES,
+    VALUES: MAX_VALUES,
+    PATTERNS: MAX_PATTERNS,
+    ALTERNATIVES: MAX_ALTERNATIVES,  # that are not written out, but come of allOf and of references
+}
+NUM_SHARES = 3  # of a request: about a second of compiling
 
 
 class Limits:
-    """What has been counted of a schema so far."""
+    """counts: what has been counted of a schema so far, of each of SHARES."""
 
     def __init__(self):
-        self._num_schemas = self._num_names = self._num_values = self._num_patterns = 0
+        self.counts: Counter[str] = Counter()
+
+    def check_size(self, text: str) -> None:
+        """SchemaError: the schema's JSON text is too long."""
+        self.counts[CHARACTERS] = len(text)
+        if len(text) > MAX_BYTES:
+            raise SchemaError((), f"it has more than {MAX_BYTES:,} characters of JSON")
 
     def check(self, schema: dict, place: Place) -> None:
         """Counts one modern schema, without those in it. SchemaError: it is one too many, or too large."""
@@ -31,16 +52,13 @@ class Limits:
         if "pattern" in schema:
             patterns[*place, "pattern"] = schema["pattern"]
         values = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else [])]
-        self._num_schemas += 1
-        self._num_names += len(names)
-        self._num_values += len(values)
-        self._num_patterns += len(patterns)
+        self.counts.update({SCHEMAS: 1, NAMES: len(names), VALUES: len(values), PATTERNS: len(patterns)})
         for number, limit, what in (
-            (self._num_schemas, MAX_SCHEMAS, "schemas in all"),
-            (self._num_names, MAX_NAMES, "names in all"),
+            (self.counts[SCHEMAS], MAX_SCHEMAS, f"{SCHEMAS} in all"),
+            (self.counts[NAMES], MAX_NAMES, f"{NAMES} in all"),
             (len(names), MAX_OBJECT_NAMES, "names of one object"),
-            (self._num_values, MAX_VALUES, "values of enum and const in all"),
-            (self._num_patterns, MAX_PATTERNS, "patterns in all"),
+            (self.counts[VALUES], MAX_VALUES, f"{VALUES} in all"),
+            (self.counts[PATTERNS], MAX_PATTERNS, f"{PATTERNS} in all"),
             (len(schema.get("patternProperties", ())), MAX_PATTERN_PROPERTIES, "patternProperties of one object"),
         ):
             if number > limit:
@@ -58,10 +76,19 @@ class Limits:
                 raise SchemaError(place, f"a name or a value is longer than {MAX_VALUE:,} characters")
 
 
-def check_size(text: str) -> None:
-    """SchemaError: the schema's JSON text is too long."""
-    if len(text) > MAX_BYTES:
-        raise SchemaError((), f"it has more than {MAX_BYTES:,} characters of JSON")
+class RequestLimits:
+    """What has been counted of the schemas of a request so far."""
+
+    def __init__(self):
+        self._counts: Counter[str] = Counter()
+
+    def check(self, counts: Counter[str], field: str) -> None:
+        """Counts a schema, whether or not it could be compiled. RequestError: it is one too many for the field."""
+        for what, share in SHARES.items():
+            self._counts[what] += min(counts[what], share)  # what is beyond it was not looked at
+            if self._counts[what] > NUM_SHARES * share:
+                message = f"{field}: the schemas of the request have more than {NUM_SHARES * share:,} {what} together"
+                raise RequestError(f"{message}; give fewer or simpler ones.", field)
 
 
 def check_depth(schema: object) -> None:

@@ -6,9 +6,11 @@ import time
 import pytest
 
 from kimi_cpu.chat import Enforcer
+from kimi_cpu.chat.grammar import vocabulary_of
 from kimi_cpu.chat.patterns import MAX_SIZE, shortest_match, written_out
 from kimi_cpu.chat.schema import prepare_schema
 from kimi_cpu.chat.schema_document import SchemaError
+from kimi_cpu.chat.schema_limits import Limits
 from kimi_cpu.errors import RequestError
 
 from .enforcing import IDS, KIMI, refuses, tool, write
@@ -140,7 +142,7 @@ def test_a_deep_schema_is_refused(depth):
     answer(json.loads('{"items":' * 90 + "{}" + "}" * 90))
     text = '{"items":' * depth + "{}" + "}" * depth
     with pytest.raises(SchemaError, match="nested"):
-        prepare_schema(text)
+        prepare_schema(text, Limits())
 
 
 def test_a_chain_of_references_is_taken_or_refused_and_no_more():
@@ -287,5 +289,64 @@ def test_places_are_read_as_json_paths_of_bounded_length():
     for _ in range(20):
         schema = {"properties": {"n" * 300: schema}}
     with pytest.raises(SchemaError) as refused:
-        prepare_schema(json.dumps(schema))
+        prepare_schema(json.dumps(schema), Limits())
     assert str(refused.value).startswith("$.properties.nnn") and len(str(refused.value)) < 600
+
+
+def ways(name):
+    """An object of three properties' worth of characters, and of 1,000 alternatives."""
+    bounds = [[{"minLength": i + k} for i in range(10)] for k in (1, 100, 200)]
+    return an_object(**{name: {"allOf": [{"anyOf": parts} for parts in bounds]}})
+
+
+MANY = {
+    "characters of JSON": lambda i: an_object(a={"description": f"{i} " + "x" * 200_000}),
+    "schemas": lambda i: {"type": "object", "properties": {"a": {"prefixItems": [{"minimum": i}] * 3000}}},
+    "names": lambda i: {"type": "object", "required": [f"n{i}x{k}" for k in range(900)]},
+    "values": lambda i: an_object(a={"enum": [f"v{i}x{k}" for k in range(3000)]}),
+    "patterns": lambda i: an_object(**{f"n{k}": {"type": "string", "pattern": f"^a{i}{k}$"} for k in range(60)}),
+    "alternatives": lambda i: ways(f"n{i}"),
+}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("what", MANY)
+def test_schemas_of_a_request_together_cost_little_more_than_one(what, strict):
+    tools = [tool(MANY[what](i), f"f{i}") for i in range(512)]
+    for declared in tools:
+        declared["function"]["strict"] = strict
+    assert Enforcer(KIMI, tools[:2], "required")
+    start = time.process_time()
+    with pytest.raises(RequestError, match=f"^tools: .* more than [\\d,]+ {what}.* together") as error:
+        Enforcer(KIMI, tools)
+    assert error.value.param == "tools"
+    assert time.process_time() - start < 10
+
+
+def test_schemas_that_fail_count_for_what_they_cost():
+    tools = [tool({"anyOf": [{"const": i}] * 3900 + [{"pattern": "("}]}, f"f{i}") for i in range(512)]
+    with pytest.raises(RequestError, match="^tools: .* together"):
+        Enforcer(KIMI, tools)
+
+
+def test_a_schema_is_compiled_once_for_all_tools_that_have_it():
+    vocabulary = vocabulary_of(KIMI)
+    vocabulary.compiled.cache_clear()
+    Enforcer(KIMI, [tool(an_object(a={"type": "integer"}), f"f{i}") for i in range(100)])
+    assert vocabulary.compiled.cache_info().misses == 1
+
+
+def test_many_small_tools_and_an_answers_schema_are_served():
+    tools = [
+        tool(an_object(**{f"n{i}x{k}": {"anyOf": [{"type": "string"}, {}]} for k in range(6)}), f"f{i}")
+        for i in range(200)
+    ]
+    assert Enforcer(KIMI, tools, response_format={"type": "json_object"})
+
+
+def test_the_answers_schema_counts_beside_those_of_tools():
+    tools = [tool(MANY["names"](i), f"f{i}") for i in range(13)]
+    form = {"type": "json_schema", "json_schema": {"schema": MANY["names"](99)}}
+    assert Enforcer(KIMI, tools)
+    with pytest.raises(RequestError, match="^response_format: .* names together"):
+        Enforcer(KIMI, tools, response_format=form)
