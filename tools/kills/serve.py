@@ -9,6 +9,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from zlib import crc32
 
@@ -112,7 +113,7 @@ def ask(address: str, number: int, timeout_s: float = LIMIT_S) -> tuple[str, int
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as response:
             answer = json.load(response)
-    except ValueError as e:  # half an answer
+    except (ValueError, HTTPException) as e:  # half an answer
         raise ConnectionError from e
     return answer["choices"][0]["text"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
 
