@@ -3,10 +3,12 @@
 import socket
 import time
 from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
 
 from .grammar import Attack
 
 PATIENCE_S = 60.0  # a client that waits longer has left
+KEPT = 2000  # bytes of an answer's beginning, and of its end
 DRIP_S, NUM_DRIPS = 1.0, 45
 
 
@@ -31,28 +33,17 @@ def _rest(connection: socket.socket) -> tuple[str, str]:
 
 
 def _answer(connection: socket.socket) -> tuple[str, str]:
-    deadline, data = time.monotonic() + PATIENCE_S, b""
-    while chunk := connection.recv(1 << 16):
-        data += chunk if len(data) < 1 << 20 else b""
-        if time.monotonic() > deadline:
-            return "timeout", ""
-        head, _, body = data.partition(b"\r\n\r\n")
-        length = _length(head)
-        if (length is not None and len(body) >= length) or body.endswith(b"0\r\n\r\n"):
-            break
-    if not data:
+    """Reads one answer whole; keeps its beginning and its end."""
+    response, deadline, first, last = HTTPResponse(connection), time.monotonic() + PATIENCE_S, b"", b""
+    try:
+        response.begin()
+        while part := response.read1(1 << 16):
+            first, last = (first + part)[:KEPT], (last + part)[-KEPT:]
+            if time.monotonic() > deadline:
+                return "timeout", ""
+    except HTTPException:
         return "closed", ""
-    head, _, body = data.partition(b"\r\n\r\n")
-    return head.split(b" ", 2)[1].decode("latin-1"), body[:2000].decode("utf-8", "replace") + body[-2000:].decode(
-        "utf-8", "replace"
-    )
-
-
-def _length(head: bytes) -> int | None:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.partition(b":")[2])
-    return None
+    return str(response.status), (first + last).decode("utf-8", "replace")
 
 
 def _head(attack: Attack, length: int | None = None, *more: str) -> bytes:
