@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kimi_cpu.chat import schema_ends, schema_limits  # noqa: E402
-from kimi_cpu.chat.closing import JsonState, closing_tokens  # noqa: E402
+from kimi_cpu.chat.closing import JsonState, way_out  # noqa: E402
 from kimi_cpu.chat.grammar import Vocabulary  # noqa: E402
 from kimi_cpu.errors import AnswerError, RequestError  # noqa: E402
 from kimi_cpu.tokenizer import Tokenizer  # noqa: E402
@@ -176,7 +176,7 @@ def try_schema(vocabulary: Vocabulary, schema: dict, seconds: float, seed: int) 
             break
         token_id = int(ids[vocabulary.lengths[ids].argmax()] if count % 3 == 0 else rng.choice(ids))
         if count % 50 == 0:
-            timed("way out", closing_tokens, vocabulary, grammar, matcher, state, KIMI.token_bytes)
+            timed("way out", way_out, vocabulary, grammar, matcher, state, KIMI.token_bytes)
         if not timed("token", matcher.consume_token, token_id):
             break
         state.feed(KIMI.token_bytes(token_id))

@@ -1,5 +1,7 @@
 """The short way out of a half-written JSON text, so that one always ends before the tokens do."""
 
+from typing import NamedTuple
+
 import numpy as np
 from llguidance import LLMatcher
 
@@ -59,10 +61,15 @@ class JsonState:
                 self.last = byte
 
 
-def closing_tokens(
-    vocabulary: Vocabulary, grammar: JsonGrammar, matcher: LLMatcher, state: JsonState, token_bytes
-) -> list[int] | None:
-    """Tokens that end the text from here, few but not always the fewest; None where no end was found."""
+class WayOut(NamedTuple):
+    """tokens: None where no end was found; num_steps: masks and tries that it took to look, each up to 0.3 ms."""
+
+    tokens: list[int] | None
+    num_steps: int
+
+
+def way_out(vocabulary: Vocabulary, grammar: JsonGrammar, matcher: LLMatcher, state: JsonState, token_bytes) -> WayOut:
+    """Tokens that end the text from here, few but not always the fewest."""
     matcher, state = matcher.deep_copy(), state.copy()
     plan: list[int] = []
     choice = _Choice(vocabulary, grammar, matcher, state)
@@ -70,13 +77,13 @@ def closing_tokens(
         while not matcher.is_accepting():
             step = choice.next_tokens()
             if not step or len(plan) + len(step) > MAX_PLAN or not matcher.consume_tokens(step):
-                return None
+                return WayOut(None, choice.num_steps)
             for token_id in step:
                 state.feed(token_bytes(token_id))
             plan += step
     except AnswerError:  # too complex: the plan's text, and perhaps no other
-        return None
-    return plan
+        return WayOut(None, choice.num_steps)
+    return WayOut(plan, choice.num_steps)
 
 
 class _Choice:
@@ -87,9 +94,16 @@ class _Choice:
         self._names, self._texts = grammar.names, grammar.texts
         self._next_name = 0
         self._tries_left = MAX_TRIES
+        self._num_masks = 0
+
+    @property
+    def num_steps(self) -> int:
+        """What it has cost so far, a try counted for a quarter of a mask."""
+        return self._num_masks + (MAX_TRIES - self._tries_left) // 4
 
     def next_tokens(self) -> list[int]:
         """The next of them; none where nothing may follow. AnswerError: the text became too complex."""
+        self._num_masks += 1
         allowed, ids = self._vocabulary.allowed(self._matcher), self._vocabulary.ids
         if self._state.in_string:
             if not self._state.escaped and allowed[ids[QUOTE]]:

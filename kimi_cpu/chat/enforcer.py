@@ -8,7 +8,7 @@ import numpy as np
 from ..config.response_format import answer_schema
 from ..errors import AnswerError, RequestError
 from ..tokenizer import Tokenizer
-from .closing import JsonState, closing_tokens
+from .closing import JsonState, way_out
 from .grammar import JsonGrammar, vocabulary_of
 from .schema_limits import RequestLimits
 from .tool_choice import chosen_tools
@@ -20,6 +20,7 @@ MAX_TOKENS = 4096  # of a section or a JSON answer where the request has no limi
 CUT_WARNING = "A JSON text was ended because the tokens ran out; it is valid, but may say less than was meant."
 LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # llguidance's stop reasons that are no fault of the sampler
 MAX_DEPTH = 32  # of a JSON text; deeper ones are closed
+STEPS_A_TOKEN = 32  # of looking for the way out, over the tokens up to the next look: some 10 ms
 MAX_NUMBER_BYTES = 32  # json.loads refuses integers of more than 4,300 digits
 MAX_FRACTION_BYTES = 15  # of a number with a point, and up to 2 more; 0.99999999999999999 is read as 1
 
@@ -227,7 +228,7 @@ class Enforcer:
         self._grammar, self._matcher, self._state = grammar, grammar.matcher(), JsonState()
         early = (self._deadline - self._num_tokens) // 2 > self._margin(grammar)
         self._next_look = self._num_tokens + (self._deadline - self._num_tokens) // 4 if early else 0
-        self._patience = 8
+        self._next_try, self._patience = 0, 8
 
     def _set_deadline(self) -> None:
         """A section or a JSON answer begins."""
@@ -236,18 +237,21 @@ class Enforcer:
 
     def _look_ahead(self) -> None:
         """Plans the end of the JSON text when the tokens run out or it is too deep. The nearer the deadline, the more
-        often its cost is looked at; the margin is for what a token may open in between."""
-        if self._num_tokens < self._next_look and len(self._state.stack) < MAX_DEPTH:
+        often its cost is looked at, as far as a look does not take too long for that; the margin is for what a token
+        may open in between."""
+        is_deep = len(self._state.stack) >= MAX_DEPTH
+        if self._num_tokens < (self._next_try if is_deep else self._next_look):
             return
-        plan = closing_tokens(self._vocabulary, self._grammar, self._matcher, self._state, self._token_bytes)
+        plan, num_steps = way_out(self._vocabulary, self._grammar, self._matcher, self._state, self._token_bytes)
         if plan is None:  # ever less often, as that costs most
             self._patience *= 2
-            self._next_look = self._num_tokens + self._patience
+            self._next_look = self._next_try = self._num_tokens + self._patience
             return
         left = self._deadline - self._num_tokens - len(plan)
         slack = left - min(self._limit // 4, self._margin(self._grammar))
-        if slack > 0 and len(self._state.stack) < MAX_DEPTH:
-            self._next_look = self._num_tokens + max(1, slack // 4)
+        pause = max(1, slack // 4)
+        if slack > 0 and pause >= num_steps // STEPS_A_TOKEN and not is_deep:
+            self._next_look = self._num_tokens + pause
             return
         self.cut = self.cut or bool(plan)
         self._warn(CUT_WARNING if plan else None)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.chat import Enforcer, parse_output
-from kimi_cpu.chat.closing import JsonState, closing_tokens
+from kimi_cpu.chat.closing import MAX_PLAN, JsonState, way_out
 from kimi_cpu.chat.grammar import Vocabulary, vocabulary_of
 from kimi_cpu.chat.patterns import shortest_match
 from kimi_cpu.errors import AnswerError
@@ -69,7 +69,7 @@ def test_a_string_that_stops_inside_a_character_is_ended_soon():
         if not matcher.consume_tokens([KIMI.encode('"')[0], half]):
             continue  # it begins inside a character
         state.feed(b'"' + KIMI.token_bytes(half))
-        plan = closing_tokens(vocabulary, grammar, matcher, state, KIMI.token_bytes)
+        plan = way_out(vocabulary, grammar, matcher, state, KIMI.token_bytes).tokens
         assert plan is not None
         assert len(plan) < 200
 
@@ -122,3 +122,38 @@ def test_a_text_that_outgrows_the_library_ends_the_answer_alone(monkeypatch):
 )
 def test_short_matches_of_patterns(pattern, example):
     assert shortest_match(pattern) == example
+
+
+ENDLESS = {"type": "array", "minItems": 4000, "items": {"anyOf": [{"$ref": "#"}, {"type": "integer"}]}}
+
+
+@pytest.mark.parametrize(
+    "schema, max_tokens",
+    [({"const": "ab" * 1020}, 690), ({"const": "ab" * 1020}, 700), (ENDLESS, 300)],
+    ids=["an end that comes no nearer", "an end with little to spare", "no end, and deep"],
+)
+def test_looking_for_the_end_costs_few_masks_a_token(monkeypatch, schema, max_tokens):
+    num_masks, allowed = 0, Vocabulary.allowed
+
+    def counted(vocabulary, matcher):
+        nonlocal num_masks
+        num_masks += 1
+        return allowed(vocabulary, matcher)
+
+    asked = {"type": "json_schema", "json_schema": {"schema": schema}}
+    enforcer = Enforcer(KIMI, response_format=asked, max_tokens=max_tokens)
+    monkeypatch.setattr(Vocabulary, "allowed", counted)
+    bracket, num_tokens, token_id = KIMI.encode("[", special=False)[0], 0, -1
+    while num_tokens < max_tokens and token_id not in KIMI.eos_ids:
+        token_id = _next(enforcer, bracket)
+        enforcer.accept(token_id)
+        num_tokens += 1
+    assert num_masks < 33 * num_tokens + 2 * MAX_PLAN
+
+
+def _next(enforcer, preferred):
+    """The preferred token where it may come, else the longest."""
+    mask, forced = enforcer.mask(), enforcer.forced()
+    if forced is not None:
+        return forced
+    return preferred if mask[preferred] else int((enforcer._vocabulary.lengths * mask).argmax())

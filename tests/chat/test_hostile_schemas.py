@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kimi_cpu.chat import Enforcer
-from kimi_cpu.chat.closing import JsonState, closing_tokens
+from kimi_cpu.chat.closing import JsonState, way_out
 from kimi_cpu.errors import AnswerError, RequestError
 
 from .enforcing import KIMI, tool, write
@@ -105,4 +105,4 @@ def _begin(enforcer: Enforcer) -> None:
             enforcer.accept(int((enforcer._vocabulary.lengths * mask).argmax()))  # lengths of special tokens are 0
     except AnswerError:
         return
-    closing_tokens(enforcer._vocabulary, enforcer._grammar, enforcer._matcher, JsonState(), KIMI.token_bytes)
+    way_out(enforcer._vocabulary, enforcer._grammar, enforcer._matcher, JsonState(), KIMI.token_bytes)
