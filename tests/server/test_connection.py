@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from kimi_cpu.llm import Piece
@@ -135,10 +136,11 @@ def test_body_that_waits_for_leave_is_refused_without_being_asked_for(http):
 
 
 def test_connection_beyond_the_last_takes_the_place_of_the_one_that_waits_for_longest():
-    with serving(FakeLLM([*text_pieces("Hi"), last_piece()]), max_connections=4) as served, ExitStack() as stack:
-        connections = [stack.enter_context(closing(connect(served))) for _ in range(4)]
+    patient = {"max_connections": 4, "slow_s": 1000}  # so that nothing else ends a connection
+    with serving(FakeLLM([*text_pieces("Hi"), last_piece()]), **patient) as served, ExitStack() as stack:
+        connections = [stack.enter_context(closing(connect(served))) for _ in range(4)]  # a fifth was there before
+        assert httpx.get(f"{served.url}/health").status_code == 200
         assert status(connections[0]) is None
-        assert served.http.get("/health").status_code == 200
 
 
 def test_bodies_that_are_held_at_once_are_bounded():
