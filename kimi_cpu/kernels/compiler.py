@@ -2,7 +2,19 @@
 
 import warnings
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OutOfMemory
+from ..machine import address_space
+
+# Bytes of address space below which LLVM and OpenMP were seen to abort the process instead of saying what they lack
+# (x86-64, 2 threads, kernels already compiled; compiling takes 1.2 GB, and says so where that is missing).
+LEAST_ADDRESS_SPACE = 700 << 20
+
+limit = address_space()
+if limit is not None and limit < LEAST_ADDRESS_SPACE:
+    raise OutOfMemory(
+        f"This process may use {limit >> 20} MiB of address space, and the kernels' compiler alone takes "
+        f"{LEAST_ADDRESS_SPACE >> 20}; raise the limit (ulimit -v)."
+    )
 
 try:
     with warnings.catch_warnings():

@@ -29,11 +29,11 @@ def usable_cores(root: Path = ROOT) -> int:
 
 def usable_memory(root: Path = ROOT) -> int:
     """Bytes of RAM, at most what a container's memory limit and the process's address-space limit leave."""
-    limits = psutil.virtual_memory().total, cgroups.memory_limit(root), _address_space()
+    limits = psutil.virtual_memory().total, cgroups.memory_limit(root), address_space()
     return min(limit for limit in limits if limit)
 
 
-def _address_space() -> int | None:
+def address_space() -> int | None:
     """Bytes of RLIMIT_AS (`ulimit -v`); None when there is no limit, or no such thing."""
     try:
         import resource

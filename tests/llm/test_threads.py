@@ -1,8 +1,10 @@
 """How many threads compute, and what is said when that is not what was asked for."""
 
 import os
+import resource
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -51,6 +53,14 @@ def test_the_command_line_says_it_once(tiny_file):
 def test_settings_that_numba_cannot_work_with_are_one_sentence(tiny_file, name, value, told):
     done = run(tiny_file, **{name: value})
     assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_address_space_in_which_the_compiler_would_abort_is_refused_before(tiny_file):
+    command = [sys.executable, "-m", "kimi_cpu", "run", "-m", str(tiny_file), "abc", "-n", "2", "-c", "256"]
+    limit = (500 << 20, 500 << 20)
+    limited = partial(resource.setrlimit, resource.RLIMIT_AS, limit)
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limited)
+    assert done.returncode == 4 and "500 MiB of address space" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
