@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from .service import Service
 
 
-MAX_SMALL = 50_000  # characters of a prompt, about 20 ms of tokenising
-
-
 class Call(NamedTuple):
     """A prompt (text, ids or messages), the number of answers wanted, and the keywords of LLM.samples."""
 
@@ -23,28 +20,12 @@ class Call(NamedTuple):
     options: dict
     n: int = 1
 
-    @property
-    def is_large(self) -> bool:
-        """Whether it takes more than a moment to begin: schemas to compile, or a long prompt to tokenise."""
-        if any(self.options.get(name) for name in ("tools", "response_format", "template_kwargs")):
-            return True
-        return _length(self.prompt) > MAX_SMALL
-
 
 class Indexed(NamedTuple):
     """A piece, and which of the request's answers it belongs to."""
 
     index: int
     piece: Piece
-
-
-def _length(prompt: object) -> int:
-    """Characters and ids in a prompt, those of calls aside."""
-    if isinstance(prompt, str):
-        return len(prompt)
-    if isinstance(prompt, list):
-        return sum(map(_length, prompt))
-    return _length(prompt.get("content")) + _length(prompt.get("text")) if isinstance(prompt, Mapping) else 1
 
 
 class Answers:
@@ -62,7 +43,7 @@ class Answers:
 
     async def start(self, llm: LLM, call: Call) -> None:
         """Begins the answers to one call. KimiError: the request cannot be served."""
-        generations, messages = await self._service.prepare(call, partial(self._begin, llm, call))
+        generations, messages = await self._service.preparation.run(call, partial(self._begin, llm, call))
         for generation in generations:
             index = len(self._generations)
             self._generations.append(generation)

@@ -18,9 +18,10 @@ from .errors import ApiError, api_error
 
 MAX_VALUES = 1 << 20  # four times the ids of the longest context; reading as many takes 0.2 s, which nothing interrupts
 NAME_VALUES, LIST_VALUES = 5, 3  # what a name in an object, and a list or an object, count for: they take as long
-SMALL_BYTES = 1 << 14  # are read at once, and what is made of them does not wait for what is made of larger bodies
+SMALL_BYTES = 1 << 14  # are read at once; what is made of them, or of medium ones, does not wait for larger bodies
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-LARGE = ThreadPoolExecutor(2, "kimi-cpu large body")
+MEDIUM_BYTES = 1 << 20
+MEDIUM, LARGE = (ThreadPoolExecutor(2, f"kimi-cpu {size} body") for size in ("medium", "large"))
 
 Result = TypeVar("Result")
 
@@ -43,20 +44,20 @@ class JsonRequest(Request):
 
     def __init__(self, scope, receive, model: type[BaseModel] | None):
         super().__init__(scope, receive)
-        self._model, self._is_small = model, True
+        self._model, self._num_bytes = model, 0
 
     async def json(self) -> Any:
         """The body as its model. ApiError: it is no JSON, more of it than can be read, or not as the model says."""
         raw = await self.body()
-        self._is_small = len(raw) <= SMALL_BYTES
+        self._num_bytes = len(raw)
         try:
-            return self._read(raw) if self._is_small else await self.beside(self._read, raw)
+            return self._read(raw) if self._num_bytes <= SMALL_BYTES else await self.beside(self._read, raw)
         except (KimiError, ValidationError) as e:
             raise api_error(e) from e
 
     async def beside(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """What work(*arguments), which takes long where the body is large, returns, beside the event loop."""
-        workers = None if self._is_small else LARGE
+        workers = None if self._num_bytes <= SMALL_BYTES else MEDIUM if self._num_bytes <= MEDIUM_BYTES else LARGE
         return await asyncio.get_running_loop().run_in_executor(workers, work, *arguments)
 
     def _read(self, raw: bytes) -> BaseModel:

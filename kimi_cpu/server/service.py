@@ -6,8 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from ..errors import EngineDeadError
 from ..llm import LLM
@@ -15,6 +13,7 @@ from .answers import Answers, Call
 from .errors import ApiError
 from .memory import ReasoningMemory
 from .metrics import Metrics
+from .preparing import Preparation
 from .settings import Settings
 
 log = logging.getLogger("kimi_cpu.server")
@@ -35,9 +34,7 @@ class Service:
         self._answers: dict[str, Answers] = {}
         self._num_taken = 0  # places: sequences that run or wait
         self._request_s = 1.0  # moving average of a request's time
-        # Rendering, tokenising and compiling, beside the event loop; what takes long does not hold up what does not.
-        self._small = ThreadPoolExecutor(4, "kimi-cpu small request")
-        self._large = ThreadPoolExecutor(2, "kimi-cpu large request")
+        self.preparation = Preparation()
         self._next_start_s = -math.inf  # a new engine may be started from then on
         self._is_starting = False
 
@@ -75,8 +72,7 @@ class Service:
         self._end = "The server is shutting down."
         for answers in list(self._answers.values()):
             answers.fail(EngineDeadError(self._end))
-        for workers in (self._small, self._large):
-            workers.shutdown(wait=False, cancel_futures=True)
+        self.preparation.close()
         if self._llm is not None:
             await asyncio.to_thread(self._llm.close)
 
@@ -114,11 +110,6 @@ class Service:
             answers.close()
             raise
         return answers
-
-    async def prepare(self, call: Call, work: Callable[[], Any]) -> Any:
-        """What work(), which begins a call, returns, from another thread; cancelled while it waits, it is not begun."""
-        workers = self._large if call.is_large else self._small
-        return await asyncio.get_running_loop().run_in_executor(workers, work)
 
     def find(self, answer_id: str) -> Answers:
         """Answers that are being generated. ApiError 404: there are none of that id."""

@@ -1,6 +1,8 @@
 """Schemas that cannot be, over HTTP: refused by place on every route, and nobody waits for them."""
 
+import json
 import threading
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -137,3 +139,97 @@ def test_schemas_that_take_long_hold_up_no_plain_chat_and_are_not_compiled_for_c
         slow.go_on.set()
         assert server.http.post(path, json=formed, timeout=5).status_code == 200
     assert slow.num_begun <= 3  # the two that were being compiled, and the last one
+
+
+class HeldLLM(FakeLLM):
+    """Begins no answer to what has a word in it until it is told to."""
+
+    def __init__(self, word):
+        super().__init__([*text_pieces("Hello"), last_piece()])
+        self._word = word
+        self.go_on, self.held = threading.Event(), threading.Semaphore(0)
+
+    def samples(self, prompt, n=1, **options):
+        if self._word in json.dumps([prompt, options]):
+            self.held.release()
+            assert self.go_on.wait(60)
+        return super().samples(prompt, n, **options)
+
+
+@contextmanager
+def held(word, body):
+    """A server with three requests of a body, of which those that can be begun never come to an end."""
+    llm = HeldLLM(word)
+    with serving(llm, parallel=8, max_waiting=20) as server:
+        try:
+            yield server, lambda: _hold(server, llm, body)
+        finally:
+            llm.go_on.set()
+
+
+def _hold(server, llm, body):
+    def ask():
+        with suppress(httpx.HTTPError):
+            httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+
+    for _ in range(3):
+        threading.Thread(target=ask, daemon=True).start()
+    for _ in range(2):
+        assert llm.held.acquire(timeout=30)
+
+
+def ask_with_tools(server, num_tools, name="act", content="Hello"):
+    tools = [
+        {"type": "function", "function": {"name": f"{name}{i}", "description": "d" * 500, "parameters": {}}}
+        for i in range(num_tools)
+    ]
+    body = {"messages": [{"role": "user", "content": content}], "tools": tools}
+    answer = server.http.post("/v1/chat/completions", json=body, timeout=20)
+    assert answer.status_code == 200
+
+
+def test_an_agents_request_does_not_wait_for_long_texts():
+    with held("word", {"messages": [{"role": "user", "content": "word " * 300_000}]}) as (server, hold):
+        hold()
+        ask_with_tools(server, 3)
+        ask_with_tools(server, 200)
+        ask_with_tools(server, 3, content="long " * 100_000)
+
+
+def test_a_request_with_known_tools_does_not_wait_for_schemas():
+    tool = {"type": "function", "function": {"name": "slow", "parameters": {}}}
+    with held("slow", {"messages": HELLO, "tools": [tool]}) as (server, hold):
+        ask_with_tools(server, 3)
+        hold()
+        ask_with_tools(server, 3)
+
+
+class HeldTokenizerLLM(FakeLLM):
+    """Tokenises nothing until it is told to."""
+
+    def __init__(self):
+        super().__init__([*text_pieces("Hello"), last_piece()])
+        self.go_on, self.held = threading.Event(), threading.Semaphore(0)
+
+    def tokenize(self, text, special=True):
+        self.held.release()
+        assert self.go_on.wait(60)
+        return []
+
+
+def _tokenize(server, body):
+    with suppress(httpx.HTTPError):
+        httpx.post(f"{server.url}/tokenize", json=body, timeout=60)
+
+
+def test_a_body_of_an_agent_is_not_read_behind_long_texts():
+    llm, long = HeldTokenizerLLM(), {"content": "word " * 300_000}
+    with serving(llm, parallel=8) as server:
+        try:
+            for _ in range(3):
+                threading.Thread(target=_tokenize, args=[server, long]).start()
+            for _ in range(2):
+                assert llm.held.acquire(timeout=30)
+            ask_with_tools(server, 200)
+        finally:
+            llm.go_on.set()
