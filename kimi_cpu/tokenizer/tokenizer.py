@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..modelfile import ModelFile
 
 
+MAX_TOKEN_BYTES = 1024  # the longest that llguidance's trie holds; Kimi's longest token has 256
+
+
 class Tokenizer:
     """Kimi's tokenizer. Immutable, so one serves any number of threads.
 
@@ -36,6 +39,11 @@ class Tokenizer:
         self._merger = _load_merger(compiled, tokens)
         self.special_tokens = special_tokens_from_config(tokenizer_config, self._num_base)
         self._bytes = tokens + [text.encode() for text in self.special_tokens]  # in the order of their ids
+        longest = max(map(len, self._bytes))
+        if longest > MAX_TOKEN_BYTES:
+            raise TokenizerError(
+                f"A token has {longest} bytes, more than {MAX_TOKEN_BYTES}. Use Kimi's tiktoken.model."
+            )
         self.n_vocab = len(self._bytes)
         self.eos_ids = tuple(self.special_tokens[name] for name in EOS_NAMES if name in self.special_tokens)
         self._special_pattern = _any_of(self.special_tokens)

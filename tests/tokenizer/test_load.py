@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kimi_cpu.errors import KimiError, TokenizerError
+from kimi_cpu.errors import KimiError, TokenizerError, TokenizerFileError
 from kimi_cpu.modelfile import TensorSpec, header_bytes
 from kimi_cpu.tokenizer import Tokenizer, compile_sentencepiece
 from kimi_cpu.tokenizer.sentencepiece_model import byte_characters, read_ranks
 
-from .conftest import RANKS_PATH
+from .conftest import RANKS_PATH, rank_file
 
 TEXT = "Hello, 世界 <think>don't</think> 12345\n"
 CONFIG = {"added_tokens_decoder": {"258": {"content": "<|begin|>"}, "300": {"content": "<|im_end|>"}}}
@@ -132,6 +132,15 @@ def test_a_damaged_configuration_is_refused_by_name(tmp_path, small_ranks, text)
     with pytest.raises(TokenizerError, match=str(tmp_path)) as caught:
         Tokenizer.load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_token_that_no_grammar_could_hold_is_refused_by_name(tmp_path, single_bytes):
+    ranks = tmp_path / "tiktoken.model"
+    ranks.write_bytes(rank_file([*single_bytes, b"a" * 1024]))
+    Tokenizer.load(ranks)
+    ranks.write_bytes(rank_file([*single_bytes, b"a" * 1025]))
+    with pytest.raises(TokenizerFileError, match="1025 bytes"):
+        Tokenizer.load(ranks)
 
 
 def test_a_missing_path_is_refused_by_name(tmp_path):

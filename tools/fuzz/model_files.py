@@ -89,11 +89,12 @@ def use(path: Path) -> str:
 
 def run(llm: kimi_cpu.LLM, damage: str | None) -> str:
     """A few tokens of a model that loaded. damage: what `verify` says of it."""
-    ids = [i % llm.config.vocab_size for i in IDS]
+    ids = [i % llm.config.vocab_size for i in IDS][: llm.context]
     logits, error = attempt(lambda: llm.logits(ids), KimiError)
     if error is None:
         require_finite(logits)
-        _, error = attempt(lambda: llm.generate(ids, max_tokens=3, temperature=0), KimiError)
+        if llm.context > len(ids):
+            _, error = attempt(lambda: llm.generate(ids, max_tokens=3, temperature=0), KimiError)
     if error is None and attempt(lambda: llm.tokenizer, TokenizerError)[1] is None:
         ask = [{"role": "user", "content": "hi"}]
         for form in (None, {"type": "json_object"}):
