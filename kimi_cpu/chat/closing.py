@@ -104,6 +104,8 @@ class _Choice:
     def next_tokens(self) -> list[int]:
         """The next of them; none where nothing may follow. AnswerError: the text became too complex."""
         self._num_masks += 1
+        if forced := self._matcher.compute_ff_tokens():  # a long const at once
+            return forced
         allowed, ids = self._vocabulary.allowed(self._matcher), self._vocabulary.ids
         if self._state.in_string:
             if not self._state.escaped and allowed[ids[QUOTE]]:
