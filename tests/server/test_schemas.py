@@ -106,6 +106,24 @@ def test_arguments_of_a_past_call_may_be_any_text(served):
         assert answer.status_code in (200, 400), answer.text  # 400: beyond the context
 
 
+def test_schemas_of_a_request_that_take_long_together_are_400_on_every_route(served):
+    texts = {"allOf": [{"anyOf": [{"minLength": 3 * i + k} for k in range(3)]} for i in range(6)]}  # 729 ways
+    schemas = {f"f{i}": {"type": "object", "properties": {f"p{i}": texts}} for i in range(5)}
+    functions = [{"name": name, "parameters": schema} for name, schema in schemas.items()]
+    bodies = {
+        "/v1/chat/completions": {"tools": [{"type": "function", "function": function} for function in functions]},
+        "/v1/responses": {"input": "Hello", "tools": [{"type": "function"} | function for function in functions]},
+        "/v1/messages": {"tools": [{"name": name, "input_schema": schema} for name, schema in schemas.items()]},
+    }
+    for path, body in bodies.items():
+        given = body if "input" in body else body | {"messages": HELLO, "max_tokens": 5}
+        answer = served.http.post(path, json=given)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith("tools: the schemas of the request have more than 3,000")
+        given["tools"] = given["tools"][:4]
+        assert served.http.post(path, json=given).status_code == 200
+
+
 class SlowLLM(FakeLLM):
     """Takes until it is told to begin an answer with a form."""
 
