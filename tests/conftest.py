@@ -1,8 +1,11 @@
 """Fixtures that several rooms share: a tiny checkpoint, and the files made from it."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the commands of the tests would ignore it as well
 
 DATA = Path(__file__).parent / "data"
 

@@ -64,7 +64,8 @@ def test_a_signal_that_somebody_sent_blames_no_file(tmp_path):
 def test_a_file_that_is_cut_short_between_two_answers_is_named(tmp_path, tiny_file):
     model = tmp_path / "model.gguf"
     shutil.copyfile(tiny_file, model)
-    command = [sys.executable, "-m", "kimi_cpu", "chat", "-m", str(model), "-c", "512", "-n", "3", "--ignore-eos"]
+    command = [sys.executable, "-m", "kimi_cpu", "chat", "-m", str(model), "-c", "512", "-n", "8"]
+    command += ["--no-think", "--temp", "0", "--ignore-eos"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:
         process.stdin.write("Hi\n")
