@@ -36,6 +36,9 @@ def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin,
     kimi-cpu serve -m k2.gguf
     kimi-cpu serve -m k2.gguf --host 0.0.0.0 --api-key "$KEY" --parallel 4
     """
+    from ..machine import bound_heap
+
+    bound_heap()  # before there are threads
     try:
         from ..server import Settings, bind, serve
     except ModuleNotFoundError as e:

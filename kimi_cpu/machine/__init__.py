@@ -1,6 +1,7 @@
 """What this process may use of the machine: the least of what is there and of what the system lets it have."""
 
 from .folders import user_folder
+from .heap import bound_heap
 from .usable import address_space, usable_cores, usable_cpus, usable_memory
 
-__all__ = ["address_space", "usable_cores", "usable_cpus", "usable_memory", "user_folder"]
+__all__ = ["address_space", "bound_heap", "usable_cores", "usable_cpus", "usable_memory", "user_folder"]
