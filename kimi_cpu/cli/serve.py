@@ -1,6 +1,7 @@
 """kimi-cpu serve: an HTTP server with OpenAI's and Anthropic's APIs, and a chat page."""
 
 import logging
+import sys
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from .options import model_options, require_model, reuse_options
 from .sizes import SIZE
 
 MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
+SWITCH_S = 0.0005  # the engine's thread lets Python go at every kernel, and would wait 5 ms for it beside a long body
 
 
 @click.command("serve")
@@ -39,6 +41,7 @@ def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin,
     from ..machine import bound_heap
 
     bound_heap()  # before there are threads
+    sys.setswitchinterval(SWITCH_S)
     try:
         from ..server import Settings, bind, serve
     except ModuleNotFoundError as e:
