@@ -30,7 +30,6 @@ SAMPLES = {  # kind: a value, and one of another type
     Kind.BIAS: ({"5": 1}, {"x": 1}),
     Kind.PROMPT: ("a", 5),
 }
-NOT_A_CHATS = {"prompt", "echo"}
 ASIDE = {  # of each command, the parameters that are no fields of requests
     "run": {"prompt", "prompt_option", "file", "raw", "as_json", "system", "session", "hide_thinking"},
     "chat": {"system", "session", "hide_thinking", "cache_memory", "read_ahead", "speculate"},

@@ -6,10 +6,9 @@ import numpy as np
 from llguidance import LLMatcher
 
 from ..errors import AnswerError
-from .grammar import JsonGrammar, Vocabulary
+from .grammar import NUMERIC, JsonGrammar, Vocabulary
 
 OPEN, CLOSE, QUOTE, BACKSLASH, COMMA, POINT = b"{[", b"}]", ord('"'), ord("\\"), ord(","), ord(".")
-NUMBER = b"0123456789.eE+-"
 # What is tried first where a value, a separator or an end may stand: ends, then what leads to one soonest. A digit 0
 # comes last, for it may go on for ever (0.000...) where a number must exceed 0.
 PREFERRED = b"}],:nft123456789" + b'0"-.[{'
@@ -49,7 +48,7 @@ class JsonState:
                 elif byte == QUOTE:
                     self.in_string, self.last = False, QUOTE
                 continue
-            self.number_bytes = self.number_bytes + 1 if byte in NUMBER else 0
+            self.number_bytes = self.number_bytes + 1 if byte in NUMERIC else 0
             self.in_fraction = self.number_bytes > 0 and (self.in_fraction or byte == POINT)
             if byte == QUOTE:
                 self.in_string = True

@@ -88,7 +88,8 @@ class Enforcer:
         self._answer = None if schema is None else self._vocabulary.answer_grammar(schema)
         if self._answer is not None:
             limits.check(self._answer.counts, "response_format")
-        self._headers = self._vocabulary.header_matcher([f"functions.{name}:" for name in self._tools])
+        if self._tools:
+            self._headers = self._vocabulary.header_matcher([f"functions.{name}:" for name in self._tools])
         grammars = [*self._tools.values(), *([] if self._answer is None else [self._answer])]
         self._reserve = 4 * max(map(self._margin, grammars), default=0)  # tokens that the shortest answer may need
         self._index = next_index

@@ -11,7 +11,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from ..errors import AnswerError, RequestError, shown
-from ..tokenizer import Tokenizer
+from ..tokenizer import Tokenizer, without_surrogates
 from .deep_stack import on_deep_stack
 from .schema import Schema, prepare_schema
 from .schema_document import Place, SchemaError
@@ -125,7 +125,7 @@ class Vocabulary:
 
     def header_matcher(self, headers: list[str]) -> LLMatcher:
         """Matcher of one of some texts that need no escapes."""
-        lark = "start: " + " | ".join(f'"{header}"' for header in headers or [""])
+        lark = "start: " + " | ".join(f'"{header}"' for header in headers)
         return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0, limits=LIMITS)
 
     def allowed(self, matcher: LLMatcher) -> np.ndarray:
@@ -203,8 +203,7 @@ def _text(schema: object, what: str, sort_keys: bool = False) -> str:
     if not isinstance(schema, dict | bool):
         raise RequestError(f"{what} has {shown(schema)} where a JSON schema must stand.")
     try:
-        text = json.dumps(schema, allow_nan=False, ensure_ascii=False)
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of pairs are U+FFFD
+        text = without_surrogates(json.dumps(schema, allow_nan=False, ensure_ascii=False))
         return json.dumps(json.loads(text), sort_keys=True) if sort_keys else text
     except (TypeError, ValueError, RecursionError) as error:
         raise RequestError(f"{what} has a schema that cannot be written as JSON ({error}).") from error

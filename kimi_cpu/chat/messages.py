@@ -73,11 +73,12 @@ class _CallIds:
         self._by_old: dict[str, deque[str]] = {}  # the client's id -> our ids, those not yet answered first
         self._by_letters: dict[str, deque[str]] = {}  # the same by what is left of ids when marks in them are replaced
         self._unanswered: OrderedDict[str, None] = OrderedDict()
+        self._waiting: dict[str, deque[str]] = {}  # function -> our ids of this turn, the answered among them
 
     def begin_turn(self) -> None:
         """An assistant message with calls: results without an id answer its calls only."""
         self._turn: dict[str, deque[str]] = {}
-        self._unanswered = OrderedDict()
+        self._unanswered, self._waiting = OrderedDict(), {}
 
     def add(self, name: str, old: str | None) -> dict[str, str]:
         """The id of the next call, as its field. A client may use an id again in a later turn, and then means the
@@ -87,6 +88,7 @@ class _CallIds:
         if old is None and not self.mend:
             return {}
         self._unanswered[new] = None
+        self._waiting.setdefault(name, deque()).append(new)
         if old is not None:
             self._turn.setdefault(old, deque()).append(new)
             self._by_old[old] = self._by_letters[letters(old)] = self._turn[old]
@@ -100,11 +102,14 @@ class _CallIds:
 
     def answer_name(self, name: str | None, where: str) -> dict[str, str]:
         """As `answer`, of a result that names the function and no call: the first one that waits."""
-        new = next((i for i in self._unanswered if i.rpartition(":")[0] == f"functions.{name}"), None)
-        if new is None:
+        waiting = self._waiting.get(name, deque())
+        while waiting and waiting[0] not in self._unanswered:
+            waiting.popleft()
+        if not waiting:
             if not self.mend:
                 return {}
             raise RequestError(f"{where}.name is {shown(name)}, but no call of that function waits for a result.")
+        new = waiting.popleft()
         del self._unanswered[new]
         return {"tool_call_id": new}
 

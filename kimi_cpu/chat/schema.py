@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .patterns import shortest_match
-from .schema_document import Document, Place, SchemaError, modern, own_base, written_as
-from .schema_ends import require_end
+from .schema_document import EXCLUSIVE, Document, Place, SchemaError, modern, own_base, written_as
+from .schema_ends import MANY, NAMED, ONE, require_end
 from .schema_limits import Limits, check_depth
 
-ONE = {"items", "additionalProperties"}  # keyword -> a schema
-MANY = {"anyOf", "oneOf", "allOf", "prefixItems"}  # keyword -> a list of schemas
-NAMED = {"properties", "patternProperties"}  # keyword -> name -> a schema
 DATA = {"const", "enum", "exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf", "pattern"}
 DATA |= {"required", "type"}
 COUNTS = {"maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties"}
@@ -20,7 +17,6 @@ UNSUPPORTED = {"$dynamicRef", "$recursiveRef", "contains", "dependencies", "depe
 UNSUPPORTED |= {"if", "not", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems"}
 NO_LIMIT = 2**25  # characters or items: more than any answer can have
 MAX_INTEGER = 2**53 - 1  # JSON readers keep integers up to it exactly: RFC 8259, section 6
-EXCLUSIVE = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 SIGNS = {"minimum": 1, "maximum": -1}  # of the way from a bound into its range
 MARGIN = 1e-9  # by which a number keeps off an exclusive bound: 0.99999999999999999 is read as 1
 FORMATS = {  # the formats that llguidance enforces (parser/src/json/formats.rs) -> short texts of them

@@ -8,6 +8,9 @@ from .schema_limits import ALTERNATIVES, MAX_ALTERNATIVES, Limits
 
 MAX_ROUNDS = 32  # a schema needs more where ends are found one by one against the order of its references
 MAX_JOINED_PATTERNS = 4  # the compiler looks for a text that all of them match, and takes for ever with 24
+ONE = {"items", "additionalProperties"}  # keyword -> a schema
+MANY = {"anyOf", "oneOf", "allOf", "prefixItems"}  # keyword -> a list of schemas
+NAMED = {"properties", "patternProperties"}  # keyword -> name -> a schema
 IN_PLACE = ("allOf", "anyOf", "oneOf")  # keyword -> schemas of the same value
 KINDS = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
 
@@ -168,9 +171,9 @@ def _joins(schema: dict) -> bool:
 def parts_of(schema: dict, place: Place) -> Iterator[tuple[dict | bool, Place]]:
     """The schemas right inside a prepared one at a place, with their places."""
     for key, value in schema.items():
-        if key in ("items", "additionalProperties"):
+        if key in ONE:
             yield value, (*place, key)
-        elif key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        elif key in MANY:
             yield from ((part, (*place, key, i)) for i, part in enumerate(value))
-        elif key in ("properties", "patternProperties"):
+        elif key in NAMED:
             yield from ((part, (*place, key, name)) for name, part in value.items())

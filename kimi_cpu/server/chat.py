@@ -26,10 +26,6 @@ class ChatBody(body_at(Door.CHAT)):
         """The request as the model takes it."""
         return Call(self.messages, chat_options(self.given()), self.n)
 
-    @property
-    def include_usage(self) -> bool:
-        return bool((self.stream_options or {}).get("include_usage"))
-
 
 class ChatWriter:
     """Chat completions, whole or as chunks."""

@@ -4,11 +4,12 @@ import time
 from collections.abc import Sequence
 
 from ..config.field import Door, is_ids
+from ..config.fields import fields_at
 from ..config.parameters import completion_options
 from ..llm import Completion, Piece
 from ..llm.openai import completion_logprobs
 from .answers import Call
-from .fields import body_at
+from .fields import body_at, described_as
 from .reply import timings, usage_body
 from .sse import DONE, event
 
@@ -16,16 +17,12 @@ from .sse import DONE, event
 class CompletionBody(body_at(Door.COMPLETIONS)):
     """A request to go on with a text, or with ids; several prompts in a list are answered in one go."""
 
-    prompt: str | list[str | int | list[int]]
+    prompt: described_as(fields_at(Door.COMPLETIONS)["prompt"])  # to be given
 
     @property
     def prompts(self) -> list:
         """One prompt an item."""
         return [self.prompt] if isinstance(self.prompt, str) or is_ids(self.prompt) else self.prompt
-
-    @property
-    def include_usage(self) -> bool:
-        return bool((self.stream_options or {}).get("include_usage"))
 
     def calls(self) -> list[Call]:
         """The request as the model takes it."""

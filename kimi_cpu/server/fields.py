@@ -8,7 +8,7 @@ from pydantic import Field as PydanticField
 from ..config.field import Door, Field
 from ..config.fields import WITHOUT_EFFECT, fields_at
 from ..config.parameters import read
-from ..errors import shown
+from ..errors import RequestError, shown
 
 MAX_FIELDS = 200  # of an object whose fields are known; each unknown one would be an error of its own
 
@@ -39,6 +39,13 @@ Message = described(
 Tool = described({"type": {"const": "function"}, "function": FUNCTION})
 
 
+def text_of(value: object, where: str) -> str:
+    """A text that must be there. RequestError: it is not."""
+    if not isinstance(value, str):
+        raise RequestError(f"{where} is missing or no text.")
+    return value
+
+
 class Body(BaseModel):
     """A request. A field that is null is as good as absent. door: where it comes in; fields that the table has there
     are checked as the table says. `fixed` values are those of features there is only one way of; another is refused."""
@@ -65,6 +72,11 @@ class Body(BaseModel):
         """The fields of the table that the request gives."""
         return {name: getattr(self, name) for name in self.model_fields_set & self._of_table()}
 
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the usage."""
+        return bool((getattr(self, "stream_options", None) or {}).get("include_usage"))
+
     @classmethod
     def _of_table(cls) -> set[str]:
         return {field.name for field in fields_at(cls.door).values()}
@@ -73,7 +85,7 @@ class Body(BaseModel):
 def body_at(door: Door) -> type[Body]:
     """A body with the fields that the table has at a door, under the table's names; described under the door's."""
     known = fields_at(door)
-    fields: dict[str, Any] = {f.name: (_described_as(f), f.default) for f in known.values()}
+    fields: dict[str, Any] = {f.name: (described_as(f), f.default) for f in known.values()}
     renamed = {f.name for f in known.values()} - known.keys()
     others = {name: f.schema for name, f in known.items() if name != f.name}
 
@@ -87,6 +99,6 @@ def body_at(door: Door) -> type[Body]:
     return made
 
 
-def _described_as(field: Field) -> Any:
+def described_as(field: Field) -> Any:
     """A type that says what a field is, and checks nothing: that was done before."""
     return Annotated[Any, WithJsonSchema(field.schema)]

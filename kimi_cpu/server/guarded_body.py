@@ -72,16 +72,17 @@ class GuardedBody:
 
     async def is_whole_now(self) -> bool:
         """Whether all of it has come; what has and was not read is discarded."""
-        await self._discard(0.0, LINGER_BYTES)
+        await self._discard(0.0)
         return self.is_whole
 
     async def linger(self) -> None:
         """Discards what the client still sends, for a while: a connection that is closed on it takes the answer too."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
-                await self._discard(LINGER_GAP_S, LINGER_BYTES)
+                await self._discard(LINGER_GAP_S)
 
-    async def _discard(self, gap_s: float, left: int) -> None:
+    async def _discard(self, gap_s: float) -> None:
+        left = LINGER_BYTES
         with suppress(TimeoutError):
             while self._is_asked_for and not self._is_slow and not self.is_whole and left > 0:
                 async with asyncio.timeout(gap_s):

@@ -12,7 +12,7 @@ from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
 from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described
+from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
 
 FORMAT = "output_config.format"
 KEEP_ALL = {"type": "clear_thinking_20251015", "keep": "all"}  # clears nothing; agents send it
@@ -149,9 +149,9 @@ def _converted(message: dict, where: str) -> list[dict]:
         _check_keys(block, here, role)
         match block.get("type") if isinstance(block, dict) else None:
             case "text":
-                texts.append(_string(block.get("text"), f"{here}.text"))
+                texts.append(text_of(block.get("text"), f"{here}.text"))
             case "thinking":
-                thoughts.append(_string(block.get("thinking"), f"{here}.thinking"))
+                thoughts.append(text_of(block.get("thinking"), f"{here}.thinking"))
             case "redacted_thinking":
                 pass  # another model's, and not to be read
             case "tool_use":
@@ -189,11 +189,11 @@ def _check_results(converted: list[dict], called: set[str], where: str) -> None:
 
 
 def _call(block: dict, where: str) -> dict:
-    name, arguments = _string(block.get("name"), f"{where}.name"), block.get("input")
+    name, arguments = text_of(block.get("name"), f"{where}.name"), block.get("input")
     if not isinstance(arguments, dict | None):
         raise RequestError(f"{where}.input is {shown(arguments)}; it must be an object.")
     return {
-        "id": _string(block.get("id"), f"{where}.id"),
+        "id": text_of(block.get("id"), f"{where}.id"),
         "type": "function",
         "function": {"name": name, "arguments": json.dumps(arguments or {}, ensure_ascii=False)},
     }
@@ -204,7 +204,7 @@ def _result(block: dict, where: str) -> dict:
     text = _text(content, f"{where}.content") if content is not None else ""
     if block.get("is_error") and not text.lower().startswith("error"):
         text = f"Error: {text}"
-    return {"role": "tool", "tool_call_id": _string(block.get("tool_use_id"), f"{where}.tool_use_id"), "content": text}
+    return {"role": "tool", "tool_call_id": text_of(block.get("tool_use_id"), f"{where}.tool_use_id"), "content": text}
 
 
 def _text(content: str | list, where: str) -> str:
@@ -218,13 +218,7 @@ def _text(content: str | list, where: str) -> str:
         if kind != "text":
             raise RequestError(f"{where}[{i}] is of type {shown(kind)}, but only text can be read.")
         _check_keys(block, f"{where}[{i}]")
-    return "".join(_string(block.get("text"), f"{where}[{i}].text") for i, block in enumerate(content))
-
-
-def _string(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise RequestError(f"{where} is missing or no text.")
-    return value
+    return "".join(text_of(block.get("text"), f"{where}[{i}].text") for i, block in enumerate(content))
 
 
 def _function(tool: dict, where: str) -> dict:

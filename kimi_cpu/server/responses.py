@@ -11,7 +11,7 @@ from ..config.parameters import think_options
 from ..config.response_format import answer_schema
 from ..errors import RequestError, shown
 from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described
+from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
 
 Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
 ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
@@ -113,30 +113,36 @@ class ResponsesBody(body_at(Door.RESPONSES)):
                 refuse_unknown(item, ITEM_KEYS[kind] | {"id", "type"}, where)
             if kind in ("reasoning", "function_call") or (kind == "message" and item.get("role") == "assistant"):
                 if turn is None or (kind == "reasoning" and turn["content"]):
-                    turn = {"role": "assistant", "content": ""}
+                    turn = {"role": "assistant", "content": [], "reasoning_content": []}
                     messages.append(turn)
                 _add(turn, item, kind, where)
-                called |= {letters(call["id"] or "") for call in turn.get("tool_calls", ())}
+                if kind == "function_call":
+                    called.add(letters(turn["tool_calls"][-1]["id"] or ""))
                 continue
             turn = None
             messages.append(_message(item, kind, where))
             call_id = messages[-1].get("tool_call_id")
             if letters(call_id or "") not in called:
                 raise RequestError(f"{where}.call_id is {shown(call_id)}, which is the id of no call before it.")
-        return messages
+        return [_whole(message) if message["role"] == "assistant" else message for message in messages]
 
 
 def _add(turn: dict, item: dict, kind: str, where: str) -> None:
-    """An item that is part of an assistant's turn."""
+    """An item that is part of an assistant's turn, whose texts are lists of their parts."""
     if kind == "message":
-        turn["content"] += _text(item.get("content"), f"{where}.content")
+        turn["content"] += filter(None, [_text(item.get("content"), f"{where}.content")])
     elif kind == "reasoning":
-        if text := _thoughts(item, where):
-            turn["reasoning_content"] = turn.get("reasoning_content", "") + text
+        turn["reasoning_content"] += filter(None, [_thoughts(item, where)])
     else:
-        function = {name: _string(item.get(name), f"{where}.{name}") for name in ("name", "arguments")}
+        function = {name: text_of(item.get(name), f"{where}.{name}") for name in ("name", "arguments")}
         call = {"id": _call_id(item, where), "type": "function", "function": function}
         turn.setdefault("tool_calls", []).append(call)
+
+
+def _whole(turn: dict) -> dict:
+    """A turn with its texts joined."""
+    reasoning = "".join(turn.pop("reasoning_content"))
+    return turn | {"content": "".join(turn["content"])} | ({"reasoning_content": reasoning} if reasoning else {})
 
 
 def _thoughts(item: dict, where: str) -> str:
@@ -146,19 +152,13 @@ def _thoughts(item: dict, where: str) -> str:
         parts = item.get(name) or []
         if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
             raise RequestError(f"{where}.{name} is no list of parts.")
-        texts[name] = "".join(_string(part.get("text"), f"{where}.{name}[{i}].text") for i, part in enumerate(parts))
+        texts[name] = "".join(text_of(part.get("text"), f"{where}.{name}[{i}].text") for i, part in enumerate(parts))
     return texts["content"] or texts["summary"]
 
 
 def _call_id(item: dict, where: str) -> str | None:
     call_id = item.get("call_id")
-    return None if call_id is None else _string(call_id, f"{where}.call_id")
-
-
-def _string(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise RequestError(f"{where} is missing or no text.")
-    return value
+    return None if call_id is None else text_of(call_id, f"{where}.call_id")
 
 
 def _message(item: dict, kind: str, where: str) -> dict:

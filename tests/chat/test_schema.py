@@ -15,7 +15,6 @@ from kimi_cpu.errors import RequestError
 
 from .enforcing import IDS, KIMI, refuses, tool, write
 
-DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 EVERYTHING = r"[^\x00-\U0010ffff]"  # the opposite of it
 
 
