@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 from ..errors import ConfigError
 from ..files import spooled
 from ..filetypes import HEAD_BYTES, mistaken, recognised
+from .index import temporary_place
 from .results import Digests, digest_of_answer, digests_of_result, is_success, key_of_result, lines_of, may_be_torn
 
 TABLE = """
@@ -46,7 +47,7 @@ def merge(paths: Sequence[Path], out: BinaryIO) -> Merged:
     the first failure where there is no answer. A line that a crash cut off is left out. ConfigError, OSError."""
     with ExitStack() as stack:
         files = [(path, stack.enter_context(spooled(path, partial(_copy, path)))) for path in paths]
-        db = stack.enter_context(closing(sqlite3.connect("", isolation_level=None)))
+        db = stack.enter_context(closing(sqlite3.connect(temporary_place(), isolation_level=None)))
         db.execute("PRAGMA journal_mode = OFF")
         db.execute(TABLE)
         db.execute("BEGIN")

@@ -114,7 +114,7 @@ class Run:
             journal_path = self._path.with_name(self._path.name + ".journal")
         is_new = journal_path is None or not journal_path.exists()
         with ExitStack() as stack:
-            file = stack.enter_context(closing(self._results(is_new)))
+            file = stack.enter_context(closing(self._results()))
             journal = stack.enter_context(closing(self._journal(journal_path)))
             index = stack.enter_context(closing(Index()))
             stack.callback(self._worker.join)
@@ -139,11 +139,11 @@ class Run:
             Journal.remove(journal_path)
         return self._progress(loop.tally, started)
 
-    def _results(self, is_new: bool) -> ResultFile | ResultStream:
+    def _results(self) -> ResultFile | ResultStream:
         """Where results go."""
         if self._path is None:
             return ResultStream(sys.stdout.buffer)
-        if is_new and not self._options.resume:
+        if not self._options.resume:
             check_replaceable(self._path, "result of kimi-cpu batch", is_result_file, force=True)
         return ResultFile(self._path)
 

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from kimi_cpu.batch import BatchOptions, Run, Shard
+from kimi_cpu.batch.journal import Journal
 from kimi_cpu.batch.output import ResultFile
 from kimi_cpu.errors import AnswerError, ConfigError, NonFiniteLogits, OutOfDisk
 
@@ -214,6 +215,16 @@ def test_file_of_something_else_is_left_alone(source, output, content):
             run(source, output, resume=False)
         assert output.read_bytes() == content
     assert sorted(path.name for path in output.parent.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_file_of_something_else_is_left_alone_beside_a_journal_too(source, output):
+    journal = output.with_name("out.jsonl.journal")
+    output.write_bytes(b"my precious notes\n")
+    journal.touch()
+    Journal(journal, {"model": "x"}, fresh=True).close()
+    with pytest.raises(ConfigError, match="never replaced"):
+        run(source, output, resume=False)
+    assert output.read_bytes() == b"my precious notes\n"
 
 
 @pytest.mark.parametrize("resume", [False, True])
