@@ -19,6 +19,7 @@ from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
 from .interrupts import CTRL_C, endings, on_signals
 from .options import loading_of, model_options, require_model, sampling_options, think_options, thinking_of
+from .telling import say, warn
 
 if TYPE_CHECKING:
     from ..batch import Progress, Run
@@ -106,7 +107,6 @@ def command(
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
     from .batch_view import view
-    from .display import say, warn
     from .loading import load_model
 
     settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
@@ -162,7 +162,7 @@ class Stops:
         send SIGTERM are patient; all that counts is on the disk."""
         then = "the same command goes on where it was" if resumable else "the results so far were written"
         with suppress(OSError):  # whoever read has left
-            click.echo(f"kimi-cpu: Stopped by {self.reason}; {then}.", err=True)
+            say(f"Stopped by {self.reason}; {then}.")
             sys.stdout.flush()
         os._exit(EXIT_INTERRUPTED if self.reason == CTRL_C else Interrupted.exit_code)
 

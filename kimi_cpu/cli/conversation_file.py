@@ -9,6 +9,7 @@ from ..errors import ConfigError, SessionError
 from ..files import check_replaceable, output_path, private_directory, read_regular, replacing
 from ..filetypes import decoded
 from ..machine import user_folder
+from .telling import warn
 
 if TYPE_CHECKING:
     from ..llm import LLM
@@ -30,7 +31,6 @@ def load_conversation(llm: "LLM", path: Path) -> "tuple[LLMSession, list[dict]]"
     cannot be used. SessionError: the file is something else, which must not be overwritten, or the messages cannot
     be read."""
     from ..llm.session import is_session_file
-    from .display import warn
 
     messages_path = _messages_path(path)
     try:

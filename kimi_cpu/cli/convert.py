@@ -7,6 +7,7 @@ import click
 
 from ..config import in_words
 from ..errors import Interrupted
+from .telling import warn
 
 LAYOUTS = {  # what is said of a file when it is there
     "native": "native layout; run it with: kimi-cpu run -m {file}",
@@ -52,8 +53,7 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
     bus_error.install()
     with on_signals(endings(), _stop), bar("converting") as progress:
         warnings = convert(source, output, dense, layout, resume, jobs, progress, force)
-    for warning in warnings:
-        click.echo(f"kimi-cpu: warning: {warning}", err=True)
+    warn(warnings)
     size = output.stat().st_size
     click.echo(f"{output}: {in_words(size)} ({size:,} bytes), {LAYOUTS[layout].format(file=output)}.")
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import click
 
@@ -139,14 +139,3 @@ def ending(answer: ChatCompletion | Completion, context: int) -> str | None:
     if answer.finish_reason == "stop" and is_empty:
         return "the answer is empty: a stop text came first." if answer.stop_text else "the model's answer is empty."
     return None
-
-
-def say(text: str) -> None:
-    """One line on stderr."""
-    click.echo(f"kimi-cpu: {text}", err=True)
-
-
-def warn(warnings: Iterable[str]) -> None:
-    """One line each on stderr."""
-    for warning in warnings:
-        say(f"warning: {warning}")

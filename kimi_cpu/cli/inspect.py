@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..config import in_words
+from .telling import warn
 
 
 @click.command("inspect")
@@ -48,5 +49,4 @@ def command(source: Path | None, tensors: bool, cpu: bool, as_json: bool) -> Non
         click.echo("tensors")
         for name, dtype, shape, nbytes in contents.tensors:
             click.echo(f"  {name}  {dtype}  {shape}  {nbytes:,}")
-    for warning in contents.warnings:
-        click.echo(f"kimi-cpu: warning: {warning}", err=True)
+    warn(contents.warnings)

@@ -10,7 +10,7 @@ from ..errors import ConfigError, RequestError
 from ..files import open_output, output_path, private_directory
 from ..filetypes import decoded
 from ..machine import user_folder
-from .display import say
+from .telling import say
 
 QUOTES = '"""'
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from .telling import say
 from .warmup import compile_kernels
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def load_model(path: Path, **loading) -> "LLM":
     bus_error.install()
     llm = load(path, **loading)  # before the kernels, which take a minute: a wrong file is said at once
     for notice in llm.notices:
-        click.echo(f"kimi-cpu: {notice}", err=True)
+        say(notice)
     try:
         compile_kernels()
     except BaseException:

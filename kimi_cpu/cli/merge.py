@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from .telling import say, warn
+
 STDOUT = Path("-")
 
 
@@ -35,15 +37,8 @@ def command(outputs: tuple[Path, ...], output: Path | None, force: bool) -> None
         with replacing(output, private=True) as file:
             merged = merge(outputs, file)
     if merged.num_unnamed:
-        _warn(f"{merged.num_unnamed} results do not say what they answer, as an earlier version wrote them")
+        warn([f"{merged.num_unnamed} results do not say what they answer, as an earlier version wrote them."])
     if merged.num_different:
-        _warn(f"{merged.num_different} requests have answers that differ; the first one was taken")
-    click.echo(
-        f"kimi-cpu: {merged.num_results} results, {merged.num_failed} of them failures; "
-        f"{merged.num_duplicates} repeated lines left out",
-        err=True,
-    )
-
-
-def _warn(text: str) -> None:
-    click.echo(f"kimi-cpu: warning: {text}.", err=True)
+        warn([f"{merged.num_different} requests have answers that differ; the first one was taken."])
+    counts = f"{merged.num_results} results, {merged.num_failed} of them failures"
+    say(f"{counts}; {merged.num_duplicates} repeated lines left out")

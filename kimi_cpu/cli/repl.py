@@ -17,11 +17,12 @@ from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError
 from ..kernels import bandwidth
 from ..llm import Generation
 from .conversation_file import saved_names
-from .display import Display, ending, say, statistics, warn
+from .display import Display, ending, statistics
 from .interrupts import endings, on_signals
 from .lines import Lines, PipedLines, TypedLines
 from .prompt import read_text
 from .talk import Talk
+from .telling import say, warn
 
 ANSWER_NOW = b"\x14"  # Ctrl-T
 HELP = """\

@@ -15,6 +15,7 @@ from .conversation_file import check_conversation, load_conversation, save_conve
 from .interrupts import CTRL_C
 from .options import chat_options, loading_of, model_options, require_model, sampling_options, thinking_of
 from .prompt import read_prompt
+from .telling import say, warn
 
 
 @click.command("run")
@@ -83,7 +84,7 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
     """Prints one answer; returns it, and the signal that ended it, if one did."""
     from ..convert.plan import plan
     from ..kernels import bandwidth
-    from .display import Display, ending, say, statistics, warn
+    from .display import Display, ending, statistics
     from .interrupts import first_interrupt
 
     handle = llm.submit(prompt, session=session, **options)

@@ -10,6 +10,7 @@ from ..errors import ConfigError
 from .loading import load_model
 from .options import model_options, require_model, reuse_options
 from .sizes import SIZE
+from .telling import say
 
 MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
 SWITCH_S = 0.0005  # the engine's thread lets Python go at every kernel, and would wait 5 ms for it beside a long body
@@ -64,6 +65,6 @@ def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin,
     logging.getLogger("kimi_cpu.server").setLevel(logging.INFO)
     listener = bind(settings)
     address = f"[{host}]" if ":" in host else host
-    click.echo(f"kimi-cpu: http://{address}:{listener.getsockname()[1]} is loading {path.name}", err=True)
+    say(f"http://{address}:{listener.getsockname()[1]} is loading {path.name}")
 
     serve(lambda: load_model(path, parallel=parallel, **loading), settings, listener)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from .telling import warn
+
 
 @click.command("verify")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -37,5 +39,4 @@ def command(file: Path, against: Path | None, jobs: int | None) -> None:
                 f"  {name} ({error.kind}): largest error {error.absolute:.3g}, at most {100 * error.relative:.3f} % of "
                 + ("its value" if error.kind == "bf16" else "its group's largest value")
             )
-    for warning in report.warnings:
-        click.echo(f"kimi-cpu: warning: {warning}", err=True)
+    warn(report.warnings)

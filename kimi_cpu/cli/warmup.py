@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import click
 
+from .telling import say
+
 SHARE = "from kimi_cpu.kernels import runtime; runtime.warmup(backwards=True)"
 
 
@@ -23,7 +25,7 @@ def command() -> None:
     _compile_missing()
     rate = bandwidth.measure()
     memory = "" if rate is None else f"; memory is read at {rate:.1f} GB/s"
-    click.echo(f"kimi-cpu: the kernels are ready{memory}.", err=True)
+    say(f"the kernels are ready{memory}.")
 
 
 def compile_kernels() -> None:
@@ -40,7 +42,7 @@ def _compile_missing() -> bool:
     from .progress import steps
 
     if (note := runtime.cache_note()) is not None:
-        click.echo(f"kimi-cpu: {note}", err=True)
+        say(note)
     if runtime.compiled():
         return False
     others = runtime.others_compile()
