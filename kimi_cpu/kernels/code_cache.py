@@ -11,8 +11,8 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -105,6 +105,17 @@ class Entry:
                 with suppress(OSError):
                     self._lock.unlink()  # whoever holds it open will find the code
             os.close(descriptor)
+
+    def make(self, wait: bool, lock: AbstractContextManager, is_made: Callable[[], bool], work: Callable) -> bool:
+        """Whether this process has it: work() makes it here, once for all threads, where `claim` says so."""
+        if is_made():
+            return True
+        with self.claim(wait) as ours:
+            if ours:
+                with lock:  # two threads may come at once
+                    if not is_made():
+                        work()
+            return ours
 
     def is_claimed(self) -> bool:
         """Whether another process compiles it."""

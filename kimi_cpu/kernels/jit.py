@@ -86,16 +86,12 @@ class Kernel:
 
     def compile(self, wait: bool = True) -> bool:
         """Compiles, or loads what somebody compiled. While another process compiles it: waits, or returns False."""
-        if self._call != self._first:
-            return True
-        with self.entry.claim(wait) as ours:
-            if ours:
-                with global_compiler_lock:  # two threads may come at once
-                    if self._call == self._first:
-                        self._dispatcher.compile(self.signature)
-                        self._dispatcher.disable_compile()
-                        self._call = self._dispatcher
-            return ours
+        return self.entry.make(wait, global_compiler_lock, lambda: self._call != self._first, self._compile)
+
+    def _compile(self) -> None:
+        self._dispatcher.compile(self.signature)
+        self._dispatcher.disable_compile()
+        self._call = self._dispatcher
 
     def address(self) -> int:
         """Of its C function, which takes arguments as Numba has them in registers: `create_cfunc_wrapper` of numba."""

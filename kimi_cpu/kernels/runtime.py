@@ -191,15 +191,12 @@ def _machine_code(tier: Isa) -> Entry:
 
 def _compile(tier: Isa, wait: bool = True) -> bool:
     """As Kernel.compile, for the micro-kernels of a tier."""
-    if tier.name in _libraries:
-        return True
     entry = _machine_code(tier)
-    with entry.claim(wait) as ours:
-        if ours:
-            with _lock:  # two threads may come at once
-                if tier.name not in _libraries:
-                    _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, entry)
-        return ours
+
+    def work() -> None:
+        _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, entry)
+
+    return entry.make(wait, _lock, lambda: tier.name in _libraries, work)
 
 
 def describe() -> dict[str, object]:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 from ..chat.deltas import Delta
 from ..engine import EngineThread, Request, StepOutput, TokenLogprob
-from ..errors import AnswerError
+from ..errors import AnswerError, NonFiniteLogits
 from .outbox import Outbox
 from .reading import CANCELLED, ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece, Timings, Usage, chat_completion, completion
@@ -108,26 +109,26 @@ class Generation:
 
     def _wait(self, at: int) -> Piece | None:
         """The piece at an index when it is there; None behind the last. Raises what failed."""
-        while True:
-            self._thread.require_own_process()
-            with self._outbox.reading:
-                seen = self._outbox.num_changes
-                if self._has(at):
-                    return self._piece_at(at)
+        while (seen := self._changes_before(at)) is not None:
             self._outbox.wait(seen)
+        return self._piece_at(at)
 
     async def _wait_async(self, at: int) -> Piece | None:
-        while True:
-            self._thread.require_own_process()
-            with self._outbox.reading:
-                seen = self._outbox.num_changes
-                if self._has(at):
-                    return self._piece_at(at)
+        while (seen := self._changes_before(at)) is not None:
             try:
                 await self._outbox.future(seen)
             except BaseException:  # the task was cancelled
                 self.cancel()
                 raise
+        return self._piece_at(at)
+
+    def _changes_before(self, at: int) -> int | None:
+        """None when the piece at an index is there, or an end before it; otherwise how often the outbox has changed, to
+        wait for the next time."""
+        self._thread.require_own_process()
+        with self._outbox.reading:
+            seen = self._outbox.num_changes
+            return None if self._has(at) else seen
 
     def _has(self, at: int) -> bool:
         """Reads until there is a piece at an index, or an end before it; False when that takes more from the engine."""
@@ -206,3 +207,31 @@ class Generation:
         self._is_over = True
         if self._done is not None:
             self._done(request, self._num_tokens, self._whole())
+
+
+def result_of(handle: Generation, progress: Callable[[int, int], None] | None) -> ChatCompletion | Completion:
+    """The whole answer; whatever interrupts the wait (Ctrl-C) ends the request."""
+    try:
+        return handle.result(progress)
+    finally:
+        handle.cancel()
+
+
+def closing(handle: Generation) -> Iterator[Piece]:
+    """The pieces; who stops reading ends the request."""
+    try:
+        yield from handle
+    finally:
+        handle.cancel()
+
+
+def explain(path: Path, error: BaseException) -> BaseException:
+    """An error of the engine with the file that it comes from."""
+    if not isinstance(error, NonFiniteLogits):
+        return error
+    told = NonFiniteLogits(
+        f"{path} gives NaN or infinity for this request: its weights are damaged, or were so when it was converted. "
+        f"Check it with: kimi-cpu verify {path}"
+    )
+    told.__cause__ = error
+    return told

@@ -22,7 +22,6 @@ from ..errors import (
     AnswerError,
     ConfigError,
     ContextOverflow,
-    NonFiniteLogits,
     RequestError,
     TokenizerError,
     shown,
@@ -34,7 +33,7 @@ from ..tokenizer import Tokenizer, tokenizer_of
 from . import compat
 from .bundled import BUNDLED_MODEL
 from .conversation import ChatOptions, Conversation
-from .generation import Generation
+from .generation import Generation, closing, explain, result_of
 from .guide import ChatGuide
 from .loading import LoadOptions, make_engine, model_hash, notices, num_threads, thread_notices
 from .reading import CANCELLED, ChatReader, RawReader
@@ -149,7 +148,7 @@ class LLM:
         """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling, or a
         Sampling as `sampling`. progress: called with (tokens computed, tokens of the prompt) between steps,
         and within long ones with the share of its tokens that the layers computed so far are."""
-        return _result(self._start(self._raw(prompt, sampling))[0], progress)
+        return result_of(self._start(self._raw(prompt, sampling))[0], progress)
 
     def chat(
         self,
@@ -164,7 +163,7 @@ class LLM:
 
         session: what was computed and generated for the conversation so far is not computed again.
         """
-        return _result(self._start(self._chat(messages, options | {"tools": tools}), session)[0], progress)
+        return result_of(self._start(self._chat(messages, options | {"tools": tools}), session)[0], progress)
 
     def stream(
         self,
@@ -180,7 +179,7 @@ class LLM:
         resume: ids that this model generated for the same request and seed before; the answer goes on from there with
         the tokens that it would have had, and its pieces begin with these.
         """
-        return _closing(self.submit(prompt, tools, session, resume=resume, **options))
+        return closing(self.submit(prompt, tools, session, resume=resume, **options))
 
     def submit(
         self,
@@ -259,7 +258,7 @@ class LLM:
             turn.reader(request.guide),
             done=done,
             end_thinking=end_thinking,
-            explain=partial(_explain, self.path),
+            explain=partial(explain, self.path),
             owner=self,
         )
 
@@ -278,10 +277,10 @@ class LLM:
     def _raw(self, prompt: str | list[int], options: dict) -> _Turn:
         self._thread.require_own_process()
         options = well_formed(options)
-        params = sampling_of(options)
+        params = _sampling(read(options, Door.PYTHON_RAW, others=(SAMPLING,)))
         if params.stop:
             _ = self.tokenizer  # stop texts need one
-        silent = frozenset() if params.ignore_eos else self._stop_ids()
+        silent = frozenset() if params.ignore_eos else self._stop_ids
         has_logprobs = params.logprobs is not None
         return _Turn(
             self._ids(prompt),
@@ -302,34 +301,34 @@ class LLM:
             self._ids(conversation.prompt_ids),
             params,
             lambda guide: conversation.reader(params, guide),
-            lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size, self._stop_ids()),
+            lambda max_tokens: conversation.guide(max_tokens, self.config.vocab_size, self._stop_ids),
             conversation,
-            conversation.num_new(self._stop_ids(), MAX_TAIL),
+            conversation.num_new(self._stop_ids, MAX_TAIL),
         )
 
     def _request(self, turn: _Turn, session: LLMSession | None, number: int, parent: Request | None = None) -> Request:
         """The number-th sample of a turn."""
-        max_tokens, params = self._room_for(turn.prompt_ids, turn.params), turn.params
+        max_tokens, params = self._room_for(turn.prompt_ids, turn.params.max_tokens), turn.params
         self._require_ids(params.logit_bias or (), "logit_bias")
         if params.seed is not None:
             params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
         forms = None if session is None else session.forms(turn.prompt_ids)
         guide = turn.guide(max_tokens)
-        return Request(turn.prompt_ids, params, max_tokens, self._stop_ids(), guide, forms, turn.num_new, parent=parent)
+        return Request(turn.prompt_ids, params, max_tokens, self._stop_ids, guide, forms, turn.num_new, parent=parent)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Teacher-forced logits f32[len(ids), vocab]: row i is what follows ids[: i + 1]."""
         self._thread.require_own_process()
         ids = self._ids(list(ids))
         request = Request(ids, Sampling(), 0, logits=True)
-        self._room_for(ids, Sampling(max_tokens=0))
+        self._room_for(ids, 0)
         outbox, parts, done = queue.SimpleQueue(), [], False
         self._thread.submit(request, outbox)
         try:
             while not done:
                 output = outbox.get()
                 if isinstance(output, BaseException):
-                    raise _explain(self.path, output)
+                    raise explain(self.path, output)
                 parts.append(output.logits)
                 done = output.finish_reason is not None
         finally:
@@ -353,10 +352,10 @@ class LLM:
             message = f"{where}Token id {shown(bad)} is outside the vocabulary of {self.config.vocab_size}."
             raise RequestError(message, param)
 
-    def _room_for(self, ids: list[int], params: Sampling) -> int:
-        """Tokens that may be generated after ids."""
+    def _room_for(self, ids: list[int], max_tokens: int | None) -> int:
+        """Tokens that may be generated after ids, at most max_tokens."""
         room = self.context - len(ids)
-        if room < 0 or (room == 0 and params.max_tokens != 0):
+        if room < 0 or (room == 0 and max_tokens != 0):
             left = "" if room else ", which leaves none for the answer"
             raise ContextOverflow(  # OpenAI's words, by which agents know that they must shorten their story
                 f"This model's maximum context length is {self.context} tokens; the prompt has {len(ids)}{left}. "
@@ -364,8 +363,9 @@ class LLM:
                 num_tokens=len(ids),
                 most=self.context if room else self.context - 1,
             )
-        return room if params.max_tokens is None else min(room, params.max_tokens)
+        return room if max_tokens is None else min(room, max_tokens)
 
+    @cached_property
     def _stop_ids(self) -> frozenset[int]:
         ids = set(self.config.eos_token_ids)
         if self._tokenizer is not None:
@@ -373,42 +373,10 @@ class LLM:
         return frozenset(ids)
 
 
-def sampling_of(options: Mapping) -> Sampling:
-    """Sampling of keywords, which change `sampling` if that is among them; an unknown one is a RequestError that names
-    the known."""
-    return _sampling(read(options, Door.PYTHON_RAW, others=(SAMPLING,)))
-
-
 def _sampling(given: dict) -> Sampling:
+    """Sampling of keywords, which change `sampling` if that is among them."""
     base = given.pop(SAMPLING, None) or Sampling()
     return replace(base, **given)
-
-
-def _result(handle: Generation, progress: Progress | None) -> Completion | ChatCompletion:
-    """The whole answer; whatever interrupts the wait (Ctrl-C) ends the request."""
-    try:
-        return handle.result(progress)
-    finally:
-        handle.cancel()
-
-
-def _explain(path: Path, error: BaseException) -> BaseException:
-    """An error of the engine with the file that it comes from."""
-    if not isinstance(error, NonFiniteLogits):
-        return error
-    told = NonFiniteLogits(
-        f"{path} gives NaN or infinity for this request: its weights are damaged, or were so when it was converted. "
-        f"Check it with: kimi-cpu verify {path}"
-    )
-    told.__cause__ = error
-    return told
-
-
-def _closing(handle: Generation) -> Iterator[Piece]:
-    try:
-        yield from handle
-    finally:
-        handle.cancel()
 
 
 def _close(thread: EngineThread, file: ModelFile) -> None:

@@ -71,7 +71,7 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
     """An engine over a file's weights, and the tokens of its context. ConfigError, ModelFileError, OutOfMemory."""
     config = file.config
     context, num_pages = _sizes(config, options, str(file.path))
-    weights = bind(file, config)
+    weights = bind(file)
     try:
         model = Kimi(config, weights, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
     except MemoryError as e:

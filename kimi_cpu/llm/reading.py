@@ -37,10 +37,9 @@ class RawReader:
         if self._decoder is None:
             return Delta(), () if logprob is None else (logprob,)
         text = self._stops.push(self._decoder.push(token_id))
-        if self._attribution is None:
-            return Delta(text), ()
-        self._attribution.push(self._tokenizer.token_bytes(token_id), logprob)
-        text, logprobs = self._attribution.show(text)
+        if self._attribution is not None:
+            self._attribution.push(self._tokenizer.token_bytes(token_id), logprob)
+        text, logprobs = _shown(text, self._attribution)
         return Delta(text), logprobs
 
     def finish(self, finish_reason: str) -> tuple[Delta, Logprobs]:
@@ -74,9 +73,7 @@ class ChatReader:
         delta = self._parser.push(token_id)
         is_interrupted = self._part is not part
         content = self._stops.push(delta.content) + (self._stops.flush() if is_interrupted else "")
-        logprobs: Logprobs = ()
-        if self._attribution is not None:
-            content, logprobs = _last(content, self._attribution) if is_interrupted else self._attribution.show(content)
+        content, logprobs = (_last if is_interrupted else _shown)(content, self._attribution)
         return Delta(content, delta.reasoning_content, delta.tool_calls), logprobs
 
     def finish(self, finish_reason: str) -> tuple[Delta, Logprobs]:
@@ -99,6 +96,11 @@ class ChatReader:
             self._attribution.end_of_text()
         elif self._part not in (State.REASONING, State.AFTER):
             self._attribution.push(self._tokenizer.token_bytes(token_id), logprob)
+
+
+def _shown(text: str, attribution: Attribution | None) -> tuple[str, Logprobs]:
+    """Text, and the tokens of it that are complete."""
+    return (text, ()) if attribution is None else attribution.show(text)
 
 
 def _last(text: str, attribution: Attribution | None) -> tuple[str, Logprobs]:

@@ -31,18 +31,18 @@ def _cpu_v2(group: Path) -> Iterator[float]:
         yield int(quota) / int(period)
 
 
-def _memory_v1(group: Path) -> Iterator[int]:
+def _memory_v1(group: Path) -> Iterator[int | None]:
     """memory.stat knows the limits of the groups above as well, those that a container cannot see included."""
-    yield from _numbers(_number(group / "memory.limit_in_bytes"))
+    yield _number(group / "memory.limit_in_bytes")
     words = _words(group / "memory.stat")
     stated = dict(zip(words[::2], words[1::2], strict=False)).get("hierarchical_memory_limit", "")
-    yield from _numbers(int(stated) if stated.isdecimal() else None)
+    yield int(stated) if stated.isdecimal() else None
 
 
-def _memory_v2(group: Path) -> Iterator[int]:
+def _memory_v2(group: Path) -> Iterator[int | None]:
     """Above memory.high a process is slowed down until it hardly moves: as good as a limit."""
     for name in ("memory.max", "memory.high"):
-        yield from _numbers(_number(group / name))
+        yield _number(group / name)
 
 
 def _of_groups(root: Path, controller: str, v1: Callable, v2: Callable) -> Iterator:
@@ -86,12 +86,7 @@ def _upwards(mount: Path, mounted: str, path: str) -> Iterator[Path]:
 
 
 def _least(values: Iterator):
-    return min(values, default=None)
-
-
-def _numbers(value: int | None) -> Iterator[int]:
-    if value:
-        yield value
+    return min((value for value in values if value), default=None)
 
 
 def _number(path: Path) -> int | None:

@@ -63,8 +63,9 @@ class Weights:
     lm_head: Matrix  # [vocab, H]
 
 
-def bind(file: ModelFile, config: ModelConfig) -> Weights:
-    """Views of a native file's tensors. config: the file's own, which it was checked against when it was read."""
+def bind(file: ModelFile) -> Weights:
+    """Views of a native file's tensors, which were checked against its configuration when that was read."""
+    config = file.config
     embed = file.matrix("token_embd.weight")
     return Weights(
         embed_tokens=embed,

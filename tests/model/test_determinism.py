@@ -64,7 +64,7 @@ def make(request, tiny_file):
     compute, kv = request.param
     with ModelFile.open(tiny_file) as file:
         c = file.config
-        weights = bind(file, c)
+        weights = bind(file)
 
         def make(chunk=64, num_pages=64, max_running=8, speculation=None):
             model = Watching(Kimi(c, weights, chunk, int8=compute == "int8"))

@@ -42,7 +42,7 @@ class Flaky:
 def test_answers_are_the_same_though_every_step_was_ended_once(tiny_file, kv):
     with ModelFile.open(tiny_file) as file:
         c = file.config
-        weights = bind(file, c)
+        weights = bind(file)
 
         def answers(wrap):
             cache = KVCache(kv, 64, c.num_hidden_layers, c.kv_lora_rank, c.qk_rope_head_dim)
@@ -55,7 +55,7 @@ def test_answers_are_the_same_though_every_step_was_ended_once(tiny_file, kv):
 def test_pass_that_is_stopped_in_its_last_layer_gives_no_logits(tiny_file):
     with ModelFile.open(tiny_file) as file:
         c = file.config
-        model = Kimi(c, bind(file, c), 32, int8=True)
+        model = Kimi(c, bind(file), 32, int8=True)
         cache = KVCache("f16", 4, c.num_hidden_layers, c.kv_lora_rank, c.qk_rope_head_dim)
         engine, request = Engine(model, cache, c.vocab_size), greedy([3, 4, 5], 4)
         engine.add(request)
