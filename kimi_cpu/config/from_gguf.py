@@ -3,9 +3,9 @@
 import re
 import struct
 
-from ..errors import ConfigError
+from ..errors import ConfigError, shown
 from .model_config import ModelConfig, RopeScaling
-from .reader import Reader, shown
+from .reader import Reader, listed
 
 ARCHITECTURE = "deepseek2"
 TOKENIZER = "tokenizer.ggml."
@@ -76,7 +76,7 @@ def from_gguf(metadata: dict, tie_word_embeddings: bool) -> tuple[ModelConfig, l
     )
     unknown = [key for key in reader.unknown(INERT) if config.rope_scaling or ".rope.scaling." not in key]
     if unknown:
-        warnings.append(f"Unknown keys in the metadata are ignored: {', '.join(unknown)}.")
+        warnings.append(f"Unknown keys in the metadata are ignored: {listed(unknown)}.")
     return config, warnings
 
 

@@ -1,8 +1,8 @@
 """config.json of Kimi K2, DeepSeek-V3 and Kimi K2.5 as a ModelConfig."""
 
-from ..errors import ConfigError
+from ..errors import ConfigError, shown
 from .model_config import ModelConfig, RopeScaling
-from .reader import MAX_INT, Reader, listed, shown
+from .reader import MAX_INT, Reader, listed
 
 MODEL_TYPES = ("kimi_k2", "deepseek_v3")  # model_type of the text backbone
 VISION_TYPE = "kimi_k25"  # of K2.5 and K2.6, whose text_config is one of them

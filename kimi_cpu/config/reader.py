@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..errors import ConfigError
+from ..errors import ConfigError, shown
 
 MAX_INT = 2**31 - 1
 MAX_LISTED = 20  # names in a message
@@ -63,11 +63,6 @@ class Reader:
         if value is None and default is not REQUIRED:
             return default
         return value
-
-
-def shown(value) -> str:
-    """A value as a message shows it: its beginning, when it is long."""
-    return _short(repr(value))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ from .decode import unpack_nibbles
 from .jobs import Origin, Part, Plan, Unit
 from .safetensors_file import read_header
 from .source import FloatLinear, Int4Linear, Source, open_source
+from .target import SOURCE
 
 TEXTS = {  # metadata that is the checkpoint's text: what it is there
     "kimi-cpu.config": "config.json",
@@ -137,7 +138,7 @@ class Against:
 
     def _check_values(self, finding: Finding, origin: Origin, data: np.ndarray) -> None:
         """The values of a part whose bytes are what the packer makes, against the checkpoint's without the packer."""
-        linear = self.source.linear(origin.module)
+        linear = native.linear_of(self.source, origin.module)
         rows = np.asarray(origin.rows)
         if isinstance(linear, Int4Linear) and origin.kind == "int4":
             same = _same_int4(linear, rows, data)
@@ -177,14 +178,14 @@ def _check_headers(model: ModelFile, path: Path) -> None:
 def _files(model: ModelFile) -> list[tuple[str, int, str]]:
     """(name, size, SHA-256 of the header) of the files that a model says it was made from. ModelFileError."""
     try:
-        listed = json.loads(model.metadata["kimi-cpu.source"])["files"]
+        listed = json.loads(model.metadata[SOURCE])["files"]
         files = [(f["name"], f["size"], f["header_sha256"]) for f in listed]
     except (KeyError, TypeError, ValueError, RecursionError):
         files = [(None, None, None)]
     for name, size, digest in files:
         is_name = isinstance(name, str) and name.isprintable() and Path(name).name == name != ""
         if not is_name or type(size) is not int or not isinstance(digest, str):
-            raise ModelFileError(f"{model.path}: metadata kimi-cpu.source is missing or corrupt; convert again.")
+            raise ModelFileError(f"{model.path}: metadata {SOURCE} is missing or corrupt; convert again.")
     return files
 
 

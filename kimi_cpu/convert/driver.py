@@ -23,6 +23,7 @@ import numpy as np
 from ..errors import CheckpointError, ConfigError, Interrupted, KimiError, ModelFileError, OutOfDisk
 from ..files import sync_directory
 from ..modelfile import ModelFile
+from ..modelfile.layout import EXPERTS_SUFFIX
 from ..tokenizer import tokenizer_of
 from . import native
 from .ahead import ReadAhead
@@ -141,7 +142,7 @@ class _Conversion:
             self._reserve(file, resume)
             try:
                 with Journal(self.journal, self._key(), resume) as journal:
-                    self._write(file, journal)
+                    self._write(file, journal, resume)
             except KeyboardInterrupt:
                 raise Interrupted(f"{self.out}: interrupted; the same command with --resume goes on.") from None
             except OSError as e:
@@ -180,9 +181,9 @@ class _Conversion:
         self.partial.unlink(missing_ok=True)
         self.journal.unlink(missing_ok=True)
 
-    def _write(self, file: OutputFile, journal: Journal) -> None:
+    def _write(self, file: OutputFile, journal: Journal, resume: bool) -> None:
         """Fills the partial file and gives it its name."""
-        if not journal.resumed:
+        if resume and not journal.resumed:
             file.resize(self.size, keep=False)  # gaps between tensors must be zeros
         file.write(0, np.frombuffer(self.head, np.uint8))
         self._fill(file, journal)
@@ -256,7 +257,7 @@ class _Conversion:
             work.results.put(e)
 
     def _unit(self, work: "_Work", number: int) -> None:
-        start, unit = self.units[number]
+        _, unit = self.units[number]
         digest, at = sha256(), 0
         for index, part in enumerate(unit.parts):
             if work.stop.is_set():
@@ -293,7 +294,7 @@ class _Conversion:
             digests = [journal.hashes[number + i] for i in range(len(output.units))]
             number += len(digests)
             rows.extend(digests)
-            if output.spec.name.endswith(".ffn_exps.weight"):
+            if output.spec.name.endswith(EXPERTS_SUFFIX):
                 rows.append(sha256(b"".join(digests)).digest())
         rows.append(sha256(b"".join(rows)).digest())
         file.write(self.hash_offset, np.frombuffer(b"".join(rows), np.uint8))

@@ -5,8 +5,8 @@ import re
 from base64 import b64encode
 from pathlib import Path
 
-from ..config import ModelConfig, listed, shown
-from ..errors import CheckpointError, TokenizerError
+from ..config import ModelConfig, listed
+from ..errors import CheckpointError, TokenizerError, shown
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
 from . import decode, names

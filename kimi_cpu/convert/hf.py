@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from ..config import ModelConfig, listed, shown
-from ..errors import CheckpointError
+from ..config import ModelConfig, listed
+from ..errors import CheckpointError, shown
 from ..files import read_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
 from . import decode, names

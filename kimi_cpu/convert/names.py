@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 from ..config import ModelConfig
 
-EXPERT_PARTS = ("gate_proj", "up_proj", "down_proj")
-
 
 def layer_linears(config: ModelConfig, layer: int) -> Iterator[tuple[str, int, int]]:
     """(module, rows, cols) of every matrix of a layer, in the order in which a token meets them; experts last."""

@@ -12,7 +12,8 @@ from ..config import ModelConfig
 from ..errors import CheckpointError, TokenizerError
 from ..kernels import pack
 from ..modelfile import TensorSpec
-from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, VERSION
+from ..modelfile.contents import PARTS
+from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, VERSION
 from ..quant import bf16
 from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
 from .jobs import Origin, Output, Part, Plan, Unit, constant, whole
@@ -86,10 +87,10 @@ class _Builder:
 
     def _expert_keys(self) -> dict:
         for name, described in self.packed.items():
-            if name.endswith("ffn_exps.weight"):
+            if name.endswith(EXPERTS_SUFFIX):
                 parts = described["parts"]
                 return {
-                    "kimi-cpu.expert.offsets": [parts[k]["offset"] for k in ("gate", "up", "down")],
+                    "kimi-cpu.expert.offsets": [parts[k]["offset"] for k in PARTS],
                     "kimi-cpu.expert.stride": described["stride"],
                 }
         return {}
@@ -100,10 +101,7 @@ class _Builder:
                 f"{self.source.path} has no tokenizer (tiktoken.model): the file will take token ids, not text."
             )
             return
-        from ..tokenizer import compile_sentencepiece
-
-        check_tokenizer(self.source)
-        self.outputs.append(constant("tokenizer.model", compile_sentencepiece(self.source.ranks)))
+        self.outputs.append(constant("tokenizer.model", check_tokenizer(self.source)))
         self.outputs.append(constant("tokenizer.ranks", self.source.ranks))
 
     def _layer(self, layer: int, p: str, s: str) -> None:
@@ -130,7 +128,7 @@ class _Builder:
             self._mlp(p, s + "mlp.", "")
 
     def _mlp(self, p: str, s: str, suffix: str) -> None:
-        for part in ("gate", "up", "down"):
+        for part in PARTS:
             self._matrix(f"{p}ffn_{part}{suffix}", f"{s}{part}_proj")
 
     def _moe(self, p: str, s: str) -> None:
@@ -142,9 +140,8 @@ class _Builder:
 
     def _experts(self, name: str, s: str) -> None:
         """One I8 tensor [experts, stride]; gate, up, down of an expert follow one another."""
-        count, names = self.config.n_routed_experts, ("gate", "up", "down")
-        parts, at = {}, 0
-        for part in names:
+        count, parts, at = self.config.n_routed_experts, {}, 0
+        for part in PARTS:
             dtype, rows, cols = self.source.describe(f"{s}0.{part}_proj")
             kind = _expert_kind(dtype, self.dense)
             parts[part] = {"kind": kind, "rows": rows, "cols": cols, "offset": at}
@@ -201,14 +198,15 @@ class _Builder:
         self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
 
 
-def check_tokenizer(source: Source) -> None:
-    """CheckpointError unless a model with the source's tokenizer can be asked: loading asks the same."""
-    from ..tokenizer import Tokenizer, check_ends
+def check_tokenizer(source: Source) -> bytes:
+    """The source's tokenizer, compiled. CheckpointError unless a model with it can be asked: loading asks the same."""
+    from ..tokenizer import Tokenizer, check_ends, compile_sentencepiece
 
     try:
         text = source.texts.get("tokenizer_config")
-        tokenizer = Tokenizer(source.ranks, None, None if text is None else json.loads(text))
-        check_ends(tokenizer, source.path)
+        compiled = compile_sentencepiece(source.ranks)
+        check_ends(Tokenizer(source.ranks, compiled, None if text is None else json.loads(text)), source.path)
+        return compiled
     except TokenizerError as error:
         file = source.path / "tiktoken.model" if source.path.is_dir() else source.path
         message = str(error).replace("The rank file", str(file))
@@ -242,7 +240,7 @@ def _rows_at_a_time(kind: str, cols: int) -> int:
 def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> np.ndarray:
     """Packed bytes u8 of some rows of a matrix. CheckpointError: values that are NaN or infinite."""
     order = np.asarray(order)  # a range until now: arrays of all rows of a large checkpoint would fill 2 GB
-    linear = _linear(source, module)
+    linear = linear_of(source, module)
     used = order[order >= 0]
     start, stop = int(used.min(initial=linear.rows - 1)), int(used.max(initial=0)) + 1
     if isinstance(linear, Int4Linear) and kind == "int4":
@@ -284,7 +282,7 @@ def _f32_bytes(source: Source, tensor: str) -> np.ndarray:
 _last = threading.local()  # of each worker
 
 
-def _linear(source: Source, module: str) -> Int4Linear | FloatLinear:
+def linear_of(source: Source, module: str) -> Int4Linear | FloatLinear:
     """source.linear, which checks a matrix's scales, once for all parts of a matrix that a thread packs in a row."""
     last = getattr(_last, "matrix", None)
     if last is None or last[0] is not source or last[1] != module:

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from ..config.reader import shown
-from ..errors import ConfigError
+from ..errors import ConfigError, shown
 from .decode import GROUP
 
 INT4_WEIGHTS = {"num_bits": 4, "type": "int", "block_structure": None}

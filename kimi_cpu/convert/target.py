@@ -10,6 +10,7 @@ from .journal import is_journal
 from .source import Source
 
 SOURCE = "kimi-cpu.source"  # metadata of every model file that a conversion makes
+WHAT = "whole model file of kimi-cpu"  # what may be replaced
 
 
 def find_target(out: Path, source: Path) -> Path:
@@ -17,7 +18,7 @@ def find_target(out: Path, source: Path) -> Path:
     regular file, an input, or of another program, or because what stands beside it is."""
     inputs = [source, *(source.iterdir() if source.is_dir() else ())]
     target = output_path(out, inputs)
-    check_replaceable(target, "whole model file of kimi-cpu", _is_model_file, force=True)
+    check_replaceable(target, WHAT, lambda path: _made_from(path) is not None, force=True)
     journal = target.with_name(target.name + ".journal")
     partial = target.with_name(target.name + ".partial")
     if journal.exists() and not is_journal(journal):
@@ -30,21 +31,18 @@ def find_target(out: Path, source: Path) -> Path:
 def check_target(target: Path, source: Source, force: bool) -> None:
     """ConfigError: it is a file of the source, or a model file that is not to be replaced."""
     output_path(target, source.maps)
-    if target.exists() and not force and _made_from(target) == source_json(source):
+    made_from = _made_from(target) if target.exists() else None
+    if made_from is not None and not force and made_from == source_json(source):
         raise ConfigError(
             f"{target} is a finished conversion of {source.path} already; --force (force=True) makes it anew."
         )
-    check_replaceable(target, "whole model file of kimi-cpu", _is_model_file, force, "--force (force=True)")
+    check_replaceable(target, WHAT, lambda _: made_from is not None, force, "--force (force=True)")
 
 
 def source_json(source: Source) -> str:
     """Names what a file is made from: its name, and (name, size, hash of the header) of each of its files."""
     files = [{"name": name, "size": size, "header_sha256": digest} for name, size, digest in source.files]
     return json.dumps({"name": source.name, "files": files})
-
-
-def _is_model_file(path: Path) -> bool:
-    return _made_from(path) is not None
 
 
 def _made_from(path: Path) -> str | None:

@@ -132,14 +132,14 @@ def _items(model: ModelFile) -> Iterator[_Item]:
         if row.expert is not None:
             stride = tensor.nbytes // tensor.shape[0]
             experts.append(digest)
-            parts = parts or tuple(pieces(model, row.name, True, stride))
+            parts = parts or tuple(pieces(model, row.name, stride))
             yield _Item(row, tensor.offset + row.expert * stride, stride, digest, parts)
         elif row.name.endswith(EXPERTS_SUFFIX):
             if sha256(b"".join(experts)).digest() != digest:
                 raise ModelFileError(f"{model.path}: the hash of {row} is not that of its experts; convert again.")
             experts, parts = [], ()
         else:
-            whole = tuple(pieces(model, row.name, False, tensor.nbytes))
+            whole = tuple(pieces(model, row.name, tensor.nbytes))
             yield _Item(row, tensor.offset, tensor.nbytes, digest, whole)
 
 

@@ -17,10 +17,10 @@ MAX_BITS = 0x5D80  # MAX_WEIGHT as bf16
 Piece = tuple[int, int, str | None]  # first byte, bytes, packed kind, F32, or GAP; None: bytes that are no weights
 
 
-def pieces(model: ModelFile, name: str, is_expert: bool, nbytes: int) -> Iterator[Piece]:
+def pieces(model: ModelFile, name: str, nbytes: int) -> Iterator[Piece]:
     """A tensor, or one expert of it, of nbytes bytes, in pieces of about a MiB that hold whole blocks."""
     described, end = model.packed.get(name), 0
-    if is_expert:
+    if described is not None and "parts" in described:
         matrices = [(p["offset"], p["kind"], p["rows"], p["cols"]) for p in described["parts"].values()]
     else:
         matrices = [] if described is None else [(0, described["kind"], described["rows"], described["cols"])]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelFileError, TokenizerError, TokenizerFileError
+from ..errors import TokenizerError, TokenizerFileError
 from ..files import open_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
 from .sentencepiece_model import characters_to_bytes
@@ -41,22 +41,19 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def tokenizer_of(model_file: "ModelFile") -> Tokenizer | None:
-    """The tokenizer with which an open native file is run; None: it takes token ids alone. ModelFileError: it is
+    """The tokenizer with which an open native file is run; None: it takes token ids alone. TokenizerFileError: it is
     corrupt, or has no token that ends answers."""
     if RANKS_TENSOR not in model_file.tensors:
         return None
-    try:
-        tokenizer = from_model_file(model_file)
-        check_ends(tokenizer, model_file.path)
-        return tokenizer
-    except TokenizerError as error:
-        raise ModelFileError(str(error)) from error
+    tokenizer = from_model_file(model_file)
+    check_ends(tokenizer, model_file.path)
+    return tokenizer
 
 
 def check_ends(tokenizer: Tokenizer, path: Path) -> None:
-    """TokenizerError unless answers can end with a token of this tokenizer, which is in a file."""
+    """TokenizerFileError unless answers can end with a token of this tokenizer, which is in a file."""
     if END not in tokenizer.special_tokens:
-        raise TokenizerError(
+        raise TokenizerFileError(
             f"{path}: the tokenizer has no token {END}, with which answers end; use Kimi's tokenizer_config.json."
         )
 
