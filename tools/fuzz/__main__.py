@@ -40,10 +40,9 @@ def main() -> int:
     return 1 if report.failures else 0
 
 
-def _say(report: driver.Report, case: driver.Case) -> None:
+def _say(report: driver.Report, failure: dict | None) -> None:
     """Every failure as it comes, and now and then how far it is."""
-    if report.failures and f"--kind {case[0]} --seed {case[1]} --case {case[2]}" in report.failures[-1]["case"]:
-        failure = report.failures[-1]
+    if failure is not None:
         print(f"{failure['case']}\n    {failure['outcome']}: {failure['more']}", flush=True)
     done = sum(sum(counter.values()) for counter in report.counts.values())
     if done % 200 == 0:

@@ -33,12 +33,15 @@ class Report:
     failures: list[dict] = field(default_factory=list)
     seconds: float = 0.0
 
-    def add(self, case: Case, outcome: str, more: str) -> None:
+    def add(self, case: Case, outcome: str, more: str) -> dict | None:
+        """Counts a case; what is told of it if it failed."""
         kind, seed, number = case
         self.counts[kind][outcome] += 1
-        if outcome not in (ANSWERED, REFUSED):
-            command = f"python -m tools.fuzz --kind {kind} --seed {seed} --case {number}"
-            self.failures.append({"case": command, "outcome": outcome, "more": more})
+        if outcome in (ANSWERED, REFUSED):
+            return None
+        command = f"python -m tools.fuzz --kind {kind} --seed {seed} --case {number}"
+        self.failures.append({"case": command, "outcome": outcome, "more": more})
+        return self.failures[-1]
 
     def as_dict(self) -> dict:
         counts = {kind: dict(counter) for kind, counter in self.counts.items()}
@@ -46,7 +49,8 @@ class Report:
 
 
 def run(cases: Iterable[Case], workers: int, memory_mib: int, keep: Path | None, say=None) -> Report:
-    """All cases. keep: a folder for the files of cases that fail. say(report, case): called after each."""
+    """All cases. keep: a folder for the files of cases that fail. say(report, failure): called after
+    each, with None for one that did not fail."""
     cases, report, start = list(cases), Report(), time.monotonic()
     with TemporaryDirectory(prefix="kimi-cpu-fuzz-") as name:
         folder = Path(name)
@@ -57,9 +61,9 @@ def run(cases: Iterable[Case], workers: int, memory_mib: int, keep: Path | None,
             own = Path(name) / f"work-{batch[0][0]}-{batch[0][2]}"
             own.mkdir()
             for case, outcome, more in _batch(batch, folder, own, memory_mib, keep):
-                report.add(case, outcome, more)
+                failure = report.add(case, outcome, more)
                 if say is not None:
-                    say(report, case)
+                    say(report, failure)
             shutil.rmtree(own, ignore_errors=True)
 
         with ThreadPoolExecutor(workers) as pool:
@@ -71,7 +75,7 @@ def run(cases: Iterable[Case], workers: int, memory_mib: int, keep: Path | None,
 
 def prepare(folder: Path, kinds: Iterable[str]) -> None:
     """The good files that the cases change, a folder for each kind, and the kernels that all workers need."""
-    runtime.warmup(lambda done, total: None)
+    runtime.warmup()
     for kind in sorted(kinds):
         (folder / kind).mkdir()
         KINDS[kind].prepare(folder / kind)

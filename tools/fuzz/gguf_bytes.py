@@ -68,7 +68,6 @@ def read(path: Path) -> Pieces:
 
     def text() -> str:
         nonlocal at
-        nonlocal at
         length = take("Q")
         at += length
         return data[at - length : at].decode()

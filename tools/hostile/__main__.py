@@ -12,18 +12,16 @@ import multiprocessing
 import os
 import resource
 import signal
-import socket
 import statistics
 import subprocess
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
-import httpx
 import psutil
 
+from ..starting import free_port, wait_until_ready
 from .grammar import attack
 from .sending import ORDINARY, Outcome, in_turn
 from .watch import watching
@@ -113,8 +111,7 @@ def _resident_mib(process: psutil.Process) -> int:
 @contextmanager
 def serving(memory_gib: float):
     """`kimi-cpu serve` with the bundled model under a limit on its address space; yields its port and process."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     limit = int(memory_gib * 2**30)
     command = [sys.executable, "-m", "kimi_cpu", "serve", "--port", str(port)]
     environment = {k: v for k, v in os.environ.items() if k != "KIMI_CPU_MODEL"}
@@ -125,22 +122,12 @@ def serving(memory_gib: float):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
     )
     try:
-        _wait_until_ready(port, server)
+        if not wait_until_ready(f"http://127.0.0.1:{port}", server):
+            raise SystemExit(f"The server ended with {server.returncode} before it was ready.")
         yield port, psutil.Process(server.pid)
     finally:
         server.terminate()
         server.wait(30)
-
-
-def _wait_until_ready(port: int, server: subprocess.Popen) -> None:
-    while server.poll() is None:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise SystemExit(f"The server ended with {server.returncode} before it was ready.")
 
 
 def _options() -> argparse.Namespace:

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import random
-import re
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -13,12 +11,13 @@ from http.client import HTTPException
 from pathlib import Path
 from zlib import crc32
 
+from kimi_cpu.engine.disk_store import HEAD_BYTES, MAGIC, PAGE
+
+from ..starting import free_port, wait_until_ready
 from .killing import LIMIT_S, Moment, Whole, start
 
 PROMPTS = 12
 NUMBERS = 36  # of 6 tokens: three pages and a part of a fourth, which no answer fills, so that every page is asked for
-MAGIC = b"kimipag1"  # engine/disk_store.py
-PAGE = re.compile(r"[0-9a-f]+-[0-9a-f]*\.page")
 
 
 class Serve:
@@ -66,9 +65,7 @@ class Serve:
     @contextlib.contextmanager
     def _serving(self, folder: Path, call: int = 0):
         """(process, address) of a server that is ready."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         options = [
             "-m",
             self._model,
@@ -82,23 +79,13 @@ class Serve:
             folder / "cache",
         ]
         process = start(folder, ["kimi-cpu", "serve", *options, "--no-read-ahead"], call)
-        address, began = f"http://127.0.0.1:{port}", time.monotonic()
+        address = f"http://127.0.0.1:{port}"
         try:
-            while process.poll() is None and not is_ready(address):
-                assert time.monotonic() < began + LIMIT_S
-                time.sleep(0.05)
+            wait_until_ready(address, process)
             yield process, address
         finally:
             process.kill()
             process.wait()
-
-
-def is_ready(address: str) -> bool:
-    """Whether a server has its model."""
-    try:
-        return urllib.request.urlopen(f"{address}/health", timeout=5).status == 200
-    except OSError:
-        return False
 
 
 def ask(address: str, number: int, timeout_s: float = LIMIT_S) -> tuple[str, int]:
@@ -121,4 +108,4 @@ def ask(address: str, number: int, timeout_s: float = LIMIT_S) -> tuple[str, int
 def is_whole(page: Path) -> bool:
     """Whether a page's checksum is that of its content."""
     data = page.read_bytes()
-    return data[: len(MAGIC) + 4] == MAGIC + crc32(data[len(MAGIC) + 4 :]).to_bytes(4, "little")
+    return data[:HEAD_BYTES] == MAGIC + crc32(data[HEAD_BYTES:]).to_bytes(4, "little")
