@@ -224,7 +224,7 @@ class Kimi:
     def row(self, row: str) -> dict:
         """Tokens a second of one run."""
         from kimi_cpu.bench import Row, prepare
-        from kimi_cpu.convert.plan import plan
+        from kimi_cpu.conversion.plan import plan
 
         kind, count, depth = parse(row)
         if kind == "x":

@@ -5,8 +5,6 @@ Names are bound at first use: importing the package loads neither Numba nor a mo
 
 import importlib
 
-from .convert import convert as convert  # bound now: later, the package of the same name would take its place
-
 _HOME = {  # public name: the module that defines it
     "ChatCompletion": "llm",
     "Completion": "llm",
@@ -15,13 +13,14 @@ _HOME = {  # public name: the module that defines it
     "Sampling": "engine",
     "Tokenizer": "tokenizer",
     "Usage": "llm",
+    "convert": "conversion",
     "errors": "errors",
     "load": "llm",
     "parse_output": "chat",
     "render_chat": "chat",
 }
 
-__all__ = sorted([*_HOME, "convert"])
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str):

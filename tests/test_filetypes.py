@@ -20,10 +20,10 @@ from kimi_cpu import convert
 from kimi_cpu.batch.merge import merge
 from kimi_cpu.batch.run import BatchOptions, Run
 from kimi_cpu.cli import cli
-from kimi_cpu.convert.inspect import inspect
-from kimi_cpu.convert.plan import plan
-from kimi_cpu.convert.source import open_source
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion.inspect import inspect
+from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, ModelFileError
 from kimi_cpu.filetypes import HEAD_BYTES, recognised
 from kimi_cpu.modelfile import ModelFile

@@ -14,7 +14,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "batch",
         "bench",
         "server",
-        "convert",
+        "conversion",
         "llm",
         "modelfile",
         "kernels",
@@ -30,7 +30,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "llm_plugin": {"llm", "config", "errors"},
     "server": {"llm", "config", "machine", "errors"},  # HTTP in, calls of LLM out
     "llm": {"engine", "model", "modelfile", "kernels", "chat", "tokenizer", "config", "machine", "files", "errors"},
-    "convert": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "filetypes", "errors"},
+    "conversion": {"modelfile", "kernels", "tokenizer", "quant", "config", "machine", "files", "filetypes", "errors"},
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},
@@ -52,7 +52,7 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "rich": {"cli"},
     "prompt_toolkit": {"cli"},
     "llm": {"llm_plugin"},
-    "gguf": {"modelfile", "convert"},
+    "gguf": {"modelfile", "conversion"},
     "sentencepiece": {"tokenizer"},
     "jinja2": {"chat"},
     "llguidance": {"chat"},
@@ -65,8 +65,8 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "uvicorn": {"server"},
     "pydantic": {"server", "llm_plugin"},
     "prometheus_client": {"server"},
-    "threading": {"batch", "chat", "cli", "llm_plugin", "server", "llm", "engine", "convert", "kernels"},
-    "mmap": {"modelfile", "model", "convert"},
+    "threading": {"batch", "chat", "cli", "llm_plugin", "server", "llm", "engine", "conversion", "kernels"},
+    "mmap": {"modelfile", "model", "conversion"},
 }
 
 

@@ -28,6 +28,12 @@ def test_unknown_name_is_an_attribute_error():
         _ = kimi_cpu.nothing
 
 
+def test_convert_is_a_function_beside_the_room_that_does_it():
+    code = "import kimi_cpu.conversion.journal, kimi_cpu; print(callable(kimi_cpu.convert))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "True\n"
+
+
 def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import kimi_cpu") == set()
 

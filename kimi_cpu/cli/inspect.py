@@ -33,7 +33,7 @@ def command(source: Path | None, tensors: bool, cpu: bool, as_json: bool) -> Non
         return
     if source is None:
         raise click.UsageError("Name a checkpoint directory or a file, or ask for --cpu.")
-    from ..convert.inspect import inspect
+    from ..conversion.inspect import inspect
 
     contents = inspect(source)
     if as_json:

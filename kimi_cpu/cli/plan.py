@@ -33,7 +33,7 @@ def command(
     \b
     kimi-cpu plan Kimi-K2-Thinking/config.json --context 32768 --memory 768GiB
     """
-    from ..convert.plan import plan
+    from ..conversion.plan import plan
 
     needs = plan(source, context, dense, kv, layout)
     if as_json:

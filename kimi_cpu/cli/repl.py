@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ..convert.plan import plan
+from ..conversion.plan import plan
 from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError
 from ..kernels import bandwidth
 from ..llm import Generation

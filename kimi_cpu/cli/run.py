@@ -82,7 +82,7 @@ def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinkin
 
 def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool, options: dict):
     """Prints one answer; returns it, and the signal that ended it, if one did."""
-    from ..convert.plan import plan
+    from ..conversion.plan import plan
     from ..kernels import bandwidth
     from .display import Display, ending, statistics
     from .interrupts import first_interrupt

@@ -18,7 +18,7 @@ def command(file: Path, against: Path | None, jobs: int | None) -> None:
     kimi-cpu verify k2.gguf
     kimi-cpu verify k2.gguf --against Kimi-K2-Thinking/
     """
-    from ..convert.verify import verify
+    from ..conversion.verify import verify
     from ..kernels import bus_error
     from .progress import bar
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import kimi_cpu
-from kimi_cpu.convert.plan import plan
+from kimi_cpu.conversion.plan import plan
 from kimi_cpu.llm.loading import notices
 from kimi_cpu.modelfile import ModelFile
 

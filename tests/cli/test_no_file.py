@@ -59,7 +59,7 @@ def test_too_little_memory_is_a_sentence_with_exit_code_4(kimi_cpu, monkeypatch)
         return open_source
 
     for text in ((), ("Unable to allocate 2.00 GiB for an array",)):
-        monkeypatch.setattr(importlib.import_module("kimi_cpu.convert.inspect"), "inspect", refuse(text))
+        monkeypatch.setattr(importlib.import_module("kimi_cpu.conversion.inspect"), "inspect", refuse(text))
         done = kimi_cpu("inspect", __file__)
         assert done.code == 4
         assert "too little memory" in done.err and "ulimit -v" in done.err and done.err.count("\n") == 1

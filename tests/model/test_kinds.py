@@ -8,7 +8,7 @@ import pytest
 
 import kimi_cpu
 from kimi_cpu import convert
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import ModelFileError
 from kimi_cpu.modelfile.header import STRING
 from kimi_cpu.quant import bf16

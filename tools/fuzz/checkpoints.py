@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from kimi_cpu.convert import convert
-from kimi_cpu.convert.inspect import inspect
-from kimi_cpu.convert.plan import plan
+from kimi_cpu.conversion import convert
+from kimi_cpu.conversion.inspect import inspect
+from kimi_cpu.conversion.plan import plan
 from kimi_cpu.errors import ConfigError, ModelFileError
 from tests import tiny
 

@@ -14,7 +14,7 @@ from zlib import crc32
 import kimi_cpu
 from kimi_cpu.batch import BatchOptions, Run
 from kimi_cpu.batch.answers import LanguageModel
-from kimi_cpu.convert import convert
+from kimi_cpu.conversion import convert
 from kimi_cpu.engine.disk_store import HEAD_BYTES, MAGIC
 from kimi_cpu.engine.session import ALIGNMENT
 from kimi_cpu.errors import ConfigError, DoesNotFit, Interrupted, NonFiniteLogits, SessionError

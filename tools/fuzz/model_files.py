@@ -9,10 +9,10 @@ from random import Random
 import numpy as np
 
 import kimi_cpu
-from kimi_cpu.convert import convert
-from kimi_cpu.convert.inspect import inspect
-from kimi_cpu.convert.plan import plan
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion import convert
+from kimi_cpu.conversion.inspect import inspect
+from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import (
     DoesNotFit,
     KimiError,

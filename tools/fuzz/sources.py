@@ -4,9 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from kimi_cpu.convert import convert
-from kimi_cpu.convert.inspect import inspect
-from kimi_cpu.convert.plan import plan
+from kimi_cpu.conversion import convert
+from kimi_cpu.conversion.inspect import inspect
+from kimi_cpu.conversion.plan import plan
 from kimi_cpu.modelfile.header import ARRAY, STRING
 from kimi_cpu.tokenizer import Tokenizer
 

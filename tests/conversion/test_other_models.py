@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.convert.source import open_source
+from kimi_cpu.conversion.source import open_source
 from kimi_cpu.errors import CheckpointError, ConfigError
 from tests import tiny
-from tests.convert.test_gguf_source import tensors_of, values, write  # noqa: F401 (a fixture)
-from tests.convert.test_source import EXPERT, int4_values, stored
+from tests.conversion.test_gguf_source import tensors_of, values, write  # noqa: F401 (a fixture)
+from tests.conversion.test_source import EXPERT, int4_values, stored
 
 SOME = ("F32", np.zeros(3, np.float32))
 

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from kimi_cpu.cli.verify import command
-from kimi_cpu.convert import convert
-from kimi_cpu.convert.against import open_against
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion import convert
+from kimi_cpu.conversion.against import open_against
+from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, KimiError, ModelFileError
 from kimi_cpu.kernels import pack
 from kimi_cpu.modelfile import HASHES, ModelFile

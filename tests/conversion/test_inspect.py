@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
 from kimi_cpu.config import ModelConfig
-from kimi_cpu.convert.inspect import inspect
-from kimi_cpu.convert.names import linears
-from kimi_cpu.convert.plan import plan
+from kimi_cpu.conversion.inspect import inspect
+from kimi_cpu.conversion.names import linears
+from kimi_cpu.conversion.plan import plan
 from kimi_cpu.errors import ConfigError
 from tests import tiny
 from tests.test_config import published

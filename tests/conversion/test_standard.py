@@ -7,11 +7,11 @@ import pytest
 import kimi_cpu
 from kimi_cpu import convert
 from kimi_cpu.config import ModelConfig
-from kimi_cpu.convert.ggml_tokenizer import merges
-from kimi_cpu.convert.gguf_source import gguf_name
-from kimi_cpu.convert.names import linears, vectors
-from kimi_cpu.convert.source import open_source
-from kimi_cpu.convert.standard import config_metadata
+from kimi_cpu.conversion.ggml_tokenizer import merges
+from kimi_cpu.conversion.gguf_source import gguf_name
+from kimi_cpu.conversion.names import linears, vectors
+from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.standard import config_metadata
 from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.quant import bf16
 from tests import tiny

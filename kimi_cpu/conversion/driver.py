@@ -50,7 +50,7 @@ def run(
     progress: Progress | None,
     force: bool,
 ) -> list[str]:
-    """See convert.convert."""
+    """See conversion.convert."""
     make_plan = planner(layout, dense)
     out = find_target(out, source_path)
     with open_source(source_path) as source:

@@ -10,10 +10,10 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.config import ModelConfig
-from kimi_cpu.convert.decode import can_decode
-from kimi_cpu.convert.source import FloatLinear, Int4Linear, open_source
-from kimi_cpu.convert.standard import config_metadata
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion.decode import can_decode
+from kimi_cpu.conversion.source import FloatLinear, Int4Linear, open_source
+from kimi_cpu.conversion.standard import config_metadata
+from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16

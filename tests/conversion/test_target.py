@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.convert import driver, native, output
+from kimi_cpu.conversion import driver, native, output
 from kimi_cpu.errors import ConfigError, Interrupted, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
 from tests import tiny

@@ -7,15 +7,15 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.config import ModelConfig
-from kimi_cpu.convert.decode import FLOAT8_E4M3
-from kimi_cpu.convert.quantization import Quantization, check_quantization
-from kimi_cpu.convert.source import open_source
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion.decode import FLOAT8_E4M3
+from kimi_cpu.conversion.quantization import Quantization, check_quantization
+from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16
 from tests import tiny
-from tests.convert.test_source import fp8, int4_values, stored
+from tests.conversion.test_source import fp8, int4_values, stored
 from tests.test_config import published
 
 EXPERT = "model.layers.1.mlp.experts.3.up_proj"

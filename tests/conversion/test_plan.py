@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
-from kimi_cpu.convert.inspect import inspect
-from kimi_cpu.convert.plan import plan
+from kimi_cpu.conversion.inspect import inspect
+from kimi_cpu.conversion.plan import plan
 from tests import tiny
 
 K2 = {  # Kimi K2 Thinking's own widths

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.convert import behind
-from kimi_cpu.convert.mapped import LARGE_PAGE, MappedFile, joined
-from kimi_cpu.convert.source import Source
-from kimi_cpu.convert.verify import verify
+from kimi_cpu.conversion import behind
+from kimi_cpu.conversion.mapped import LARGE_PAGE, MappedFile, joined
+from kimi_cpu.conversion.source import Source
+from kimi_cpu.conversion.verify import verify
 from tests import tiny
 
 MIB = 1 << 20

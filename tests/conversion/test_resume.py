@@ -10,14 +10,14 @@ import time
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.convert import journal, native
-from kimi_cpu.convert.output import OutputFile
+from kimi_cpu.conversion import journal, native
+from kimi_cpu.conversion.output import OutputFile
 from kimi_cpu.errors import Interrupted
 from tests import tiny
 
 SLOW = (  # a conversion whose every part takes a moment, in a process of its own: SOURCE OUT LOG
     "import sys, time\n"
-    "from kimi_cpu.convert import convert, native\n"
+    "from kimi_cpu.conversion import convert, native\n"
     "pack, log = native._pack, open(sys.argv[3], 'a', buffering=1)\n"
     "def slow(source, module, kind, order):\n"
     "    log.write(f'{module} {order[0]} {kind} {len(order)}\\n')\n"

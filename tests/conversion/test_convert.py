@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import kimi_cpu
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
-from kimi_cpu.convert import driver, output
+from kimi_cpu.conversion import driver, output
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16, rows16
