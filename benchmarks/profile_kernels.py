@@ -21,7 +21,8 @@ from pathlib import Path
 from machine import anonymous_bytes, card
 
 import kimi_cpu
-from kimi_cpu.kernels import Chain, jit
+from kimi_cpu.kernels import Chain
+from kimi_cpu.kernels.codegen import jit
 from kimi_cpu.model import Kimi
 
 RESULTS = Path(__file__).with_name("results-profile.md")

@@ -1,6 +1,6 @@
 """Changes every number in the micro-kernels' sources, one at a time, and reports the changes that no test notices.
 
-    nice python tools/mutate_kernels.py [--only micro_rows] [--list] [--from N] [--seconds 90]
+    nice python tools/mutate_kernels.py [--only rows] [--list] [--from N] [--seconds 90]
 
 An integer n becomes n + 1, a float x becomes x * (1 + 2^-7). Only micro-kernels whose LLVM IR changes are compiled
 again, for one tier of this machine after the other until the change is noticed, and tests/kernels runs on them in a
@@ -25,17 +25,20 @@ import llvmlite.binding as llvm
 import pytest
 
 import kimi_cpu.kernels
-from kimi_cpu.kernels import jit, micros, runtime
-from kimi_cpu.kernels.code_cache import Entry
-from kimi_cpu.kernels.isa import Isa
-from kimi_cpu.kernels.native import host_tiers
+from kimi_cpu.kernels import runtime
+from kimi_cpu.kernels.codegen import jit
+from kimi_cpu.kernels.codegen.code_cache import Entry
+from kimi_cpu.kernels.codegen.isa import Isa
+from kimi_cpu.kernels.codegen.native import host_tiers
+from kimi_cpu.kernels.micro import table
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
-SOURCES = ("simd", "dot", "micro_matmul", "micro_rows", "micro_attention", "micro_int8_attention")
+SOURCES = ("simd", "dot", "matmul", "rows", "attention", "int8_attention")  # of kernels/micro
 # Names of numbers and functions.
 ONLY_SPEED = {"AHEAD", "GROUPS_AHEAD", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
 MUTANT = "kimi_cpu.kernels_mutant"
+MICRO = f"{MUTANT}.micro"
 TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", "extremes", "cases")]
 
 
@@ -46,14 +49,14 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="only list the changes")
     parser.add_argument("--seconds", type=int, default=90, help="after which a test run counts as hanging")
     options = parser.parse_args()
-    truth = {tier.name: texts(micros, tier) for tier in host_tiers()}
+    truth = {tier.name: texts(table, tier) for tier in host_tiers()}
     for kernel in jit.KERNELS:
         kernel.compile()
     for tier in host_tiers():
         runtime.select(tier.name)
     sources = [source for source in SOURCES if options.only in ("", source)]
     for source in sources:  # a copy that could not be generated would look like a change that is noticed
-        copy = load(source, compile((KERNELS / f"{source}.py").read_text(), f"{source}.py", "exec"))
+        copy = load(source, compile((KERNELS / "micro" / f"{source}.py").read_text(), f"{source}.py", "exec"))
         assert all(texts(copy, tier) == truth[tier.name] for tier in host_tiers()), source
     counts = {"noticed": 0, "not here": 0, "SURVIVED": 0}
     for number, (source, line, text, tree) in enumerate(changes(sources)):
@@ -71,7 +74,7 @@ def main() -> None:
 def changes(sources: list[str]) -> Iterator[tuple[str, int, str, ast.Module]]:
     """(source, line, what changes, the changed tree) for every number in the sources."""
     for source in sources:
-        text = (KERNELS / f"{source}.py").read_text()
+        text = (KERNELS / "micro" / f"{source}.py").read_text()
         tree = ast.parse(text)
         for node in numbers(tree):
             before = node.value
@@ -136,24 +139,25 @@ def texts(module: types.ModuleType, tier) -> dict[str, str]:
 
 
 def native_of(module: types.ModuleType) -> types.ModuleType:
-    """kernels/native.py of the package that a `micros` module belongs to: it brings that package's Emitter."""
-    return importlib.import_module(f"{module.__package__}.native")
+    """codegen/native.py of the package that a `table` module belongs to: it brings that package's Emitter."""
+    return importlib.import_module("..codegen.native", module.__package__)
 
 
 def load(source: str, code: types.CodeType) -> types.ModuleType:
-    """The `micros` module of a copy of the package in which one source is changed."""
+    """The `table` module of a copy of the package in which one source is changed."""
     for name in [n for n in sys.modules if n.startswith(MUTANT)]:
         del sys.modules[name]
-    package = types.ModuleType(MUTANT)
-    package.__path__ = [str(KERNELS)]
-    sys.modules[MUTANT] = package
-    module = types.ModuleType(f"{MUTANT}.{source}")
-    module.__package__ = MUTANT
+    for name, folder in ((MUTANT, KERNELS), (MICRO, KERNELS / "micro")):
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    module = types.ModuleType(f"{MICRO}.{source}")
+    module.__package__ = MICRO
     module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
     sys.modules[module.__name__] = module
     exec(code, module.__dict__)
     setattr(package, source, module)
-    return importlib.import_module(f"{MUTANT}.micros")
+    return importlib.import_module(f"{MICRO}.table")
 
 
 def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
@@ -165,7 +169,7 @@ def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
         library = native_of(mutant).Library(tier, chosen, names, Entry(None))
         target = runtime.select(tier.name).addresses
         for name, address in zip(names, library.addresses, strict=True):
-            target[micros.INDEX[name]] = address
+            target[table.INDEX[name]] = address
         runtime.select()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)

@@ -46,7 +46,7 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume     after an interruption
     """
     from ..conversion import convert
-    from ..kernels import bus_error
+    from ..kernels.codegen import bus_error
     from .interrupts import endings, on_signals
     from .progress import bar
 

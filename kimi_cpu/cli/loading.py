@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def load_model(path: Path, **loading) -> "LLM":
     """The model, its kernels compiled; stderr says what its owner should know. Raises as kimi_cpu.load does."""
-    from ..kernels import bus_error
+    from ..kernels.codegen import bus_error
     from ..llm import load
 
     bus_error.install()

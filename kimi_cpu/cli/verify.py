@@ -19,7 +19,7 @@ def command(file: Path, against: Path | None, jobs: int | None) -> None:
     kimi-cpu verify k2.gguf --against Kimi-K2-Thinking/
     """
     from ..conversion.verify import verify
-    from ..kernels import bus_error
+    from ..kernels.codegen import bus_error
     from .progress import bar
 
     bus_error.install()

@@ -4,16 +4,16 @@
 many of them without Python between them, whose code and objects every kernel evicts from the caches.
 """
 
-from . import compiler as compiler  # first: it says why Numba cannot be used
 from .arrays import Activation, Cache, Experts, Routing, SharedExpert, cache_layer_bytes, make_activation
-from .attention_expanded import attend_expanded
-from .attention_int8 import attend_absorbed, bind_attend_absorbed, num_splits, plan_absorbed
-from .chain import Chain, LastArguments
-from .heads import absorb_queries, bind_absorb_queries, bind_project_values, project_values
-from .jit import Bound
-from .matmul import bind_gate_up, bind_linear, gate_up, linear
-from .moe import bind_experts, bind_route, experts, route
-from .pointwise import bind_embed, bind_rms_norm, bind_write_latents, embed, quantize, rms_norm, write_latents
+from .codegen import compiler as compiler  # first: it says why Numba cannot be used
+from .codegen.chain import Chain, LastArguments
+from .codegen.jit import Bound
+from .entries.attention_expanded import attend_expanded
+from .entries.attention_int8 import attend_absorbed, bind_attend_absorbed, num_splits, plan_absorbed
+from .entries.heads import absorb_queries, bind_absorb_queries, bind_project_values, project_values
+from .entries.matmul import bind_gate_up, bind_linear, gate_up, linear
+from .entries.moe import bind_experts, bind_route, experts, route
+from .entries.pointwise import bind_embed, bind_rms_norm, bind_write_latents, embed, quantize, rms_norm, write_latents
 from .runtime import context, stoppable
 
 __all__ = [

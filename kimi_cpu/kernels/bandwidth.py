@@ -13,10 +13,11 @@ import numpy as np
 from numba import prange, types
 
 from ..machine import usable_memory
-from . import jit, runtime
-from .jit import address, call, take
-from .native import Library, Micro
-from .simd import I32, Emitter, Variable, Vec
+from . import runtime
+from .codegen import jit
+from .codegen.jit import address, call, take
+from .codegen.native import Library, Micro
+from .micro.simd import I32, Emitter, Variable, Vec
 
 MEASURED = "bandwidth.json"
 READER_BYTES = 1 << 28  # far more than any cache

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, packed_bytes
-from .jit import kernel, leaf
+from .codegen.jit import kernel, leaf
 
 PAGE = 4096  # results begin at a multiple of it: such bytes go to a disk without a copy
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from ..quant.rows16 import GROUP
-from .jit import kernel, leaf
+from .codegen.jit import kernel, leaf
 
 Q4_0_BYTES, Q8_0_BYTES = 18, 34
 

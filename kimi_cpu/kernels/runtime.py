@@ -13,10 +13,11 @@ import numpy as np
 
 from ..errors import ConfigError, ForkError
 from ..machine import usable_cores, usable_cpus
-from . import jit, micros
-from .code_cache import Entry
-from .isa import TIERS, Isa
-from .native import Library, host_features, host_tiers
+from .codegen import jit
+from .codegen.code_cache import Entry
+from .codegen.isa import TIERS, Isa
+from .codegen.native import Library, host_features, host_tiers
+from .micro import table
 
 SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
@@ -67,8 +68,8 @@ def library() -> Library:
 
 
 def context() -> np.ndarray:
-    """What every entry takes first: the micro-kernels' addresses, at micros.WORKERS the number of threads, and at
-    micros.STOP the address of a flag.
+    """What every entry takes first: the micro-kernels' addresses, at table.WORKERS the number of threads, and at
+    table.STOP the address of a flag.
 
     i64[len(NAMES) + 2], the same array for a Python thread until its tier or its number of threads changes.
     """
@@ -86,11 +87,11 @@ def stoppable(flag: np.ndarray) -> Iterator[None]:
     Any thread may set it. What was computed meanwhile is worthless then.
     """
     own = context()
-    own[micros.STOP] = flag.ctypes.data
+    own[table.STOP] = flag.ctypes.data
     try:
         yield
     finally:
-        own[micros.STOP] = _GO.ctypes.data
+        own[table.STOP] = _GO.ctypes.data
 
 
 def select(name: str | None = None) -> Library:
@@ -194,7 +195,7 @@ def _compile(tier: Isa, wait: bool = True) -> bool:
     entry = _machine_code(tier)
 
     def work() -> None:
-        _libraries[tier.name] = Library(tier, micros.micros(tier), micros.NAMES, entry)
+        _libraries[tier.name] = Library(tier, table.micros(tier), table.NAMES, entry)
 
     return entry.make(wait, _lock, lambda: tier.name in _libraries, work)
 

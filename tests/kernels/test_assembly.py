@@ -3,9 +3,9 @@
 import llvmlite.binding as llvm
 import pytest
 
-from kimi_cpu.kernels import micro_matmul, micros
-from kimi_cpu.kernels.isa import BY_NAME
-from kimi_cpu.kernels.native import emit, optimise, target_machine
+from kimi_cpu.kernels.codegen.isa import BY_NAME
+from kimi_cpu.kernels.codegen.native import emit, optimise, target_machine
+from kimi_cpu.kernels.micro import matmul, table
 
 LINUX = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 
@@ -34,7 +34,7 @@ def assembly(tier, triple, chosen):
 )
 def test_tile_multiplies_with_its_tiers_instruction(name, kind, tokens, instruction, least):
     tier = BY_NAME[name]
-    text = assembly(tier, LINUX[tier.arch[0]], [micro_matmul.int8_tile(kind, tokens)])
+    text = assembly(tier, LINUX[tier.arch[0]], [matmul.int8_tile(kind, tokens)])
     assert text.count(instruction) >= least
 
 
@@ -42,13 +42,13 @@ def test_tile_multiplies_with_its_tiers_instruction(name, kind, tokens, instruct
 @pytest.mark.parametrize("kind", ["int4", "q8"])
 def test_little_is_kept_in_memory_with_16_registers(name, kind):
     tier = BY_NAME[name]
-    text = assembly(tier, LINUX["x86_64"], [micro_matmul.int8_tile(kind, 4)])
+    text = assembly(tier, LINUX["x86_64"], [matmul.int8_tile(kind, 4)])
     assert text.count("(%rsp)") < 64  # of the sums between groups; it was 180 with every broadcast among them
 
 
 @pytest.mark.parametrize("name", ["neon-i8mm", "portable"])
 def test_tier_compiles_for_aarch64_without_calls(name):
     tier = BY_NAME[name]
-    chosen = [m for m in micros.micros(tier) if not m.name.startswith("tile_") or m.name.endswith("_3")]
+    chosen = [m for m in table.micros(tier) if not m.name.startswith("tile_") or m.name.endswith("_3")]
     text = assembly(tier, LINUX["aarch64"], chosen)
     assert "\tbl\t" not in text  # all of it is in registers: no library function is needed

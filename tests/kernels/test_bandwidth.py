@@ -2,7 +2,8 @@
 
 import pytest
 
-from kimi_cpu.kernels import bandwidth, jit
+from kimi_cpu.kernels import bandwidth
+from kimi_cpu.kernels.codegen import jit
 
 
 @pytest.fixture

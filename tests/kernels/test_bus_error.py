@@ -10,15 +10,15 @@ import threading
 import llvmlite.binding as llvm
 import pytest
 
-from kimi_cpu.kernels import bus_error
-from kimi_cpu.kernels.isa import BY_NAME
-from kimi_cpu.kernels.native import emit, optimise, target_machine
+from kimi_cpu.kernels.codegen import bus_error
+from kimi_cpu.kernels.codegen.isa import BY_NAME
+from kimi_cpu.kernels.codegen.native import emit, optimise, target_machine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="SIGBUS is told on Linux only")
 READ = """
 import os, signal, sys, threading
 import numpy as np
-from kimi_cpu.kernels import bus_error
+from kimi_cpu.kernels.codegen import bus_error
 bus_error.install()
 path, how = sys.argv[1:]
 data = np.memmap(path, np.uint8, "r")
@@ -94,7 +94,7 @@ def test_handler_compiles_for_every_machine_that_has_one(machine):
 def test_the_library_installs_no_handler(tiny_file):
     code = (
         "import ctypes, sys, kimi_cpu\n"
-        "from kimi_cpu.kernels import bus_error\n"
+        "from kimi_cpu.kernels.codegen import bus_error\n"
         "with kimi_cpu.load(sys.argv[1], context=512) as llm: llm.generate('Hi', max_tokens=2)\n"
         "before = bus_error.SigAction()\n"
         "ctypes.CDLL(None).sigaction(7, None, ctypes.byref(before)); print(before.handler)\n"

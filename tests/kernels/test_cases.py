@@ -5,7 +5,7 @@ import pytest
 
 from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, reference, runtime
-from kimi_cpu.kernels.native import host_tiers
+from kimi_cpu.kernels.codegen.native import host_tiers
 
 SMALL = cases.small()
 

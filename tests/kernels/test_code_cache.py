@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from kimi_cpu.kernels import code_cache
-from kimi_cpu.kernels.code_cache import PACKAGE, Entry
+from kimi_cpu.kernels.codegen import code_cache
+from kimi_cpu.kernels.codegen.code_cache import PACKAGE, Entry
 
 COMPILE = """
-from kimi_cpu.kernels import jit
+from kimi_cpu.kernels.codegen import jit
 kernel = next(k for k in jit.KERNELS if k.name == "_quantize")
 compiler, compiled = kernel._dispatcher._compiler, []
 compile_, compiler.compile = compiler.compile, lambda *types: compiled.append(types) or compile_(*types)
@@ -24,7 +24,7 @@ print(len(compiled), kernel.entry.path)
 HOLD = """
 import sys, time
 from pathlib import Path
-from kimi_cpu.kernels.code_cache import Entry
+from kimi_cpu.kernels.codegen.code_cache import Entry
 with Entry(Path(sys.argv[1])).claim(wait=False) as ours:
     print(ours, flush=True)
     time.sleep(60)

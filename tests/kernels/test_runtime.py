@@ -11,9 +11,11 @@ import pytest
 
 from kimi_cpu import kernels
 from kimi_cpu.errors import ConfigError
-from kimi_cpu.kernels import cases, jit, micro_rows, runtime
-from kimi_cpu.kernels.code_cache import Entry
-from kimi_cpu.kernels.native import Library, host_tiers
+from kimi_cpu.kernels import cases, runtime
+from kimi_cpu.kernels.codegen import jit
+from kimi_cpu.kernels.codegen.code_cache import Entry
+from kimi_cpu.kernels.codegen.native import Library, host_tiers
+from kimi_cpu.kernels.micro import rows
 from kimi_cpu.machine import usable_cores
 
 
@@ -31,7 +33,7 @@ def test_tier_is_forced_by_the_environment(monkeypatch):
 
 
 def test_damaged_machine_code_is_compiled_again(tmp_path):
-    path, micros = tmp_path / "code.o", micro_rows.micros()[:2]
+    path, micros = tmp_path / "code.o", rows.micros()[:2]
     names = [m.name for m in micros]
     Library(host_tiers()[0], micros, names, Entry(path))
     whole = path.read_bytes()
@@ -45,7 +47,7 @@ def test_cache_that_cannot_be_written_is_replaced_by_a_private_one_or_none(tmp_p
     blocked.write_text("")
     code = (
         "import numba; before = numba.config.CACHE_DIR\n"
-        "from kimi_cpu.kernels import jit\n"
+        "from kimi_cpu.kernels.codegen import jit\n"
         "assert numba.config.CACHE_DIR == before; print(jit.CACHE.folder, jit.CACHE.is_shared, jit.CACHE.note)"
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(blocked), "PYTHONPATH": os.pathsep.join(sys.path)}

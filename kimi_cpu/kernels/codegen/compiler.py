@@ -2,8 +2,8 @@
 
 import warnings
 
-from ..errors import ConfigError, OutOfMemory
-from ..machine import address_space
+from ...errors import ConfigError, OutOfMemory
+from ...machine import address_space
 
 # Bytes of address space below which LLVM and OpenMP were seen to abort the process instead of saying what they lack
 # (x86-64, 2 threads, kernels already compiled; compiling takes 1.2 GB, and says so where that is missing).

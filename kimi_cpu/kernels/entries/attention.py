@@ -1,6 +1,6 @@
 """Attention over the paged latents in float32: absorbed here (2 regions), expanded in attention_expanded.py.
 
-Both turn a page into f32 rows [latent | rope] once and run the same three micro-kernels over it (micro_attention.py).
+Both turn a page into f32 rows [latent | rope] once and run the same three micro-kernels over it (micro/attention.py).
 Pages are taken in order, splits begin at multiples of 1,024 tokens, and every query has a column of its own: bits do
 not depend on threads, chunks or neighbours.
 """
@@ -8,13 +8,13 @@ not depend on threads, chunks or neighbours.
 import numpy as np
 from numba import from_dtype, prange, types
 
-from ..quant.rows16 import GROUP, ROWS, pad
-from . import runtime
-from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
-from .jit import Bound, address, call, kernel, leaf
+from ...quant.rows16 import GROUP, ROWS, pad
+from .. import runtime
+from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
+from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..micro.attention import COLUMNS, DEEP
+from ..micro.table import INDEX, WORKERS
 from .jobs import ADDRESSES, take_task
-from .micro_attention import COLUMNS, DEEP
-from .micros import INDEX, WORKERS
 
 SPLIT_PAGES = 16  # 1,024 tokens: what one task of absorbed attention sums, at fixed positions
 GAP = 16  # floats between rows of columns: rows a power of two apart would share a few sets of the first-level cache

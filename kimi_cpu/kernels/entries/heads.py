@@ -3,10 +3,12 @@
 import numpy as np
 from numba import prange, types
 
-from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
-from . import runtime
-from .arrays import Activation
-from .jit import Bound, address, call, kernel, leaf
+from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
+from .. import runtime
+from ..arrays import Activation
+from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..micro.rows import ABSORB_COLUMNS
+from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,
     GROUP_BYTES,
@@ -24,8 +26,6 @@ from .jobs import (
     tile_size,
 )
 from .jobs import weights as job_weights
-from .micro_rows import ABSORB_COLUMNS
-from .micros import INDEX, WORKERS
 
 SHARED = 4  # tokens of the larger micro-kernel, which follows the one for 1
 ABSORB = {kind: INDEX[f"absorb_{kind}_1"] for kind in BLOCK_BYTES}

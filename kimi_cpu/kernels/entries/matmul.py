@@ -8,10 +8,11 @@ by one call of a micro-kernel, from the first input to the last.
 import numpy as np
 from numba import prange, types
 
-from ..quant.rows16 import GROUP, ROWS, Matrix
-from . import runtime
-from .arrays import Activation
-from .jit import Bound, address, call, kernel, leaf
+from ...quant.rows16 import GROUP, ROWS, Matrix
+from .. import runtime
+from ..arrays import Activation
+from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -31,7 +32,6 @@ from .jobs import (
     task_edges,
     tile_size,
 )
-from .micros import INDEX, WORKERS
 
 PUT, ADD, SILU_MUL, PREFETCH = INDEX["put"], INDEX["add"], INDEX["silu_mul"], INDEX["prefetch"]
 MAX_GROUPS = 8  # of 32 rows of gate, and then of up, in one stream

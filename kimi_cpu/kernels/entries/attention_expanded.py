@@ -3,9 +3,11 @@
 import numpy as np
 from numba import prange, types
 
-from ..quant.rows16 import GROUP, ROWS, Matrix, pad
-from . import runtime
-from .arrays import PAGE_TOKENS, Activation, Cache
+from ...quant.rows16 import GROUP, ROWS, Matrix, pad
+from .. import runtime
+from ..arrays import PAGE_TOKENS, Activation, Cache
+from ..codegen.jit import address, call, kernel, leaf
+from ..micro.table import WORKERS
 from .attention import (
     COLUMNS,
     F32,
@@ -25,7 +27,6 @@ from .attention import (
     keys_of,
     load_page,
 )
-from .jit import address, call, kernel, leaf
 from .jobs import (
     ADDRESSES,
     GROUP_BYTES,
@@ -43,7 +44,6 @@ from .jobs import (
     tile_size,
 )
 from .jobs import weights as job_weights
-from .micros import WORKERS
 
 QUERIES = 512  # tokens of one task: their queries and sums stay in the second-level cache
 

@@ -1,17 +1,17 @@
 """The list of all micro-kernels: the same names at the same places on every tier, so that entries are compiled once."""
 
-from . import micro_attention, micro_int8_attention, micro_matmul, micro_rows
-from .isa import TIERS, Isa
-from .native import Micro
+from ..codegen.isa import TIERS, Isa
+from ..codegen.native import Micro
+from . import attention, int8_attention, matmul, rows
 
 
 def micros(isa: Isa) -> list[Micro]:
     """The micro-kernels of a tier."""
     return [
-        *micro_matmul.micros(isa),
-        *micro_rows.micros(),
-        *micro_attention.micros(),
-        *micro_int8_attention.micros(),
+        *matmul.micros(isa),
+        *rows.micros(),
+        *attention.micros(),
+        *int8_attention.micros(),
     ]
 
 

@@ -15,13 +15,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
-from .attention import _absorbed
-from .attention_int8 import _absorbed_int8
-from .heads import _absorb, _project
+from ..entries.attention import _absorbed
+from ..entries.attention_int8 import _absorbed_int8
+from ..entries.heads import _absorb, _project
+from ..entries.matmul import _gate_up, _linear
+from ..entries.moe import _experts, _route
+from ..entries.pointwise import _embed, _rms_norm, _write_latents
 from .jit import Bound, kernel
-from .matmul import _gate_up, _linear
-from .moe import _experts, _route
-from .pointwise import _embed, _rms_norm, _write_latents
 
 ENTRIES = (
     _embed,

@@ -3,12 +3,12 @@
 import numpy as np
 from numba import prange, types
 
-from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
-from . import runtime
-from .arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
-from .jit import Bound, address, call, kernel, leaf
+from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
+from .. import runtime
+from ..arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
+from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..micro.table import INDEX
 from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
-from .micros import INDEX
 
 SERIAL_TOKENS = 4  # fewer tokens take less time than waking threads
 RMS_NORM, ROTATE = INDEX["rms_norm"], INDEX["rotate"]

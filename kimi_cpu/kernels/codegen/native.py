@@ -8,9 +8,9 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
+from ..micro.simd import Emitter
 from .code_cache import Entry
 from .isa import Isa, supported
-from .simd import Emitter
 
 AUXILIARY = Path("/proc/self/auxv")
 HWCAP, HWCAP2 = 16, 26  # Linux, include/uapi/linux/auxvec.h

@@ -3,13 +3,13 @@
 Scores: a page's lines are 16 tokens x 4 values, as a q8 matrix's are 16 rows x 4 inputs, with a scale per token and 64
 values; queries are rounded to int8 per 64. Values: the sum runs over tokens, whose scales differ; so probabilities
 times scales are rounded to unsigned bytes, per head, page and 64 latents, and lines are transposed in registers to 4
-tokens of one latent. Keys are lanes of a head's row here (micro_attention.py: queries are lanes).
+tokens of one latent. Keys are lanes of a head's row here (micro/attention.py: queries are lanes).
 """
 
-from .arrays import CACHE_GROUP, PAGE_TOKENS
+from ..arrays import CACHE_GROUP, PAGE_TOKENS
+from ..codegen.native import Micro
 from .dot import largest_unsigned, products
-from .micro_matmul import LINE, dot_products
-from .native import Micro
+from .matmul import LINE, dot_products
 from .simd import F32, I8, I32, I64, ROUND, Emitter, Variable, Vec, fold_lanes, vector
 
 ROWS = 16  # tokens of a block

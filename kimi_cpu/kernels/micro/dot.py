@@ -7,8 +7,8 @@ Where the instruction wants unsigned weights, stored nibbles (value + 8) and q8 
 
 from llvmlite import ir
 
-from .arrays import SUM_INT4, SUM_Q8
-from .isa import Isa
+from ..arrays import SUM_INT4, SUM_Q8
+from ..codegen.isa import Isa
 from .simd import I8, I16, I32, Emitter, Vec, vector
 
 OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 
 from .code_cache import CodeCache, Entry
 
-# No fastmath: sums that may be reordered are written as registers in micro_*.py, the others keep their order and bits.
+# No fastmath: sums that may be reordered are written as registers in micro/, the others keep their order and bits.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
 SETTINGS = (  # of Numba, from NUMBA_… in the environment or from the host program, that change machine code
     "BOUNDSCHECK",
@@ -113,10 +113,10 @@ class Kernel:
 
 def _entry_of(function: Callable) -> Entry:
     """Its place in the cache, which knows the sources of this package only."""
-    package, _, module = function.__module__.rpartition(".")
-    if package != __package__:
+    room = __package__.removesuffix("codegen")
+    if not function.__module__.startswith(room):
         return Entry(None)
-    name = f"{module}.{function.__name__}"
+    name = f"{function.__module__.removeprefix(room)}.{function.__name__}"
     _namesakes[name] += 1  # closures of one function differ in what they close over
     return CACHE.entry(f"{name}.{_namesakes[name]}.nbc")
 

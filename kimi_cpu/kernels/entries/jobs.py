@@ -3,12 +3,12 @@
 import numpy as np
 from numba import from_dtype, types
 
-from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
-from . import runtime
-from .arrays import Activation
-from .jit import address, call, leaf, peek, take
-from .micro_matmul import tile_name
-from .micros import INDEX, STOP
+from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
+from .. import runtime
+from ..arrays import Activation
+from ..codegen.jit import address, call, leaf, peek, take
+from ..micro.matmul import tile_name
+from ..micro.table import INDEX, STOP
 
 QUANTIZE = INDEX["quantize"]
 TILE = 16  # the most tokens of a tile on any tier

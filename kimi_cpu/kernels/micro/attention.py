@@ -7,9 +7,9 @@ head (expanded). Columns (queries) come in multiples of 16, keys in pages of 64.
 
 from math import lcm
 
-from .arrays import CACHE_GROUP, PAGE_TOKENS
-from .micro_matmul import int8_values
-from .native import Micro
+from ..arrays import CACHE_GROUP, PAGE_TOKENS
+from ..codegen.native import Micro
+from .matmul import int8_values
 from .simd import F32, I8, I32, Emitter, Variable, Vec, vector
 
 COLUMNS = 16  # queries come in multiples of this

@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from ..machine import user_folder
+from ...machine import user_folder
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 PATIENCE_S = 120.0  # for another process: an entry takes 1 to 6 s, on a busy machine ten times as long
 POLL_S = 0.02
 
@@ -145,9 +145,9 @@ def _locked(descriptor: int) -> bool:
 def _key(facts: str) -> str:
     """Hex name for all that compiled code depends on: source text, and what the caller names."""
     digest = sha256(facts.encode())
-    sources = sorted([*PACKAGE.glob("kernels/*.py"), *PACKAGE.glob("quant/*.py")])
+    sources = sorted([*PACKAGE.glob("kernels/**/*.py"), *PACKAGE.glob("quant/*.py")])
     for path in sources:
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     if not sources:  # frozen into a program, whose date and size stand for them
         program = os.stat(sys.executable)
         digest.update(f"{program.st_mtime_ns} {program.st_size}".encode())

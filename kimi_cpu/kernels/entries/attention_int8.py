@@ -1,11 +1,13 @@
-"""`attend_absorbed`: on an int8 cache with products of bytes (micro_int8_attention.py), else in f32 (attention.py)."""
+"""`attend_absorbed`: on an int8 cache with products of bytes (micro/int8_attention.py), else in f32 (attention.py)."""
 
 import numpy as np
 from numba import prange, types
 
-from ..quant.rows16 import pad
-from . import runtime
-from .arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
+from ...quant.rows16 import pad
+from .. import runtime
+from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
+from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..micro.table import INDEX, WORKERS
 from .attention import (
     F32,
     F32_3D_READ,
@@ -18,9 +20,7 @@ from .attention import (
     cache_pages,
     plan_float,
 )
-from .jit import Bound, address, call, kernel, leaf
 from .jobs import ADDRESSES, GROUP_BYTES, next_task, shares
-from .micros import INDEX, WORKERS
 
 SCORES, SOFTMAX, VALUES, QUANTIZE = (
     INDEX[name] for name in ("int8_scores", "int8_softmax", "int8_values", f"quantize_{CACHE_GROUP}")

@@ -1,8 +1,8 @@
 """Micro-kernels of what is not a matmul tile: rows that are copied, added, normalised, rotated, looked up or scored."""
 
-from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
-from .micro_matmul import KINDS, LINE, SCALES
-from .native import Micro
+from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS
+from ..codegen.native import Micro
+from .matmul import KINDS, LINE, SCALES
 from .simd import F32, I16, I32, Emitter, Variable, Vec, fold_lanes
 
 SCORE_TOKENS = (1, 4)  # shapes of the router's tile

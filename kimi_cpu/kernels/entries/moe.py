@@ -3,10 +3,11 @@
 import numpy as np
 from numba import from_dtype, prange, types
 
-from ..quant.rows16 import GROUP, ROWS
-from . import runtime
-from .arrays import Activation, Experts, Routing, SharedExpert
-from .jit import Bound, address, call, kernel, leaf
+from ...quant.rows16 import GROUP, ROWS
+from .. import runtime
+from ..arrays import Activation, Experts, Routing, SharedExpert
+from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -27,7 +28,6 @@ from .jobs import (
 )
 from .jobs import weights as job_weights
 from .matmul import ADD, MAX_GROUPS, PREFETCH, PREFETCH_BYTES, gate_up_groups, linear_blocks
-from .micros import INDEX, WORKERS
 
 ADD_WEIGHTED, CLEAR, SIGMOID = INDEX["add_weighted"], INDEX["clear"], INDEX["sigmoid"]
 SCORES = INDEX["scores_1_1"]

@@ -6,11 +6,11 @@ tokens of the tile nor on its size. Groups of 32 inputs are added in ascending o
 
 from collections.abc import Iterator
 
-from ..quant.rows16 import BLOCK_BYTES, GROUP, ROWS
-from .arrays import CACHE_GROUP, SUM_INT4, SUM_Q8
+from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS
+from ..arrays import CACHE_GROUP, SUM_INT4, SUM_Q8
+from ..codegen.isa import Isa
+from ..codegen.native import Micro
 from .dot import method_of, token_pair
-from .isa import Isa
-from .native import Micro
 from .simd import F32, I8, I16, I32, I64, Emitter, Variable, Vec, vector
 
 INT8_KINDS = ("int4", "q8")

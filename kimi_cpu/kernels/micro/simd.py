@@ -1,7 +1,7 @@
 """SIMD registers as Python values: arithmetic on them writes LLVM IR.
 
 `Vec` wraps one LLVM value (a scalar or a register) and has the operators; `Emitter` has what needs memory, control flow
-or an instruction set's own dot product. Micro-kernels (micro_*.py) are plain functions of an Emitter: unrolling is a
+or an instruction set's own dot product. Micro-kernels (micro/) are plain functions of an Emitter: unrolling is a
 Python loop, a tile is a list of Vec, and the same text serves every tier of isa.py.
 """
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from llvmlite import ir
 
-from .isa import Isa
+from ..codegen.isa import Isa
 
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32, PTR = ir.HalfType(), ir.FloatType(), ir.PointerType()
