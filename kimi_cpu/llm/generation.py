@@ -1,5 +1,6 @@
 """One request from the caller's side: it feeds the engine and turns what comes back into pieces of text."""
 
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -77,6 +78,22 @@ class Generation:
             if progress is not None and piece.prompt_progress is not None:
                 progress(*piece.prompt_progress)
         return self._whole()
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """changed() is called now, and then from the engine's thread whenever there is more for `ready`; for one thread
+        that follows many requests. It must not wait."""
+        self._outbox.listener = changed
+        changed()
+
+    def ready(self, at: int) -> list[Piece]:
+        """The pieces from an index on that can be had without waiting. Raises what failed when there are none left."""
+        self._thread.require_own_process()
+        with self._outbox.reading:
+            self._has(sys.maxsize)
+            pieces = self._pieces[at:]
+        if not pieces and self._error is not None:
+            raise self._error
+        return pieces
 
     def __iter__(self) -> Iterator[Piece]:
         at = 0

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,6 +18,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._num_changes = 0
         self._wakers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future]] = []
+        self.listener: Callable[[], None] | None = None  # called after each put, by its thread
 
     @property
     def num_changes(self) -> int:
@@ -27,6 +29,8 @@ class Outbox:
         """Adds an item and wakes everyone who waits."""
         self._items.append((time.perf_counter(), item))
         self.wake()
+        if self.listener is not None:
+            self.listener()
 
     def take(self) -> tuple[float, Any]:
         """When the oldest item came, and the item. IndexError when there is none."""

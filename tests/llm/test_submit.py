@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import queue
 import subprocess
 import sys
 import threading
@@ -99,6 +100,21 @@ def test_many_handles_are_awaited_in_one_loop_without_threads(llm):
     assert whole[7].text == llm.generate("prompt 7", max_tokens=6, seed=7, ignore_eos=True).text
 
 
+def test_many_handles_are_followed_by_one_thread_that_never_waits_for_one(llm):
+    handles = [llm.submit("abc", max_tokens=12, seed=seed) for seed in range(8)]
+    news, found, num_open = queue.SimpleQueue(), [[] for _ in handles], len(handles)
+    for number, handle in enumerate(handles):
+        handle.listen(lambda number=number: news.put(number))
+    while num_open:
+        number = news.get(timeout=60)
+        more = handles[number].ready(len(found[number]))
+        found[number] += more
+        num_open -= any(piece.finish_reason is not None for piece in more)
+    assert ["".join(piece.content for piece in pieces) for pieces in found] == [
+        llm.generate("abc", max_tokens=12, seed=seed).text for seed in range(8)
+    ]
+
+
 def test_cancelled_task_cancels_its_request(llm):
     async def ask():
         handle = llm.submit("abc", **LONG)
@@ -136,6 +152,9 @@ def test_closing_the_model_is_heard_of_by_everyone_at_once(tiny_file):
     for thread in [*threads, closer]:
         thread.join(20)
     assert len(errors) == 4
+    with pytest.raises(EngineDeadError, match="closed"):
+        while True:  # behind the pieces that came before
+            assert handles[2].ready(len(handles[2].ready(0)))
     with pytest.raises(EngineDeadError, match="closed"):
         llm.generate("abc")
 
