@@ -224,7 +224,6 @@ class Kimi:
     def row(self, row: str) -> dict:
         """Tokens a second of one run."""
         from kimi_cpu.bench import Row, prepare
-        from kimi_cpu.conversion.plan import plan
 
         kind, count, depth = parse(row)
         if kind == "x":
@@ -232,7 +231,7 @@ class Kimi:
         if self._row != row:
             self._row, self._run = row, prepare(self.llm, Row(kind, count, depth))
         rate = self._run()
-        needs = plan(self.path, context=64)
+        needs = self.llm.needs
         answer = {"rate": rate, "bytes": needs.token + depth * needs.cache_token}
         if kind == "pp":
             answer["macs"] = macs(self.llm.config, count, depth)

@@ -21,7 +21,7 @@ from kimi_cpu.batch.merge import merge
 from kimi_cpu.batch.run import BatchOptions, Run
 from kimi_cpu.cli import cli
 from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
 from kimi_cpu.conversion.source import open_source
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, ModelFileError
@@ -92,7 +92,9 @@ def check(text, path, name):
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.parametrize("call", [ModelFile.open, verify, inspect, plan, open_source], ids=lambda call: call.__name__)
+@pytest.mark.parametrize(
+    "call", [ModelFile.open, verify, inspect, preview, open_source], ids=lambda call: call.__name__
+)
 def test_a_model_file_that_is_something_else_is_said_to_be_it(tmp_path, name, call):
     path = tmp_path / "model.gguf"
     path.write_bytes(FOREIGN[name][0])

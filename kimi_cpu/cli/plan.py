@@ -9,6 +9,8 @@ import click
 from ..config import in_words
 from .sizes import SIZE
 
+BANDWIDTH = 100.0  # GB/s: a round figure, as the model will not always run on the machine where it is planned
+
 
 @click.command("plan")
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
@@ -33,40 +35,41 @@ def command(
     \b
     kimi-cpu plan Kimi-K2-Thinking/config.json --context 32768 --memory 768GiB
     """
-    from ..conversion.plan import plan
+    from ..conversion.preview import preview
+    from ..machine import usable_memory
+    from ..plan import Machine, predict
 
-    needs = plan(source, context, dense, kv, layout)
+    found = preview(source, context, dense, kv, layout)
+    available, where = (usable_memory(), "this process may use") if memory is None else (memory, "--memory is")
+    prediction = predict(found.needs, Machine(available, BANDWIDTH))
     if as_json:
-        click.echo(json.dumps(needs.as_dict()))
+        click.echo(json.dumps(found.as_dict()))
     else:
-        _print(needs)
-    if memory is None:
-        from ..machine import usable_memory
-
-        available, where = usable_memory(), "this process may use"
-    else:
-        available, where = memory, "--memory is"
-    missing = needs.memory - available
-    if missing > 0:
+        _print(found, prediction)
+    if prediction.missing:
         click.echo(
-            f"Does not fit: {where} {in_words(available)}, {in_words(missing)} too little; "
-            f"up to {in_words(needs.from_disk(available))} would be read from disk for one token.",
+            f"Does not fit: {where} {in_words(available)}, {in_words(prediction.missing)} too little; "
+            f"up to {in_words(prediction.from_disk)} would be read from disk for one token.",
             err=True,
         )
         sys.exit(4 if memory is not None else 0)
     click.echo(f"Fits: {where} {in_words(available)}.", err=True)
 
 
-def _print(needs) -> None:
+def _print(found, prediction) -> None:
+    needs = found.needs
     rows = [
-        ("model file", f"{in_words(needs.file)} ({needs.file:,} bytes)"),
-        *(("  and, not known here,", what) for what in needs.unknown),
+        ("model file", f"{in_words(found.file)} ({found.file:,} bytes)"),
+        *(("  and, not known here,", what) for what in found.unknown),
         ("weights in RAM", in_words(needs.weights)),
         ("  without routed experts", in_words(needs.dense)),
         (f"  {needs.num_experts} routed experts of", in_words(needs.expert)),
         (f"cache at {needs.context} tokens", f"{in_words(needs.cache)} ({needs.cache_token:,} bytes a token)"),
         ("RAM in all", in_words(needs.memory)),
-        ("read for one token", f"{in_words(needs.token)}: {100e9 / needs.token:.1f} tokens/s at most at 100 GB/s"),
+        (
+            "read for one token",
+            f"{in_words(needs.token)}: {prediction.tokens_per_s:.1f} tokens/s at most at {BANDWIDTH:.0f} GB/s",
+        ),
     ]
     for label, value in rows:
         click.echo(f"{label:28} {value}")

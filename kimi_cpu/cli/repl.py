@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 
-from ..conversion.plan import plan
 from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError
 from ..kernels import bandwidth
 from ..llm import Generation
@@ -171,7 +170,7 @@ class Repl:
         if last is None:
             say("nothing was answered yet.")
             return
-        say(statistics(last.usage, last.timings, plan(self._talk.llm.path).token, bandwidth.to_compare_with))
+        say(statistics(last.usage, last.timings, self._talk.llm.needs.token, bandwidth.to_compare_with))
         say(f"conversation {self._talk.session.num_tokens} of {self._talk.llm.context} tokens")
 
 

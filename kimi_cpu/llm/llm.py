@@ -29,6 +29,7 @@ from ..errors import (
 from ..kernels import runtime
 from ..machine import usable_memory
 from ..modelfile import ModelFile
+from ..plan import needs
 from ..tokenizer import Tokenizer, tokenizer_of
 from . import compat
 from .bundled import BUNDLED_MODEL
@@ -83,7 +84,8 @@ class _Turn(NamedTuple):
 class LLM:
     """A loaded model. Thread-safe; close it, or use it as a context manager. In a fork of the process: ForkError.
 
-    notices: sentences for its owner, such as that the weights are larger than the memory; usually none.
+    notices: sentences for its owner, such as that the weights are larger than the memory; usually none. needs: bytes
+    of memory, and those that one token reads.
     """
 
     def __init__(self, path: Path, options: LoadOptions):
@@ -93,7 +95,9 @@ class LLM:
             self.path, self.config = path, self._file.config
             self._tokenizer = tokenizer_of(self._file)
             engine, self.context = make_engine(self._file, options)
-            self.notices = (*notices(self._file, usable_memory()), *thread_notices(options))
+            sizes = {tensor.name: tensor.nbytes for tensor in self._file.tensors.values()}
+            self.needs = needs(self.config, sizes, self.context, options.kv)
+            self.notices = (*notices(path, self.needs, usable_memory()), *thread_notices(options))
         except BaseException:
             self._file.close()
             raise

@@ -12,7 +12,8 @@ from ..kernels import cache_layer_bytes, runtime
 from ..machine import usable_cores, usable_cpus, usable_memory, user_folder
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
-from ..modelfile import HASHES, ModelFile, demand
+from ..modelfile import HASHES, ModelFile
+from ..plan import Needs
 
 log = logging.getLogger(__name__)
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
@@ -147,12 +148,11 @@ def thread_notices(options: LoadOptions) -> tuple[str, ...]:
     return (f"{options.threads} threads were asked for, and {used} are used: so many CPUs may this process run on.",)
 
 
-def notices(file: ModelFile, memory: int) -> tuple[str, ...]:
-    """What the owner of a model should know before waiting for it, a sentence each. memory: bytes that it may use."""
-    need = demand(file.config, {tensor.name: tensor.nbytes for tensor in file.tensors.values()})
-    if need.weights <= memory:
+def notices(path: Path, needs: Needs, memory: int) -> tuple[str, ...]:
+    """Sentences for the owner of a model before it runs. memory: bytes that this process may use."""
+    if needs.weights <= memory:
         return ()
     return (
-        f"{file.path} has {in_words(need.weights)} of weights, but this process may use {in_words(memory)} of memory: "
-        f"up to {in_words(need.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {file.path}`).",
+        f"{path} has {in_words(needs.weights)} of weights, but this process may use {in_words(memory)} of memory: "
+        f"up to {in_words(needs.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {path}`).",
     )

@@ -1,6 +1,5 @@
 """The one file: GGUF v3 with packed tensors, read as views and written in place. docs/format.md draws it."""
 
-from .demand import Demand, demand
 from .layout import ARCHITECTURE, HASHES, TensorSpec, hash_rows
 from .reader import ExpertPart, ModelFile, TensorInfo
 from .writer import header_bytes
@@ -8,12 +7,10 @@ from .writer import header_bytes
 __all__ = [
     "ARCHITECTURE",
     "HASHES",
-    "Demand",
     "ExpertPart",
     "ModelFile",
     "TensorInfo",
     "TensorSpec",
-    "demand",
     "hash_rows",
     "header_bytes",
 ]

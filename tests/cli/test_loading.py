@@ -6,9 +6,7 @@ import sys
 import pytest
 
 import kimi_cpu
-from kimi_cpu.conversion.plan import plan
 from kimi_cpu.llm.loading import notices
-from kimi_cpu.modelfile import ModelFile
 
 SMALL = """
 import sys
@@ -21,11 +19,11 @@ main()
 
 
 def test_weights_larger_than_the_memory_are_one_sentence_with_the_bytes_a_token(tiny_file):
-    needs = plan(tiny_file)
-    with ModelFile.open(tiny_file) as file:
-        assert notices(file, needs.weights) == ()
-        (sentence,) = notices(file, needs.weights // 2)
-    per_token = f"{needs.demand.from_disk(needs.weights // 2) / 1e3:.2f} KB are read from disk for one token"
+    with kimi_cpu.load(tiny_file) as llm:
+        needs = llm.needs
+    assert notices(tiny_file, needs, needs.weights) == ()
+    (sentence,) = notices(tiny_file, needs, needs.weights // 2)
+    per_token = f"{needs.from_disk(needs.weights // 2) / 1e3:.2f} KB are read from disk for one token"
     assert str(tiny_file) in sentence and per_token in sentence and f"kimi-cpu plan {tiny_file}" in sentence
 
 

@@ -10,7 +10,7 @@ from kimi_cpu.cli import cli
 from kimi_cpu.config import ModelConfig
 from kimi_cpu.conversion.inspect import inspect
 from kimi_cpu.conversion.names import linears
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
 from kimi_cpu.errors import ConfigError
 from tests import tiny
 from tests.test_config import published
@@ -51,13 +51,13 @@ def test_every_byte_of_a_checkpoint_is_in_one_class(standard):
 
 def test_plan_of_a_standard_file_is_the_size_of_its_conversion(standard, tmp_path):
     convert(standard[1], tmp_path / "native.gguf")
-    assert plan(standard[1]).file == (tmp_path / "native.gguf").stat().st_size
-    assert plan(standard[1]).weights == plan(standard[0]).weights
+    assert preview(standard[1]).file == (tmp_path / "native.gguf").stat().st_size
+    assert preview(standard[1]).needs.weights == preview(standard[0]).needs.weights
 
 
 def test_every_published_quantization_gives_int4_experts(tmp_path):
     names = ("kimi_k2_thinking", "kimi_k2_instruct", "kimi_k2_5")
-    needs = [plan(write_config(tmp_path, published(name)), context=4096) for name in names]
+    needs = [preview(write_config(tmp_path, published(name)), context=4096).needs for name in names]
     assert {n.expert for n in needs} == {24_772_608}
     assert len({(n.weights, n.cache, n.token) for n in needs}) == 1
 
@@ -75,7 +75,7 @@ def test_names_add_up_to_the_published_parameters():
 def test_plan_refuses_what_convert_would_refuse(tmp_path):
     config = tiny.BASE | {"quantization_config": {"quant_method": "gptq"}}
     with pytest.raises(ConfigError, match="quant_method"):
-        plan(write_config(tmp_path, config))
+        preview(write_config(tmp_path, config))
 
 
 def test_warnings_go_to_stderr(tmp_path):

@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from kimi_cpu import Tokenizer, convert
 from kimi_cpu.conversion.decode import FLOAT8_E4M3
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
 from kimi_cpu.conversion.source import FloatLinear, Int4Linear, open_source
 from kimi_cpu.errors import CheckpointError
 from kimi_cpu.modelfile import ModelFile
@@ -230,4 +230,4 @@ def test_byte_order_marks_are_no_part_of_a_checkpoints_texts(tiny_checkpoint, ti
     assert ModelFile.open(tmp_path / "tiny.gguf").config == ModelFile.open(tiny_file).config
     text = "Hi <|im_end|>"
     assert Tokenizer.load(marked).encode(text) == Tokenizer.load(tiny_checkpoint).encode(text)
-    assert plan(marked / "config.json").context == plan(tiny_checkpoint / "config.json").context
+    assert preview(marked / "config.json").needs.context == preview(tiny_checkpoint / "config.json").needs.context

@@ -8,7 +8,7 @@ from random import Random
 
 from kimi_cpu.conversion import convert
 from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
 from kimi_cpu.errors import ConfigError, ModelFileError
 from tests import tiny
 
@@ -45,7 +45,7 @@ def use(path: Path) -> str:
     """Looks at a checkpoint, converts it, and runs what comes of it. Fault: that does not load."""
     name = str(path)
     attempt(lambda: inspect(path), names=name)
-    attempt(lambda: plan(path), names=name)
+    attempt(lambda: preview(path), names=name)
     return convert_and_run(path, path.with_name(path.name + ".gguf"))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import kimi_cpu
 from kimi_cpu.conversion import convert
 from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import (
     DoesNotFit,
@@ -76,7 +76,7 @@ def use(path: Path) -> str:
     """Looks at a file, proves it, runs it. Fault: a file of which `verify` says that it is right does not load."""
     name = str(path)
     attempt(lambda: inspect(path), names=name)
-    attempt(lambda: plan(path), names=name)
+    attempt(lambda: preview(path), names=name)
     _, damage = attempt(lambda: verify(path, jobs=1), names=name)
     llm, refusal = attempt(lambda: kimi_cpu.load(path, threads=1, chunk=32), names=name)
     if llm is None:

@@ -6,7 +6,7 @@ from random import Random
 
 from kimi_cpu.conversion import convert
 from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
 from kimi_cpu.modelfile.header import ARRAY, STRING
 from kimi_cpu.tokenizer import Tokenizer
 
@@ -40,7 +40,7 @@ def make(rng: Random, folder: Path, path: Path) -> None:
 def use(path: Path) -> str:
     """As a checkpoint's; its tokenizer is asked for too."""
     source = path / "source.gguf"
-    for look in (inspect, plan, Tokenizer.load):
+    for look in (inspect, preview, Tokenizer.load):
         attempt(lambda look=look: look(source), *model_files.FILE_ERRORS, names=str(source))
     return checkpoints.convert_and_run(source, path / "out.gguf")
 

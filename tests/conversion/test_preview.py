@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
 from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.plan import plan
+from kimi_cpu.conversion.preview import preview
+from kimi_cpu.plan import Machine, predict
 from tests import tiny
 
 K2 = {  # Kimi K2 Thinking's own widths
@@ -60,31 +61,31 @@ def test_size_is_known_to_the_byte_before_the_conversion(tmp_path, config, layou
     if layout == "standard" and not (config.get("q_lora_rank", 1) and config.get("n_routed_experts", 1)):
         pytest.skip("llama.cpp's deepseek2 cannot express it")
     directory = tiny.make(tmp_path / "in", **config)
-    needs = plan(directory, dense=dense, layout=layout)
-    assert needs.file == converted_size(directory, tmp_path / "out.gguf", layout, dense) and needs.unknown == ()
+    found = preview(directory, dense=dense, layout=layout)
+    assert found.file == converted_size(directory, tmp_path / "out.gguf", layout, dense) and found.unknown == ()
     if layout == "native":
-        made = plan(tmp_path / "out.gguf")
-        assert (made.file, made.weights, made.token) == (needs.file, needs.weights, needs.token)
+        made = preview(tmp_path / "out.gguf")
+        assert (made.file, made.needs) == (found.file, found.needs)
 
 
 @pytest.mark.parametrize(("layout", "dense"), LAYOUTS)
 def test_size_of_what_becomes_of_a_gguf_file_is_known_to_the_byte(tmp_path, tiny_checkpoint, layout, dense):
     convert(tiny_checkpoint, tmp_path / "source.gguf", layout="standard", dense=dense)
-    needs = plan(tmp_path / "source.gguf", dense=dense, layout=layout)
-    assert needs.file == converted_size(tmp_path / "source.gguf", tmp_path / "out.gguf", layout, dense)
+    found = preview(tmp_path / "source.gguf", dense=dense, layout=layout)
+    assert found.file == converted_size(tmp_path / "source.gguf", tmp_path / "out.gguf", layout, dense)
 
 
 @pytest.mark.parametrize(("layout", "dense"), LAYOUTS)
 def test_tokenizer_and_texts_are_counted(tmp_path, tiny_checkpoint, layout, dense):
-    needs = plan(tiny_checkpoint, dense=dense, layout=layout)
-    assert needs.file == converted_size(tiny_checkpoint, tmp_path / "out.gguf", layout, dense)
+    found = preview(tiny_checkpoint, dense=dense, layout=layout)
+    assert found.file == converted_size(tiny_checkpoint, tmp_path / "out.gguf", layout, dense)
 
 
 def test_a_configuration_alone_says_what_it_cannot_count(tmp_path):
     directory = tiny.make(tmp_path / "in")
     shutil.copy(directory / "config.json", tmp_path / "config.json")
-    whole, alone = plan(directory), plan(tmp_path / "config.json")
-    assert alone.weights == whole.weights and alone.token == whole.token and alone.cache == whole.cache
+    whole, alone = preview(directory), preview(tmp_path / "config.json")
+    assert alone.needs == whole.needs
     assert abs(alone.file - whole.file) <= 8192
     assert len(alone.unknown) == 2 and "tiktoken.model" in alone.unknown[0] and "files" in alone.unknown[1]
     said = run("plan", tmp_path / "config.json").stdout
@@ -94,33 +95,38 @@ def test_a_configuration_alone_says_what_it_cannot_count(tmp_path):
 def test_a_directory_without_its_shards_is_planned_and_says_what_it_cannot_count(tmp_path, tiny_checkpoint):
     directory = tiny.make(tmp_path / "in")
     shutil.copy(tiny_checkpoint / "tiktoken.model", directory)
-    whole = plan(directory)
+    whole = preview(directory)
     (directory / "model-00002-of-000002.safetensors").unlink()
-    needs = plan(directory)
-    assert needs.weights == whole.weights and abs(needs.file - whole.file) <= 8192
-    assert len(needs.unknown) == 1 and "model-00002-of-000002.safetensors" in needs.unknown[0]
+    found = preview(directory)
+    assert found.needs.weights == whole.needs.weights and abs(found.file - whole.file) <= 8192
+    assert len(found.unknown) == 1 and "model-00002-of-000002.safetensors" in found.unknown[0]
 
 
 def test_figures_of_kimi_k2_are_the_published_ones(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(tiny.BASE | K2))
-    needs = plan(tmp_path / "config.json", context=262144)
+    found = preview(tmp_path / "config.json", context=262144)
+    needs = found.needs
     assert needs.expert == 24_772_608
     assert needs.num_experts == 60 * 384
     assert needs.cache_token == 70_272
     assert needs.cache == 70_272 * 262_144
     assert needs.token == pytest.approx(23e9, rel=0.04)
-    assert needs.file == pytest.approx(584e9, rel=0.01)
+    assert found.file == pytest.approx(584e9, rel=0.01)
 
 
 def test_what_is_read_from_disk_is_what_a_token_needs_less_what_fits(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(tiny.BASE | K2))
-    needs = plan(tmp_path / "config.json", context=4096)
+    needs = preview(tmp_path / "config.json", context=4096).needs
     routed = 60 * 8 * needs.expert
     experts = needs.weights - needs.dense
-    assert needs.from_disk(needs.memory) == 0
-    assert needs.from_disk(needs.memory - experts // 2) == pytest.approx(routed / 2, rel=1e-6)
-    assert needs.from_disk(needs.dense + needs.cache) == pytest.approx(routed, rel=1e-6)
-    assert needs.from_disk(0) == needs.token
+
+    def from_disk(memory):
+        return predict(needs, Machine(memory, 100.0)).from_disk
+
+    assert from_disk(needs.memory) == 0
+    assert from_disk(needs.memory - experts // 2) == pytest.approx(routed / 2, rel=1e-6)
+    assert from_disk(needs.dense + needs.cache) == pytest.approx(routed, rel=1e-6)
+    assert from_disk(0) == needs.token
 
 
 def test_too_little_memory_is_exit_code_4(tmp_path):

@@ -1,15 +1,14 @@
-"""What a model will need, from its configuration alone: before any download or conversion."""
+"""The model file that a checkpoint would become: its size, and what it will need, before any conversion or download."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import ModelConfig
 from ..errors import CheckpointError, UnsupportedCheckpoint
-from ..kernels import cache_layer_bytes
-from ..kernels.arrays import PAGE_TOKENS
-from ..modelfile import Demand, ModelFile, demand
+from ..modelfile import ModelFile
 from ..modelfile.layout import ARCHITECTURE
+from ..plan import Needs, needs
 from . import names
 from .driver import planner
 from .hf import read_config, read_ranks, read_texts
@@ -23,46 +22,38 @@ WITHOUT_SHARDS = "the list of the checkpoint's files (some KB)"
 
 
 @dataclass(frozen=True)
-class Needs:
-    """Bytes. weights: all of them; dense: without routed experts; expert: one expert; token: read for one token.
-
-    unknown: what is not there to be read and so not in `file`, which is exact otherwise.
-    """
+class Preview:
+    """file: bytes of the model file. unknown: what is not there to be read and so not in `file`, which is exact
+    otherwise."""
 
     file: int
-    weights: int
-    dense: int
-    expert: int
-    num_experts: int
-    token: int
-    cache_token: int
-    cache: int
-    context: int
-    demand: Demand
+    needs: Needs
     unknown: tuple[str, ...] = ()
-
-    @property
-    def memory(self) -> int:
-        """RAM to run at the speed of memory: all weights and the cache at the context."""
-        return self.weights + self.cache
-
-    def from_disk(self, memory: int) -> int:
-        """Read from disk for one token where there is so much RAM; see Demand."""
-        return self.demand.from_disk(max(0, memory - self.cache))
 
     def as_dict(self) -> dict:
         """All figures by name."""
-        figures = asdict(self) | {"memory": self.memory}
-        del figures["demand"]
-        return figures
+        n = self.needs
+        return {
+            "file": self.file,
+            "weights": n.weights,
+            "dense": n.dense,
+            "expert": n.expert,
+            "num_experts": n.num_experts,
+            "token": n.token,
+            "cache_token": n.cache_token,
+            "cache": n.cache,
+            "context": n.context,
+            "unknown": self.unknown,
+            "memory": n.memory,
+        }
 
 
-def plan(
+def preview(
     path: str | Path, context: int | None = None, dense: str = "q8_0", kv: str = "f16", layout: str = "native"
-) -> Needs:
-    """Needs of a checkpoint directory, a bare config.json, a GGUF file or a model file.
+) -> Preview:
+    """The model file that a checkpoint directory, a bare config.json or a GGUF file would become.
 
-    context: default the model's own. dense, layout: as for convert; a model file is what it is.
+    context: default the model's own. dense, layout: as for convert. A model file is taken as it is, whatever they say.
     """
     path, make_plan = Path(path), planner(layout, dense)
     if path.suffix == ".json":
@@ -73,13 +64,13 @@ def plan(
     with ModelFile.open(path) as file:
         if file.architecture == ARCHITECTURE:
             sizes = {t.name: t.nbytes for t in file.tensors.values()}
-            return _needs(file.config, sizes, path.stat().st_size, context, kv)
+            return Preview(path.stat().st_size, needs(file.config, sizes, context, kv))
     with open_source(path) as source:
         return _converted(source, make_plan, context, kv)
 
 
-def _of_directory(path: Path, make_plan: Callable[[Source], Plan], context: int | None, kv: str) -> Needs:
-    """Needs of a checkpoint of which perhaps only config.json is there."""
+def _of_directory(path: Path, make_plan: Callable[[Source], Plan], context: int | None, kv: str) -> Preview:
+    """The preview of a checkpoint of which perhaps only config.json is there."""
     try:
         source = open_source(path)
     except UnsupportedCheckpoint:
@@ -94,31 +85,11 @@ def _of_directory(path: Path, make_plan: Callable[[Source], Plan], context: int 
 
 def _converted(
     source: Source, make_plan: Callable[[Source], Plan], context: int | None, kv: str, unknown: tuple[str, ...] = ()
-) -> Needs:
-    """Needs of what the converter would make of a source."""
+) -> Preview:
+    """The preview of what the converter would make of a source."""
     planned = make_plan(source)
     sizes = {o.spec.name: o.spec.nbytes for o in planned.outputs}
-    return replace(_needs(source.config, sizes, place(planned).size, context, kv), unknown=unknown)
-
-
-def _needs(config: ModelConfig, sizes: dict[str, int], size: int, context: int | None, kv: str) -> Needs:
-    need = demand(config, sizes)
-    num_moe = sum(config.is_moe_layer(n) for n in range(config.num_hidden_layers))
-    num_experts = num_moe * config.n_routed_experts
-    context = context or config.max_position_embeddings
-    page = cache_layer_bytes(kv, config.kv_lora_rank, config.qk_rope_head_dim) * config.num_hidden_layers
-    return Needs(
-        file=size,
-        weights=need.weights,
-        dense=need.weights - need.experts,
-        expert=need.experts // num_experts if num_experts else 0,
-        num_experts=num_experts,
-        token=need.token,
-        cache_token=page // PAGE_TOKENS,
-        cache=-(-context // PAGE_TOKENS) * page,
-        context=context,
-        demand=need,
-    )
+    return Preview(place(planned).size, needs(source.config, sizes, context, kv), unknown)
 
 
 def _imagined(config_file: Path, directory: Path | None) -> Source:

@@ -1,0 +1,30 @@
+"""Whether a model fits in a machine, and how fast it can be there: decoding reads the same weights for every token."""
+
+from typing import NamedTuple
+
+from .needs import Needs
+
+
+class Machine(NamedTuple):
+    """memory: bytes of RAM for a model. bandwidth: GB/s at which they are read."""
+
+    memory: int
+    bandwidth: float
+
+
+class Prediction(NamedTuple):
+    """missing: bytes of RAM that weights and cache exceed the memory by, 0 when they fit. from_disk: bytes read from
+    disk for one token then, at most. tokens_per_s: of one sequence at most, were all weights in RAM."""
+
+    missing: int
+    from_disk: int
+    tokens_per_s: float
+
+
+def predict(needs: Needs, machine: Machine) -> Prediction:
+    """How a model will run on a machine."""
+    return Prediction(
+        missing=max(0, needs.memory - machine.memory),
+        from_disk=needs.from_disk(max(0, machine.memory - needs.cache)),
+        tokens_per_s=machine.bandwidth * 1e9 / needs.token,
+    )
