@@ -30,11 +30,11 @@ class Timed:
     def __init__(self, model):
         self._model, self.max_tokens, self.seconds = model, model.max_tokens, 0.0
 
-    def forward(self, *arguments):
+    def submit(self, *arguments):
         """See engine.Model."""
         started_s = time.thread_time()
         try:
-            return self._model.forward(*arguments)
+            return self._model.submit(*arguments)
         finally:
             self.seconds += time.thread_time() - started_s
 

@@ -95,22 +95,21 @@ class DiskStore:
         if names:
             page_files.touch(self._folder, [self._files[name].name for name in names])
 
-    def read(self, key: bytes, tokens: Tokens, page: np.ndarray) -> bool:
-        """Fills page u8[page_bytes] with the latents of a page's tokens. False: it cannot, and forgets the page."""
+    def read(self, key: bytes, tokens: Tokens, page_bytes: int) -> np.ndarray | None:
+        """The latents u8[page_bytes] of a page's tokens. None: they cannot be had, and the page is forgotten."""
         name = (self._namespace, key.hex())
         try:
-            data = page_files.read(self._folder, self._files[name].name, HEAD_BYTES + TOKEN_BYTES + len(page))
+            data = page_files.read(self._folder, self._files[name].name, HEAD_BYTES + TOKEN_BYTES + page_bytes)
         except OSError:
             self._forget(name)
-            return False
+            return None
         if data is None or not _is_whole(data, tokens):
             path = self._folder / self._files[name].name
             log.warning("%s is damaged; it is removed and its tokens are computed again.", path)
             self._remove(name)
-            return False
-        page[:] = np.frombuffer(data, np.uint8, offset=HEAD_BYTES + TOKEN_BYTES)
+            return None
         self.touch([key])
-        return True
+        return np.frombuffer(data, np.uint8, offset=HEAD_BYTES + TOKEN_BYTES)
 
     def write(self, key: bytes, parent: bytes, tokens: Tokens, page: np.ndarray) -> None:
         """Writes a page u8[page_bytes]. A disk that takes it not is told of once, and nothing more is written."""

@@ -2,27 +2,30 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..errors import AnswerError, KimiError, NonFiniteLogits
-from ..model import ForwardBatch, KVCache, Watch
+from ..model import ForwardBatch, Watch
 from .batching import forward_batch
 from .block_pool import BlockPool
 from .disk_store import DiskStore
 from .drawing import TokenLogprob, check_finite, draw
 from .request import Request
-from .scheduler import Scheduled, Scheduler
+from .scheduler import Pages, Scheduled, Scheduler
 from .watch import StepWatch
 
 
 class Model(Protocol):
-    """The seam to the model: one forward pass."""
+    """The seam to the model: forward passes, and the pages of its cache, which it owns."""
 
-    max_tokens: int
+    max_tokens: int  # of a batch
+    vocab_size: int
+    pages: Pages
 
-    def forward(self, batch: ForwardBatch, cache: KVCache, watch: Watch) -> np.ndarray | None:
+    def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
         """Logits f32[N, vocab] of the rows asked for; None when `watch` ended it."""
 
 
@@ -58,7 +61,7 @@ class EngineState(NamedTuple):
 
 
 class Engine:
-    """Runs requests over one model and one cache. Used by one thread at a time.
+    """Runs requests over one model. Used by one thread at a time.
 
     fair: running answers get as much time alone as each piece of a prompt took that was computed beside them; else
     prompts are computed as soon as they can be. interrupted: whether a step of an idle request is to end. report: told
@@ -68,21 +71,19 @@ class Engine:
     def __init__(
         self,
         model: Model,
-        cache: KVCache,
-        vocab_size: int,
         max_running: int = 1,
         speculation: Drafts | None = None,
         store: DiskStore | None = None,
         fair: bool = False,
     ):
-        self.model, self.cache, self.speculation, self.fair = model, cache, speculation, fair
+        self.model, self.speculation, self.fair = model, speculation, fair
         self.interrupted: Callable[[], bool] = lambda: False
         self.report: Callable[[StepOutput], None] = lambda output: None
         self.clock: Callable[[], float] = time.perf_counter
         self._owed_s = 0.0  # to running answers
         self._watch = StepWatch(self._unwanted, self._tell, lambda: self.clock())
-        self._pool = BlockPool(cache.num_pages)
-        self.scheduler = Scheduler(self._pool, model.max_tokens, max_running, vocab_size, cache, store)
+        self._pool = BlockPool(model.pages.num_pages)
+        self.scheduler = Scheduler(self._pool, model.max_tokens, max_running, model.vocab_size, model.pages, store)
 
     @property
     def state(self) -> EngineState:
@@ -141,7 +142,7 @@ class Engine:
                 return outputs
         batch, owners = forward_batch(step)
         self._watch.begin(step)
-        logits = self.model.forward(batch, self.cache, self._watch)
+        logits = self.model.submit(batch, self._watch).result()
         if self._watch.end() or logits is None:
             return outputs
         rows = {request: [] for request, *_ in step}

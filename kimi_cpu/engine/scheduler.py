@@ -23,12 +23,19 @@ class Scheduled(NamedTuple):
 
 
 class Pages(Protocol):
-    """The content of the pages; see KVCache."""
+    """The content of the pages, as bytes."""
 
-    def page(self, page: int) -> np.ndarray:
-        """A writable view u8[page_bytes]."""
+    kind: str  # of what is in them: other bytes mean the same in another kind
+    num_pages: int
+    page_bytes: int
 
-    def copy_page(self, source: int, target: int) -> None:
+    def read(self, page: int) -> np.ndarray:
+        """One page's content u8[page_bytes], good until the page is written."""
+
+    def write(self, page: int, data: np.ndarray) -> None:
+        """Sets one page's content to data u8[page_bytes]."""
+
+    def copy(self, source: int, target: int) -> None:
         """Copies one page's content to another."""
 
 
@@ -45,16 +52,11 @@ class Scheduler:
         max_tokens: int,
         max_running: int,
         vocab_size: int,
-        cache: Pages,
+        pages: Pages,
         store: DiskStore | None = None,
     ):
-        self.pool, self.max_tokens, self.max_running, self.cache, self.store = (
-            pool,
-            max_tokens,
-            max_running,
-            cache,
-            store,
-        )
+        self.pool, self.pages, self.store = pool, pages, store
+        self.max_tokens, self.max_running = max_tokens, max_running
         self.max_logits_rows = max(1, LOGITS_STEP_BYTES // (4 * vocab_size))
         self.waiting: deque[Request] = deque()
         self.idle: deque[Request] = deque(maxlen=MAX_IDLE)  # run one at a time, when nothing else is there
@@ -129,7 +131,7 @@ class Scheduler:
             key = self.store.next_pending()
             found = self.pool.find(key)
         if found is not None:
-            self.store.write(key, found.parent, found.tokens, self.cache.page(found.block_id))
+            self.store.write(key, found.parent, found.tokens, self.pages.read(found.block_id))
 
     def _share_budget(self, prompts: bool) -> dict[Request, int]:
         """Tokens of each running request: one for those that decode, equal shares of the rest for the others."""
@@ -178,7 +180,7 @@ class Scheduler:
             self.pool.hold([match.copy_from])  # or it might be the very page that is handed out
             target = self.pool.allocate(1)
             if target is not None:
-                self.cache.copy_page(match.copy_from, target[0])
+                self.pages.copy(match.copy_from, target[0])
                 request.block_table += target
                 request.num_computed += match.num_copied
             self.pool.release([match.copy_from])
@@ -196,8 +198,10 @@ class Scheduler:
             if target is None:
                 break
             stored += target
-            if not self.store.read(key, page, self.cache.page(target[0])):
+            data = self.store.read(key, page, self.pages.page_bytes)
+            if data is None:
                 break
+            self.pages.write(target[0], data)
             parent = self.pool.register(target[0], parent, page)
         again = self.pool.match(tokens)
         self.pool.hold(again.block_ids)

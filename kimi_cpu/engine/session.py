@@ -48,7 +48,7 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
     ConfigError: there is a file that is no session, or none can be written. OSError: the disk says so.
     """
     check_replaceable(path, "session", is_session, force=True)
-    pool, cache = engine.scheduler.pool, engine.cache
+    pool, pages = engine.scheduler.pool, engine.model.pages
     match = pool.match(session.tokens)
     block_ids = [*match.block_ids, *([match.copy_from] if match.copy_from is not None else [])]
     num_cached = len(match.block_ids) * PAGE_TOKENS + match.num_copied
@@ -57,8 +57,8 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
         "magic": MAGIC,
         "version": VERSION,
         "model": model_hash,
-        "cache": cache.view.kind,
-        "page_bytes": cache.page_bytes,
+        "cache": pages.kind,
+        "page_bytes": pages.page_bytes,
         "num_tokens": len(session.tokens.ids),
         "num_cached": num_cached,
         "num_pages": len(block_ids),
@@ -70,7 +70,7 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
         file.write(_padded(ids + forms, b"\0"))
         checks = []
         for block_id in block_ids:
-            page = cache.page(block_id)
+            page = pages.read(block_id)
             checks.append(crc32(page))
             file.write(page)
         file.write(np.asarray(checks, np.uint32).tobytes())
@@ -119,13 +119,14 @@ def _opened(path: Path) -> BinaryIO:
 
 def _take_in(engine: Engine, path: Path, file: BinaryIO, checks, tokens: Tokens, num_cached: int) -> None:
     """The pages of a file, which is read from where they begin."""
-    pool, parent = engine.scheduler.pool, ROOT
+    pool, pages, parent = engine.scheduler.pool, engine.model.pages, ROOT
+    page = np.empty(pages.page_bytes, np.uint8)
     block_ids = pool.allocate(min(len(checks), pool.num_free)) or []
     try:
         for number, block_id in enumerate(block_ids):
-            page = engine.cache.page(block_id)
             if file.readinto(page) != len(page) or crc32(page) != checks[number]:
                 raise SessionError(f"{path} is corrupt (page {number}); the conversation starts afresh.")
+            pages.write(block_id, page)
         for number, block_id in enumerate(block_ids):
             start = number * PAGE_TOKENS
             parent = pool.register(block_id, parent, tokens.part(start, min(start + PAGE_TOKENS, num_cached)))
@@ -159,7 +160,8 @@ def _header(path: Path, line: bytes, model_hash: str, engine: Engine) -> dict:
         raise SessionError(f"{path} is corrupt (its header contradicts itself); the conversation starts afresh.")
     if header["model"] != model_hash:
         raise SessionError(f"{path} belongs to another model; the conversation starts afresh.")
-    if (header["cache"], header["page_bytes"]) != (engine.cache.view.kind, engine.cache.page_bytes):
+    pages = engine.model.pages
+    if (header["cache"], header["page_bytes"]) != (pages.kind, pages.page_bytes):
         raise SessionError(
             f"{path} was saved with --kv {header['cache'][:20]}; load the model with the same, "
             "or the conversation starts afresh."

@@ -73,19 +73,19 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
     config = file.config
     context, num_pages = _sizes(config, options, str(file.path))
     weights = bind(file)
+    layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
+    cache = KVCache(options.kv, num_pages, layers, latent, rope)
     try:
-        model = Kimi(config, weights, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
+        model = Kimi(config, weights, cache, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
     except MemoryError as e:
         raise OutOfMemory(
             f"{file.path}: there is too little memory for the activations of {min(options.chunk, context)} tokens. "
             "Choose a smaller chunk, or give this process more address space (ulimit -v)."
         ) from e
-    layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
-    cache = KVCache(options.kv, num_pages, layers, latent, rope)
     speculation = Speculation() if options.speculate else None
     store = None if options.cache_disk is None else _store(file, options, cache.page_bytes)
     fair = not options.prompts_first
-    return Engine(model, cache, config.vocab_size, options.parallel, speculation, store, fair), context
+    return Engine(model, options.parallel, speculation, store, fair), context
 
 
 def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The forward pass from token ids to logits (modeling_deepseek_v3.py: DeepseekV3ForCausalLM)."""
 
+from concurrent.futures import Future
 from typing import Protocol
 
 import numpy as np
@@ -76,21 +77,28 @@ class Watch(Protocol):
 
 
 class Kimi:
-    """A model bound to its weights and one workspace; used by one thread at a time."""
+    """A model bound to its weights, its cache and one workspace; used by one thread at a time."""
 
-    def __init__(self, config: ModelConfig, weights: Weights, max_tokens: int, int8: bool):
-        self.config, self.weights = config, weights
-        self.max_tokens = max_tokens
+    def __init__(self, config: ModelConfig, weights: Weights, cache: KVCache, max_tokens: int, int8: bool):
+        """max_tokens: tokens of a batch at most. int8: whether activations are rounded to 8 bits."""
+        self.config, self.weights, self.pages = config, weights, cache
+        self.max_tokens, self.vocab_size = max_tokens, config.vocab_size
         self._workspace = Workspace(config, max_tokens, int8)
         self._rotation = Rotation(config)
-        self._bound_to: tuple | None = None
+        self._bound_to: object = None
 
-    def forward(self, batch: ForwardBatch, cache: KVCache, watch: Watch) -> np.ndarray | None:
+    def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
+        """What `forward` returns, computed at once on the calling thread: the future is finished."""
+        future: Future[np.ndarray | None] = Future()
+        future.set_result(self.forward(batch, watch))
+        return future
+
+    def forward(self, batch: ForwardBatch, watch: Watch) -> np.ndarray | None:
         """Logits f32[N, vocab] of the rows batch.logits_indices; the latents of all T tokens are in the cache after.
 
         None when `watch` ended it; the cache then holds anything in the tokens' slots.
         """
-        self._bind(cache)
+        self._bind()
         with kernels.stoppable(watch.stop):
             self._embed(batch.token_ids)
             self._step.set(batch)
@@ -101,11 +109,11 @@ class Kimi:
             logits = self._head(batch.logits_indices)
         return None if watch.stop[0] else logits
 
-    def _bind(self, cache: KVCache) -> None:
-        """Binds all parts to a cache, when it, or what this thread's kernels run with, is another one."""
-        wanted = cache, kernels.context()
-        if self._bound_to is None or any(a is not b for a, b in zip(self._bound_to, wanted, strict=True)):
-            scale, ws = self._rotation.softmax_scale, self._workspace
+    def _bind(self) -> None:
+        """Binds all parts anew when this thread's kernels run with another context than those that are bound."""
+        context = kernels.context()
+        if self._bound_to is not context:
+            scale, ws, cache = self._rotation.softmax_scale, self._workspace, self.pages
             self._embed = kernels.bind_embed(self.weights.embed_tokens, ws.hidden)
             self._step = step = Step(self.config, self._rotation, self.max_tokens, cache.view)
             self._layers = [
@@ -113,4 +121,4 @@ class Kimi:
                 for number, w in enumerate(self.weights.layers)
             ]
             self._head = Head(self.weights, self.config, ws)
-            self._bound_to = wanted
+            self._bound_to = context

@@ -9,7 +9,6 @@ from ..config import in_words
 from ..errors import OutOfMemory
 from ..kernels import Cache, cache_layer_bytes
 
-PAGE_TOKENS = 64
 NORESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE: a long context costs what is used of it
 
 
@@ -30,11 +29,21 @@ class KVCache:
             ) from e
         data = np.frombuffer(memory, np.uint8)
         self.view = Cache(kind, data, self.page_bytes, layer_bytes, kv_lora_rank, qk_rope_head_dim)
+        self._pages = data.reshape(num_pages, self.page_bytes)
 
-    def page(self, page: int) -> np.ndarray:
-        """The latents of all layers in one page: a writable view u8[page_bytes]."""
-        return self.view.data[page * self.page_bytes : (page + 1) * self.page_bytes]
+    @property
+    def kind(self) -> str:
+        """Type of the latents: "f16", "int8" or "f32"."""
+        return self.view.kind
 
-    def copy_page(self, source: int, target: int) -> None:
+    def read(self, page: int) -> np.ndarray:
+        """The latents of all layers in one page, u8[page_bytes]: a view, good until the page is written."""
+        return self._pages[page]
+
+    def write(self, page: int, data: np.ndarray) -> None:
+        """Sets the latents of all layers in one page to data u8[page_bytes]."""
+        self._pages[page] = data
+
+    def copy(self, source: int, target: int) -> None:
         """Copies the latents of all layers from one page to another."""
-        self.page(target)[:] = self.page(source)
+        self._pages[target] = self._pages[source]

@@ -1,6 +1,6 @@
-"""A model and a cache that make any mix-up of pages visible."""
+"""A model and pages that make any mix-up of pages visible."""
 
-from types import SimpleNamespace
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -10,19 +10,22 @@ from kimi_cpu.model import PAGE_TOKENS
 VOCAB = 97
 
 
-class FakeCache:
+class FakePages:
     """Ids instead of latents, -1 where nothing was written."""
 
     def __init__(self, num_pages):
         self.num_pages = num_pages
         self.tokens = np.full(num_pages * PAGE_TOKENS, -1, np.int64)
         self.page_bytes = 8 * PAGE_TOKENS
-        self.view = SimpleNamespace(kind="fake")
+        self.kind = "fake"
 
-    def page(self, page):
+    def read(self, page):
         return self.tokens[page * PAGE_TOKENS : (page + 1) * PAGE_TOKENS].view(np.uint8)
 
-    def copy_page(self, source, target):
+    def write(self, page, data):
+        self.read(page)[:] = data
+
+    def copy(self, source, target):
         pages = self.tokens.reshape(self.num_pages, PAGE_TOKENS)
         pages[target] = pages[source]
 
@@ -30,20 +33,27 @@ class FakeCache:
 class FakeModel:
     """Writes (id, form) into the cache's slots; the next id hashes every (token, position) that a row reaches."""
 
-    def __init__(self, max_tokens=8):
-        self.max_tokens = max_tokens
+    vocab_size = VOCAB
+
+    def __init__(self, max_tokens, num_pages):
+        self.max_tokens, self.pages = max_tokens, FakePages(num_pages)
         self.num_tokens = 0
 
-    def forward(self, batch, cache, watch):
+    def submit(self, batch, watch):
+        future = Future()
+        future.set_result(self.forward(batch, watch))
+        return future
+
+    def forward(self, batch, watch):
         self.num_tokens += len(batch.token_ids)
         forms = np.arange(len(batch.token_ids)) < batch.num_decode_seqs
-        cache.tokens[batch.slot_mapping] = 2 * batch.token_ids.astype(np.int64) + forms
+        self.pages.tokens[batch.slot_mapping] = 2 * batch.token_ids.astype(np.int64) + forms
         row_of = np.searchsorted(batch.query_start_loc, batch.logits_indices, side="right") - 1
         logits = np.zeros((len(batch.logits_indices), VOCAB), np.float32)
         for out, (row, seq) in enumerate(zip(batch.logits_indices, row_of, strict=True)):
             where = np.arange(batch.positions[row] + 1)
             table = batch.block_tables[seq].astype(np.int64)
-            read = cache.tokens[table[where // PAGE_TOKENS] * PAGE_TOKENS + where % PAGE_TOKENS]
+            read = self.pages.tokens[table[where // PAGE_TOKENS] * PAGE_TOKENS + where % PAGE_TOKENS]
             logits[out, next_id(read)] = 1
         return logits
 

@@ -193,11 +193,11 @@ def test_pages_of_a_request_that_met_nan_are_not_left_on_disk(tmp_path):
     class Damaged(FakeModel):
         """Computes NaN once a prompt is there."""
 
-        def forward(self, batch, cache, watch):
-            return np.full_like(super().forward(batch, cache, watch), np.nan)
+        def forward(self, batch, watch):
+            return np.full_like(super().forward(batch, watch), np.nan)
 
     engine = make(tmp_path)
-    engine.model = Damaged(32)
+    engine.model = Damaged(32, 12)
     request = greedy(PROMPT, 5)
     engine.add(request)
     outputs = []

@@ -7,19 +7,19 @@ from kimi_cpu.engine import Engine, Request, Sampling
 from kimi_cpu.engine.block_pool import BlockPool
 from kimi_cpu.errors import RequestError
 
-from .fake import VOCAB, FakeCache, FakeModel, expected, finish, greedy, next_id
+from .fake import VOCAB, FakeModel, expected, finish, greedy, next_id
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 500])
 def test_answer_does_not_depend_on_the_chunk(chunk):
     prompt = list(range(5, 90)) * 2
-    engine = Engine(FakeModel(chunk), FakeCache(8), VOCAB)
+    engine = Engine(FakeModel(chunk, 8))
     assert finish(engine, [greedy(prompt, 70)]) == [expected(prompt, 70)]
 
 
 def test_requests_side_by_side_answer_as_they_do_alone():
     prompts = [list(range(2, 2 + n)) for n in (3, 70, 1, 130)]
-    engine = Engine(FakeModel(16), FakeCache(20), VOCAB, max_running=3)
+    engine = Engine(FakeModel(16, 20), max_running=3)
     assert finish(engine, [greedy(p, 40) for p in prompts]) == [expected(p, 40) for p in prompts]
 
 
@@ -28,15 +28,15 @@ class Clocked(FakeModel):
 
     seconds = 0
 
-    def forward(self, batch, cache, watch):
+    def forward(self, batch, watch):
         self.seconds += len(batch.token_ids)
-        return super().forward(batch, cache, watch)
+        return super().forward(batch, watch)
 
 
 @pytest.mark.parametrize(("fair", "least", "most"), [(True, 190, 215), (False, 4, 6)])
 def test_answer_beside_a_long_prompt_has_half_of_the_time_if_fair(fair, least, most):
-    model = Clocked(50)
-    engine = Engine(model, FakeCache(30), VOCAB, max_running=2, fair=fair)
+    model = Clocked(50, 30)
+    engine = Engine(model, max_running=2, fair=fair)
     engine.clock = lambda: model.seconds
     answer, prompt = greedy([5, 6], 400), greedy(range(2, 202), 8)
     engine.add(answer)
@@ -51,8 +51,8 @@ def test_answer_beside_a_long_prompt_has_half_of_the_time_if_fair(fair, least, m
 
 
 def test_prompts_run_on_when_no_answer_is_left_that_they_owe_time():
-    model = Clocked(50)
-    engine = Engine(model, FakeCache(30), VOCAB, max_running=2, fair=True)
+    model = Clocked(50, 30)
+    engine = Engine(model, max_running=2, fair=True)
     engine.clock = lambda: model.seconds
     answer, prompt = greedy([5, 6], 3), greedy(range(2, 302), 8)
     assert finish(engine, [answer, prompt]) == [expected([5, 6], 3), expected(range(2, 302), 8)]
@@ -60,13 +60,13 @@ def test_prompts_run_on_when_no_answer_is_left_that_they_owe_time():
 
 
 def test_all_pages_are_free_when_all_requests_are_done():
-    engine = Engine(FakeModel(16), FakeCache(6), VOCAB, max_running=4)
+    engine = Engine(FakeModel(16, 6), max_running=4)
     finish(engine, [greedy(list(range(2, 80)), 30) for _ in range(5)])
     assert engine.scheduler.pool.num_free == 6
 
 
 def test_aborted_request_frees_its_pages_and_the_others_go_on():
-    engine = Engine(FakeModel(16), FakeCache(6), VOCAB, max_running=2)
+    engine = Engine(FakeModel(16, 6), max_running=2)
     first, second = greedy([5] * 100, 50), greedy([6, 7], 20)
     engine.add(first)
     engine.add(second)
@@ -88,15 +88,15 @@ def test_abort_ends_the_step_only_if_most_of_it_was_for_the_aborted(victim, is_l
 
         steps = lost = 0
 
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             self.steps += 1
             requests[victim].aborted |= self.steps == 2
             if watch(0, 1):
                 self.lost += 1
                 return None
-            return super().forward(batch, cache, watch)
+            return super().forward(batch, watch)
 
-    engine = Engine(Aborting(32), FakeCache(6), VOCAB, max_running=2)
+    engine = Engine(Aborting(32, 6), max_running=2)
     for request in requests:
         engine.add(request)
     engine.step()
@@ -115,7 +115,7 @@ def test_resumed_request_goes_on_with_the_tokens_that_would_have_come(num_known)
     prompt = list(range(5, 90))
     request = greedy(prompt, 130)
     request.resume(expected(prompt, num_known))
-    assert finish(Engine(FakeModel(16), FakeCache(8), VOCAB), [request]) == [expected(prompt, 130)]
+    assert finish(Engine(FakeModel(16, 8)), [request]) == [expected(prompt, 130)]
 
 
 def test_stop_id_ends_a_request_and_ignore_eos_does_not():
@@ -123,7 +123,7 @@ def test_stop_id_ends_a_request_and_ignore_eos_does_not():
     third = expected(prompt, 3)[2]
     stopping = greedy(prompt, 10, stop_ids=frozenset([third]))
     ignoring = Request(prompt, Sampling(temperature=0, ignore_eos=True), 10, stop_ids=frozenset([third]))
-    engine = Engine(FakeModel(16), FakeCache(6), VOCAB)
+    engine = Engine(FakeModel(16, 6))
     finish(engine, [stopping, ignoring])
     assert (stopping.finish_reason, stopping.output_ids[-1]) == ("stop", third)
     assert (ignoring.finish_reason, len(ignoring.output_ids)) == ("length", 10)
@@ -132,7 +132,7 @@ def test_stop_id_ends_a_request_and_ignore_eos_does_not():
 def test_logits_request_gets_every_row_of_its_prompt():
     prompt = list(range(3, 50))
     request = Request(prompt, Sampling(), 0, logits=True)
-    engine = Engine(FakeModel(16), FakeCache(6), VOCAB)
+    engine = Engine(FakeModel(16, 6))
     engine.add(request)
     rows = []
     while engine.has_work:
@@ -162,7 +162,7 @@ def test_guide_masks_and_forces_ids():
 
     guide = Guide()
     request = greedy([5, 6], 4, guide=guide)
-    finish(Engine(FakeModel(16), FakeCache(2), VOCAB), [request])
+    finish(Engine(FakeModel(16, 2)), [request])
     assert request.output_ids == guide.accepted
     assert request.output_ids[1] == 42
     assert {request.output_ids[i] for i in (0, 2, 3)} <= {11, 12}
@@ -172,11 +172,13 @@ def drawn(model_row, count, **sampling):
     """Greedy answer of a model with the same logits everywhere, and its outputs."""
 
     class Constant(FakeModel):
-        def forward(self, batch, cache, watch):
+        vocab_size = len(model_row)
+
+        def forward(self, batch, watch):
             return np.tile(np.asarray(model_row, np.float32), (len(batch.logits_indices), 1))
 
     request = Request([0, 1], Sampling(temperature=0, **sampling), count)
-    engine = Engine(Constant(16), FakeCache(2), len(model_row))
+    engine = Engine(Constant(16, 2))
     engine.add(request)
     return [output for _ in range(count) for output in engine.step()]
 
@@ -204,7 +206,7 @@ def test_logprobs_are_those_of_the_models_own_logits():
 
 
 def test_long_prompt_tells_how_far_it_is():
-    engine = Engine(FakeModel(16), FakeCache(6), VOCAB)
+    engine = Engine(FakeModel(16, 6))
     engine.add(greedy(range(2, 52), 1))
     outputs = [o for _ in range(4) for o in engine.step()]
     assert [(o.token_id is None, o.num_computed) for o in outputs] == [(True, 16), (True, 32), (True, 48), (False, 50)]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from kimi_cpu.engine import DiskStore, Engine
 from kimi_cpu.model import PAGE_TOKENS
 
-from .fake import VOCAB, FakeCache, FakeModel, Guesses, expected, finish, greedy
+from .fake import VOCAB, FakeModel, Guesses, expected, finish, greedy
 
 NUM_SCHEDULES = int(os.environ.get("KIMI_CPU_TEST_SCHEDULES", "300"))
 PREFIX = [(7 * i) % 90 + 2 for i in range(3 * PAGE_TOKENS)]
 
 
 def make(num_pages=12, chunk=32, max_running=4, speculation=None, store=None):
-    engine = Engine(FakeModel(chunk), FakeCache(num_pages), VOCAB, max_running, speculation, store, fair=True)
+    engine = Engine(FakeModel(chunk, num_pages), max_running, speculation, store, fair=True)
     engine.clock = lambda: engine.model.num_tokens
     return engine
 
@@ -58,7 +58,7 @@ def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, ch
 
 
 def run_schedule(engine, schedule):
-    num_pages = engine.cache.num_pages
+    num_pages = engine.model.pages.num_pages
     alive, tails, total = [], {}, {}
     for what, *args in schedule:
         if what == "add":
@@ -261,10 +261,10 @@ def test_step_that_was_cancelled_changes_nothing():
     class Interrupted(FakeModel):
         calls = 0
 
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             self.calls += 1
-            return None if self.calls == 2 else super().forward(batch, cache, watch)
+            return None if self.calls == 2 else super().forward(batch, watch)
 
-    engine = Engine(Interrupted(8), FakeCache(6), VOCAB)
+    engine = Engine(Interrupted(8, 6))
     prompt = list(range(2, 40))
     assert finish(engine, [greedy(prompt, 5)]) == [expected(prompt, 5)]

@@ -16,13 +16,13 @@ from kimi_cpu.engine.block_pool import Tokens
 from kimi_cpu.engine.session import ALIGNMENT, Session, load, save
 from kimi_cpu.errors import SessionError
 
-from .fake import VOCAB, FakeCache, FakeModel, finish, greedy
+from .fake import FakeModel, FakePages, finish, greedy
 
 PROMPT = [(5 * i) % 90 + 2 for i in range(150)]
 
 
 def make():
-    return Engine(FakeModel(32), FakeCache(12), VOCAB)
+    return Engine(FakeModel(32, 12))
 
 
 def conversation(engine):
@@ -92,7 +92,7 @@ def test_what_is_no_session_is_told_from_one(saved, text):
 
 def test_cache_of_another_type_is_named(saved):
     engine = make()
-    engine.cache.view.kind = "other"
+    engine.model.pages.kind = "other"
     with pytest.raises(SessionError, match="--kv fake"):
         load(engine, saved[0], "model")
 
@@ -111,7 +111,7 @@ def test_session_of_another_model_is_refused(saved):
 
 
 def test_session_larger_than_the_cache_brings_what_fits(saved):
-    engine = Engine(FakeModel(32), FakeCache(2), VOCAB)
+    engine = Engine(FakeModel(32, 2))
     load(engine, saved[0], "model")
     request = greedy(PROMPT[:100], 3)
     finish(engine, [request])
@@ -121,13 +121,13 @@ def test_session_larger_than_the_cache_brings_what_fits(saved):
 def test_save_that_fails_leaves_the_old_file_and_nothing_else(saved):
     path, session = saved
 
-    class Broken(FakeCache):
-        def page(self, page):
+    class Broken(FakePages):
+        def read(self, page):
             raise OSError("no such luck")
 
     engine, before = make(), path.read_bytes()
     conversation(engine)
-    engine.cache = Broken(12)
+    engine.model.pages = Broken(12)
     with pytest.raises(OSError, match="no such luck"):
         save(session, engine, path, "model")
     assert path.read_bytes() == before

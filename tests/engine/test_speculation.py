@@ -7,14 +7,14 @@ import pytest
 from kimi_cpu.engine import Engine
 from kimi_cpu.engine.speculation import MAX_DRAFT, Speculation
 
-from .fake import VOCAB, FakeCache, FakeModel, finish, greedy
+from .fake import FakeModel, finish, greedy
 
 
 class Looping(FakeModel):
     """Counts 10, 11, … 19 and begins again, whatever it reads."""
 
-    def forward(self, batch, cache, watch):
-        logits = super().forward(batch, cache, watch)
+    def forward(self, batch, watch):
+        logits = super().forward(batch, watch)
         logits[:] = 0
         for row, index in enumerate(batch.logits_indices):
             logits[row, 10 + (batch.token_ids[index] - 9) % 10] = 1
@@ -100,7 +100,7 @@ def test_disturbed_step_does_not_end_it():
 
 def test_looping_answer_takes_fewer_steps_with_the_engines_own_drafts():
     def run(speculation):
-        engine, steps = Engine(Looping(64), FakeCache(20), VOCAB, 1, speculation), 0
+        engine, steps = Engine(Looping(64, 20), 1, speculation), 0
         request = greedy([10, 11, 12], 300)
         engine.add(request)
         while engine.has_work:
@@ -117,4 +117,4 @@ def test_looping_answer_takes_fewer_steps_with_the_engines_own_drafts():
     drafted, fewer = run(Steady())
     assert drafted == plain
     assert steps == 300 and fewer < 100
-    assert finish(Engine(Looping(64), FakeCache(20), VOCAB, 1, Speculation()), [greedy([10, 11, 12], 300)]) == [plain]
+    assert finish(Engine(Looping(64, 20), 1, Speculation()), [greedy([10, 11, 12], 300)]) == [plain]

@@ -10,11 +10,11 @@ import pytest
 from kimi_cpu.engine import Engine, EngineThread
 from kimi_cpu.errors import EngineDeadError
 
-from .fake import VOCAB, FakeCache, FakeModel, expected, greedy
+from .fake import VOCAB, FakeModel, expected, greedy
 
 
 class BrokenModel(FakeModel):
-    def forward(self, batch, cache, watch):
+    def forward(self, batch, watch):
         raise RuntimeError("out of luck")
 
 
@@ -36,14 +36,14 @@ def drain(outbox):
 
 
 def test_requests_from_several_callers_are_answered():
-    thread = EngineThread(Engine(FakeModel(16), FakeCache(8), VOCAB, max_running=2))
+    thread = EngineThread(Engine(FakeModel(16, 8), max_running=2))
     outboxes = [submit(thread, greedy([n, n + 1], 30)) for n in (3, 8, 20)]
     assert [drain(o) for o in outboxes] == [expected([n, n + 1], 30) for n in (3, 8, 20)]
     thread.close()
 
 
 def test_failing_step_reaches_every_open_request_and_later_ones_are_refused():
-    thread = EngineThread(Engine(BrokenModel(), FakeCache(8), VOCAB))
+    thread = EngineThread(Engine(BrokenModel(8, 8)))
     with pytest.raises(EngineDeadError, match="out of luck"):
         drain(submit(thread, greedy([3, 4], 5)))
     thread.close()
@@ -52,7 +52,7 @@ def test_failing_step_reaches_every_open_request_and_later_ones_are_refused():
 
 
 def test_closing_twice_is_harmless_and_ends_open_requests():
-    thread = EngineThread(Engine(FakeModel(16), FakeCache(2000), VOCAB))
+    thread = EngineThread(Engine(FakeModel(16, 2000)))
     outbox = submit(thread, greedy([3, 4], 100_000))
     thread.close()
     thread.close()
@@ -64,16 +64,16 @@ def test_request_interrupts_the_step_of_an_idle_one():
     class Slow(FakeModel):
         """Its step over a long prompt ends only when it is cancelled."""
 
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             if len(batch.token_ids) > 50:
                 entered.set()
                 while not watch(0, 1):
                     time.sleep(0.001)
                 return None
-            return super().forward(batch, cache, watch)
+            return super().forward(batch, watch)
 
     entered = threading.Event()
-    thread = EngineThread(Engine(Slow(100), FakeCache(8), VOCAB))
+    thread = EngineThread(Engine(Slow(100, 8)))
     thread.submit(greedy([5] * 90, 0, idle=True))
     assert entered.wait(20)
     assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
@@ -84,10 +84,10 @@ class Long(FakeModel):
     """A step over more than 50 tokens runs until it is stopped from outside; it never asks."""
 
     def __init__(self):
-        super().__init__(100)
+        super().__init__(100, 8)
         self.entered, self.num_stopped = threading.Event(), 0
 
-    def forward(self, batch, cache, watch):
+    def forward(self, batch, watch):
         if len(batch.token_ids) > 50:
             self.entered.set()
             give_up_at = time.monotonic() + 20
@@ -96,13 +96,13 @@ class Long(FakeModel):
                 time.sleep(0.001)
             self.num_stopped += 1
             return np.full((len(batch.logits_indices), VOCAB), np.nan, np.float32)
-        return super().forward(batch, cache, watch)
+        return super().forward(batch, watch)
 
 
 @pytest.mark.parametrize("how", ["abort", "close"])
 def test_step_is_ended_within_a_layer(how):
     model = Long()
-    thread = EngineThread(Engine(model, FakeCache(8), VOCAB, max_running=2))
+    thread = EngineThread(Engine(model, max_running=2))
     good, bad = greedy([3, 4], 2000), greedy([5] * 90, 5)
     outbox, bad_outbox = submit(thread, good), submit(thread, bad)
     assert model.entered.wait(20)
@@ -121,7 +121,7 @@ def test_step_is_ended_within_a_layer(how):
 
 def test_request_interrupts_the_step_of_an_idle_one_within_a_layer():
     model = Long()
-    thread = EngineThread(Engine(model, FakeCache(8), VOCAB))
+    thread = EngineThread(Engine(model))
     thread.submit(greedy([5] * 90, 0, idle=True))
     assert model.entered.wait(20)
     assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
@@ -133,15 +133,15 @@ def test_step_of_others_is_not_ended_for_a_small_part_of_it():
     model, leave = Long(), threading.Event()
 
     class Shared(FakeModel):
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             if len(batch.token_ids) > 50 and not model.entered.is_set():
                 model.entered.set()
                 assert leave.wait(20)
                 stops.append(int(watch.stop[0]))
-            return super().forward(batch, cache, watch)
+            return super().forward(batch, watch)
 
     stops = []
-    thread = EngineThread(Engine(Shared(100), FakeCache(8), VOCAB, max_running=2))
+    thread = EngineThread(Engine(Shared(100, 8), max_running=2))
     small, large = greedy([3, 4], 2000), greedy([5] * 90, 5)
     submit(thread, small)
     outbox = submit(thread, large)
@@ -156,16 +156,16 @@ def test_abort_that_comes_late_does_not_end_the_next_step():
     class Late(FakeModel):
         """Remembers the flag at the beginning of each step, and aborts at the end of the first."""
 
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             stops.append(int(watch.stop[0]))
-            logits = super().forward(batch, cache, watch)
+            logits = super().forward(batch, watch)
             if len(stops) == 1:
                 first.aborted = True
                 engine.look()
             return logits
 
     stops, first, second = [], greedy([3, 4], 5), greedy([6, 7], 5)
-    engine = Engine(Late(16), FakeCache(8), VOCAB)
+    engine = Engine(Late(16, 8))
     engine.add(first)
     assert engine.step() == []
     engine.abort(first)
@@ -178,14 +178,14 @@ def test_abort_that_comes_late_does_not_end_the_next_step():
 
 def test_long_step_tells_how_far_its_prompts_are():
     class Layers(FakeModel):
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             for done in range(60):
                 now[0] += 0.1
                 assert not watch(done, 60)
-            return super().forward(batch, cache, watch)
+            return super().forward(batch, watch)
 
     now, told = [0.0], []
-    engine = Engine(Layers(40), FakeCache(8), VOCAB, max_running=2)
+    engine = Engine(Layers(40, 8), max_running=2)
     engine.clock, engine.report = lambda: now[0], told.append
     answer, prompt = greedy([3, 4], 9), greedy([5] * 60, 2)
     engine.add(answer)

@@ -8,7 +8,7 @@ import pytest
 from kimi_cpu.engine import Engine, EngineThread
 from kimi_cpu.errors import AnswerError, EngineDeadError, RequestError
 
-from .fake import VOCAB, FakeCache, FakeModel, Guesses, expected, greedy
+from .fake import VOCAB, FakeModel, Guesses, expected, greedy
 from .test_thread import drain, submit
 
 
@@ -49,7 +49,7 @@ class BrokenGuesses(Guesses):
 
 
 def running(num_pages=20, speculation=None):
-    engine = Engine(FakeModel(16), FakeCache(num_pages), VOCAB, max_running=3, speculation=speculation)
+    engine = Engine(FakeModel(16, num_pages), max_running=3, speculation=speculation)
     return engine, EngineThread(engine)
 
 
@@ -142,12 +142,12 @@ def test_every_request_hears_of_a_dead_engine_though_one_outbox_is_broken():
             raise RuntimeError("full")
 
     class Dying(FakeModel):
-        def forward(self, batch, cache, watch):
+        def forward(self, batch, watch):
             if len(batch.seq_lens) > 1:
                 raise MemoryError
-            return super().forward(batch, cache, watch)
+            return super().forward(batch, watch)
 
-    thread = EngineThread(Engine(Dying(16), FakeCache(20), VOCAB, max_running=3))
+    thread = EngineThread(Engine(Dying(16, 20), max_running=3))
     thread.submit(greedy([5] * 40, 5), Broken())
     outbox = submit(thread, greedy([7] * 40, 30))
     with pytest.raises(EngineDeadError):

@@ -38,24 +38,26 @@ class Watching:
 
     def __init__(self, model):
         self.model, self.max_tokens = model, model.max_tokens
+        self.vocab_size, self.pages = model.vocab_size, model.pages
         self.watched, self.logits = None, {}
         self.interrupted = ()  # numbers of the steps that end at their second layer
         self.num_steps = 0
 
-    def forward(self, batch, cache, watch):
+    def submit(self, batch, watch):
         self.num_steps += 1
         if self.num_steps in self.interrupted:
             watch = Ending(watch.stop)
-        logits = self.model.forward(batch, cache, watch)
+        future = self.model.submit(batch, watch)
+        logits = future.result()
         if logits is None:
-            return None
+            return future
         owners = np.searchsorted(batch.query_start_loc, batch.logits_indices, side="right") - 1
         for row, seq, out in zip(batch.logits_indices, owners, logits, strict=True):
             position = int(batch.positions[row])
             table, page = self.watched.block_table, position // PAGE_TOKENS
             if page < len(table) and table[page] == batch.block_tables[seq, page]:  # nobody else writes this page
                 self.logits[position] = out.copy()
-        return logits
+        return future
 
 
 @pytest.fixture(scope="module", params=WAYS, ids="-".join)
@@ -67,9 +69,9 @@ def make(request, tiny_file):
         weights = bind(file)
 
         def make(chunk=64, num_pages=64, max_running=8, speculation=None):
-            model = Watching(Kimi(c, weights, chunk, int8=compute == "int8"))
             cache = KVCache(kv, num_pages, c.num_hidden_layers, c.kv_lora_rank, c.qk_rope_head_dim)
-            return Engine(model, cache, c.vocab_size, max_running, speculation)
+            model = Watching(Kimi(c, weights, cache, chunk, int8=compute == "int8"))
+            return Engine(model, max_running, speculation)
 
         yield make
 

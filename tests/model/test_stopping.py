@@ -28,14 +28,16 @@ class Flaky:
 
     def __init__(self, model):
         self.model, self.max_tokens, self.num_steps = model, model.max_tokens, 0
+        self.vocab_size, self.pages = model.vocab_size, model.pages
 
-    def forward(self, batch, cache, watch):
+    def submit(self, batch, watch):
         self.num_steps += 1
         if self.num_steps % 2:
             ended = Stopping(self.num_steps // 2 % 4)
-            assert self.model.forward(batch, cache, ended) is None and ended.stop[0]
-            return None
-        return self.model.forward(batch, cache, watch)
+            future = self.model.submit(batch, ended)
+            assert future.result() is None and ended.stop[0]
+            return future
+        return self.model.submit(batch, watch)
 
 
 @pytest.mark.parametrize("kv", ["f16", "int8"])
@@ -46,7 +48,7 @@ def test_answers_are_the_same_though_every_step_was_ended_once(tiny_file, kv):
 
         def answers(wrap):
             cache = KVCache(kv, 64, c.num_hidden_layers, c.kv_lora_rank, c.qk_rope_head_dim)
-            engine = Engine(wrap(Kimi(c, weights, 32, int8=True)), cache, c.vocab_size, 3)
+            engine = Engine(wrap(Kimi(c, weights, cache, 32, int8=True)), 3)
             return finish(engine, [greedy([(n * i) % 90 + 3 for i in range(40 * n)], 30) for n in (1, 3, 2)])
 
         assert answers(Flaky) == answers(lambda model: model)
@@ -55,14 +57,14 @@ def test_answers_are_the_same_though_every_step_was_ended_once(tiny_file, kv):
 def test_pass_that_is_stopped_in_its_last_layer_gives_no_logits(tiny_file):
     with ModelFile.open(tiny_file) as file:
         c = file.config
-        model = Kimi(c, bind(file), 32, int8=True)
         cache = KVCache("f16", 4, c.num_hidden_layers, c.kv_lora_rank, c.qk_rope_head_dim)
-        engine, request = Engine(model, cache, c.vocab_size), greedy([3, 4, 5], 4)
+        model = Kimi(c, bind(file), cache, 32, int8=True)
+        engine, request = Engine(model), greedy([3, 4, 5], 4)
         engine.add(request)
         given = []
 
-        def forward(batch, cache, watch, run=model.forward):
-            given.append(run(batch, cache, Stopping(c.num_hidden_layers - 1)))
+        def forward(batch, watch, run=model.forward):
+            given.append(run(batch, Stopping(c.num_hidden_layers - 1)))
             return given[-1]
 
         model.forward = forward

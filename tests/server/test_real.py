@@ -250,7 +250,7 @@ class Failing:
 
     max_tokens = 64
 
-    def forward(self, *arguments):
+    def submit(self, *arguments):
         raise MemoryError("no more")
 
 
