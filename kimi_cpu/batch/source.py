@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from ..errors import ConfigError, RequestError, shown
 from ..filetypes import HEAD_BYTES, mistaken, recognised
-from ..llm.wellformed import well_formed
+from ..llm.parameters import well_formed
 from .results import Failure, digest_of, digest_of_line, key_of_id, key_of_line
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"

@@ -13,7 +13,7 @@ from .telling import warn
 
 if TYPE_CHECKING:
     from ..llm import LLM
-    from ..llm.session import LLMSession
+    from ..llm.conversation import LLMSession
 
 MAX_MESSAGES_BYTES = 1 << 28
 
@@ -30,7 +30,7 @@ def load_conversation(llm: "LLM", path: Path) -> "tuple[LLMSession, list[dict]]"
     """Session and messages of a file; new ones where there is none. What was computed is lost, with a warning, when it
     cannot be used. SessionError: the file is something else, which must not be overwritten, or the messages cannot
     be read."""
-    from ..llm.session import is_session_file
+    from ..llm.conversation import is_session_file
 
     messages_path = _messages_path(path)
     try:
@@ -51,7 +51,7 @@ def load_conversation(llm: "LLM", path: Path) -> "tuple[LLMSession, list[dict]]"
 def save_conversation(session: "LLMSession", messages: list[dict], path: Path) -> None:
     """Writes both files, which are their owner's alone; each is either the old one or the new one. ConfigError: one
     that is there is something else. OSError."""
-    from ..llm.session import is_session_file
+    from ..llm.conversation import is_session_file
 
     private_directory(path.parent)
     check_replaceable(path, "session", is_session_file, force=True)

@@ -1,12 +1,11 @@
 """The public Python API: text in, text out."""
 
 from ..engine import EngineState, Sampling
-from .bundled import BUNDLED_MODEL, bundled_note
-from .conversation import ChatOptions
 from .generation import Generation
 from .llm import LLM, load
-from .loading import LoadOptions
+from .loading import BUNDLED_MODEL, LoadOptions, bundled_note
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
+from .turn import ChatOptions
 
 __all__ = [
     "BUNDLED_MODEL",

@@ -32,15 +32,13 @@ from ..modelfile import ModelFile
 from ..plan import needs
 from ..tokenizer import Tokenizer, tokenizer_of
 from . import compat
-from .bundled import BUNDLED_MODEL
-from .conversation import ChatOptions, Conversation
+from .conversation import LLMSession
 from .generation import Generation, closing, explain, result_of
-from .guide import ChatGuide
-from .loading import LoadOptions, make_engine, model_hash, notices, num_threads, thread_notices
-from .reading import CANCELLED, ChatReader, RawReader
+from .loading import BUNDLED_MODEL, LoadOptions, make_engine, model_hash, notices, num_threads, thread_notices
+from .parameters import well_formed
+from .reading import CANCELLED, ChatGuide, ChatReader, RawReader
 from .results import ChatCompletion, Completion, Piece
-from .session import LLMSession
-from .wellformed import well_formed
+from .turn import ChatOptions, ChatTurn
 
 Progress = Callable[[int, int], None]  # (done, in all)
 SAMPLING = "sampling"  # the keyword of a whole Sampling
@@ -77,7 +75,7 @@ class _Turn(NamedTuple):
     params: Sampling
     reader: Callable[[ChatGuide | None], RawReader | ChatReader]
     guide: Callable[[int], ChatGuide | None]  # of the tokens that may be generated
-    conversation: Conversation | None = None
+    conversation: ChatTurn | None = None
     num_new: int = 1  # tokens at the prompt's end, 1 or more, before which all is likely to be in the cache
 
 
@@ -146,7 +144,7 @@ class LLM:
     def chat_ids(self, messages: list[dict], tools: list[dict] | None = None, **template_kwargs) -> list[int]:
         """Ids of a chat's prompt, as chat would send it: to count them, or to look at them."""
         options = ChatOptions(tools=well_formed(tools), template_kwargs=well_formed(template_kwargs))
-        return Conversation(well_formed(messages), options, self.tokenizer, self._template).prompt_ids
+        return ChatTurn(well_formed(messages), options, self.tokenizer, self._template).prompt_ids
 
     def generate(self, prompt: str | list[int], *, progress: Progress | None = None, **sampling) -> Completion:
         """The answer to a raw prompt (text, or ids), without the chat template. sampling: fields of Sampling, or a
@@ -266,7 +264,7 @@ class LLM:
             owner=self,
         )
 
-    def _prefill(self, conversation: Conversation, turn: dict, session: LLMSession | None) -> None:
+    def _prefill(self, conversation: ChatTurn, turn: dict, session: LLMSession | None) -> None:
         """Has what the next turn's prompt will begin with computed in idle time."""
         with suppress(Exception):  # it only saves time, whatever a template makes of the turn
             ids = conversation.following(turn)[: self.context - 1]
@@ -300,7 +298,7 @@ class LLM:
         names = {f.name for f in fields(ChatOptions)}
         chat = ChatOptions(**{k: v for k, v in given.items() if k in names})
         params = _sampling({k: v for k, v in given.items() if k not in names})
-        conversation = Conversation(messages, chat, self.tokenizer, self._template)
+        conversation = ChatTurn(messages, chat, self.tokenizer, self._template)
         return _Turn(
             self._ids(conversation.prompt_ids),
             params,

@@ -17,6 +17,7 @@ from ..plan import Needs
 
 log = logging.getLogger(__name__)
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
+BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is demo.md beside it
 CACHE_SHARE = 8  # of the memory that this process may use, the part that the caches of several sequences take
 
 
@@ -155,4 +156,14 @@ def notices(path: Path, needs: Needs, memory: int) -> tuple[str, ...]:
     return (
         f"{path} has {in_words(needs.weights)} of weights, but this process may use {in_words(memory)} of memory: "
         f"up to {in_words(needs.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {path}`).",
+    )
+
+
+def bundled_note() -> str:
+    """What a program says when it falls back to the bundled model: what it is, and what to do for more."""
+    with ModelFile.open(BUNDLED_MODEL) as file:
+        millions = file.num_weights / 1e6
+    return (
+        f"bundled demonstration model, {millions:.1f} million parameters; for real answers: "
+        "kimi-cpu convert Kimi-K2-Thinking -o k2.gguf, then -m k2.gguf"
     )

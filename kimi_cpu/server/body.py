@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
 from ..errors import KimiError
-from ..llm.wellformed import well_formed
+from ..llm.parameters import well_formed
 from .errors import ApiError, api_error
 
 MAX_VALUES = 1 << 20  # four times the ids of the longest context; reading as many takes 0.2 s, which nothing interrupts

@@ -15,7 +15,7 @@ from ..errors import (
     bounded,
     shown,
 )
-from ..llm.wellformed import well_formed
+from ..llm.parameters import well_formed
 
 TYPES = {  # status: error.type
     400: "invalid_request_error",

@@ -10,7 +10,7 @@ import pytest
 import kimi_cpu
 from kimi_cpu.chat.template import kimi_template
 from kimi_cpu.errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
-from kimi_cpu.llm.conversation import ChatOptions, Conversation
+from kimi_cpu.llm.turn import ChatOptions, ChatTurn
 from tests import tiny
 
 TOOLS = [tiny.WEATHER_TOOL]
@@ -141,7 +141,7 @@ def test_thinking_can_be_closed_at_once(llm):
     "options", [{"tools": TOOLS, "tool_choice": "required"}, {"response_format": {"type": "json_object"}}]
 )
 def test_closed_thinking_and_a_bound_answer_go_together(llm, end, options):
-    conversation = Conversation(HELLO, ChatOptions(**options, no_think=True), llm.tokenizer, kimi_template() + end)
+    conversation = ChatTurn(HELLO, ChatOptions(**options, no_think=True), llm.tokenizer, kimi_template() + end)
     guide = conversation.guide(100, llm.tokenizer.n_vocab)
     closed = llm.tokenizer.encode("</think>" if end else "<think></think>")
     for token_id in closed:

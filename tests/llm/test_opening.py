@@ -5,7 +5,7 @@ import pytest
 import kimi_cpu
 from kimi_cpu.errors import EngineDeadError, RequestError
 from kimi_cpu.llm import ChatOptions
-from kimi_cpu.llm.conversation import Conversation
+from kimi_cpu.llm.turn import ChatTurn
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TOOL = {"type": "function", "function": {"name": "act", "parameters": {"type": "object"}}}
@@ -17,9 +17,9 @@ def llm(tiny_file):
         yield llm
 
 
-def opened(llm, message: dict, **options) -> Conversation:
+def opened(llm, message: dict, **options) -> ChatTurn:
     partial = {"role": "assistant", "partial": True} | message
-    return Conversation([*HELLO, partial], ChatOptions(**options), llm.tokenizer, None)
+    return ChatTurn([*HELLO, partial], ChatOptions(**options), llm.tokenizer, None)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,12 @@ def test_opening_that_cannot_be_gone_on_from_is_refused(llm, message, options):
 def test_deepseeks_prefix_is_partial(llm):
     partial = {"role": "assistant", "content": "It is", "reasoning_content": "Hmm"}
     both = (
-        Conversation([*HELLO, partial | {key: True}], ChatOptions(), llm.tokenizer, None)
-        for key in ("partial", "prefix")
+        ChatTurn([*HELLO, partial | {key: True}], ChatOptions(), llm.tokenizer, None) for key in ("partial", "prefix")
     )
     assert len({tuple(conversation.prompt_ids) for conversation in both}) == 1
     for wrong in ([partial | {"prefix": True}, *HELLO], [*HELLO, partial | {"prefix": "yes"}]):
         with pytest.raises(RequestError, match=r"messages\[\d\].prefix"):
-            Conversation(wrong, ChatOptions(), llm.tokenizer, None)
+            ChatTurn(wrong, ChatOptions(), llm.tokenizer, None)
 
 
 def test_turn_of_one_call_makes_no_second(llm):
