@@ -89,7 +89,7 @@ def test_model_fills_its_whole_context_in_bounded_memory_and_equals_the_float64_
             for piece in llm.stream(ids[:length], ignore_eos=True, **options):
                 found += [(length - 1, logprob) for logprob in piece.logprobs]
                 peak = max(peak, process.memory_info().rss - before)
-        cache_bytes = CONTEXT // 64 * llm._thread.call(lambda engine: engine.cache.page_bytes)
+        cache_bytes = CONTEXT // 64 * llm._thread.call(lambda engine: engine.model.pages.page_bytes)
     assert (piece.finish_reason, piece.usage.total_tokens) == ("length", CONTEXT)
     print(f"cache of {cache_bytes / 1e6:.0f} MB; resident memory grew by {peak / 1e6:.0f} MB at most")
     assert peak < cache_bytes + 200e6
