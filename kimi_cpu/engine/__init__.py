@@ -1,10 +1,9 @@
 """Token ids in, token ids out: scheduling, pages and sampling parameters. Never sees text."""
 
 from .disk_store import DiskStore
-from .drawing import TokenLogprob
 from .engine import Engine, EngineState, StepOutput
-from .request import Guide, Request
-from .sampling import Sampling
+from .request import Guide, Request, Sampling
+from .sampling import TokenLogprob
 from .speculation import Speculation
 from .thread import EngineThread
 

@@ -7,10 +7,14 @@ else lies in the directory is left alone. A file system that refuses costs the s
 """
 
 import logging
+import os
 import re
+import secrets
+import stat
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +24,6 @@ import numpy as np
 
 from ..files import private_directory
 from ..model import PAGE_TOKENS
-from . import page_files
 from .block_pool import Tokens
 
 MAGIC = b"kimipag1"
@@ -31,6 +34,10 @@ PARTIAL = ".partial"
 NAMESPACE = re.compile(r"[0-9a-f]{32}")
 PAGE = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<parent>[0-9a-f]{32}|)\.page")
 UNFINISHED = re.compile(PAGE.pattern + r"\..+\.partial")
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting: it may have become a FIFO
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +100,13 @@ class DiskStore:
         for name in names:
             self._files.move_to_end(name)
         if names:
-            page_files.touch(self._folder, [self._files[name].name for name in names])
+            _touch(self._folder, [self._files[name].name for name in names])
 
     def read(self, key: bytes, tokens: Tokens, page_bytes: int) -> np.ndarray | None:
         """The latents u8[page_bytes] of a page's tokens. None: they cannot be had, and the page is forgotten."""
         name = (self._namespace, key.hex())
         try:
-            data = page_files.read(self._folder, self._files[name].name, HEAD_BYTES + TOKEN_BYTES + page_bytes)
+            data = _read(self._folder, self._files[name].name, HEAD_BYTES + TOKEN_BYTES + page_bytes)
         except OSError:
             self._forget(name)
             return None
@@ -120,7 +127,7 @@ class DiskStore:
             return
         try:
             head = MAGIC + crc32(page, crc32(texts)).to_bytes(4, "little")
-            page_files.write(self._folder, name, (head, texts, page), PARTIAL)
+            _write(self._folder, name, (head, texts, page), PARTIAL)
         except OSError as e:
             self._close(f"{self._folder} cannot be written", e)
             return
@@ -150,7 +157,7 @@ class DiskStore:
         file = self._files[name]
         self._forget(name)
         try:
-            page_files.remove(file.folder, file.name)
+            _remove(file.folder, file.name)
         except OSError as e:
             self._close(f"{file.folder / file.name} cannot be removed", e)
 
@@ -178,11 +185,85 @@ def _by_age(directory: Path) -> list[tuple[Path, str, int]]:
         if not NAMESPACE.fullmatch(folder.name):
             continue
         try:
-            for name, status in page_files.listed(folder):
+            for name, status in _listed(folder):
                 if PAGE.fullmatch(name):
                     found.append((status.st_mtime_ns, folder, name, status.st_size))
                 elif UNFINISHED.fullmatch(name) and time.time() - status.st_mtime > ABANDONED_S:
-                    page_files.remove(folder, name)
+                    _remove(folder, name)
         except OSError:
             continue  # no folder, or one that is not ours
     return [(folder, name, num_bytes) for _, folder, name, num_bytes in sorted(found)]
+
+
+# The regular files of one folder, by name: anything else is neither opened nor followed nor removed.
+
+
+def _listed(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """(name, status) of the regular files. OSError: there is no such folder, or it is a link to one."""
+    with _opened(folder) as at:
+        for name in os.listdir(at):
+            try:
+                status = os.stat(name, dir_fd=at, follow_symlinks=False)
+            except OSError:
+                continue  # another process was faster
+            if stat.S_ISREG(status.st_mode):
+                yield name, status
+
+
+def _read(folder: Path, name: str, num_bytes: int) -> bytes | None:
+    """A file's content, or None when it is not of this size. OSError: it cannot be read, or is no regular file."""
+    with _opened(folder) as at:
+        _require_regular(os.stat(name, dir_fd=at, follow_symlinks=False), name)
+        with open(os.open(name, READ, dir_fd=at), "rb") as file:
+            status = os.fstat(file.fileno())
+            _require_regular(status, name)
+            return file.read(num_bytes) if status.st_size == num_bytes else None
+
+
+def _write(folder: Path, name: str, parts: Iterable, partial: str) -> None:
+    """Writes a file, which appears whole or not at all. partial: the ending of its name until then. OSError."""
+    unfinished = f"{name}.{secrets.token_hex(8)}{partial}"
+    with _opened(folder) as at:
+        try:
+            with open(os.open(unfinished, WRITE, 0o600, dir_fd=at), "wb") as file:
+                for part in parts:
+                    file.write(part)
+            os.replace(unfinished, name, src_dir_fd=at, dst_dir_fd=at)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(unfinished, dir_fd=at)
+            raise
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Removes a file; one that is gone is no error. OSError: it cannot be removed, or is no regular file."""
+    try:
+        with _opened(folder) as at:
+            _require_regular(os.stat(name, dir_fd=at, follow_symlinks=False), name)
+            os.unlink(name, dir_fd=at)
+    except FileNotFoundError:
+        pass
+
+
+def _touch(folder: Path, names: Iterable[str]) -> None:
+    """The files were used now, as far as that can be noted."""
+    try:
+        with _opened(folder) as at:
+            for name in names:
+                os.utime(name, dir_fd=at, follow_symlinks=False)
+    except OSError:
+        pass  # it only decides what is removed first
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    at = os.open(folder, FOLDER)
+    try:
+        yield at
+    finally:
+        os.close(at)
+
+
+def _require_regular(status: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{name} is no regular file")

@@ -12,8 +12,8 @@ from ..model import ForwardBatch, Watch
 from .batching import forward_batch
 from .block_pool import BlockPool
 from .disk_store import DiskStore
-from .drawing import TokenLogprob, check_finite, draw
 from .request import Request
+from .sampling import TokenLogprob, check_finite, draw
 from .scheduler import Pages, Scheduled, Scheduler
 from .watch import StepWatch
 

@@ -1,17 +1,50 @@
-"""The state of one request: its ids, its pages and how far it has come."""
+"""A request: what it asks for, and its state, which is its ids, its pages and how far it has come."""
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from ..config.fields import NUM_SEEDS
+from ..config.fields import NUM_SEEDS, SAMPLING
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
-from .sampling import Sampling
 
 EXPANDED, ABSORBED = 0, 1  # the form of a token: how its query attends (model/attention.py)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Sampling parameters under OpenAI's names; top_k, min_p and repeat_penalty under llama.cpp's.
+
+    Defaults are Kimi K2 Thinking's: temperature 1.0, nothing cut off. temperature 0 is greedy. max_tokens None, or -1:
+    until the model stops or the context is full. seed None: another one every time; any other integer is a seed,
+    negative ones too. logit_bias: what is added to the logits of ids. presence_penalty and frequency_penalty count the
+    answer, repeat_penalty the prompt as well. logprobs: how many of the best ids are told of with each token, besides
+    its own log-probability; None is off. None stands for the default everywhere. Raises RequestError for a value that
+    the table of fields does not allow.
+    """
+
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] | None = None
+    logprobs: int | None = None
+    seed: int | None = None
+    stop: str | tuple[str, ...] = ()
+    ignore_eos: bool = False
+
+    def __post_init__(self):
+        for field in SAMPLING:
+            value = getattr(self, field.name)
+            if value is not field.default:
+                object.__setattr__(self, field.name, field.default if value is None else field.checked(value))
 
 
 class Guide(Protocol):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kimi_cpu.model import sampler
-from kimi_cpu.model.sampler import discourage, log_probabilities, penalize, sample, uniform
+from kimi_cpu.engine import sampling
+from kimi_cpu.engine.sampling import discourage, log_probabilities, penalize, sample, uniform
 
 
 def frequencies(logits, count=4000, **options):
@@ -54,7 +54,7 @@ def test_masked_ids_are_never_drawn():
 def test_sorting_the_best_first_only_draws_what_sorting_all_does(monkeypatch, options):
     row = 3 * np.random.default_rng(2).standard_normal(400).astype(np.float32)
     whole = [sample(row, 5, position, **options) for position in range(300)]
-    monkeypatch.setattr(sampler, "HEAD", 16)
+    monkeypatch.setattr(sampling, "HEAD", 16)
     assert [sample(row, 5, position, **options) for position in range(300)] == whole
 
 
