@@ -216,7 +216,7 @@ class Forgetful(FakeModel):
         self.order.clear(), self.resumed.clear()
         return super().answer(job, resume)
 options = BatchOptions(parallel=8, ordered="ordered" in kind)
-done = Run(Forgetful(), source, output, options).run(report)
+done = Run([Forgetful()], source, output, options).run(report)
 print(json.dumps([samples, time.monotonic() - began, done.num_done]))
 """
 
@@ -295,7 +295,8 @@ def kimi_speed(settings: dict) -> None:
             for i, ids in enumerate(prompts(settings["count"], llm.config.vocab_size)):
                 body = {"prompt": ids, "max_tokens": ANSWER, "temperature": 0, "ignore_eos": True}
                 file.write(json.dumps({"custom_id": str(i), "url": "/v1/completions", "body": body}) + "\n")
-        run = Run(LanguageModel(llm, 0, {}, {}), source, Path(folder) / "out", BatchOptions(parallel=parallel))
+        models = [LanguageModel(llm, 0, {}, {})]
+        run = Run(models, source, Path(folder) / "out", BatchOptions(parallel=parallel))
         targets = []
 
         def report(progress) -> None:

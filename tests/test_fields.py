@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from kimi_cpu.batch.bodies import read_body
+from kimi_cpu.batch.answers import read_body
 from kimi_cpu.batch.source import CHAT, COMPLETIONS
 from kimi_cpu.config import fields as table
 from kimi_cpu.config.field import Door, Kind

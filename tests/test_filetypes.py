@@ -142,7 +142,7 @@ def test_a_batch_that_is_something_else_is_refused_before_it_begins(tmp_path, na
         pytest.skip("a line of text may say so")
     (tmp_path / "in.jsonl").write_bytes(FOREIGN[name][0])
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    error, sentence = said(Run, FakeModel(), source, out, BatchOptions(text=text))
+    error, sentence = said(Run, [FakeModel()], source, out, BatchOptions(text=text))
     check(sentence, source, name)
     assert isinstance(error, ConfigError) and [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
 

@@ -1,27 +1,35 @@
-"""The language model as the loop sees it: the body of a line in, OpenAI's response object out."""
+"""A model of this process as the pool sees it, which reads lines of the input as the server reads bodies."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from ..config.field import Door
-from ..config.parameters import read
+from ..config.field import Door, is_ids
+from ..config.parameters import chat_options, completion_options, read
 from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory, RequestError
 from ..llm import LLM, Usage
 from ..llm.openai import chat_object, completion_object, usage_object
 from ..llm.results import total_usage
-from .bodies import Call, read_body
+from .pool import Answered, Failed, Grown, Lost, Tokens
 from .results import Failure, seed_of
 from .source import CHAT, Job
-from .worker import Tokens
 
 
 class LanguageModel:
-    """Answers lines. The seed of a request that names none comes from its custom_id and the run's seed."""
+    """See pool.Model. The seed of a request that names none comes from its custom_id and the run's seed."""
 
     def __init__(self, llm: LLM, seed: int, defaults: Mapping, loading: Mapping):
         """defaults: fields of bodies that do not name them. loading: how llm was loaded, as far as its answers depend
         on it. RequestError: a value that cannot be."""
         self._llm, self._seed, self._defaults = llm, seed, read(defaults, Door.CHAT)
+        self._answers: dict[bytes, _Answer] = {}
+        self._failed: list[Failed] = []
+        self._news: queue.SimpleQueue[tuple[bytes, int]] = queue.SimpleQueue()  # of which request, of which sample
+        self._wake: Callable[[], None] = lambda: None
         self.identity = {
             "model": llm.model_hash,
             "seed": str(seed),
@@ -29,72 +37,173 @@ class LanguageModel:
             "loading": json.dumps(loading, sort_keys=True),
         }
 
-    def answer(self, job: Job, resume: Sequence[int]) -> "LanguageAnswer | Failure":
-        """See worker.Model."""
-        defaults = {**self._defaults, "seed": seed_of(job.custom_id, self._seed)}
+    def connect(self, wake: Callable[[], None]) -> None:
+        """See pool.Model."""
+        self._wake = wake
+
+    def start(self, job: Job, resume: Sequence[int]) -> None:
+        """See pool.Model. EngineDeadError is Lost."""
         try:
-            return LanguageAnswer(self._llm, job, read_body(job.url, job.body, defaults), resume)
+            self._start(job, resume)
         except ContextOverflow as e:
-            return Failure(str(e), "context_length_exceeded", "messages" if job.url == CHAT else "prompt")
-        except (EngineDeadError, MemoryError, OutOfMemory):
+            self._fail(job.key, str(e), "context_length_exceeded", "messages" if job.url == CHAT else "prompt")
+        except EngineDeadError as e:
+            raise Lost(str(e)) from e
+        except (MemoryError, OutOfMemory):
             raise  # no request's fault: the run ends
         except RequestError as e:
-            return Failure(str(e), e.code or "invalid_value", e.param)
+            self._fail(job.key, str(e), e.code or "invalid_value", e.param)
         except KimiError as e:
-            return Failure(str(e), "invalid_value")
+            self._fail(job.key, str(e), "invalid_value")
         except Exception as e:  # one strange request must not end the night
-            return Failure(f"The request cannot be begun: {type(e).__name__}: {e}.", "internal_error", status=500)
+            message = f"The request cannot be begun: {type(e).__name__}: {e}."
+            self._fail(job.key, message, "internal_error", status=500)
 
-
-class LanguageAnswer:
-    """See worker.Answer. Several answers run together and are read one after the other."""
-
-    def __init__(self, llm: LLM, job: Job, call: Call, resume: Sequence[int]):
-        self._llm, self._job, self._call = llm, job, call
-        self._token_bytes = llm.tokenizer.token_bytes if "logprobs" in call.options else None
-        self.resumable = len(call.prompts) == call.n == 1 and "logprobs" not in call.options
-        if self.resumable:
-            self._handles = [llm.submit(call.prompts[0], resume=resume, **call.options)]
-        else:
-            self._handles = [h for prompt in call.prompts for h in llm.samples(prompt, call.n, **call.options)]
-
-    def __iter__(self) -> Iterator[Sequence[int]]:
-        return (piece.token_ids for handle in self._handles for piece in handle)
+    def poll(self) -> list[Grown | Answered | Failed]:
+        """See pool.Model."""
+        events: list[Grown | Answered | Failed] = [*self._failed]
+        self._failed.clear()
+        for key, sample in self._all_news():
+            if key not in self._answers:
+                continue
+            try:
+                more = self._answers[key].read(sample)
+            except EngineDeadError as e:
+                if not events:
+                    raise Lost(str(e)) from e
+                self._tell(key, sample)  # Lost when what came before is taken
+            except OutOfMemory:
+                raise  # no request's fault: the run ends
+            except KimiError as e:
+                events.append(Failed(key, Failure(str(e), "internal_error", status=500)))
+                self._answers.pop(key).cancel()
+            else:
+                events += more
+                if more and isinstance(more[-1], Answered):
+                    del self._answers[key]
+        return events
 
     def cancel(self) -> None:
-        """See worker.Answer."""
-        for handle in self._handles:
+        """See pool.Model."""
+        for answer in self._answers.values():
+            answer.cancel()
+        self._answers.clear()
+
+    def _start(self, job: Job, resume: Sequence[int]) -> None:
+        asked = read_body(job.url, job.body, {**self._defaults, "seed": seed_of(job.custom_id, self._seed)})
+        answer = self._answers[job.key] = _Answer(self._llm, job, asked, resume)
+        for sample, handle in enumerate(answer.handles):
+            handle.listen(partial(self._tell, job.key, sample))
+
+    def _fail(self, key: bytes, message: str, code: str, param: str | None = None, status: int = 400) -> None:
+        self._failed.append(Failed(key, Failure(message, code, param, status)))
+        self._wake()
+
+    def _tell(self, key: bytes, sample: int) -> None:
+        """A sample of a request has more; from any thread."""
+        self._news.put((key, sample))
+        self._wake()
+
+    def _all_news(self) -> dict[tuple[bytes, int], None]:
+        news: dict[tuple[bytes, int], None] = {}
+        with suppress(queue.Empty):
+            while True:
+                news[self._news.get_nowait()] = None
+        return news
+
+
+class _Answer:
+    """The answer to one job on its way: one or more samples, which run together."""
+
+    def __init__(self, llm: LLM, job: Job, asked: "Asked", resume: Sequence[int]):
+        self._llm, self._job, self._asked = llm, job, asked
+        self._token_bytes = llm.tokenizer.token_bytes if "logprobs" in asked.options else None
+        self._resumable = len(asked.prompts) == asked.n == 1 and "logprobs" not in asked.options
+        if self._resumable:
+            self.handles = [llm.submit(asked.prompts[0], resume=resume, **asked.options)]
+        else:
+            self.handles = [h for prompt in asked.prompts for h in llm.samples(prompt, asked.n, **asked.options)]
+        self._num_known = len(resume) if self._resumable else 0  # ids at the beginning that are no news
+        self._num_read = [0] * len(self.handles)  # pieces of each
+        self._num_open = len(self.handles)
+
+    def read(self, sample: int) -> list[Grown | Answered]:
+        """What came of one sample, and the whole answer behind its last piece. KimiError."""
+        events: list[Grown | Answered] = []
+        while pieces := self.handles[sample].ready(self._num_read[sample]):  # a failure comes behind the last piece
+            self._num_read[sample] += len(pieces)
+            ids = [token_id for piece in pieces for token_id in piece.token_ids]
+            new = ids[self._num_known :]
+            self._num_known -= len(ids) - len(new)
+            events.append(Grown(self._job.key, new, self._resumable))
+            self._num_open -= pieces[-1].finish_reason is not None
+            if not self._num_open:
+                events.append(self._answered())
+        return events
+
+    def cancel(self) -> None:
+        """Ends all samples."""
+        for handle in self.handles:
             handle.cancel()
 
-    def body(self) -> dict:
-        """One object with the choices of all answers. Its id is the line's, so that every run gives it the same."""
+    def _answered(self) -> Answered:
+        """All choices in one object. Its id is the line's, so that every run gives it the same."""
         try:
-            return self._body()
+            objects = [self._object(i) for i in range(len(self.handles))]
+            usage = total_usage([handle.result().usage for handle in self.handles], self._asked.n)
         except MemoryError:
             raise
         except Exception as e:  # one strange answer must not end the night
             raise AnswerError.of(e) from e
-
-    def _body(self) -> dict:
-        objects = [self._object(i) for i in range(len(self._handles))]
         whole = objects[0]
         whole["id"] = f"{whole['id'].partition('-')[0]}-{self._job.key.hex()}"
         whole["choices"] = [one["choices"][0] | {"index": index} for index, one in enumerate(objects)]
-        whole["usage"] = usage_object(self._usage())
-        return whole
-
-    def tokens(self) -> Tokens:
-        """Of all prompts, each counted once, and of all answers."""
-        usage = self._usage()
-        return Tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
-
-    def _usage(self) -> Usage:
-        return total_usage([handle.result().usage for handle in self._handles], self._call.n)
+        whole["usage"] = usage_object(usage)
+        return Answered(self._job.key, whole, _tokens(usage))
 
     def _object(self, index: int) -> dict:
-        result, name = self._handles[index].result(), self._llm.path.stem
+        result, name = self.handles[index].result(), self._llm.path.stem
         if self._job.url == CHAT:
             return chat_object(result, name, self._token_bytes)
-        prompt = self._call.prompts[index // self._call.n] if self._call.echo else ""
+        prompt = self._asked.prompts[index // self._asked.n] if self._asked.echo else ""
         text = prompt if isinstance(prompt, str) else self._llm.detokenize(prompt)
         return completion_object(result, name, self._token_bytes, text)
+
+
+def _tokens(usage: Usage) -> Tokens:
+    return Tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """n answers to each prompt, which is messages, a text or ids. options: of LLM.submit. echo: OpenAI's."""
+
+    prompts: list
+    n: int
+    options: dict
+    echo: bool = False
+
+
+def read_body(url: str, body: Mapping[str, Any], defaults: Mapping[str, Any]) -> Asked:
+    """A body, checked as the server checks it. defaults: fields that it has where it does not name them. RequestError
+    names the field."""
+    given = read(body, Door.CHAT if url == CHAT else Door.COMPLETIONS, defaults)
+    if given.get("stream"):
+        raise RequestError("stream is true, but a batch has no streams. Leave it out.", "stream", "invalid_value")
+    return (_chat if url == CHAT else _completion)(given)
+
+
+def _chat(given: dict) -> Asked:
+    return Asked([_required(given, "messages")], given.get("n", 1), chat_options(given))
+
+
+def _completion(given: dict) -> Asked:
+    prompt = _required(given, "prompt")
+    prompts = [prompt] if isinstance(prompt, str) or is_ids(prompt) else prompt
+    return Asked(prompts, given.get("n", 1), completion_options(given), given.get("echo", False))
+
+
+def _required(given: dict, name: str) -> Any:
+    if name not in given:
+        raise RequestError(f"{name} is missing.", name, "missing_required_parameter")
+    return given[name]

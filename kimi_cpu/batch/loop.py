@@ -1,15 +1,14 @@
-"""The loop between jobs and results: whence they come and where they go is not its business; that none is lost is."""
+"""The loop between jobs and results. It loses none of them, and knows neither files nor the model."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .limit import Limit
+from .pool import Answered, Flight, Pool, Tokens
 from .results import Digests, Failure, failure, success, was_cut
 from .source import Job, Rejected
 from .window import Entry, Window
-from .worker import Flight, Tokens, Worker
 
 SYNC_S = 1.0  # a result is on the disk after this
 CHECKPOINT_TOKENS = 32  # of an answer, that are saved together
@@ -44,9 +43,8 @@ class Loop:
 
     def __init__(
         self,
-        worker: Worker,
+        pool: Pool,
         sink: Sink,
-        limit: Limit,
         run_digest: bytes,
         known_ids: Callable[[bytes, bytes], list[int]],
         stopped: Callable[[], bool],
@@ -56,7 +54,7 @@ class Loop:
     ):
         """run_digest: results carry it. known_ids: what a checkpoint holds of the answer to a key and a request's
         digest. report: called after every sync."""
-        self._worker, self._sink, self._limit, self._run_digest = worker, sink, limit, run_digest
+        self._pool, self._sink, self._run_digest = pool, sink, run_digest
         self._known_ids, self._stopped, self._report = known_ids, stopped, report
         self._sync_s, self._checkpoint_tokens = sync_s, checkpoint_tokens
         self._reached = Tally()  # with the results that are not safe yet
@@ -70,18 +68,19 @@ class Loop:
         """
         window = Window(entries)
         try:
-            while not self._stopped() and (self._worker.flights or not window.is_empty):
+            while not self._stopped() and (self._pool.flights or not window.is_empty):
                 more = self._admit(window)
-                idle = not more and self._worker.flights
-                for flight, ended in self._worker.wait(self._left_s() if idle else 0.0):
-                    if ended:
+                idle = not more and self._pool.flights
+                for flight in self._pool.wait(self._left_s() if idle else 0.0):
+                    if flight.outcome is not None:
                         self._land(flight)
-                    else:
-                        window.computed(flight.job)
+                if self._pool.error is not None:
+                    self._sync(self._checkpoint_tokens)
+                    raise self._pool.error
                 if self._left_s() <= 0:
                     self._sync(self._checkpoint_tokens)
         finally:
-            self._worker.cancel()
+            self._pool.cancel()
         self._sync(checkpoint_tokens=1)
 
     def _left_s(self) -> float:
@@ -92,58 +91,50 @@ class Loop:
         for position, rejected in window.fill():
             self._put_failure(position, rejected, rejected.why)
             self._reached = replace(self._reached, failed=self._reached.failed + 1)
-        while len(self._worker.flights) < self._limit.target:
-            entry = window.take([f.job.prefix for f in self._worker.flights if not f.begun])
-            if entry is None:
-                break
-            position, job = entry
-            self._worker.start(position, job, self._known_ids(job.key, job.digest))
+        self._pool.admit(window, self._known_ids)
         return not window.has_jobs and not window.is_empty
 
     def _land(self, flight: Flight) -> None:
         """A flight ended."""
-        job, reached = flight.job, self._reached
-        if flight.error is not None:
-            self._sync(self._checkpoint_tokens)
-            raise flight.error
-        if flight.failure is not None:
-            self._put_failure(flight.position, job, flight.failure)
+        job, reached, outcome = flight.job, self._reached, flight.outcome
+        if not isinstance(outcome, Answered):
+            self._put_failure(flight.position, job, outcome.why)
             self._reached = replace(reached, failed=reached.failed + 1)
-        else:
-            digests = Digests(job.digest, self._run_digest)
-            self._sink.put(flight.position, job.key, success(job.key, job.custom_id, flight.body, digests))
-            is_cut, is_empty = was_cut(flight.body)
-            self._reached = replace(
-                reached,
-                completed=reached.completed + 1,
-                num_cut=reached.num_cut + is_cut,
-                num_cut_empty=reached.num_cut_empty + is_empty,
-                tokens=reached.tokens + flight.tokens,
-            )
+            return
+        digests = Digests(job.digest, self._run_digest)
+        self._sink.put(flight.position, job.key, success(job.key, job.custom_id, outcome.body, digests))
+        is_cut, is_empty = was_cut(outcome.body)
+        self._reached = replace(
+            reached,
+            completed=reached.completed + 1,
+            num_cut=reached.num_cut + is_cut,
+            num_cut_empty=reached.num_cut_empty + is_empty,
+            tokens=reached.tokens + outcome.tokens,
+        )
 
     def _put_failure(self, position: int, item: Job | Rejected, why: Failure) -> None:
         digests = Digests(item.digest, self._run_digest)
         self._sink.put(position, item.key, failure(item.key, item.custom_id, why, digests))
 
     def _sync(self, checkpoint_tokens: int) -> None:
-        for flight in self._worker.flights:
+        flights = self._pool.flights
+        for flight in flights:
             self._save(flight, checkpoint_tokens)
         self._sink.sync()
         self._synced_at = time.monotonic()
-        flights = self._worker.flights
-        self._limit.observe(self._synced_at, self._worker.num_generated, sum(f.begun for f in flights))
+        self._pool.observe(self._synced_at)
         self.tally = replace(
             self._reached,
-            num_generated=self._worker.num_generated,
+            num_generated=self._pool.num_generated,
             num_running=len(flights),
-            limit=self._limit.target,
+            limit=self._pool.limit,
         )
         self._report(self.tally)
 
     def _save(self, flight: Flight, checkpoint_tokens: int) -> None:
         """Puts new ids into a checkpoint: all but the last, which may be the answer's end."""
-        answer, num_safe = flight.answer, len(flight.ids) - 1
-        if answer is not None and answer.resumable and num_safe >= flight.num_saved + checkpoint_tokens:
+        num_safe = len(flight.ids) - 1
+        if flight.resumable and num_safe >= flight.num_saved + checkpoint_tokens:
             job, ids = flight.job, flight.ids[flight.num_saved : num_safe]
             self._sink.checkpoint(job.key, job.digest, flight.num_saved, ids)
             flight.num_saved = num_safe

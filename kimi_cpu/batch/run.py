@@ -1,11 +1,12 @@
-"""One run over files: input, output and journal put together with a model's loop."""
+"""One run over files: input, output and journal put together with a loop over models."""
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..errors import ConfigError, Interrupted, shown
@@ -15,17 +16,17 @@ from .journal import Journal
 from .limit import Limit
 from .loop import Loop, Tally
 from .output import Output, ResultFile, ResultStream, is_result_file
+from .pool import Model, Pool
 from .results import Failure, digest_of_run, digests_of_result, is_success, key_of_line
 from .source import Job, Rejected, Shard, check_readable, read
 from .window import Entry
-from .worker import Model, Worker
 
-MAX_PARALLEL = 128  # sequences, unless the caller says more
+MAX_PARALLEL = 128  # sequences of a model, unless the caller says more
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """How a run is done. parallel: sequences at once; None: measured, up to MAX_PARALLEL."""
+    """How a run is done. parallel: sequences at once on each model; None: measured, up to MAX_PARALLEL."""
 
     resume: bool = True
     text: bool = False
@@ -83,26 +84,31 @@ class Progress:
 class Run:
     """A batch from one file to another. `stop` may be called at any time, also by a signal handler."""
 
-    def __init__(self, model: Model, source: Path, output: Path | None, options: BatchOptions):
-        """output: None streams results to stdout, without a journal. ConfigError: it is the source, or no file that may
-        be written, or the source is no text."""
+    def __init__(self, models: Sequence[Model], source: Path, output: Path | None, options: BatchOptions):
+        """models: one or more that answer alike. output: None streams results to stdout, without a journal.
+        ConfigError: the models differ, the output is the source or no file that may be written, or the source is no
+        text."""
         self._path = None if output is None else output_path(output, [source])
         if source.is_file():  # what is read from a pipe is gone
             check_readable(source, options.text)
         self._source, self._options = source, options
-        self._model, self._worker = model, Worker(model)
-        self._limit = Limit(options.parallel or MAX_PARALLEL, fixed=options.parallel is not None)
+        self._identity = models[0].identity
+        self._pool = Pool(models, partial(Limit, options.parallel or MAX_PARALLEL, fixed=options.parallel is not None))
         self._num_found = self._num_found_failed = self._num_lines = self._read_bytes = 0
         self._input_bytes = source.stat().st_size
         self._next_position = 0
         self._stopped = False
-        self._run_digest = digest_of_run(model.identity)
+        self._run_digest = digest_of_run(self._identity)
         self.warnings: list[str] = []
 
     def stop(self) -> None:
         """Saves unfinished answers and lets run() return."""
         self._stopped = True
-        self._worker.wake()
+        self._pool.wake()
+
+    def add(self, model: Model) -> None:
+        """Takes one more model, or one that was lost and is back; from any thread. ConfigError: it is another."""
+        self._pool.add(model)
 
     def run(self, report: Callable[[Progress], None] = lambda progress: None) -> Progress:
         """Answers what has no result yet. report is called every second.
@@ -117,12 +123,10 @@ class Run:
             file = stack.enter_context(closing(self._results()))
             journal = stack.enter_context(closing(self._journal(journal_path)))
             index = stack.enter_context(closing(Index()))
-            stack.callback(self._worker.join)
             output = Output(file, journal, self._options.ordered)
             loop = Loop(
-                self._worker,
+                self._pool,
                 output,
-                self._limit,
                 self._run_digest,
                 journal.tokens,
                 lambda: self._stopped,
@@ -150,7 +154,7 @@ class Run:
     def _journal(self, path: Path | None) -> Journal:
         if path is not None and not path.exists():
             os.close(open_output(path, private=True))
-        return Journal(path, self._identity(), fresh=not self._options.resume)
+        return Journal(path, self._conditions(), fresh=not self._options.resume)
 
     def _begin(self, file: ResultFile | ResultStream, journal: Journal, index: Index) -> None:
         """Finds the results that are there, or forgets them."""
@@ -161,10 +165,11 @@ class Run:
                 file.clear()
         journal.commit(file.size)
 
-    def _identity(self) -> dict[str, str | int]:
+    def _conditions(self) -> dict[str, str | int]:
+        """What must be equal for the run to be continued."""
         o = self._options
         shard = f"{o.shard.index or o.shard.num_shards}/{o.shard.num_shards}"
-        return {"format": 1, "text": int(o.text), "ordered": int(o.ordered), "shard": shard, **self._model.identity}
+        return {"format": 1, "text": int(o.text), "ordered": int(o.ordered), "shard": shard, **self._identity}
 
     def _recover(self, file: ResultFile, journal: Journal, index: Index) -> None:
         """Finds the results that are there."""

@@ -1,7 +1,8 @@
 """Jobs that were read ahead, so that those with a common beginning run one after the other and find it computed."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from .source import Job, Rejected
 
@@ -9,10 +10,25 @@ MAX_JOBS = 1024
 MAX_BYTES = 64 << 20  # of the lines that are read ahead
 BITE = 256  # entries that are read before others get their turn
 NUM_TRIED = 32  # jobs that are looked at for one that need not wait
-NUM_WARM = 64  # prompts that are remembered as computed
 LONG = 1024  # characters of a common beginning for which waiting pays, some 256 tokens
 
 Entry = tuple[int, Job | Rejected] | None  # with its position among the results; None: a line with nothing to do
+
+
+class Prompts(NamedTuple):
+    """Beginnings of the prompts that a model computes now, and of those that it has computed."""
+
+    computing: Sequence[str] = ()
+    computed: Sequence[str] = ()
+
+    def num_shared(self, prefix: str) -> int:
+        """Length of the beginning that a prompt has in common with one of them; 0 if it is not long."""
+        return max(_longest(prefix, self.computing), _longest(prefix, self.computed))
+
+    def should_wait(self, prefix: str) -> bool:
+        """Whether a prompt has a long beginning in common with one that is being computed, and with none that is."""
+        longest = _longest(prefix, self.computing)
+        return longest >= LONG and all(num_common(prefix, other) + LONG <= longest for other in self.computed)
 
 
 class Window:
@@ -23,7 +39,6 @@ class Window:
         self._incoming: list[tuple[int, Job]] = []
         self._incoming_bytes = 0
         self._sorted: deque[tuple[int, Job]] = deque()
-        self._warm: deque[str] = deque(maxlen=NUM_WARM)
         self._ended = False
 
     @property
@@ -55,29 +70,34 @@ class Window:
                     self._sort()
         return rejected
 
-    def take(self, computing: Iterable[str]) -> tuple[int, Job] | None:
-        """The next job; None: there is none, or it is better to wait until one of the prompts that are being computed
-        is, because it has a long beginning in common with it that no computed prompt has."""
-        computing = list(computing)
+    def take(self, here: Prompts, elsewhere: Iterable[Prompts] = ()) -> tuple[int, Job] | None:
+        """The next job for the model that has the prompts `here`. None: there is none; or it is better to wait until a
+        prompt is computed, or to leave the jobs to other models, which have the prompts `elsewhere`."""
         for i in range(min(NUM_TRIED, len(self._sorted))):
-            if not self._gains_by_waiting(self._sorted[i][1].prefix, computing):
+            prefix = self._sorted[i][1].prefix
+            if not here.should_wait(prefix) and not _belongs(prefix, here, elsewhere):
                 entry = self._sorted[i]
                 del self._sorted[i]
                 return entry
         return None
 
-    def computed(self, job: Job) -> None:
-        """A job's prompt is computed."""
-        self._warm.append(job.prefix)
-
     def _sort(self) -> None:
         self._sorted = deque(sorted(self._incoming, key=lambda entry: entry[1].prefix))
         self._incoming, self._incoming_bytes = [], 0
 
-    def _gains_by_waiting(self, prefix: str, computing: list[str]) -> bool:
-        head = prefix[:LONG]
-        longest = max((num_common(prefix, other) for other in computing if other.startswith(head)), default=0)
-        return longest >= LONG and all(num_common(prefix, other) + LONG <= longest for other in self._warm)
+
+def _belongs(prefix: str, here: Prompts, elsewhere: Iterable[Prompts]) -> bool:
+    """Whether another model has more of a prompt than the one here."""
+    least = here.num_shared(prefix) + LONG if elsewhere else 0
+    return any(prompts.num_shared(prefix) >= least for prompts in elsewhere)
+
+
+def _longest(prefix: str, prompts: Iterable[str]) -> int:
+    """Length of the longest beginning that a prompt has in common with others; 0 if it is not long."""
+    head = prefix[:LONG]
+    if len(head) < LONG:
+        return 0
+    return max((num_common(prefix, other) for other in prompts if other.startswith(head)), default=0)
 
 
 def num_common(a: str, b: str) -> int:

@@ -117,7 +117,8 @@ def command(
         load_model(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, prompts_first=True, **loading) as llm,
     ):
         same = {name: loading[name] for name in ("kv", "compute", "context")}
-        run = Run(LanguageModel(llm, seed or 0, defaults, same), lines, None if output == DASH else output, settings)
+        models = [LanguageModel(llm, seed or 0, defaults, same)]
+        run = Run(models, lines, None if output == DASH else output, settings)
         if output == DASH:
             say("results go to stdout, without a journal: a run that is stopped cannot be continued.")
         with view() as show:

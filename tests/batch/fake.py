@@ -1,14 +1,15 @@
 """A model that answers with numbers which (custom_id, place) alone decide, as slowly as wanted; and files for it."""
 
 import json
+import queue
 import threading
 import time
 from hashlib import blake2b
 from pathlib import Path
 
 from kimi_cpu.batch import BatchOptions, Run
+from kimi_cpu.batch.pool import Answered, Failed, Grown, Lost, Tokens
 from kimi_cpu.batch.results import Failure
-from kimi_cpu.batch.worker import Tokens
 
 
 def token(custom_id, place):
@@ -22,41 +23,46 @@ def answer(custom_id, count):
     return [token(custom_id, place) for place in range(count)]
 
 
-class FakeAnswer:
-    """max_tokens ids, step_s apart."""
-
-    resumable = True
-
-    def __init__(self, model, job, resume):
-        self.model, self.custom_id, self.count = model, job.custom_id, job.body["max_tokens"]
-        self.ids, self.cancelled = list(resume), False
-
-    def __iter__(self):
-        if self.ids:
-            yield tuple(self.ids)
-        while len(self.ids) < self.count and not self.cancelled:
-            time.sleep(self.model.step_s)
-            self.model.step()
-            self.ids.append(token(self.custom_id, len(self.ids)))
-            yield (self.ids[-1],)
-
-    def cancel(self):
-        self.cancelled = True
-
-    def body(self):
-        return {"ids": self.ids}
-
-    def tokens(self):
-        return Tokens(prompt=1, completion=len(self.ids))
-
-
 class FakeModel:
-    """resumed: the ids that each job began with. at_step: called once, at a step of all answers together."""
+    """Answers max_tokens ids, step_s apart, each request on a thread of its own.
+
+    resumed: the ids that each job began with. at_step: called once, at a step of all answers together.
+    """
 
     def __init__(self, step_s=0.0, at_step=(0, None)):
         self.step_s, self.num_steps, self.resumed, self.order = step_s, 0, {}, []
         self.at_step, self.identity = at_step, {}
-        self.lock = threading.Lock()
+        self.lock, self.events = threading.Lock(), queue.SimpleQueue()
+        self.life = 0  # which one it lives; what runs belongs to the one in which it began
+        self.lost = False
+
+    def connect(self, wake):
+        self.wake, self.lost, self.events = wake, False, queue.SimpleQueue()
+
+    def start(self, job, resume):
+        if self.lost:
+            raise Lost("The machine is gone.")
+        outcome = self.answer(job, resume)
+        if isinstance(outcome, Failure):
+            self.tell(self.life, Failed(job.key, outcome))
+        else:
+            threading.Thread(target=self.follow, args=(self.life, job, *outcome), daemon=True).start()
+
+    def answer(self, job, resume):
+        """(number of ids, those that are known) of the answer, or why there is none."""
+        if "max_tokens" not in job.body:
+            return Failure("max_tokens is missing.", param="max_tokens")
+        self.resumed[job.custom_id] = list(resume)
+        self.order.append(job.custom_id)
+        return job.body["max_tokens"], list(resume)
+
+    def follow(self, life, job, count, ids):
+        while len(ids) < count and life == self.life:
+            time.sleep(self.step_s)
+            self.step()
+            ids.append(token(job.custom_id, len(ids)))
+            self.tell(life, Grown(job.key, [ids[-1]]))
+        self.tell(life, Answered(job.key, {"ids": ids}, Tokens(prompt=1, completion=len(ids))))
 
     def step(self):
         with self.lock:
@@ -64,12 +70,24 @@ class FakeModel:
             if self.num_steps == self.at_step[0]:
                 self.at_step[1]()
 
-    def answer(self, job, resume):
-        if "max_tokens" not in job.body:
-            return Failure("max_tokens is missing.", param="max_tokens")
-        self.resumed[job.custom_id] = list(resume)
-        self.order.append(job.custom_id)
-        return FakeAnswer(self, job, resume)
+    def tell(self, life, event):
+        if life == self.life:
+            self.events.put(event)
+            self.wake()
+
+    def poll(self):
+        if self.lost:
+            raise Lost("The machine is gone.")
+        return [self.events.get() for _ in range(self.events.qsize())]
+
+    def cancel(self):
+        self.life += 1
+
+    def die(self):
+        """All that runs here is gone, and what was not fetched, too."""
+        self.life += 1
+        self.lost = True
+        self.wake()
 
 
 def request(custom_id, count=3, url="/v1/completions", **body):
@@ -88,14 +106,14 @@ def run(source, output, model=None, identity=None, **options):
     """A whole run; how far it came."""
     model = model or FakeModel()
     model.identity = identity or {}
-    return Run(model, source, output, BatchOptions(**options)).run()
+    return Run([model], source, output, BatchOptions(**options)).run()
 
 
 def interrupted(source, output, step=100, identity=None, **options):
     """A run that is stopped at a step."""
     model = FakeModel(0.001)
     model.identity = identity or {}
-    stopped = Run(model, source, output, BatchOptions(**options))
+    stopped = Run([model], source, output, BatchOptions(**options))
     model.at_step = step, stopped.stop
     return stopped.run()
 

@@ -7,10 +7,13 @@ import pytest
 import kimi_cpu
 from kimi_cpu.batch import BatchOptions, Run
 from kimi_cpu.batch.answers import LanguageModel
+from kimi_cpu.batch.pool import Grown, Lost
 from kimi_cpu.batch.results import seed_of
-from kimi_cpu.errors import RequestError
+from kimi_cpu.errors import AnswerError, EngineDeadError, NonFiniteLogits, OutOfMemory, RequestError
+from kimi_cpu.llm.results import Piece
 
 from .fake import results, write
+from .test_source import job
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -34,7 +37,7 @@ def chat(custom_id, text="Hello", **body):
 def run(llm, folder, lines, name="out.jsonl", **options):
     """Response bodies by custom_id."""
     source = write(folder / "in.jsonl", lines)
-    Run(LanguageModel(llm, 7, {"max_tokens": 20}, {}), source, folder / name, BatchOptions(**options)).run()
+    Run([LanguageModel(llm, 7, {"max_tokens": 20}, {})], source, folder / name, BatchOptions(**options)).run()
     return {r["custom_id"]: (r["response"]["status_code"], r["response"]["body"]) for r in results(folder / name)}
 
 
@@ -100,7 +103,7 @@ def test_stopped_and_continued_run_gives_the_same_tokens_as_one_that_was_not(tin
     for least in (30, 200, 500, 800):
         with kimi_cpu.load(tiny_file, context=512, parallel=8) as llm:  # with nothing in its cache
             model = StopAfter(LanguageModel(llm, 7, {"max_tokens": 20}, {}), least)
-            part = Run(model, tmp_path / "in.jsonl", tmp_path / "parts.jsonl", BatchOptions(parallel=5))
+            part = Run([model], tmp_path / "in.jsonl", tmp_path / "parts.jsonl", BatchOptions(parallel=5))
             model.stop = part.stop
             stops += part.run().num_done < len(lines)
     assert stops >= 3
@@ -117,21 +120,15 @@ class StopAfter:
 
     def __init__(self, model, least):
         self.model, self.left, self.identity = model, least, model.identity
+        self.connect, self.start, self.cancel = model.connect, model.start, model.cancel
 
-    def answer(self, job, resume):
-        answer = self.model.answer(job, resume)
-        inner, iterate = self, answer.__class__.__iter__
-
-        class Counting(answer.__class__):
-            def __iter__(self):
-                for number, ids in enumerate(iterate(self)):
-                    inner.left -= number >= len(resume)
-                    if inner.left == 0:
-                        inner.stop()
-                    yield ids
-
-        answer.__class__ = Counting
-        return answer
+    def poll(self):
+        events = self.model.poll()
+        before = self.left
+        self.left -= sum(len(event.ids) for event in events if isinstance(event, Grown))
+        if self.left <= 0 < before:
+            self.stop()
+        return events
 
 
 def test_failure_names_the_field_as_the_server_does(llm, tmp_path):
@@ -196,3 +193,73 @@ def test_a_line_whose_schema_cannot_be_fails_alone(llm, tmp_path):
     assert "stop" in found.pop("called")[1]["error"]["message"]
     for status, body in found.values():
         assert status == 400 and "cannot be enforced: $" in body["error"]["message"]
+
+
+class Handle:
+    """A generation that says two ids and then fails, or ends with a result that cannot be read."""
+
+    def __init__(self, ids, error):
+        self.pieces, self.error, self.is_cancelled = [Piece(token_ids=(i,)) for i in ids], error, False
+        if error is None:
+            self.pieces.append(Piece(finish_reason="stop"))
+
+    def listen(self, changed):
+        changed()
+
+    def ready(self, at):
+        if at >= len(self.pieces) and self.error is not None:
+            raise self.error
+        return self.pieces[at:]
+
+    def result(self):
+        raise ValueError("strange")
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
+class Failing:
+    """An LLM whose generations fail with these errors, one after the other."""
+
+    model_hash = "abc"
+
+    def __init__(self, *errors):
+        self.errors, self.handles = list(errors), []
+
+    def submit(self, prompt, resume, **options):
+        self.handles.append(Handle([*resume, 7, 8], self.errors.pop(0)))
+        return self.handles[-1]
+
+
+def answering(llm, *names):
+    """A model that has begun a job of each name."""
+    model = LanguageModel(llm, 0, {}, {})
+    model.connect(lambda: None)
+    for name in names:
+        model.start(job(name), [5])
+    return model
+
+
+def test_answer_that_fails_on_its_way_fails_alone():
+    llm = Failing(AnswerError("A guide failed."), NonFiniteLogits("NaN"), None)
+    events = answering(llm, "a", "b", "c").poll()
+    assert [event.ids for event in events if isinstance(event, Grown)] == []
+    told = {event.key: (event.why.status, event.why.code, event.why.message) for event in events}
+    assert told.pop(job("a").key) == (500, "internal_error", "A guide failed.")
+    assert told.pop(job("b").key) == (500, "internal_error", "NaN")
+    ((status, code, message),) = told.values()
+    assert (status, code) == (500, "internal_error") and "ValueError: strange" in message
+    assert all(handle.is_cancelled for handle in llm.handles)
+
+
+def test_dead_engine_is_a_lost_model_when_what_came_before_is_taken():
+    llm = Failing(EngineDeadError("The engine has stopped."), AnswerError("A guide failed."))
+    model = answering(llm, "a", "b")
+    with pytest.raises(Lost, match="The engine has stopped"):
+        assert [event.key for event in model.poll()] == [job("b").key]
+        model.poll()
+
+
+def test_too_little_memory_ends_the_run():
+    with pytest.raises(OutOfMemory):
+        answering(Failing(OutOfMemory("full")), "a").poll()

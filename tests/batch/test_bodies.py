@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_cpu.batch.bodies import read_body
+from kimi_cpu.batch.answers import read_body
 from kimi_cpu.batch.source import CHAT, COMPLETIONS
 from kimi_cpu.errors import RequestError
 

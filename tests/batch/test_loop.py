@@ -1,5 +1,6 @@
 """The loop between jobs and results, without files: when it saves, and in which order things become safe."""
 
+import queue
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ from kimi_cpu.batch.journal import Journal
 from kimi_cpu.batch.limit import Limit
 from kimi_cpu.batch.loop import Loop
 from kimi_cpu.batch.output import Output, ResultFile
-from kimi_cpu.batch.worker import Tokens, Worker
+from kimi_cpu.batch.pool import Answered, Grown, Pool, Tokens
 from kimi_cpu.errors import OutOfDisk
 
 from .test_source import job
@@ -36,33 +37,38 @@ class Memory:
 
 
 class Waiting:
-    """An answer of 9 ids that does not end before it is let."""
+    """A model whose answers have 9 ids and do not end before they are let."""
 
-    resumable = True
     identity = {}
 
     def __init__(self, end):
-        self.end = end
+        self.end, self.events = end, queue.SimpleQueue()
 
-    def answer(self, job, resume):
-        return self
+    def connect(self, wake):
+        self.wake = wake
 
-    def __iter__(self):
-        yield from ((i,) for i in range(9))
+    def start(self, job, resume):
+        self.tell(Grown(job.key, list(range(9))))
+        threading.Thread(target=self.finish, args=(job.key,), daemon=True).start()
+
+    def finish(self, key):
         assert self.end.wait(20)
+        self.tell(Answered(key, {"ids": list(range(9))}, Tokens(1, 0, 9)))
+
+    def tell(self, event):
+        self.events.put(event)
+        self.wake()
+
+    def poll(self):
+        return [self.events.get() for _ in range(self.events.qsize())]
 
     def cancel(self):
         self.end.set()
 
-    def body(self):
-        return {"ids": list(range(9))}
-
-    def tokens(self):
-        return Tokens(1, 0, 9)
-
 
 def loop(model, sink, stopped=lambda: False, report=lambda tally: None):
-    return Loop(Worker(model), sink, Limit(2, fixed=True), bytes(16), lambda key, digest: [], stopped, report, 0.001, 1)
+    pool = Pool([model], lambda: Limit(2, fixed=True))
+    return Loop(pool, sink, bytes(16), lambda key, digest: [], stopped, report, 0.001, 1)
 
 
 def test_checkpoint_never_holds_the_last_id_which_may_be_the_end():

@@ -14,9 +14,11 @@ import pytest
 from kimi_cpu.batch import BatchOptions, Run, Shard
 from kimi_cpu.batch.journal import Journal
 from kimi_cpu.batch.output import ResultFile
-from kimi_cpu.errors import AnswerError, ConfigError, NonFiniteLogits, OutOfDisk
+from kimi_cpu.batch.pool import Failed, Grown
+from kimi_cpu.batch.results import Failure
+from kimi_cpu.errors import ConfigError, OutOfDisk
 
-from .fake import FakeModel, answer, answers, interrupted, request, results, run, write
+from .fake import FakeModel, answer, answers, interrupted, request, results, run, token, write
 
 COUNTS = {f"q-{i}": 1 + i * 7 % 40 for i in range(60)}
 
@@ -343,7 +345,7 @@ def test_results_of_before_are_taken_with_a_warning(source, output):
     run(source, output)
     output.write_bytes(unnamed(output.read_bytes()))
     model, options = FakeModel(), BatchOptions()
-    again = Run(model, source, output, options)
+    again = Run([model], source, output, options)
     assert again.run().num_found == 60 and model.num_steps == 0
     assert len(again.warnings) == 1 and "60 results in" in again.warnings[0]
 
@@ -358,11 +360,11 @@ def test_journal_of_before_is_taken_once_with_a_warning(source, output):
     )
     journal.close()
     model = FakeModel(0.001)
-    first = Run(model, source, output, BatchOptions())
+    first = Run([model], source, output, BatchOptions())
     model.at_step = 20, first.stop
     first.run()
     assert len(model.resumed["a"]) > 100 and ["unfinished answers" in w for w in first.warnings] == [True]
-    last = Run(model, source, output, BatchOptions())
+    last = Run([model], source, output, BatchOptions())
     last.run()
     assert last.warnings == [] and answers(output) == {"a": answer("a", 300)}
 
@@ -389,7 +391,7 @@ def test_run_is_continued_with_the_same_options_only(source, output):
 
 def test_two_processes_cannot_write_one_output(source, output):
     started = threading.Event()
-    first = Run(FakeModel(0.01, (1, started.set)), source, output, BatchOptions())
+    first = Run([FakeModel(0.01, (1, started.set))], source, output, BatchOptions())
     thread = threading.Thread(target=first.run)
     thread.start()
     started.wait()
@@ -433,17 +435,14 @@ def test_error_of_the_model_ends_the_run_and_keeps_what_was_done(source, output)
 
 def test_answer_that_fails_on_its_way_is_a_failed_line_and_the_others_are_answered(source, output):
     class Failing(FakeModel):
-        def answer(self, job, resume):
-            answer = super().answer(job, resume)
-            if len(self.order) == 20:
-                answer.body = lambda: fail(AnswerError("A guide failed."))
-            if len(self.order) == 30:
-                self.step = lambda: fail(NonFiniteLogits("NaN")) if threading.current_thread() is thread else None
-                thread = threading.current_thread()
-            return answer
-
-    def fail(error):
-        raise error
+        def follow(self, life, job, count, ids):
+            if job.custom_id == "q-20":
+                self.tell(life, Failed(job.key, Failure("A guide failed.", "internal_error", status=500)))
+            elif job.custom_id == "q-30":
+                self.tell(life, Grown(job.key, [token("q-30", 0)]))
+                self.tell(life, Failed(job.key, Failure("NaN", "internal_error", status=500)))
+            else:
+                super().follow(life, job, count, ids)
 
     run(source, output, Failing(), parallel=3)
     lines = [json.loads(line) for line in output.read_bytes().splitlines()]

@@ -1,7 +1,7 @@
 """The order in which jobs start: neighbours share their beginnings, and nobody computes one that is being computed."""
 
 from kimi_cpu.batch.source import Line, Rejected
-from kimi_cpu.batch.window import LONG, Window, num_common
+from kimi_cpu.batch.window import LONG, Prompts, Window, num_common
 
 from .test_source import job
 
@@ -15,15 +15,15 @@ def filled(prompts, **options):
     return window
 
 
-def taken(window, computing=()):
-    entry = window.take(computing)
+def taken(window, computing=(), computed=(), elsewhere=()):
+    entry = window.take(Prompts(computing, computed), elsewhere)
     return entry and entry[1].prefix
 
 
 def test_jobs_with_a_common_beginning_follow_each_other():
     window = filled([A + "1", B + "1", "c", A + "2", B + "2"])
     assert [taken(window)[-2:] for _ in range(5)] == ["a1", "a2", "b1", "b2", "c"]
-    assert window.take(()) is None and not window.has_jobs
+    assert window.take(Prompts()) is None and not window.has_jobs
 
 
 def test_windows_are_given_out_one_after_the_other():
@@ -39,8 +39,16 @@ def test_second_of_two_waits_while_their_beginning_is_computed_and_another_goes_
     window = filled([A + "2", B])
     assert taken(window, [A + "1"]) == B
     assert taken(window, [A + "1"]) is None
-    window.computed(job(A + "1"))
-    assert taken(window, [A + "3"]) == A + "2"
+    assert taken(window, [A + "3"], [A + "1"]) == A + "2"
+
+
+def test_job_is_left_to_the_model_that_has_its_beginning():
+    there = Prompts([A + "1"])
+    window = filled([A + "2", B + "2", "c"])
+    assert taken(window, elsewhere=[there]) == B + "2"
+    assert taken(window, computed=[A[:-LONG]], elsewhere=[there]) == "c"
+    assert taken(window, elsewhere=[there]) is None
+    assert taken(window, computed=[A + "3"], elsewhere=[there]) == A + "2"
 
 
 def test_short_common_beginning_is_not_waited_for():

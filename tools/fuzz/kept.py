@@ -168,7 +168,7 @@ class Journals:
     @staticmethod
     def _run(llm: kimi_cpu.LLM, folder: Path) -> Run:
         model = LanguageModel(llm, 0, {"max_tokens": 40, "temperature": 0.0}, {})
-        return Run(model, folder / "in.jsonl", folder / "out.jsonl", BatchOptions(parallel=2))
+        return Run([model], folder / "in.jsonl", folder / "out.jsonl", BatchOptions(parallel=2))
 
     @staticmethod
     def _interrupt(run: Run, output: Path) -> None:

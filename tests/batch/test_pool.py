@@ -1,0 +1,234 @@
+"""Several models at one batch: which gets what, and what happens when one is lost."""
+
+import threading
+import time
+
+import pytest
+
+from kimi_cpu.batch import BatchOptions, Run
+from kimi_cpu.batch.limit import Limit
+from kimi_cpu.batch.pool import Answered, Grown, Lost, Pool, Tokens
+from kimi_cpu.batch.window import LONG, Window
+from kimi_cpu.errors import ConfigError, EngineDeadError
+
+from .fake import FakeModel, answer, answers, request, results, write
+from .test_source import job
+
+COUNTS = {f"q-{i}": 1 + i * 7 % 40 for i in range(90)}
+EXPECTED = {name: answer(name, count) for name, count in COUNTS.items()}
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write(tmp_path / "in.jsonl", [request(name, count) for name, count in COUNTS.items()])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_model_that_dies_twice_and_comes_back_once_costs_no_answer_and_repeats_none(source, tmp_path, ordered):
+    models = [FakeModel(0.002), FakeModel(0.002), FakeModel(0.002)]
+    run = Run(models, source, tmp_path / "out.jsonl", BatchOptions(ordered=ordered, parallel=4))
+    mortal, begun_before = models[1], []
+
+    def die():
+        begun_before.append(len(mortal.order))
+        mortal.die()
+        if len(begun_before) == 1:
+            mortal.at_step = mortal.num_steps + 150, die
+            threading.Timer(0.05, run.add, [mortal]).start()
+
+    mortal.at_step = 100, die
+    progress = run.run()
+    assert answers(tmp_path / "out.jsonl") == EXPECTED
+    assert not ordered or list(answers(tmp_path / "out.jsonl")) == list(COUNTS)
+    assert (progress.num_done, progress.tally.completed, progress.num_failed) == (90, 90, 0)
+    assert len(begun_before) == 2 and 4 <= begun_before[0] < begun_before[1] == len(mortal.order)
+    begun = [name for model in models for name in model.order]
+    assert set(begun) == set(COUNTS) and len(COUNTS) < len(begun) <= len(COUNTS) + 8  # 4 at each death began again
+    assert not (tmp_path / "out.jsonl.journal").exists()
+
+
+def test_answer_of_a_lost_model_goes_on_from_the_ids_that_are_known(tmp_path):
+    models = [FakeModel(0.001), FakeModel(0.001)]
+    models[0].at_step = 50, models[0].die
+    source = write(tmp_path / "in.jsonl", [request("a", 100), request("b", 100)])
+    progress = Run(models, source, tmp_path / "out.jsonl", BatchOptions(parallel=2)).run()
+    (lost,) = models[0].order
+    known = models[1].resumed[lost]
+    assert 30 <= len(known) < 50 and known == answer(lost, 100)[: len(known)]
+    assert progress.tally.num_generated < 200 + 50 - 30
+    assert answers(tmp_path / "out.jsonl") == {"a": answer("a", 100), "b": answer("b", 100)}
+
+
+def test_batch_without_a_model_ends_with_one_error_and_goes_on_with_the_same_command(source, tmp_path):
+    output, models = tmp_path / "out.jsonl", [FakeModel(0.001), FakeModel(0.001)]
+    for number, model in enumerate(models):
+        model.at_step = 150 + 100 * number, model.die
+    with pytest.raises(EngineDeadError, match=r"All models are lost.*machine is gone.*the same command goes on"):
+        Run(models, source, output, BatchOptions(parallel=4)).run()
+    before = results(output)
+    assert 0 < len(before) < 90 and output.with_name("out.jsonl.journal").exists()
+    fresh = FakeModel()
+    progress = Run([fresh], source, output, BatchOptions(parallel=4)).run()
+    assert progress.num_found == len(before) and answers(output) == EXPECTED
+    assert not {line["custom_id"] for line in before} & set(fresh.order)
+
+
+def test_replacement_is_taken_for_the_last_model(source, tmp_path):
+    first, second = FakeModel(0.001), FakeModel()
+    run = Run([first], source, tmp_path / "out.jsonl", BatchOptions(parallel=4))
+    first.at_step = 100, lambda: (run.add(second), first.die())
+    assert run.run().num_done == 90
+    assert answers(tmp_path / "out.jsonl") == EXPECTED and first.order and second.order
+
+
+def test_models_that_answer_otherwise_are_refused(source, tmp_path):
+    models = [FakeModel(), FakeModel()]
+    models[1].identity = {"model": "another"}
+    with pytest.raises(ConfigError, match="models of a batch differ"):
+        Run(models, source, tmp_path / "out.jsonl", BatchOptions())
+    run = Run(models[:1], source, tmp_path / "out.jsonl", BatchOptions())
+    with pytest.raises(ConfigError, match="models of a batch differ"):
+        run.add(models[1])
+
+
+class Still:
+    """A model that does what the test tells it to."""
+
+    def __init__(self):
+        self.identity, self.running, self.events, self.lost = {}, [], [], False
+
+    def connect(self, wake):
+        self.wake = wake
+
+    def start(self, job, resume):
+        self.running.append((job.prefix, list(resume)))
+
+    def poll(self):
+        if self.lost:
+            raise Lost("It is gone.")
+        events, self.events = self.events, []
+        return events
+
+    def tell(self, *events):
+        self.events += events
+        self.wake()
+
+    def names(self):
+        return [prefix[0] + prefix[-1] for prefix, _ in self.running]
+
+
+def pool_of(models, limit=2):
+    return Pool(models, lambda: Limit(limit, fixed=True))
+
+
+def window_of(*prompts):
+    window = Window(iter(enumerate(map(job, prompts))))
+    while not window.is_empty and not window.has_jobs:
+        window.fill()
+    return window
+
+
+def nothing_known(key, digest):
+    return []
+
+
+def long(letter, end):
+    return letter * 3 * LONG + end
+
+
+def test_requests_with_a_common_beginning_go_to_the_model_that_has_it():
+    models = [Still(), Still()]
+    pool = pool_of(models, limit=3)
+    window = window_of(*(long(letter, end) for letter in "AB" for end in "123"))
+    pool.admit(window, nothing_known)
+    owners = {model.names()[0][0]: model for model in models}
+    assert set(owners) == {"A", "B"}
+    for letter, model in owners.items():  # its beginning is computed: the others need not wait any more
+        model.tell(Grown(job(long(letter, "1")).key, [1]))
+    pool.wait(5)
+    pool.admit(window, nothing_known)
+    assert {letter: model.names() for letter, model in owners.items()} == {
+        "A": ["A1", "A2", "A3"],
+        "B": ["B1", "B2", "B3"],
+    }
+
+
+def test_no_model_idles_while_the_one_that_has_the_beginning_is_full():
+    models = [Still(), Still()]
+    pool = pool_of(models, limit=2)
+    window = window_of(*(long("A", end) for end in "1234"))
+    pool.admit(window, nothing_known)
+    assert sorted(len(model.running) for model in models) == [1, 1]  # the second computes it for itself
+    for model in models:
+        prefix, _ = model.running[0]
+        model.tell(Grown(job(prefix).key, [1]))
+    pool.wait(5)
+    pool.admit(window, nothing_known)
+    assert sorted(len(model.running) for model in models) == [2, 2] and window.is_empty
+
+
+def test_a_model_runs_no_more_than_its_limit_and_jobs_are_shared_out_evenly():
+    models = [Still(), Still(), Still()]
+    pool = pool_of(models, limit=4)
+    window = window_of(*(f"prompt {i}" for i in range(20)))
+    pool.admit(window, nothing_known)
+    assert [len(model.running) for model in models] == [4, 4, 4] and (pool.limit, len(pool.flights)) == (12, 12)
+
+
+def test_job_of_a_lost_model_is_begun_again_without_the_last_id_that_is_known():
+    models = [Still(), Still()]
+    pool = pool_of(models, limit=1)
+    window = window_of("a", "b")
+    pool.admit(window, lambda key, digest: [7])
+    first = models[0].running[0][0]
+    models[0].tell(Grown(job(first).key, [8, 9]))
+    pool.wait(5)
+    models[0].lost = True
+    models[0].wake()
+    assert pool.wait(0.01) == []
+    pool.admit(window, nothing_known)
+    assert len(models[1].running) == 1 and len(pool.flights) == 2  # it is full
+    other = models[1].running[0][0]
+    models[1].tell(Answered(job(other).key, {}, Tokens()))
+    (landed,) = pool.wait(5)
+    assert landed.job.prefix == other
+    pool.admit(window, nothing_known)
+    assert models[1].running[1] == (first, [7, 8])
+    assert pool.num_generated == 2
+
+
+def test_answers_that_cannot_go_on_begin_again():
+    models = [Still(), Still()]
+    pool = pool_of(models, limit=1)
+    pool.admit(window_of("a"), nothing_known)
+    models[0].tell(Grown(job("a").key, [8, 9], resumable=False))
+    pool.wait(5)
+    models[0].lost = True
+    models[0].wake()
+    pool.wait(0.01)
+    pool.admit(window_of(), nothing_known)
+    assert models[1].running == [("a", [])]
+
+
+def test_what_a_lost_model_says_afterwards_is_not_heard():
+    models = [Still(), Still()]
+    pool = pool_of(models, limit=1)
+    pool.admit(window_of("a"), nothing_known)
+    models[0].lost = True
+    models[0].wake()
+    pool.wait(0.01)
+    models[0].lost = False
+    models[0].tell(Answered(job("a").key, {}, Tokens()))
+    assert pool.wait(0.01) == []
+
+
+def test_loop_sleeps_while_answers_grow():
+    model = Still()
+    pool = pool_of([model])
+    pool.admit(window_of("a"), nothing_known)
+    model.tell(Grown(job("a").key, [1]))
+    assert len(pool.wait(5)) == 1
+    threading.Timer(0.05, model.tell, [Grown(job("a").key, [2])]).start()
+    began = time.monotonic()
+    assert pool.wait(0.3) == [] and time.monotonic() - began >= 0.3
+    assert pool.flights[0].ids == [1, 2]
