@@ -169,7 +169,7 @@ class Machine:
 
     def __init__(self, settings: dict):
         from kimi_cpu.kernels import cases, runtime
-        from kimi_cpu.kernels.bandwidth import Reader
+        from kimi_cpu.kernels.memory_reader import Reader
 
         self.threads = runtime.configure(settings["threads"])
         self.reader = Reader()

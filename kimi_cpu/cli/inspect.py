@@ -23,10 +23,11 @@ def command(source: Path | None, tensors: bool, cpu: bool, as_json: bool) -> Non
     kimi-cpu inspect --cpu
     """
     if cpu:
-        from ..kernels import bandwidth, runtime
+        from ..kernels import runtime
+        from ..plan import memory_bandwidth
 
         facts = runtime.describe()
-        if (rate := bandwidth.measured()) is not None:
+        if (rate := memory_bandwidth().measured()) is not None:
             facts["memory_gb_s"] = rate
         lines = [f"{name}: {' '.join(map(str, v)) if isinstance(v, list) else v}" for name, v in facts.items()]
         click.echo(json.dumps(facts) if as_json else "\n".join(lines))

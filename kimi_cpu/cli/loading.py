@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 def load_model(path: Path, **loading) -> "LLM":
     """The model, its kernels compiled; stderr says what its owner should know. Raises as kimi_cpu.load does."""
     from ..kernels.codegen import bus_error
-    from ..llm import load
+    from ..llm import open_model
+    from ..plan import memory_bandwidth
 
     bus_error.install()
-    llm = load(path, **loading)  # before the kernels, which take a minute: a wrong file is said at once
+    llm = open_model(path, **loading)  # before the kernels, which take a minute: a wrong file is said at once
     for notice in llm.notices:
         say(notice)
     try:
-        compile_kernels()
+        if compile_kernels():
+            memory_bandwidth().measure()
     except BaseException:
         llm.close()
         raise

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError
-from ..kernels import bandwidth
 from ..llm import Generation
+from ..plan import memory_bandwidth
 from .conversation_file import saved_names
 from .display import Display, ending, statistics
 from .interrupts import endings, on_signals
@@ -170,7 +170,7 @@ class Repl:
         if last is None:
             say("nothing was answered yet.")
             return
-        say(statistics(last.usage, last.timings, self._talk.llm.needs.token, bandwidth.to_compare_with))
+        say(statistics(last.usage, last.timings, self._talk.llm.needs.token, memory_bandwidth().to_compare_with))
         say(f"conversation {self._talk.session.num_tokens} of {self._talk.llm.context} tokens")
 
 

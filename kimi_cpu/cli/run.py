@@ -82,7 +82,7 @@ def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinkin
 
 def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool, options: dict):
     """Prints one answer; returns it, and the signal that ended it, if one did."""
-    from ..kernels import bandwidth
+    from ..plan import memory_bandwidth
     from .display import Display, ending, statistics
     from .interrupts import first_interrupt
 
@@ -103,7 +103,7 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
         if options["max_tokens"] == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
-            told = statistics(answer.usage, answer.timings, llm.needs.token, bandwidth.to_compare_with)
+            told = statistics(answer.usage, answer.timings, llm.needs.token, memory_bandwidth().to_compare_with)
             why = ending(answer, llm.context)
             say(told if why is None else f"{told}; {why}")
         warn(getattr(answer, "warnings", ()))

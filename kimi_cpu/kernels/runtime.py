@@ -2,10 +2,13 @@
 
 import os
 import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 
 import llvmlite.binding as llvm
 import numba
@@ -21,6 +24,9 @@ from .micro import table
 
 SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
+SHARE = (  # what the second process of a warm-up runs, with the modules of this one
+    "import sys; sys.path[:] = sys.argv[1:]; from kimi_cpu.kernels import runtime; runtime.compile_all(backwards=True)"
+)
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
 _lock = threading.Lock()
@@ -139,8 +145,18 @@ def scratch(name: str, size: int) -> np.ndarray:
     return buffer
 
 
-def warmup(progress: Callable[[int, int], None] | None = None, backwards: bool = False) -> None:
-    """Compiles everything, or loads it from the cache. progress(done, total) is called after each step.
+def warmup(progress: Callable[[int, int], None] | None = None) -> None:
+    """Compiles everything, or loads it from the cache. progress(done, total) is called after each step; what it raises
+    ends the warm-up.
+
+    A second process shares the work where that is faster: LLVM's Python binding compiles one thing at a time, in each.
+    """
+    with nullcontext() if compiled() or others_compile() else _second_process():
+        compile_all(progress)
+
+
+def compile_all(progress: Callable[[int, int], None] | None = None, backwards: bool = False) -> None:
+    """As `warmup`, in this process alone.
 
     What another process compiles meanwhile is left for the end, so that several share the work; backwards: from the
     other end, so that they meet late.
@@ -162,6 +178,29 @@ def warmup(progress: Callable[[int, int], None] | None = None, backwards: bool =
     _ready().write(b"ready")
 
 
+@contextmanager
+def _second_process() -> Iterator[None]:
+    """Inside, a second process compiles as well, if there is a second core and both find what either has compiled."""
+    python, process, no_pipe = _interpreter(), None, subprocess.DEVNULL
+    if python is not None and usable_cores() > 1 and jit.CACHE.is_shared:
+        command = [python, "-P", "-c", SHARE, *sys.path]
+        with suppress(OSError):  # no more processes, or no such program any more: this process does it all
+            process = subprocess.Popen(command, stdin=no_pipe, stdout=no_pipe, stderr=no_pipe)
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait()
+
+
+def _interpreter() -> str | None:
+    """The Python that runs this process; None in a program that Python is packed into, which would start once more."""
+    program = sys.executable or ""
+    is_python = Path(program).name.lower().startswith(("python", "pypy"))
+    return program if is_python and not getattr(sys, "frozen", False) else None
+
+
 def compiled() -> bool:
     """Whether a warm-up for this tier has come to its end."""
     return _ready().exists()
@@ -177,9 +216,9 @@ def cache_note() -> str | None:
     return jit.CACHE.note
 
 
-def cache_is_shared() -> bool:
-    """Whether other processes find what this one compiles."""
-    return jit.CACHE.is_shared
+def cache_folder() -> Path | None:
+    """Where compiled code is kept, for this program and this kind of CPU; None when nothing is."""
+    return jit.CACHE.folder
 
 
 def _ready() -> Entry:
@@ -211,7 +250,7 @@ def describe() -> dict[str, object]:
         "isas_known": [tier.name for tier in TIERS],
         "threads": usable_cores(),
         "cpus": usable_cpus(),
-        "cache": str(jit.CACHE.folder),
+        "cache": str(cache_folder()),
         "features": features,
     }
 

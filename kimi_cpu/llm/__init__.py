@@ -2,7 +2,7 @@
 
 from ..engine import EngineState, Sampling
 from .generation import Generation
-from .llm import LLM, load
+from .llm import LLM, load, open_model
 from .loading import BUNDLED_MODEL, LoadOptions, bundled_note
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
 from .turn import ChatOptions
@@ -22,4 +22,5 @@ __all__ = [
     "Usage",
     "bundled_note",
     "load",
+    "open_model",
 ]

@@ -49,23 +49,28 @@ def load(path: str | os.PathLike | None = None, *, progress: Progress | None = N
     """A model, ready to run. path: a model file; when None, $KIMI_CPU_MODEL or else the
     bundled demonstration model. options: fields of LoadOptions.
 
-    progress: called with (steps done, steps in all) while the kernels are made ready, which takes a minute when they
-    were never compiled on this machine; without it, they are as the first request needs them. What it raises ends the
-    loading. Raises ModelFileError, ConfigError, OutOfMemory, OSError.
+    The kernels are made ready, which takes half a minute when they were never compiled on this machine. progress:
+    called with (steps done, steps in all) meanwhile; what it raises ends the loading. Raises ModelFileError,
+    ConfigError, OutOfMemory, OSError.
     """
+    llm = open_model(path, **options)
+    try:
+        if progress is not None or not runtime.compiled():
+            runtime.warmup(progress)
+    except BaseException:
+        llm.close()
+        raise
+    return llm
+
+
+def open_model(path: str | os.PathLike | None = None, **options) -> "LLM":
+    """As `load`, but kernels that were never compiled are as the first request needs them."""
     path = path or os.environ.get("KIMI_CPU_MODEL") or BUNDLED_MODEL
     known = {f.name for f in fields(LoadOptions)}
     unknown = sorted(set(options) - known)
     if unknown:
         raise ConfigError(f"Unknown option {unknown[0]!r}; known: {', '.join(sorted(known))}.")
-    llm = LLM(Path(path), LoadOptions(**{k: v for k, v in options.items() if v is not None}))
-    if progress is not None:
-        try:
-            runtime.warmup(progress)
-        except BaseException:
-            llm.close()
-            raise
-    return llm
+    return LLM(Path(path), LoadOptions(**{k: v for k, v in options.items() if v is not None}))
 
 
 class _Turn(NamedTuple):

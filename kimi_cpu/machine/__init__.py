@@ -1,7 +1,17 @@
 """What this process may use of the machine: the least of what is there and of what the system lets it have."""
 
+from .bandwidth import MemoryBandwidth, Pass
 from .folders import user_folder
 from .heap import bound_heap
 from .usable import address_space, usable_cores, usable_cpus, usable_memory
 
-__all__ = ["address_space", "bound_heap", "usable_cores", "usable_cpus", "usable_memory", "user_folder"]
+__all__ = [
+    "MemoryBandwidth",
+    "Pass",
+    "address_space",
+    "bound_heap",
+    "usable_cores",
+    "usable_cpus",
+    "usable_memory",
+    "user_folder",
+]

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from ..kernels import memory_reader, runtime
+from ..machine import MemoryBandwidth
 from .needs import Needs
 
 
@@ -28,3 +30,8 @@ def predict(needs: Needs, machine: Machine) -> Prediction:
         from_disk=needs.from_disk(max(0, machine.memory - needs.cache)),
         tokens_per_s=machine.bandwidth * 1e9 / needs.token,
     )
+
+
+def memory_bandwidth() -> MemoryBandwidth:
+    """The bandwidth of this machine's memory: read by the kernels' threads, kept beside their compiled code."""
+    return MemoryBandwidth(runtime.cache_folder(), memory_reader.fastest_pass)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numba
 import numpy as np
@@ -108,3 +109,54 @@ def test_another_process_that_compiles_is_noticed(tmp_path, monkeypatch):
     with Entry(tmp_path / f"micro-{runtime.isa().name}.o").claim(wait=False):
         assert runtime.others_compile()
     assert not runtime.others_compile()
+
+
+def test_the_second_process_of_a_warmup_finds_the_modules_of_this_one(tmp_path, kernels_ready):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-P", "-c", f"{runtime.SHARE}; print(runtime.__file__)", *sys.path]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.stdout.strip() == runtime.__file__, run.stderr
+
+
+@pytest.fixture
+def second(tmp_path, monkeypatch):
+    """The file in which the second process of a warm-up, which does nothing else, leaves its id."""
+    file = tmp_path / "pid"
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 2)
+    code = f"import os, pathlib, time; pathlib.Path({str(file)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    monkeypatch.setattr(runtime, "SHARE", code)
+    return file
+
+
+def test_the_second_process_ends_with_a_warmup_that_is_interrupted(second):
+    with pytest.raises(KeyboardInterrupt), runtime._second_process():
+        end = time.monotonic() + 60
+        while not second.exists() or not second.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(second.read_text()), 0)
+
+
+@pytest.mark.parametrize("alone", ["frozen", "embedded", "moved", "one core", "no cache"])
+def test_no_second_process_where_it_cannot_be_or_help(second, tmp_path, monkeypatch, alone):
+    if alone == "frozen":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    elif alone == "one core":
+        monkeypatch.setattr(runtime, "usable_cores", lambda: 1)
+    elif alone == "no cache":
+        monkeypatch.setattr(jit.CACHE, "folder", None)
+    else:
+        program = tmp_path / {"embedded": "editor", "moved": "python3"}[alone]
+        if alone == "embedded":
+            program.symlink_to(sys.executable)
+        monkeypatch.setattr(sys, "executable", str(program))
+    with runtime._second_process():
+        time.sleep(0.3)
+    assert not second.exists()
+
+
+def test_compiled_kernels_need_no_second_process(kernels_ready, monkeypatch):
+    monkeypatch.setattr(runtime, "_second_process", lambda: pytest.fail("started one"))
+    runtime.warmup()

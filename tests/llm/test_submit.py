@@ -12,6 +12,7 @@ import pytest
 
 import kimi_cpu
 from kimi_cpu.errors import EngineDeadError
+from kimi_cpu.kernels import runtime
 
 HELLO = [{"role": "user", "content": "Hello"}]
 LONG = {"max_tokens": 4000, "ignore_eos": True, "seed": 1}
@@ -236,6 +237,16 @@ def test_loading_tells_of_its_steps_and_may_be_given_up(tiny_file):
     with pytest.raises(KeyboardInterrupt):
         kimi_cpu.load(tiny_file, progress=give_up)
     assert threading.active_count() == before
+
+
+def test_loading_makes_kernels_ready_that_were_never_compiled(tiny_file, monkeypatch):
+    asked = []
+    monkeypatch.setattr(runtime, "warmup", asked.append)
+    kimi_cpu.load(tiny_file).close()
+    assert not asked
+    monkeypatch.setattr(runtime, "compiled", lambda: False)
+    kimi_cpu.load(tiny_file).close()
+    assert asked == [None]
 
 
 def test_progress_is_told_while_a_prompt_is_read(tiny_file):
