@@ -4,7 +4,8 @@ Invariants: a page is held (ref count > 0) or free, never both; block tables are
 content, and can be found again by what it holds, until it is handed out for something else.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -56,6 +57,11 @@ class _Entry(NamedTuple):
     key: bytes | None  # None: the page is not full
     parent: bytes
     tokens: Tokens
+
+
+def num_pages(num_tokens: int) -> int:
+    """Pages that hold so many tokens."""
+    return -(-num_tokens // PAGE_TOKENS)
 
 
 def chain_key(parent: bytes, tokens: Tokens) -> bytes:
@@ -152,6 +158,17 @@ class BlockPool:
             if common > num_copied:
                 copy_from, num_copied = block_id, common
         return Match(block_ids, keys, copy_from, num_copied)
+
+    def check(self, block_tables: Iterable[list[int]]) -> None:
+        """Asserts the invariants: these block tables hold pages, all others are free, and what is found is there."""
+        holders = Counter(block_id for table in block_tables for block_id in table)
+        assert self._refs == [holders[block_id] for block_id in range(self.num_blocks)]
+        assert self._free.keys() == set(range(self.num_blocks)) - holders.keys()
+        keys = {entry.key: block_id for block_id, entry in self._entries.items() if entry.key is not None}
+        assert keys == self._by_key
+        assert all(key == chain_key(*self._entries[block_id][1:]) for key, block_id in keys.items())
+        found = [(block_id, parent) for parent, block_ids in self._by_parent.items() for block_id in block_ids]
+        assert sorted(found) == sorted((block_id, entry.parent) for block_id, entry in self._entries.items())
 
     def _forget(self, block_id: int) -> None:
         entry = self._entries.pop(block_id, None)

@@ -10,11 +10,11 @@ import numpy as np
 from ..errors import AnswerError, KimiError, NonFiniteLogits
 from ..model import ForwardBatch, Watch
 from .batching import forward_batch
-from .block_pool import BlockPool
 from .disk_store import DiskStore
+from .prefix_cache import Pages, PrefixCache
 from .request import Request
 from .sampling import TokenLogprob, check_finite, draw
-from .scheduler import Pages, Scheduled, Scheduler
+from .scheduler import Scheduled, Scheduler
 from .watch import StepWatch
 
 
@@ -82,19 +82,19 @@ class Engine:
         self.clock: Callable[[], float] = time.perf_counter
         self._owed_s = 0.0  # to running answers
         self._watch = StepWatch(self._unwanted, self._tell, lambda: self.clock())
-        self._pool = BlockPool(model.pages.num_pages)
-        self.scheduler = Scheduler(self._pool, model.max_tokens, max_running, model.vocab_size, model.pages, store)
+        self.cache = PrefixCache(model.pages, store)
+        self.scheduler = Scheduler(self.cache, model.max_tokens, max_running, model.vocab_size)
 
     @property
     def state(self) -> EngineState:
         """How busy it is now; may be asked from any thread."""
-        scheduler, pool = self.scheduler, self._pool
+        scheduler, pool = self.scheduler, self.cache.pool
         return EngineState(len(scheduler.running), len(scheduler.waiting), pool.num_blocks, pool.num_free)
 
     @property
     def has_work(self) -> bool:
         s = self.scheduler
-        return bool(s.waiting or s.running or s.idle or (s.store is not None and s.store.has_pending))
+        return bool(s.waiting or s.running or s.idle or self.cache.has_pending)
 
     def add(self, request: Request) -> None:
         """Queues a request."""
@@ -108,7 +108,7 @@ class Engine:
         """Ends a request with an error; its pages are free, and not found again where they may hold NaN."""
         request.finish_reason = "error"
         if isinstance(error, NonFiniteLogits):
-            self.scheduler.disown(request)
+            self.cache.disown(request)
         self.scheduler.remove(request)
         return StepOutput(request, None, "error", None, None, request.num_computed, AnswerError.of(error))
 
@@ -118,8 +118,8 @@ class Engine:
 
     def close(self) -> None:
         """Writes what waits to be written to disk."""
-        while self.scheduler.store is not None and self.scheduler.store.has_pending:
-            self.scheduler.write_page()
+        while self.cache.has_pending:
+            self.cache.write_pending()
 
     def step(self) -> list[StepOutput]:
         """One forward pass over what the scheduler chose; tokens for each request that is due, one or more.
@@ -127,8 +127,7 @@ class Engine:
         Empty when the request was aborted meanwhile for which most of the step was computed: the others lose the step
         and nothing else. One page that waits for it is written to disk besides.
         """
-        if self.scheduler.store is not None:
-            self.scheduler.write_page()
+        self.cache.write_pending()
         step = self.scheduler.schedule(prompts=self._owed_s <= 0)
         if not step:
             return []
@@ -209,7 +208,7 @@ class Engine:
     def _drawn(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
         """What a step brought for one request, from its rows of logits."""
         request, count, draft_ids = scheduled
-        self.scheduler.computed(request, count)
+        self.cache.commit(request, count)
         if not request.max_tokens or not len(logits):
             check_finite(logits)
             done = not request.max_tokens and request.num_missing == 0
@@ -220,7 +219,7 @@ class Engine:
             token_id, logprob = draw(row, request)
             request.output_ids.append(token_id)
             if token_id == drafted:
-                self.scheduler.computed(request, 1)
+                self.cache.commit(request, 1)
             yield self._output(request, token_id, logprob, _finish_reason(request, token_id))
             if request.finish_reason or token_id != drafted:
                 return

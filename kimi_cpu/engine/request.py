@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from ..config.fields import NUM_SEEDS, SAMPLING
-from ..model import PAGE_TOKENS
 from .block_pool import ROOT, Tokens
 
 EXPANDED, ABSORBED = 0, 1  # the form of a token: how its query attends (model/attention.py)
@@ -132,10 +131,6 @@ class Request:
         ids = np.asarray(self.output_ids[max(start - n, 0) : stop - n], np.int32)
         made = Tokens(ids, np.full(len(ids), ABSORBED, np.uint8))
         return made if start >= n else Tokens(*map(np.concatenate, zip(given, made, strict=True)))
-
-    def num_pages(self, num_tokens: int) -> int:
-        """Pages that hold num_tokens tokens."""
-        return -(-num_tokens // PAGE_TOKENS)
 
     def resume(self, output_ids: Sequence[int]) -> None:
         """Takes ids that this engine drew for the same request before, so that what follows is what followed then.

@@ -7,6 +7,7 @@ and at its end that of the header before it.
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
@@ -15,9 +16,8 @@ import numpy as np
 
 from ..errors import SessionError
 from ..files import check_replaceable, open_regular, replacing
-from ..model import PAGE_TOKENS
-from .block_pool import ROOT, Tokens
-from .engine import Engine
+from .block_pool import Tokens, num_pages
+from .prefix_cache import PrefixCache
 from .request import ABSORBED, EXPANDED
 
 MAGIC, VERSION = "kimi-cpu session", 2
@@ -41,27 +41,24 @@ class Session:
         return forms
 
 
-def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
-    """Writes a session and those of its pages that the engine still holds; returns the tokens whose latents are in it.
+def save(session: Session, cache: PrefixCache, path: Path, model_hash: str) -> int:
+    """Writes a session and those of its pages that the cache still holds; returns the tokens whose latents are in it.
 
     On the engine's thread. The file is its owner's alone, and either the old one or the new one, whatever happens.
     ConfigError: there is a file that is no session, or none can be written. OSError: the disk says so.
     """
     check_replaceable(path, "session", is_session, force=True)
-    pool, pages = engine.scheduler.pool, engine.model.pages
-    match = pool.match(session.tokens)
-    block_ids = [*match.block_ids, *([match.copy_from] if match.copy_from is not None else [])]
-    num_cached = len(match.block_ids) * PAGE_TOKENS + match.num_copied
+    num_cached, contents = cache.export(session.tokens)
     ids, forms = session.tokens.ids.tobytes(), session.tokens.forms.tobytes()
     header = {
         "magic": MAGIC,
         "version": VERSION,
         "model": model_hash,
-        "cache": pages.kind,
-        "page_bytes": pages.page_bytes,
+        "cache": cache.pages.kind,
+        "page_bytes": cache.pages.page_bytes,
         "num_tokens": len(session.tokens.ids),
         "num_cached": num_cached,
-        "num_pages": len(block_ids),
+        "num_pages": num_pages(num_cached),
         "tokens_crc": crc32(ids + forms),
     }
     header["crc"] = crc32(json.dumps(header).encode())
@@ -69,8 +66,7 @@ def save(session: Session, engine: Engine, path: Path, model_hash: str) -> int:
         file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
         file.write(_padded(ids + forms, b"\0"))
         checks = []
-        for block_id in block_ids:
-            page = pages.read(block_id)
+        for page in contents:
             checks.append(crc32(page))
             file.write(page)
         file.write(np.asarray(checks, np.uint32).tobytes())
@@ -83,27 +79,27 @@ def is_session(path: Path) -> bool:
         return MAGIC.encode() in file.read(64)
 
 
-def load(engine: Engine, path: Path, model_hash: str) -> Session:
-    """The session of a file; its pages are in the engine's cache after. On the engine's thread.
+def load(cache: PrefixCache, path: Path, model_hash: str) -> Session:
+    """The session of a file; its pages are in the cache after. On the engine's thread.
 
     SessionError: not a session, of another model or cache type, truncated or corrupt; then nothing was taken in.
     Pages that the cache has no room for are left out; they will be computed again.
     """
     with _opened(path) as file:
-        header = _header(path, file.readline(ALIGNMENT), model_hash, engine)
-        n, num_pages, page_bytes = header["num_tokens"], header["num_pages"], header["page_bytes"]
+        header = _header(path, file.readline(ALIGNMENT), model_hash, cache)
+        n, num_saved, page_bytes = header["num_tokens"], header["num_pages"], header["page_bytes"]
         body = ALIGNMENT + _up(5 * n)  # 4 bytes an id, 1 a form
-        if os.fstat(file.fileno()).st_size != body + num_pages * (page_bytes + 4):
+        if os.fstat(file.fileno()).st_size != body + num_saved * (page_bytes + 4):
             raise SessionError(f"{path} is truncated; the conversation starts afresh.")
         file.seek(ALIGNMENT)
         texts = np.frombuffer(file.read(5 * n), np.uint8)
         if len(texts) != 5 * n or crc32(texts) != header["tokens_crc"] or texts[4 * n :].max(initial=0) > ABSORBED:
             raise SessionError(f"{path} is corrupt (its tokens); the conversation starts afresh.")
         tokens = Tokens(texts[: 4 * n].view(np.int32).copy(), texts[4 * n :].copy())
-        file.seek(body + num_pages * page_bytes)
-        checks = np.frombuffer(file.read(4 * num_pages), np.uint32)
+        file.seek(body + num_saved * page_bytes)
+        checks = np.frombuffer(file.read(4 * num_saved), np.uint32)
         file.seek(body)
-        _take_in(engine, path, file, checks, tokens, header["num_cached"])
+        cache.restore(tokens.part(0, header["num_cached"]), _contents(path, file, checks, page_bytes))
     return Session(tokens)
 
 
@@ -117,24 +113,16 @@ def _opened(path: Path) -> BinaryIO:
         raise SessionError(f"{path} cannot be read ({e.strerror}); name a session's file.") from e
 
 
-def _take_in(engine: Engine, path: Path, file: BinaryIO, checks, tokens: Tokens, num_cached: int) -> None:
-    """The pages of a file, which is read from where they begin."""
-    pool, pages, parent = engine.scheduler.pool, engine.model.pages, ROOT
-    page = np.empty(pages.page_bytes, np.uint8)
-    block_ids = pool.allocate(min(len(checks), pool.num_free)) or []
-    try:
-        for number, block_id in enumerate(block_ids):
-            if file.readinto(page) != len(page) or crc32(page) != checks[number]:
-                raise SessionError(f"{path} is corrupt (page {number}); the conversation starts afresh.")
-            pages.write(block_id, page)
-        for number, block_id in enumerate(block_ids):
-            start = number * PAGE_TOKENS
-            parent = pool.register(block_id, parent, tokens.part(start, min(start + PAGE_TOKENS, num_cached)))
-    finally:
-        pool.release(block_ids)
+def _contents(path: Path, file: BinaryIO, checks: np.ndarray, page_bytes: int) -> Iterator[np.ndarray]:
+    """The pages of a file, which is read from where they begin; each is good until the next one. SessionError."""
+    page = np.empty(page_bytes, np.uint8)
+    for number, check in enumerate(checks):
+        if file.readinto(page) != page_bytes or crc32(page) != check:
+            raise SessionError(f"{path} is corrupt (page {number}); the conversation starts afresh.")
+        yield page
 
 
-def _header(path: Path, line: bytes, model_hash: str, engine: Engine) -> dict:
+def _header(path: Path, line: bytes, model_hash: str, cache: PrefixCache) -> dict:
     try:
         header = json.loads(line)
         known = header["magic"] == MAGIC
@@ -154,14 +142,13 @@ def _header(path: Path, line: bytes, model_hash: str, engine: Engine) -> dict:
         raise SessionError(f"{path} is corrupt (its header); the conversation starts afresh.")
     numbers = [header.get(name) for name in ("num_tokens", "num_cached", "num_pages", "tokens_crc", "page_bytes")]
     fits = all(type(number) is int and number >= 0 for number in numbers) and (
-        numbers[1] <= numbers[0] and numbers[2] == -(-numbers[1] // PAGE_TOKENS)
+        numbers[1] <= numbers[0] and numbers[2] == num_pages(numbers[1])
     )
     if not fits or not all(isinstance(header.get(name), str) for name in ("model", "cache")):
         raise SessionError(f"{path} is corrupt (its header contradicts itself); the conversation starts afresh.")
     if header["model"] != model_hash:
         raise SessionError(f"{path} belongs to another model; the conversation starts afresh.")
-    pages = engine.model.pages
-    if (header["cache"], header["page_bytes"]) != (pages.kind, pages.page_bytes):
+    if (header["cache"], header["page_bytes"]) != (cache.pages.kind, cache.pages.page_bytes):
         raise SessionError(
             f"{path} was saved with --kv {header['cache'][:20]}; load the model with the same, "
             "or the conversation starts afresh."

@@ -24,7 +24,7 @@ class LLMSession:
     @classmethod
     def load(cls, thread: EngineThread, model_hash: str, path: Path) -> "LLMSession":
         """See LLM.load_session."""
-        return cls(thread, model_hash, thread.call(lambda engine: engine_session.load(engine, path, model_hash)))
+        return cls(thread, model_hash, thread.call(lambda engine: engine_session.load(engine.cache, path, model_hash)))
 
     @property
     def num_tokens(self) -> int:
@@ -35,7 +35,7 @@ class LLMSession:
         """Writes tokens and their latents to one file, which is either the old one or the new one. ConfigError: there
         is a file that is no session, or none can be written. OSError."""
         inner, model_hash = self._inner, self._model_hash
-        self._thread.call(lambda engine: engine_session.save(inner, engine, Path(path), model_hash))
+        self._thread.call(lambda engine: engine_session.save(inner, engine.cache, Path(path), model_hash))
 
     def forms(self, prompt_ids: list[int]) -> np.ndarray:
         """See engine.session.Session.forms."""

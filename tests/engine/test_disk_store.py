@@ -98,7 +98,7 @@ def test_limit_holds_and_heads_outlive_tails(tmp_path):
     engine = make(tmp_path, limit=6 * FILE_BYTES, num_pages=30)
     ask(engine)
     ask(engine, [7] * (3 * PAGE_TOKENS))
-    assert sum(p.stat().st_size for p in pages(tmp_path)) == engine.scheduler.store.num_bytes == 6 * FILE_BYTES
+    assert sum(p.stat().st_size for p in pages(tmp_path)) == engine.cache.store.num_bytes == 6 * FILE_BYTES
     assert ask(make(tmp_path)).num_cached == 3 * PAGE_TOKENS  # the tail made room
 
 

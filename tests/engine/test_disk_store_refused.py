@@ -82,7 +82,7 @@ def test_what_is_no_folder_in_a_namespaces_place_is_left_alone(tmp_path, kind, a
     store.mkdir()
     put(kind, store / KEY, elsewhere)
     engine = make(store, limit=2 * FILE_BYTES)
-    assert engine.scheduler.store.num_bytes == 0
+    assert engine.cache.store.num_bytes == 0
     ask(engine)
     assert all(victim.exists() for victim in victims)
 
@@ -114,7 +114,7 @@ def test_foreign_files_in_the_directory_are_not_touched(tmp_path):
     engine = make(tmp_path, limit=2 * FILE_BYTES)
     ask(engine)
     assert all(path.stat().st_size == 10_000 for path in foreign)
-    assert engine.scheduler.store.num_bytes <= 2 * FILE_BYTES
+    assert engine.cache.store.num_bytes <= 2 * FILE_BYTES
 
 
 def test_names_that_go_in_a_circle_are_removed_like_others(tmp_path):
@@ -123,7 +123,7 @@ def test_names_that_go_in_a_circle_are_removed_like_others(tmp_path):
         (tmp_path / KEY / f"{a}-{b}.page").write_bytes(b"x" * FILE_BYTES)
     engine = make(tmp_path, limit=2 * FILE_BYTES)
     ask(engine)
-    assert engine.scheduler.store.num_bytes <= 2 * FILE_BYTES
+    assert engine.cache.store.num_bytes <= 2 * FILE_BYTES
 
 
 @pytest.fixture

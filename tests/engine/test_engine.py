@@ -62,7 +62,7 @@ def test_prompts_run_on_when_no_answer_is_left_that_they_owe_time():
 def test_all_pages_are_free_when_all_requests_are_done():
     engine = Engine(FakeModel(16, 6), max_running=4)
     finish(engine, [greedy(list(range(2, 80)), 30) for _ in range(5)])
-    assert engine.scheduler.pool.num_free == 6
+    assert engine.cache.pool.num_free == 6
 
 
 def test_aborted_request_frees_its_pages_and_the_others_go_on():
@@ -76,7 +76,7 @@ def test_aborted_request_frees_its_pages_and_the_others_go_on():
     while engine.has_work:
         engine.step()
     assert second.output_ids == expected([6, 7], 20)
-    assert engine.scheduler.pool.num_free == 6
+    assert engine.cache.pool.num_free == 6
 
 
 @pytest.mark.parametrize(("victim", "is_lost"), [(0, False), (1, True)])
@@ -107,7 +107,7 @@ def test_abort_ends_the_step_only_if_most_of_it_was_for_the_aborted(victim, is_l
     other = requests[1 - victim]
     assert other.output_ids == expected(other.prompt_ids, 20)
     assert engine.model.lost == is_lost
-    assert engine.scheduler.pool.num_free == 6
+    assert engine.cache.pool.num_free == 6
 
 
 @pytest.mark.parametrize("num_known", [1, 63, 64, 100, 129])

@@ -26,11 +26,7 @@ def make(num_pages=12, chunk=32, max_running=4, speculation=None, store=None):
 
 def check_pool(engine):
     """Used and free pages together are all pages, each once; ref counts are those of the block tables."""
-    pool = engine.scheduler.pool
-    held = [b for r in engine.scheduler.running for b in r.block_table]
-    assert [held.count(b) for b in range(pool.num_blocks)] == pool._refs
-    assert len(set(held)) + pool.num_free == pool.num_blocks
-    assert not set(held) & set(pool._free)
+    engine.cache.pool.check(request.block_table for request in engine.scheduler.running)
 
 
 actions = st.lists(
@@ -89,7 +85,7 @@ def run_schedule(engine, schedule):
     while engine.has_work:
         engine.step()
         check_pool(engine)
-    assert engine.scheduler.pool.num_free == num_pages
+    assert engine.cache.pool.num_free == num_pages
     for request in alive:
         key = (tuple(request.prompt_ids), request.max_tokens, tails[request])
         total.setdefault(key, expected(request.prompt_ids, request.max_tokens, tails[request]))
@@ -154,7 +150,7 @@ def test_drafts_change_the_number_of_steps_and_nothing_else():
         while engine.has_work:
             outputs += engine.step()
             steps += 1
-        assert engine.scheduler.pool.num_free == 20
+        assert engine.cache.pool.num_free == 20
         return [o.token_id for o in sorted(outputs, key=lambda o: o.request.num_prompt_tokens)], steps, engine
 
     plain, steps, _ = answer(None)

@@ -37,14 +37,14 @@ def saved(tmp_path):
     engine = make()
     session = conversation(engine)
     path = tmp_path / "talk.session"
-    assert save(session, engine, path, "model") == len(session.tokens.ids) - 1
+    assert save(session, engine.cache, path, "model") == len(session.tokens.ids) - 1
     return path, session
 
 
 def test_restored_session_goes_on_with_the_same_tokens_and_computes_nothing_again(saved):
     path, session = saved
     engine = make()
-    again = load(engine, path, "model")
+    again = load(engine.cache, path, "model")
     prompt = [*again.tokens.ids.tolist(), 7, 8, 9]
     request = greedy(prompt, 20, forms=again.forms(prompt))
     straight = greedy(prompt, 20, forms=session.forms(prompt))
@@ -68,8 +68,8 @@ def test_any_flipped_bit_in_tokens_or_pages_is_noticed(saved):
         path.write_bytes(bad)
         engine = make()
         with pytest.raises(SessionError, match="corrupt"):
-            load(engine, path, "model")
-        assert engine.scheduler.pool.num_free == 12
+            load(engine.cache, path, "model")
+        assert engine.cache.pool.num_free == 12
 
 
 def test_any_flipped_bit_in_the_header_is_noticed(saved):
@@ -79,7 +79,7 @@ def test_any_flipped_bit_in_the_header_is_noticed(saved):
         for bit in (1, 8):
             path.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
             with pytest.raises(SessionError, match="starts afresh"):
-                load(make(), path, "model")
+                load(make().cache, path, "model")
 
 
 @pytest.mark.parametrize("text", [b"[" * 4000, b"{}", b"[1]", b'{"magic": "kimi-cpu session"}', b"\xff\xfe"])
@@ -87,14 +87,14 @@ def test_what_is_no_session_is_told_from_one(saved, text):
     path, _ = saved
     path.write_bytes(text + b"\n" + bytes(9000))
     with pytest.raises(SessionError, match="starts afresh"):
-        load(make(), path, "model")
+        load(make().cache, path, "model")
 
 
 def test_cache_of_another_type_is_named(saved):
     engine = make()
     engine.model.pages.kind = "other"
     with pytest.raises(SessionError, match="--kv fake"):
-        load(engine, saved[0], "model")
+        load(engine.cache, saved[0], "model")
 
 
 @pytest.mark.parametrize("size", [0, 10, 4096, 5000, 9000, -1])
@@ -102,17 +102,17 @@ def test_truncated_file_is_refused(saved, size):
     path, _ = saved
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(SessionError, match="starts afresh"):
-        load(make(), path, "model")
+        load(make().cache, path, "model")
 
 
 def test_session_of_another_model_is_refused(saved):
     with pytest.raises(SessionError, match="another model; the conversation starts afresh"):
-        load(make(), saved[0], "another")
+        load(make().cache, saved[0], "another")
 
 
 def test_session_larger_than_the_cache_brings_what_fits(saved):
     engine = Engine(FakeModel(32, 2))
-    load(engine, saved[0], "model")
+    load(engine.cache, saved[0], "model")
     request = greedy(PROMPT[:100], 3)
     finish(engine, [request])
     assert request.num_cached == 64  # one page; the other is needed for what follows
@@ -127,9 +127,9 @@ def test_save_that_fails_leaves_the_old_file_and_nothing_else(saved):
 
     engine, before = make(), path.read_bytes()
     conversation(engine)
-    engine.model.pages = Broken(12)
+    engine.cache.pages = Broken(12)
     with pytest.raises(OSError, match="no such luck"):
-        save(session, engine, path, "model")
+        save(session, engine.cache, path, "model")
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -143,10 +143,10 @@ def test_killing_a_save_leaves_the_old_file(tmp_path):
         from tests.engine.test_session import conversation, make, save
         engine = make()
         session = conversation(engine)
-        save(session, engine, Path(sys.argv[1]), "model")
+        save(session, engine.cache, Path(sys.argv[1]), "model")
         print("saved", flush=True)
         while True:
-            save(session, engine, Path(sys.argv[1]), "model")
+            save(session, engine.cache, Path(sys.argv[1]), "model")
         """
     )
     for delay in (0.0, 0.003, 0.007):
@@ -157,7 +157,7 @@ def test_killing_a_save_leaves_the_old_file(tmp_path):
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        assert len(load(make(), path, "model").tokens.ids) == 180
+        assert len(load(make().cache, path, "model").tokens.ids) == 180
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_header_of_wrong_fields_and_a_right_checksum_is_refused(saved, change):
     del header["crc"]
     write_header(path, header, data)
     with pytest.raises(SessionError, match=r"talk\.session .*(corrupt|truncated|--kv).*starts afresh"):
-        load(make(), path, "model")
+        load(make().cache, path, "model")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_header_that_lacks_a_field_is_refused(saved, name):
     del header["crc"], header[name]
     write_header(path, header, data)
     with pytest.raises(SessionError, match="corrupt"):
-        load(make(), path, "model")
+        load(make().cache, path, "model")
 
 
 def write_header(path, header, data):
@@ -206,7 +206,7 @@ def test_form_that_no_token_has_is_refused(saved):
     header["tokens_crc"] = crc32(data[ALIGNMENT : ALIGNMENT + 5 * n])
     write_header(path, header, data)
     with pytest.raises(SessionError, match="its tokens"):
-        load(make(), path, "model")
+        load(make().cache, path, "model")
 
 
 @pytest.mark.parametrize("what", ["pipe", "directory", "device"])
@@ -214,4 +214,4 @@ def test_what_is_no_file_is_no_session(tmp_path, what):
     path = tmp_path / "talk.session"
     {"pipe": os.mkfifo, "directory": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[what](path)
     with pytest.raises(SessionError, match=rf"talk\.session cannot be read .*{what}"):
-        load(make(), path, "model")
+        load(make().cache, path, "model")

@@ -83,7 +83,7 @@ def test_pages_with_nan_are_not_kept_for_others(half_broken):
         with pytest.raises(NonFiniteLogits):
             half_broken.generate(prompt, max_tokens=2)
         request = Request(half_broken.tokenize(prompt), kimi_cpu.Sampling(), 2)
-        matched = half_broken._thread.call(lambda e, r=request: e.scheduler.pool.match(r.tokens(0, 200)))
+        matched = half_broken._thread.call(lambda e, r=request: e.cache.pool.match(r.tokens(0, 200)))
         assert not matched.block_ids and matched.copy_from is None
 
 

@@ -152,7 +152,7 @@ def test_preemption_changes_nothing(make, ask, alone, found_again):
         engine.step()
     engine.scheduler._preempt(request)
     if not found_again:  # its pages are taken by others meanwhile: prompt and answer are computed again
-        pool = engine.scheduler.pool
+        pool = engine.cache.pool
         pool.release(pool.allocate(pool.num_free))
     while engine.has_work:
         engine.step()
@@ -170,9 +170,9 @@ def test_restart_from_a_saved_session_changes_nothing(make, ask, alone, tmp_path
     engine, request = make(), ask()
     finish(engine, ask())
     forms = request.tokens(0, request.num_prompt_tokens).forms
-    save(Session(Tokens(np.asarray(request.prompt_ids, np.int32), forms)), engine, tmp_path / "talk", "model")
+    save(Session(Tokens(np.asarray(request.prompt_ids, np.int32), forms)), engine.cache, tmp_path / "talk", "model")
     engine = make(chunk=16)
-    load(engine, tmp_path / "talk", "model")
+    load(engine.cache, tmp_path / "talk", "model")
     assert_same(finish(engine, request), alone)
     assert request.num_cached == request.num_prompt_tokens - 1
 
