@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from kimi_cpu import convert
-from kimi_cpu.batch.merge import merge
+from kimi_cpu.batch.results import merge
 from kimi_cpu.batch.run import BatchOptions, Run
 from kimi_cpu.cli import cli
 from kimi_cpu.conversion.inspect import inspect

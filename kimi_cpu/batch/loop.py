@@ -7,15 +7,14 @@ from typing import Protocol
 
 from .pool import Answered, Flight, Pool, Tokens
 from .results import Digests, Failure, failure, success, was_cut
-from .source import Job, Rejected
-from .window import Entry, Window
+from .source import Entry, Job, Rejected, Window
 
 SYNC_S = 1.0  # a result is on the disk after this
 CHECKPOINT_TOKENS = 32  # of an answer, that are saved together
 
 
 class Sink(Protocol):
-    """Where results go. What was put is safe when sync returns."""
+    """Takes results. What was put is safe when sync returns."""
 
     def put(self, position: int, key: bytes, line: bytes) -> None: ...
 
@@ -52,8 +51,8 @@ class Loop:
         sync_s: float = SYNC_S,
         checkpoint_tokens: int = CHECKPOINT_TOKENS,
     ):
-        """run_digest: results carry it. known_ids: what a checkpoint holds of the answer to a key and a request's
-        digest. report: called after every sync."""
+        """run_digest: results carry it. known_ids: ids in a checkpoint of the answer to a key and a request's digest.
+        report: called after every sync."""
         self._pool, self._sink, self._run_digest = pool, sink, run_digest
         self._known_ids, self._stopped, self._report = known_ids, stopped, report
         self._sync_s, self._checkpoint_tokens = sync_s, checkpoint_tokens

@@ -10,12 +10,16 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from ..errors import ConfigError, EngineDeadError
-from .limit import Limit
 from .results import Failure
-from .source import Job
-from .window import Prompts, Window
+from .source import Job, Prompts, Window
 
 NUM_WARM = 64  # prompts that a model is taken to have in its cache
+FIRST = 4  # sequences at once; a step of one reads nearly all that one of a few reads
+GAIN = 1.1  # tokens a second, for twice the sequences; less is not worth their memory and everyone's wait
+WINDOW_S = 2.0  # measured at least
+WINDOW_TOKENS = 8  # a sequence, measured at least
+MISSES = 2  # doublings one after the other without such a gain end the search: one may be another program's doing
+BUSY = 0.75  # share of the sequences that must be generating, else it is not their number that is measured
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,44 @@ class Flight:
         if self.num_generated:
             self.resumed = self.ids[:-1] if self.resumable else []
         self.ids, self.begun = list(self.resumed), False
+
+
+class Limit:
+    """target doubles as long as that makes more tokens a second, up to most; then it is the best that was measured.
+
+    fixed: it is most from the start.
+    """
+
+    def __init__(self, most: int, fixed: bool = False):
+        self.most = most
+        self.target = most if fixed else min(FIRST, most)
+        self._settled = self.target == most
+        self._best, self._best_target, self._misses = 0.0, self.target, 0
+        self._since: tuple[float, int] | None = None  # seconds and tokens at the beginning of what is measured
+
+    def observe(self, now_s: float, num_tokens: int, num_generating: int) -> None:
+        """At now_s, num_tokens have been generated in all, and num_generating sequences are past their prompt."""
+        if self._settled:
+            return
+        if num_generating < BUSY * self.target:
+            self._since = None
+        elif self._since is None:
+            self._since = now_s, num_tokens
+        else:
+            seconds, tokens = now_s - self._since[0], num_tokens - self._since[1]
+            if seconds >= WINDOW_S and tokens >= WINDOW_TOKENS * self.target:
+                self._decide(tokens / seconds)
+
+    def _decide(self, rate: float) -> None:
+        self._since = None
+        if rate >= GAIN * self._best:
+            self._best, self._best_target, self._misses = rate, self.target, 0
+        else:
+            self._misses += 1
+        if self.target == self.most or self._misses == MISSES:
+            self.target, self._settled = self._best_target, True
+        else:
+            self.target = min(2 * self.target, self.most)
 
 
 class _Member:

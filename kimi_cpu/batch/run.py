@@ -11,15 +11,11 @@ from pathlib import Path
 
 from ..errors import ConfigError, Interrupted, shown
 from ..files import check_replaceable, open_output, output_path
-from .index import Index
-from .journal import Journal
-from .limit import Limit
 from .loop import Loop, Tally
-from .output import Output, ResultFile, ResultStream, is_result_file
-from .pool import Model, Pool
-from .results import Failure, digest_of_run, digests_of_result, is_success, key_of_line
-from .source import Job, Rejected, Shard, check_readable, read
-from .window import Entry
+from .output import Journal, Output, ResultFile, ResultStream, is_result_file
+from .pool import Limit, Model, Pool
+from .results import Failure, Index, digest_of_run, digests_of_result, is_success, key_of_line
+from .source import Entry, Job, Rejected, Shard, check_readable, read
 
 MAX_PARALLEL = 128  # sequences of a model, unless the caller says more
 
@@ -144,7 +140,7 @@ class Run:
         return self._progress(loop.tally, started)
 
     def _results(self) -> ResultFile | ResultStream:
-        """Where results go."""
+        """The file or stream that takes results."""
         if self._path is None:
             return ResultStream(sys.stdout.buffer)
         if not self._options.resume:
@@ -205,7 +201,7 @@ class Run:
         )
 
     def _entries(self, index: Index, output: Output, journal: Journal) -> Iterator[Entry]:
-        """What is to be done, line by line of the input."""
+        """The entries of the loop, one for each line of the input."""
         for item in read(self._source, self._options.text):
             self._read_bytes = item.line.end
             mine = self._options.shard.holds(item.key)

@@ -1,11 +1,12 @@
-"""The input, line by line: what can be run, and what cannot and why. Only the line at hand is in memory."""
+"""The input: lines read one by one, as jobs or with the reason why not, and the order in which jobs are given out."""
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import ConfigError, RequestError, shown
 from ..filetypes import HEAD_BYTES, mistaken, recognised
@@ -15,6 +16,11 @@ from .results import Failure, digest_of, digest_of_line, key_of_id, key_of_line
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 MAX_LINE_BYTES = 64 << 20  # longer than any context that a model here has
 PREFIX_CHARACTERS = 1 << 16  # of a prompt, that are compared with those of other prompts
+MAX_JOBS = 1024  # that are read ahead
+MAX_BYTES = 64 << 20  # of their lines
+BITE = 256  # entries that are read before others get their turn
+NUM_TRIED = 32  # jobs that are looked at for one that need not wait
+LONG = 1024  # characters of a common beginning for which waiting pays, some 256 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a line stands: its number, counted from 1, its bytes, and those of the input up to and with it. digest: of
+    """The place of a line: its number, counted from 1, its bytes, and those of the input up to and with it. digest: of
     what it says."""
 
     number: int
@@ -66,7 +72,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """Of "I/N". I counts from 1; I = 0 is N, for those that count from 0. ConfigError."""
+        """The shard "I/N". I counts from 1; I = 0 is N, for those that count from 0. ConfigError."""
         index, slash, count = text.partition("/")
         if not (slash and index.isdecimal() and count.isdecimal() and int(count) > 0 and int(index) <= int(count)):
             raise ConfigError(f"shard is {text!r}; it must be I/N, such as 1/3, 2/3 and 3/3.")
@@ -194,3 +200,106 @@ def _prefix(url: str, body: dict) -> str:
     prompt = [body.get("tools"), body.get("messages")] if url == CHAT else body.get("prompt")
     text = prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
     return text[:PREFIX_CHARACTERS]
+
+
+Entry = tuple[int, Job | Rejected] | None  # with its position among the results; None: a line with nothing to do
+
+
+class Prompts(NamedTuple):
+    """Beginnings of the prompts that a model computes now, and of those that it has computed."""
+
+    computing: Sequence[str] = ()
+    computed: Sequence[str] = ()
+
+    def num_shared(self, prefix: str) -> int:
+        """Length of the beginning that a prompt has in common with one of them; 0 if it is not long."""
+        return max(_longest(prefix, self.computing), _longest(prefix, self.computed))
+
+    def should_wait(self, prefix: str) -> bool:
+        """Whether a prompt has a long beginning in common with one that is being computed, and with none that is."""
+        longest = _longest(prefix, self.computing)
+        return longest >= LONG and all(num_common(prefix, other) + LONG <= longest for other in self.computed)
+
+
+class Window:
+    """Jobs that were read ahead, given out sorted by their prompts, so that those with a common beginning follow each
+    other and find it computed."""
+
+    def __init__(self, entries: Iterator[Entry], max_jobs: int = MAX_JOBS):
+        self._entries, self._max_jobs = entries, max_jobs
+        self._incoming: list[tuple[int, Job]] = []
+        self._incoming_bytes = 0
+        self._sorted: deque[tuple[int, Job]] = deque()
+        self._ended = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to give out, now and later."""
+        return self._ended and not self._sorted
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there is one to give out."""
+        return bool(self._sorted)
+
+    def fill(self) -> list[tuple[int, Rejected]]:
+        """Reads on, a little, if no job is at hand; what cannot be run comes back."""
+        rejected = []
+        for _ in range(BITE):
+            if self._sorted or self._ended:
+                break
+            entry = next(self._entries, self)
+            if entry is self:
+                self._ended = True
+                self._sort()
+            elif entry is not None and isinstance(entry[1], Rejected):
+                rejected.append(entry)
+            elif entry is not None:
+                self._incoming.append(entry)
+                self._incoming_bytes += entry[1].line.num_bytes
+                if len(self._incoming) >= self._max_jobs or self._incoming_bytes >= MAX_BYTES:
+                    self._sort()
+        return rejected
+
+    def take(self, here: Prompts, elsewhere: Iterable[Prompts] = ()) -> tuple[int, Job] | None:
+        """The next job for the model that has the prompts `here`. None: there is none; or it is better to wait until a
+        prompt is computed, or to leave the jobs to other models, which have the prompts `elsewhere`."""
+        for i in range(min(NUM_TRIED, len(self._sorted))):
+            prefix = self._sorted[i][1].prefix
+            if not here.should_wait(prefix) and not _belongs(prefix, here, elsewhere):
+                entry = self._sorted[i]
+                del self._sorted[i]
+                return entry
+        return None
+
+    def _sort(self) -> None:
+        self._sorted = deque(sorted(self._incoming, key=lambda entry: entry[1].prefix))
+        self._incoming, self._incoming_bytes = [], 0
+
+
+def _belongs(prefix: str, here: Prompts, elsewhere: Iterable[Prompts]) -> bool:
+    """Whether another model has more of a prompt than the one here."""
+    least = here.num_shared(prefix) + LONG if elsewhere else 0
+    return any(prompts.num_shared(prefix) >= least for prompts in elsewhere)
+
+
+def _longest(prefix: str, prompts: Iterable[str]) -> int:
+    """Length of the longest beginning that a prompt has in common with others; 0 if it is not long."""
+    head = prefix[:LONG]
+    if len(head) < LONG:
+        return 0
+    return max((num_common(prefix, other) for other in prompts if other.startswith(head)), default=0)
+
+
+def num_common(a: str, b: str) -> int:
+    """Length of the common beginning of two texts."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

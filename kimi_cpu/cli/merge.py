@@ -24,8 +24,8 @@ def command(outputs: tuple[Path, ...], output: Path | None, force: bool) -> None
     \b
     kimi-cpu merge out-1.jsonl out-2.jsonl out-3.jsonl -o out.jsonl
     """
-    from ..batch.merge import merge
     from ..batch.output import is_result_file
+    from ..batch.results import merge
     from ..files import check_replaceable, output_path, replacing
 
     if output in (None, STDOUT):

@@ -4,7 +4,7 @@ import tempfile
 
 import pytest
 
-from kimi_cpu.batch.index import Index, temporary_place
+from kimi_cpu.batch.results import Index, temporary_place
 
 
 def nowhere():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_cpu.batch.limit import FIRST, Limit
+from kimi_cpu.batch.pool import FIRST, Limit
 
 
 def settle(limit, rate, seconds=400):

@@ -5,11 +5,9 @@ import threading
 
 import pytest
 
-from kimi_cpu.batch.journal import Journal
-from kimi_cpu.batch.limit import Limit
 from kimi_cpu.batch.loop import Loop
-from kimi_cpu.batch.output import Output, ResultFile
-from kimi_cpu.batch.pool import Answered, Grown, Pool, Tokens
+from kimi_cpu.batch.output import Journal, Output, ResultFile
+from kimi_cpu.batch.pool import Answered, Grown, Limit, Pool, Tokens
 from kimi_cpu.errors import OutOfDisk
 
 from .test_source import job

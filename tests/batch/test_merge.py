@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from kimi_cpu.batch.merge import merge
-from kimi_cpu.batch.results import Digests, Failure, failure, key_of_id, success
+from kimi_cpu.batch.results import Digests, Failure, failure, key_of_id, merge, success
 from kimi_cpu.errors import ConfigError
 
 

@@ -6,9 +6,8 @@ import time
 import pytest
 
 from kimi_cpu.batch import BatchOptions, Run
-from kimi_cpu.batch.limit import Limit
-from kimi_cpu.batch.pool import Answered, Grown, Lost, Pool, Tokens
-from kimi_cpu.batch.window import LONG, Window
+from kimi_cpu.batch.pool import Answered, Grown, Limit, Lost, Pool, Tokens
+from kimi_cpu.batch.source import LONG, Window
 from kimi_cpu.errors import ConfigError, EngineDeadError
 
 from .fake import FakeModel, answer, answers, request, results, write

@@ -12,8 +12,7 @@ import threading
 import pytest
 
 from kimi_cpu.batch import BatchOptions, Run, Shard
-from kimi_cpu.batch.journal import Journal
-from kimi_cpu.batch.output import ResultFile
+from kimi_cpu.batch.output import Journal, ResultFile
 from kimi_cpu.batch.pool import Failed, Grown
 from kimi_cpu.batch.results import Failure
 from kimi_cpu.errors import ConfigError, OutOfDisk

@@ -1,7 +1,6 @@
 """The order in which jobs start: neighbours share their beginnings, and nobody computes one that is being computed."""
 
-from kimi_cpu.batch.source import Line, Rejected
-from kimi_cpu.batch.window import LONG, Prompts, Window, num_common
+from kimi_cpu.batch.source import LONG, Line, Prompts, Rejected, Window, num_common
 
 from .test_source import job
 
