@@ -26,8 +26,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kimi_cpu.chat import schema_ends, schema_limits  # noqa: E402
-from kimi_cpu.chat.closing import JsonState, way_out  # noqa: E402
+from kimi_cpu.chat import schema, schema_document  # noqa: E402
+from kimi_cpu.chat.ending import JsonState, way_out  # noqa: E402
 from kimi_cpu.chat.grammar import Vocabulary  # noqa: E402
 from kimi_cpu.errors import AnswerError, RequestError  # noqa: E402
 from kimi_cpu.tokenizer import Tokenizer  # noqa: E402
@@ -141,7 +141,7 @@ class Broken(Exception):
 
 def limits_off() -> None:
     """All limits beyond what is tried."""
-    for module in (schema_limits, schema_ends):
+    for module in (schema_document, schema):
         for name in vars(module):
             if name.startswith("MAX_"):
                 setattr(module, name, 10**12)

@@ -1,6 +1,6 @@
-"""Between messages and ids: the template, the parser of what comes back, and what steers the generation."""
+"""Between messages and ids: the template of prompts, the parser of answers, and the guides of a generation."""
 
-from .budget import ThinkingBudget
+from .ending import ThinkingBudget
 from .enforcer import Enforcer
 from .parser import Message, OutputParser, parse_output
 from .template import encode_chat, render_chat

@@ -1,4 +1,4 @@
-"""Constrained decoding as a token mask: declared tools, arguments valid under their schemas, answers in JSON."""
+"""Constrained decoding by a token mask: declared tools only, arguments valid under their schemas, answers in JSON."""
 
 from collections.abc import Iterable
 from enum import Enum, auto
@@ -8,25 +8,23 @@ import numpy as np
 from ..config.response_format import answer_schema
 from ..errors import AnswerError, RequestError
 from ..tokenizer import Tokenizer
-from .closing import JsonState, way_out
+from .ending import JsonState, way_out
 from .grammar import JsonGrammar, vocabulary_of
-from .schema_limits import RequestLimits
-from .tool_choice import chosen_tools
+from .parser import ARGUMENT_BEGIN, CALL_BEGIN, CALL_END, SECTION_BEGIN, SECTION_END, THINK_BEGIN, THINK_END
+from .schema_document import RequestLimits
+from .tools import chosen_tools
 
-SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
-CALL_BEGIN, ARGUMENT_BEGIN, CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
-THINK, THINK_END = "<think>", "</think>"
 MAX_TOKENS = 4096  # of a section or a JSON answer where the request has no limit of its own
 CUT_WARNING = "A JSON text was ended because the tokens ran out; it is valid, but may say less than was meant."
-LIMITS = {"ParserTooComplex", "LexerTooComplex"}  # llguidance's stop reasons that are no fault of the sampler
+TOO_COMPLEX = {"ParserTooComplex", "LexerTooComplex"}  # llguidance's stop reasons that are not the sampler's fault
 MAX_DEPTH = 32  # of a JSON text; deeper ones are closed
-STEPS_A_TOKEN = 32  # of looking for the way out, over the tokens up to the next look: some 10 ms
+STEPS_A_TOKEN = 32  # of the search for the way out, over the tokens up to the next search: some 10 ms
 MAX_NUMBER_BYTES = 32  # json.loads refuses integers of more than 4,300 digits
 MAX_FRACTION_BYTES = 15  # of a number with a point, and up to 2 more; 0.99999999999999999 is read as 1
 
 
 class Phase(Enum):
-    """Where the answer is."""
+    """The part of the answer in which the next token stands."""
 
     START = auto()  # nothing generated; thinking may begin
     THINKING = auto()
@@ -43,11 +41,11 @@ TEXT = {Phase.START, Phase.THINKING, Phase.ANSWER, Phase.FREE}
 
 
 class Enforcer:
-    """The mask of one answer, token by token; the engine's Guide.
+    """The masks of one answer, token by token; a guide of the engine.
 
     cut: the JSON text was ended because the tokens ran out, not because the model chose to; it is valid, but may say
-    less than was meant. warnings: on that, and on what of a tool's schema was not enforced when it was called.
-    AnswerError, of mask and accept: the JSON text became too complex for its schema to be enforced.
+    less than was meant. warnings: of that, and of keywords that were not enforced in the schema of a tool that was
+    called. AnswerError, of mask and accept: the JSON text became too complex for its schema to be enforced.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class Enforcer:
         answer besides the tokenizer's. RequestError: a schema or a choice that cannot be enforced."""
         self._vocabulary = vocabulary_of(tokenizer)
         self._token_bytes = tokenizer.token_bytes
-        names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK, THINK_END)
+        names = (SECTION_BEGIN, SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END, THINK_BEGIN, THINK_END)
         missing = [name for name in names if name not in tokenizer.special_tokens]
         if missing:
             raise RequestError(f"The tokenizer has no token {missing[0]}, so that answers cannot be constrained.")
@@ -98,7 +96,7 @@ class Enforcer:
         self._num_tokens = 0
         self.cut = False
         self.warnings: list[str] = []
-        self._plan: list[int] = []
+        self._queue: list[int] = []  # tokens that must come next
         self._in_call = False
         self._free = self._free_mask(ends=True)
         self._bound = self._free_mask(ends=False)  # the answer is still to come
@@ -106,8 +104,8 @@ class Enforcer:
 
     def forced(self) -> int | None:
         """The id that must come next, or None."""
-        if self._plan:
-            return self._plan[0]
+        if self._queue:
+            return self._queue[0]
         match self._phase:
             case Phase.SECTION:
                 return self._ids[CALL_BEGIN]
@@ -123,13 +121,9 @@ class Enforcer:
                 return self._end_ids[0]
         return None
 
-    def _warn(self, warning: str | None) -> None:
-        if warning and warning not in self.warnings:
-            self.warnings.append(warning)
-
     def mask(self) -> np.ndarray | None:
         """bool[n_vocab] of the ids that may come next, or None when all may. Not to be written to."""
-        if self._phase is Phase.JSON and not self._plan:
+        if self._phase is Phase.JSON and not self._queue:
             self._look_ahead()
         forced = self.forced()
         if forced is not None:
@@ -150,7 +144,7 @@ class Enforcer:
         return self._json_mask()
 
     def accept(self, token_id: int) -> None:
-        """A token was generated. ValueError: one that the mask excludes."""
+        """Takes the token that was generated. ValueError: one that the mask excludes."""
         self._num_tokens += 1
         if self._phase is Phase.JSON:
             self._accept_json(token_id)
@@ -162,11 +156,11 @@ class Enforcer:
             self._accept_marker(token_id)
 
     def _accept_text(self, token_id: int) -> None:
-        """In thinking, in free text, or at the start of the answer."""
+        """Takes a token of the thinking, of free text, or at the start of the answer."""
         if token_id == self._ids[SECTION_BEGIN] and self._tools:
             self._phase = Phase.SECTION
             self._set_deadline()
-        elif token_id == self._ids[THINK] and self._phase is Phase.START:
+        elif token_id == self._ids[THINK_BEGIN] and self._phase is Phase.START:
             self._phase = Phase.THINKING
         elif token_id == self._ids[THINK_END] and self._phase is Phase.THINKING:
             self._phase = Phase.ANSWER if self._is_bound else Phase.FREE
@@ -180,31 +174,28 @@ class Enforcer:
             self._phase = Phase.FREE
 
     def _accept_marker(self, token_id: int) -> None:
-        """Where control tokens alone are allowed."""
-        name = next((name for name, known in self._ids.items() if known == token_id), None)
-        match self._phase, name:
-            case Phase.SECTION | Phase.CALL_DONE, "<|tool_call_begin|>":
-                self._phase = Phase.HEADER
-                self._header, self._matcher = b"", self._headers.deep_copy()
-            case Phase.CALL_DONE, "<|tool_calls_section_end|>":
-                self._phase = Phase.DONE
-            case Phase.DONE, _ if token_id in self._end_ids:
-                pass
-            case _:
-                self._refuse(token_id)
+        """Takes a token where only control tokens are allowed."""
+        if token_id == self._ids[CALL_BEGIN] and self._phase in (Phase.SECTION, Phase.CALL_DONE):
+            self._phase = Phase.HEADER
+            self._header, self._matcher = b"", self._headers.deep_copy()
+        elif token_id == self._ids[SECTION_END] and self._phase is Phase.CALL_DONE:
+            self._phase = Phase.DONE
+        elif self._phase is not Phase.DONE or token_id not in self._end_ids:
+            self._refuse(token_id)
 
     def _accept_header(self, token_id: int) -> None:
-        """In a call's header: one of the tools' names, then what is planned, the call's number and the next marker."""
-        if not self._plan:
+        """Takes a token of a call's header: first one of the tools' names, then the call's number and the next marker,
+        which are queued."""
+        if not self._queue:
             self._header += self._token_bytes(token_id)
             if not self._matcher.consume_token(token_id):
                 self._refuse(token_id)
             if self._matcher.is_accepting():
-                self._plan = [*self._vocabulary.encode(str(self._index)), self._ids[ARGUMENT_BEGIN]]
+                self._queue = [*self._vocabulary.encode(str(self._index)), self._ids[ARGUMENT_BEGIN]]
             return
-        if token_id != self._plan.pop(0):
+        if token_id != self._queue.pop(0):
             self._refuse(token_id)
-        if not self._plan:
+        if not self._queue:
             self._index += 1
             self._in_call = True
             name = self._header.decode().removeprefix("functions.").removesuffix(":")
@@ -212,72 +203,77 @@ class Enforcer:
             self._open_json(self._tools[name])
 
     def _accept_json(self, token_id: int) -> None:
-        """In arguments or in the answer. AnswerError: it became too complex."""
+        """Takes a token of arguments, or of a JSON answer. AnswerError: the text became too complex."""
         if token_id in self._after_json and self._matcher.is_accepting():
             self._phase = Phase.CALL_DONE if self._in_call else Phase.DONE
             self._in_call = False
             return
-        planned = self._plan.pop(0) if self._plan else token_id
-        if token_id != planned or not self._matcher.consume_token(token_id):
-            if self._matcher.stop_reason() in LIMITS:
+        expected = self._queue.pop(0) if self._queue else token_id
+        if token_id != expected or not self._matcher.consume_token(token_id):
+            if self._matcher.stop_reason() in TOO_COMPLEX:
                 raise AnswerError("The answer became too complex for its schema to be enforced.")
             self._refuse(token_id)
         self._state.feed(self._token_bytes(token_id))
 
     def _open_json(self, grammar: JsonGrammar) -> None:
+        """A JSON text begins."""
         self._phase = Phase.JSON
         self._grammar, self._matcher, self._state = grammar, grammar.matcher(), JsonState()
         early = (self._deadline - self._num_tokens) // 2 > self._margin(grammar)
         self._next_look = self._num_tokens + (self._deadline - self._num_tokens) // 4 if early else 0
         self._next_try, self._patience = 0, 8
 
+    def _warn(self, warning: str | None) -> None:
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
+
     def _set_deadline(self) -> None:
-        """A section or a JSON answer begins."""
+        """Sets the token by which the section or JSON answer that begins now has to end."""
         self._limit = MAX_TOKENS - 1 if self._max_tokens is None else self._max_tokens - self._num_tokens
         self._deadline = self._num_tokens + self._limit
 
     def _look_ahead(self) -> None:
-        """Plans the end of the JSON text when the tokens run out or it is too deep. The nearer the deadline, the more
-        often its cost is looked at, as far as a look does not take too long for that; the margin is for what a token
-        may open in between."""
+        """Queues the way out of the JSON text when the tokens run out, or when it is too deep. The nearer the deadline,
+        the more often the way out is searched, unless a search takes too long for that; the margin leaves room for what
+        a token may open in between."""
         is_deep = len(self._state.stack) >= MAX_DEPTH
         if self._num_tokens < (self._next_try if is_deep else self._next_look):
             return
-        plan, num_steps = way_out(self._vocabulary, self._grammar, self._matcher, self._state, self._token_bytes)
-        if plan is None:  # ever less often, as that costs most
+        tokens, num_steps = way_out(self._vocabulary, self._grammar, self._matcher, self._state, self._token_bytes)
+        if tokens is None:  # search ever less often, as this costs most
             self._patience *= 2
             self._next_look = self._next_try = self._num_tokens + self._patience
             return
-        left = self._deadline - self._num_tokens - len(plan)
+        left = self._deadline - self._num_tokens - len(tokens)
         slack = left - min(self._limit // 4, self._margin(self._grammar))
         pause = max(1, slack // 4)
         if slack > 0 and pause >= num_steps // STEPS_A_TOKEN and not is_deep:
             self._next_look = self._num_tokens + pause
             return
-        self.cut = self.cut or bool(plan)
-        self._warn(CUT_WARNING if plan else None)
-        self._plan = plan
+        self.cut = self.cut or bool(tokens)
+        self._warn(CUT_WARNING if tokens else None)
+        self._queue = tokens
 
     @staticmethod
     def _margin(grammar: JsonGrammar) -> int:
-        """Tokens to keep for closing: the control tokens after it, and what one token may open."""
+        """Tokens to keep for the end of a JSON text: the control tokens after it, and what one token may open."""
         return 32 + grammar.size // 8
 
     @property
     def _thought_long(self) -> bool:
-        """Whether the answer would hardly find room behind more thinking."""
+        """Whether the answer would hardly have room behind more thinking."""
         if self._max_tokens is None:
             return False
         return self._max_tokens - self._num_tokens <= min(self._max_tokens // 2, self._reserve)
 
     @property
     def _is_late(self) -> bool:
-        """Whether another call would hardly find room."""
+        """Whether another call would hardly have room."""
         return self.cut or self._deadline - self._num_tokens < min(self._limit // 2, self._reserve)
 
     @property
     def _after_json(self) -> list[int]:
-        """What may follow the JSON text."""
+        """The tokens that may follow the JSON text."""
         return [self._ids[CALL_END]] if self._in_call else self._end_ids
 
     @property
@@ -286,7 +282,7 @@ class Enforcer:
         return self._must_call or self._answer is not None
 
     def _answer_mask(self) -> np.ndarray:
-        """At the start of an answer that must be a section or JSON."""
+        """The mask at the start of an answer that must be a section or JSON."""
         mask = self._only([])
         if self._answer is not None:
             mask = self._vocabulary.allowed(self._answer.matcher())
@@ -294,14 +290,15 @@ class Enforcer:
         return mask
 
     def _start_mask(self) -> np.ndarray:
-        """Of the first token, which may open the thinking."""
+        """The mask of the first token, which may open the thinking."""
         if not self._is_bound:
             return self._free
         mask = self._answer_mask()
-        mask[self._ids[THINK]] = True
+        mask[self._ids[THINK_BEGIN]] = True
         return mask
 
     def _json_mask(self) -> np.ndarray:
+        """The mask inside a JSON text, which ends numbers that grow too long."""
         mask = self._vocabulary.allowed(self._matcher)
         longest = MAX_FRACTION_BYTES if self._state.in_fraction else MAX_NUMBER_BYTES
         if self._matcher.is_accepting():
@@ -311,7 +308,7 @@ class Enforcer:
         return mask
 
     def _free_mask(self, ends: bool) -> np.ndarray:
-        """Of text: no tool token but the one that begins a section. ends: the answer may end here."""
+        """The mask of text: no tool token but the one that begins a section. ends: the answer may end here."""
         mask = np.ones(self._vocabulary.n_vocab, bool)
         mask[[self._ids[name] for name in (SECTION_END, CALL_BEGIN, ARGUMENT_BEGIN, CALL_END)]] = False
         mask[self._ids[SECTION_BEGIN]] = bool(self._tools)
@@ -319,6 +316,7 @@ class Enforcer:
         return mask
 
     def _only(self, ids: list[int]) -> np.ndarray:
+        """The mask that allows some ids alone."""
         mask = np.zeros(self._vocabulary.n_vocab, bool)
         mask[ids] = True
         return mask

@@ -1,26 +1,25 @@
 """llguidance behind a small seam: its view of the vocabulary, grammars of JSON schemas, masks as bool arrays."""
 
 import json
+import threading
 import time
 from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
-from ..errors import AnswerError, RequestError, shown
+from ..errors import AnswerError, OutOfMemory, RequestError, shown
 from ..tokenizer import Tokenizer, without_surrogates
-from .deep_stack import on_deep_stack
-from .schema import Schema, prepare_schema
-from .schema_document import Place, SchemaError
-from .schema_ends import parts_of
-from .schema_limits import Limits
+from .schema import Schema, parts_of, prepare_schema
+from .schema_document import Limits, Place, SchemaError
 
 # JSON as the model writes it, at most one space in a row: {"city": "Beijing"}
 SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
-LIMITS = LLParserLimits(
+PARSER_LIMITS = LLParserLimits(
     max_items_in_row=8_000,  # an object of 1,000 optional properties takes four for each
     max_lexer_states=32_000,  # 20 MB; they stay as long as the grammar is kept
     verbose_errors=False,
@@ -29,12 +28,15 @@ NUM_CACHED = 64  # compiled schemas; a request compiles the schema of each of it
 NUMERIC = b"0123456789.eE+-"
 NUM_VOCABULARIES = 2  # kept; a process serves one model as a rule
 ANY_OBJECT = {"type": "object"}
-EMPTY = "Regex is empty"  # what llguidance says of patterns that nothing matches
-MAX_SEARCH_S = 0.2  # for the place of an error, which is named to help and for nothing else
+EMPTY = "Regex is empty"  # llguidance's words for patterns that nothing matches
+MAX_SEARCH_S = 0.2  # for the place of an error, which is only named to help
+STACK_BYTES = 128 << 20  # of address space; the compiler takes up to 9 KiB for each reference that leads to another
+_SLOTS = threading.BoundedSemaphore(2)  # schemas that are compiled at a time, as each may need memory
+_STARTING = threading.Lock()
 
 
 class Vocabulary:
-    """What the masks need to know about a tokenizer; made once for each.
+    """A tokenizer as the masks need it; made once for each.
 
     ids: byte -> id of the token that is this byte; lengths: int16[n_vocab], bytes of the ordinary tokens, 1 for those
     that stop inside a character, and 0 for special ones; numeric: bool[n_vocab], tokens that can go on with a number.
@@ -86,7 +88,7 @@ class Vocabulary:
         return JsonGrammar(matcher, schema, failure, limits.counts, self.encode)
 
     def _matcher_of(self, schema: Schema) -> LLMatcher:
-        """At the start of a text. SchemaError: the compiler cannot do it, or nothing can be written."""
+        """A matcher at the start of a text. SchemaError: the compiler refuses the schema, or no text fits it."""
         for pattern, place in schema.patterns.items():
             reason = _error_of(self._json_matcher({"type": "string", "pattern": pattern}))
             if reason is not None:
@@ -121,12 +123,12 @@ class Vocabulary:
             )
         except ValueError as error:  # a number that no double holds
             raise SchemaError((), str(error)) from error
-        return LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
+        return LLMatcher(self.tokenizer, grammar, log_level=0, limits=PARSER_LIMITS)
 
     def header_matcher(self, headers: list[str]) -> LLMatcher:
-        """Matcher of one of some texts that need no escapes."""
+        """A matcher of one of some texts that need no escapes."""
         lark = "start: " + " | ".join(f'"{header}"' for header in headers)
-        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0, limits=LIMITS)
+        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0, limits=PARSER_LIMITS)
 
     def allowed(self, matcher: LLMatcher) -> np.ndarray:
         """bool[n_vocab] of the ordinary tokens that may come next. AnswerError: the text outgrew the library's
@@ -134,7 +136,7 @@ class Vocabulary:
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
         reason = _error_of(matcher)
         if reason is not None:
-            self.compiled.cache_clear()  # for it may be what other answers under the grammar have left in it
+            self.compiled.cache_clear()  # other answers may have left the complexity in it
             raise AnswerError(f"The answer became too complex for its schema to be enforced: {reason[:300]}.")
         mask = np.unpackbits(bits, count=self.n_vocab, bitorder="little").view(bool)
         mask[self.end_id] = False
@@ -143,15 +145,15 @@ class Vocabulary:
 
 @lru_cache(NUM_VOCABULARIES)
 def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
-    """The tokenizer's, made at the first call (0.5 s for 163,840 tokens)."""
+    """The vocabulary of a tokenizer, made at the first call (0.5 s for 163,840 tokens)."""
     return Vocabulary(tokenizer)
 
 
 class JsonGrammar:
-    """A compiled schema. size: characters of its text, a measure of how much there is to close; failure: what of the
-    schema is not enforced, and why; counts: what it costs of the limits of a request; names: required ones in quotes,
-    as tokens; texts: as tokens, how strings of patterns and formats may go on to their end, from each character of an
-    example."""
+    """A compiled schema. size: characters of its text, a measure of how much there is to close; failure: the first
+    keyword that is not enforced, and why; counts: its share of the limits of a request; names: the required ones in
+    quotes, as tokens; texts: as tokens, ends of the strings that patterns and formats ask for, from each character of
+    an example on."""
 
     def __init__(
         self,
@@ -169,8 +171,36 @@ class JsonGrammar:
         self.texts = [encode(ending[at:]) for ending in endings for at in range(len(ending) - 1)]
 
     def matcher(self) -> LLMatcher:
-        """A fresh one at the start of the text."""
+        """A fresh matcher at the start of the text."""
         return self._matcher.deep_copy()
+
+
+def on_deep_stack(work: Callable[..., Any], *args: Any) -> Any:
+    """work(*args), which recurses in native code as deep as a schema goes, on a thread of its own with a large stack:
+    its result, or its exception. OutOfMemory: there is no memory for such a thread."""
+    outcome: list = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(*args), None))
+        except BaseException as error:  # a panic in native code is no Exception
+            outcome.append((None, error))
+
+    with _SLOTS:
+        with _STARTING:  # the size is the process's
+            before = threading.stack_size(STACK_BYTES)
+            try:
+                thread = threading.Thread(target=run, name="kimi-cpu schema", daemon=True)
+                thread.start()
+            except RuntimeError as error:
+                raise OutOfMemory("There is no memory for a thread that compiles a schema. Try again later.") from error
+            finally:
+                threading.stack_size(before)
+        thread.join()
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value
 
 
 class _Bytes:
@@ -178,7 +208,7 @@ class _Bytes:
 
     bos_token_id = None
 
-    def __init__(self, tokens: list[bytes], special: list[int], end_id: int, encode):
+    def __init__(self, tokens: list[bytes], special: list[int], end_id: int, encode: Callable[[str], list[int]]):
         self.tokens, self.special_token_ids, self.eos_token_id, self._encode = tokens, special, end_id, encode
 
     def __call__(self, text: bytes) -> list[int]:
@@ -186,7 +216,7 @@ class _Bytes:
 
 
 def _is_whole(token: bytes) -> bool:
-    """Whether no character of UTF-8 is begun at the end and not finished."""
+    """Whether a token does not stop inside a character of UTF-8."""
     if token[-1] < 0x80:
         return True
     decoder = getincrementaldecoder("utf-8")("replace")
@@ -195,6 +225,7 @@ def _is_whole(token: bytes) -> bool:
 
 
 def _told(what: str, failure: str) -> str:
+    """The sentence for clients."""
     return f"{what} has a schema that cannot be enforced: {failure}."
 
 
@@ -210,5 +241,5 @@ def _text(schema: object, what: str, sort_keys: bool = False) -> str:
 
 
 def _error_of(matcher: LLMatcher) -> str | None:
-    """What is wrong with a grammar or its text, None as a rule."""
+    """The error of a grammar or of its text, None as a rule."""
     return " ".join(matcher.get_error().split()) if matcher.is_error() else None

@@ -1,4 +1,4 @@
-"""What clients send as a conversation, brought to the one form that the template renders correctly.
+"""Brings the conversation that a client sends to the one form that the template renders correctly.
 
 Left alone, Kimi's template prints `None` for a null reasoning and nothing for a missing tool call id, and the model
 ends its turn silently when ids in the history are not `functions.NAME:IDX` with one running index.
@@ -8,17 +8,16 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..config.call_ids import letters
+from ..config.call_ids import REASONING_KEYS, letters
 from ..config.field import refuse_unknown
 from ..errors import RequestError, shown
 
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")  # the last is what tool was called before
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")  # function is an older name of tool
 KEYS = frozenset({"role", "content", "name", "cache_control"})  # of every message
 ROLE_KEYS = {
     "assistant": KEYS
-    | {"tool_calls", "function_call", "refusal", "partial", "prefix"}
-    | {"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"}
-    | {"annotations", "parsed", "provider_specific_fields"},  # what clients' objects hold beside it
+    | {"tool_calls", "function_call", "refusal", "partial", "prefix", *REASONING_KEYS}
+    | {"annotations", "parsed", "provider_specific_fields"},  # of clients' objects; they say nothing to the model
     "tool": KEYS | {"tool_call_id"},
 }
 ANY_KEY = frozenset().union(*ROLE_KEYS.values())
@@ -30,9 +29,9 @@ FUNCTION_KEYS = frozenset({"name", "arguments", "parsed_arguments"})
 def normalise_messages(messages: Iterable[Mapping], mend: bool = True) -> list[dict]:
     """Messages with only the keys role, content (a string), and, where they apply, name, reasoning_content (a string),
     tool_calls (not empty) and tool_call_id; calls and results in OpenAI's older form become such. Arguments of calls
-    stay strings or objects as they came. mend: what the template would print wrongly is put right (a null reasoning, a
-    missing id) or refused (an image, a result of no call, an unknown key); otherwise it goes to the template as it
-    came. RequestError names the message and the field that is wrong."""
+    stay strings or objects as they came. mend: parts that the template would print wrongly are put right (a null
+    reasoning, a missing id) or refused (an image, a result of no call, an unknown key); otherwise they go to the
+    template as they came. RequestError names the message and the field that is wrong."""
     if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
         raise RequestError("messages is not a list of messages.")
     ids = _CallIds(mend)
@@ -65,24 +64,26 @@ def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
 
 
 class _CallIds:
-    """New ids for the calls of a conversation, and which of them a client's id means at this point of it."""
+    """Gives the calls of a conversation new ids, and finds the one that a client's id means at this point of it."""
 
     def __init__(self, mend: bool):
         self.mend = mend
         self._count = 0
         self._by_old: dict[str, deque[str]] = {}  # the client's id -> our ids, those not yet answered first
-        self._by_letters: dict[str, deque[str]] = {}  # the same by what is left of ids when marks in them are replaced
+        self._by_letters: dict[
+            str, deque[str]
+        ] = {}  # the same by the letters of the client's id, as some clients replace marks
         self._unanswered: OrderedDict[str, None] = OrderedDict()
-        self._waiting: dict[str, deque[str]] = {}  # function -> our ids of this turn, the answered among them
+        self._turn: dict[str, deque[str]] = {}  # the client's id -> our ids, of this turn
+        self._waiting: dict[str, deque[str]] = {}  # function -> our ids of this turn, answered ones among them
 
     def begin_turn(self) -> None:
-        """An assistant message with calls: results without an id answer its calls only."""
-        self._turn: dict[str, deque[str]] = {}
-        self._unanswered, self._waiting = OrderedDict(), {}
+        """An assistant message with calls begins: results without an id answer its calls only."""
+        self._turn, self._unanswered, self._waiting = {}, OrderedDict(), {}
 
     def add(self, name: str, old: str | None) -> dict[str, str]:
-        """The id of the next call, as its field. A client may use an id again in a later turn, and then means the
-        later call."""
+        """The new id of the next call, as its field. A client that uses an id again in a later turn means the later
+        call."""
         new = f"functions.{name}:{self._count}"
         self._count += 1
         if old is None and not self.mend:
@@ -101,7 +102,7 @@ class _CallIds:
         return {"tool_call_id": self._answered(old, where)}
 
     def answer_name(self, name: str | None, where: str) -> dict[str, str]:
-        """As `answer`, of a result that names the function and no call: the first one that waits."""
+        """As `answer`, for a result that names a function and no call: it answers the first call that waits."""
         waiting = self._waiting.get(name, deque())
         while waiting and waiting[0] not in self._unanswered:
             waiting.popleft()
@@ -114,6 +115,7 @@ class _CallIds:
         return {"tool_call_id": new}
 
     def _answered(self, old: str | None, where: str) -> str:
+        """Our id of the call that a client's id means; without one, of the first call that waits."""
         if old is None:
             if not self._unanswered:
                 raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
@@ -176,7 +178,7 @@ def _reasoning(message: Mapping, where: str) -> str | None:
 
 
 def _calls(message: Mapping, where: str, ids: _CallIds) -> list[dict]:
-    """The calls of an assistant message, also the one of OpenAI's older form."""
+    """The calls of an assistant message, in OpenAI's present or older form."""
     calls, old = message.get("tool_calls"), message.get("function_call")
     if not old:
         return _tool_calls(calls, f"{where}.tool_calls", ids)
@@ -258,7 +260,7 @@ def _text(value: object, where: str) -> str | None:
 
 
 def _json(value: Mapping, where: str) -> dict:
-    """A copy of plain JSON types. RequestError: JSON cannot hold it."""
+    """A copy of a value, in plain JSON types. RequestError: JSON cannot hold it."""
     try:
         return json.loads(json.dumps(value if isinstance(value, dict) else dict(value), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:

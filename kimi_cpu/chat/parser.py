@@ -9,22 +9,69 @@ and the known engines' users would expect; tests/chat/toolcall_golden.json lists
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..tokenizer import StreamDecoder, Tokenizer
-from .calls import is_openai_id, read_header, tool_names
-from .deltas import Delta, Message, join
+from .tools import is_openai_id, read_header, tool_names
 
 THINK_BEGIN, THINK_END = "<think>", "</think>"
 SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
 CALL_BEGIN, ARGUMENT_BEGIN, CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
-MISSPELLED_BEGIN, MISSPELLED_END = "<|tool_call_section_begin|>", "<|tool_call_section_end|>"  # ordinary text, at times
+MISSPELLED_BEGIN, MISSPELLED_END = (
+    "<|tool_call_section_begin|>",
+    "<|tool_call_section_end|>",
+)  # text that the model writes at times
 
 NO_CALL_WARNING = "No call could be read in the model's tool-call section; its text is given as content."
 
 
+@dataclass(frozen=True)
+class Delta:
+    """The part of a turn that one id added. tool_calls: `{"index", "id", "type", "function": {"name", "arguments"}}`
+    where a call begins, `{"index", "function": {"arguments"}}` where its arguments go on. The last delta of a turn
+    carries finish_reason ("stop", "tool_calls", "length", or whatever else ended the generation) and the warnings."""
+
+    content: str = ""
+    reasoning_content: str = ""
+    tool_calls: tuple[dict, ...] = ()
+    finish_reason: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything in it."""
+        return self != _NOTHING
+
+
+_NOTHING = Delta()
+
+
+@dataclass(frozen=True)
+class Message:
+    """An assistant's whole turn. reasoning_content and content are None where there is no text; the arguments of a call
+    are the text that the model wrote, valid JSON or not. warnings: sentences on what could not be read as intended."""
+
+    reasoning_content: str | None
+    content: str | None
+    tool_calls: tuple[dict, ...]
+    finish_reason: str
+    warnings: tuple[str, ...] = ()
+
+
+def parse_output(
+    ids: Iterable[int],
+    tokenizer: Tokenizer,
+    tools: Iterable[str | dict] | None = None,
+    thinking: bool = False,
+    finish_reason: str | None = None,
+) -> Message:
+    """A whole turn, from its ids. The arguments are those of OutputParser and its finish. TokenizerError as in push."""
+    parser = OutputParser(tokenizer, tools, thinking)
+    return join([*map(parser.push, ids), parser.finish(finish_reason)])
+
+
 class State(Enum):
-    """Where in a turn the next id stands."""
+    """The place in a turn at which the next id stands."""
 
     REASONING = auto()
     CONTENT = auto()
@@ -66,7 +113,7 @@ class OutputParser:
         self._begin_delta()
 
     def push(self, token_id: int) -> Delta:
-        """What one more id adds, perhaps nothing. TokenizerError: no such id."""
+        """The part that one more id adds, perhaps an empty one. TokenizerError: no such id."""
         self._ended = token_id in self._tokenizer.eos_ids
         if self._tokenizer.is_special(token_id):
             self._text(self._decoder.flush())
@@ -76,8 +123,8 @@ class OutputParser:
         return self._take_delta()
 
     def finish(self, finish_reason: str | None = None) -> Delta:
-        """What was held back, and how the turn ended. finish_reason: the engine's "stop" or "length"; None: "length" if
-        something is still open and no stop token came."""
+        """The part that was held back, and how the turn ended. finish_reason: the engine's "stop" or "length"; None:
+        "length" if something is still open and no stop token came."""
         self._text(self._decoder.flush())
         reason = finish_reason or self._guess_reason()
         self._close_prose()
@@ -113,7 +160,7 @@ class OutputParser:
             self._argument_text(text)
 
     def _prose(self, text: str) -> None:
-        """Reasoning or content, except an end that may yet be a misspelled marker."""
+        """Takes reasoning or content, and holds back an end that may yet be a misspelled marker."""
         text = self._spelled + text
         at = text.rfind("<")
         tail = text[at:] if at >= 0 else ""
@@ -123,7 +170,8 @@ class OutputParser:
         self._show(text[: len(text) - len(self._spelled)])
 
     def _show(self, text: str) -> None:
-        """Text of the reasoning less the whitespace at its end, of the content unless it is all whitespace so far."""
+        """Adds text to the reasoning, without the whitespace at its end, or to the content, unless that is all
+        whitespace so far."""
         if self.state is State.REASONING:
             self._reasoning += self._without_end(text)
         elif self._has_content or text.strip():
@@ -141,7 +189,7 @@ class OutputParser:
             self._calls.append({"index": self._num_calls - 1, "function": {"arguments": text}})
 
     def _without_end(self, text: str) -> str:
-        """Text with the whitespace held back before it, without that at its end."""
+        """Text behind the whitespace that was held back, without the whitespace at its end, which is held back now."""
         text = self._space + text
         shown = text.rstrip()
         self._space = text[len(shown) :]
@@ -150,7 +198,7 @@ class OutputParser:
     # Markers
 
     def _marker(self, marker: str) -> None:
-        """A control token; where it means nothing, it is dropped."""
+        """Takes a control token; where it means nothing, it is dropped."""
         if self.state in PROSE:
             self._prose_marker(marker)
         elif marker == ARGUMENT_BEGIN and self.state is State.HEADER:
@@ -177,7 +225,7 @@ class OutputParser:
             self.state = State.CONTENT
 
     def _close_prose(self) -> None:
-        """What looked like a marker was text."""
+        """Shows text that was held back because it looked like a marker."""
         if self._spelled:
             text, self._spelled = self._spelled, ""
             self._show(text)
@@ -220,8 +268,8 @@ class OutputParser:
             self._section.append(text)
 
     def _close_section(self) -> None:
-        """Ends the section that is open, if one is: calls that cannot be read are told of; if all are so, or there are
-        none, the text of the section is content."""
+        """Ends the section that is open, if one is. Calls in it that cannot be read become warnings; if there are no
+        others, the text of the section becomes content."""
         if self.state is not State.SECTION:
             return
         self.state = State.AFTER
@@ -245,13 +293,22 @@ class OutputParser:
         return delta
 
 
-def parse_output(
-    ids: Iterable[int],
-    tokenizer: Tokenizer,
-    tools: Iterable[str | dict] | None = None,
-    thinking: bool = False,
-    finish_reason: str | None = None,
-) -> Message:
-    """A whole turn, from its ids. The arguments are those of OutputParser and its finish. TokenizerError as in push."""
-    parser = OutputParser(tokenizer, tools, thinking)
-    return join([*map(parser.push, ids), parser.finish(finish_reason)])
+def join(deltas: Iterable[Delta]) -> Message:
+    """The turn that all deltas of one parser add up to."""
+    content, reasoning, calls, reason, warnings = [], [], [], "stop", ()
+    for delta in deltas:
+        content.append(delta.content)
+        reasoning.append(delta.reasoning_content)
+        for call in delta.tool_calls:
+            _add_call(calls, call)
+        reason = delta.finish_reason or reason
+        warnings += delta.warnings
+    return Message("".join(reasoning) or None, "".join(content) or None, tuple(calls), reason, warnings)
+
+
+def _add_call(calls: list[dict], delta: dict) -> None:
+    """Begins a call, or lengthens the arguments of the one at the delta's index."""
+    if "id" in delta:
+        calls.append({"id": delta["id"], "type": delta["type"], "function": dict(delta["function"])})
+    else:
+        calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]

@@ -1,5 +1,4 @@
-"""Regular expressions of schemas: a short text that one matches, and how large it is when its repetitions are written
-out."""
+"""Regular expressions of schemas: a short text that matches one, and its size when its repetitions are written out."""
 
 import re
 from re import _compiler as regex_compiler  # of `re`: there is no public parse tree
@@ -10,7 +9,7 @@ from re import error as RegexError
 MAX_MATCH = 256  # characters of a short text; a pattern that needs more has none
 CANDIDATES = "ab0-.~_A \n" + "".join(map(chr, range(33, 127))) + "\t\réß¡€中\U0001f600\0"  # tried for a set
 MAX_SIZE = 10**9
-MAX_DIGITS = 9  # of a number of repetitions that are read; more are no fewer
+MAX_DIGITS = 9  # of a number of repetitions that are read; a longer one is beyond every limit already
 REPETITION = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 VERBOSE = re.compile(r"\(\?[a-zA-Z-]*x")
 NOT_PARSED = (RegexError, RecursionError, LookupError, TypeError, ValueError, OverflowError, Warning)
@@ -26,7 +25,8 @@ def shortest_match(pattern: str) -> str | None:
 
 
 def _shortest(parsed, flags: int) -> str:
-    """Of a sequence of (code, argument) of re's parser. LookupError: a code that is not known here, or a long text."""
+    """The short text of a sequence of (code, argument) of re's parser. LookupError: a code that is not known here, or a
+    long text."""
     text = "".join(_shortest_of(code, argument, parsed.state, flags) for code, argument in parsed)
     if len(text) > MAX_MATCH:
         raise LookupError
@@ -53,7 +53,7 @@ def _shortest_of(code, argument, state, flags: int) -> str:
 
 
 def _member(characters: tuple, state, flags: int) -> str:
-    """A character that a set of re's parser matches: a usual one, or one beside the ends of what it names."""
+    """A character that a set of re's parser matches: a usual one, or one beside the ends of its ranges."""
     candidates = CANDIDATES
     if characters[0] is codes.IN:
         ends = [
@@ -75,11 +75,11 @@ def _is_character(code_point: int) -> bool:
 
 
 def written_out(pattern: str) -> int:
-    """Characters and sets of a pattern whose repetitions are written out, a measure of the work to compile it. Reads
-    the syntax of the compiler (regex-syntax of Rust), and of all others what balances; MAX_SIZE stands for more."""
+    """Characters and sets of a pattern whose repetitions are written out, a measure of the work to compile it; MAX_SIZE
+    stands for more. Reads the syntax of the compiler (regex-syntax of Rust)."""
     if VERBOSE.search(pattern):  # its comments could hide brackets
         return MAX_SIZE
-    sizes, last, at = [0], 0, 0  # of the open groups; of the last thing, which a repetition is of
+    sizes, last, at = [0], 0, 0  # of the open groups; of the last item, which a repetition repeats
     while at < len(pattern):
         character = pattern[at]
         repetition = REPETITION.match(pattern, at)

@@ -1,4 +1,4 @@
-"""A jinja2 environment as transformers sets it up, in which a template can spend only so much.
+"""A jinja2 environment as transformers sets it up, which limits the work of a template.
 
 A template comes with a model file, so it may be anybody's. Jinja's sandbox keeps it away from the system, but not from
 looping for ever or building gigabytes. Here every loop turn, call, filter, operator, comparison and output is charged
@@ -31,7 +31,7 @@ MAX_SOURCE = 100_000  # characters, which compile in a second; Kimi's templates 
 MAX_BITS = 4096  # of an integer
 MAX_WIDTH = 1000  # of a printf or str.format field
 MAX_SEPARATOR = 16  # characters between the items of a JSON list
-NOT_ASCII = re.compile(r"[^\0-~]")  # what json.dumps escapes besides quotes, backslashes and controls
+NOT_ASCII = re.compile(r"[^\0-~]")  # escaped by json.dumps besides quotes, backslashes and controls
 WIDE_FIELD = re.compile(r"\d{4,}|\*|\{[^{}]*\{")  # the last: a width that is itself a field
 
 FLAT_FILTERS = {"length", "count", "first", "last", "default", "d", "list", "items", "reverse"}
@@ -48,7 +48,7 @@ class Exhausted(Exception):
 
 
 class Budget:
-    """What one rendering may still spend, in characters, and the character that it must not escape."""
+    """The characters that one rendering may still spend. mark: the character that it must not escape."""
 
     def __init__(self, characters: int, mark: str):
         self._left = characters
@@ -61,7 +61,7 @@ class Budget:
             raise Exhausted
 
     def spend_on(self, value: object) -> None:
-        """Charges for walking through a value or printing it; shared parts count as often as they are met."""
+        """Charges for a walk through a value, or for printing it; shared parts count as often as they are met."""
         if isinstance(value, str | bytes):
             self.spend(len(value))
             return
@@ -87,7 +87,7 @@ _BUDGET: ContextVar[Budget] = ContextVar("template budget")
 
 @contextmanager
 def budget_for(inputs: object, mark: str) -> Iterator[None]:
-    """A budget in proportion to the inputs, for what is compiled and rendered inside."""
+    """Gives the templates that are compiled and rendered inside a budget in proportion to the inputs."""
     size = _Gauge()
     size.spend_on(inputs)
     token = _BUDGET.set(Budget(BASE_BUDGET + BUDGET_PER_INPUT * size.spent, mark))
@@ -98,7 +98,7 @@ def budget_for(inputs: object, mark: str) -> Iterator[None]:
 
 
 class _Gauge(Budget):
-    """A budget without an end, which measures."""
+    """A budget without an end, which measures what is spent."""
 
     def __init__(self):
         self.spent = 0
@@ -129,7 +129,7 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
         self.tests = {name: _metered_test(name, function) for name, function in self.tests.items()}
 
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """A call by the template, charged for its arguments and its result."""
+        """Makes a call of the template's, charged for its arguments and its result."""
         owner = getattr(called, "__self__", None)
         if owner is self:  # a charge that was written into the template
             return called(*args)
@@ -151,7 +151,7 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
         return attr not in WITHDRAWN_METHODS and super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """An operator that can make much of little, charged before it does."""
+        """Applies an operator that can make a large value of small ones, charged before it does."""
         budget = _BUDGET.get()
         budget.spend(STEP)
         if isinstance(left, int) and isinstance(right, int):
@@ -169,17 +169,18 @@ class MeteredEnvironment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def charge_slice(self, value: Any) -> Any:
-        """A slice that was just made."""
+        """Charges for a slice that was just made."""
         _BUDGET.get().spend(STEP + (len(value) if isinstance(value, str | list | tuple) else 0))
         return value
 
     def charge_operand(self, value: Any) -> Any:
-        """A value that is about to be compared, joined by `~`, or looked up, for which all of a tuple is hashed."""
+        """Charges for a value that is about to be compared, joined by `~`, or looked up, which hashes all of a
+        tuple."""
         _BUDGET.get().spend_on(value)
         return value
 
     def step(self, cost: int) -> bool:
-        """A turn of a loop or an entry into a macro; true, so that it can stand in a condition."""
+        """Charges for a turn of a loop or an entry into a macro. True, so that it can stand in a condition."""
         _BUDGET.get().spend(cost)
         return True
 
@@ -257,7 +258,7 @@ class _GenerationTag(Extension):
 
 @jinja2.pass_context
 def _charge_output(_context: Any, value: Any) -> Any:
-    """Every `{{ }}` passes here before it becomes text."""
+    """Charges for a value of `{{ }}` before it becomes text."""
     budget = _BUDGET.get()
     budget.spend(STEP)
     budget.spend_on(value)
@@ -265,7 +266,7 @@ def _charge_output(_context: Any, value: Any) -> Any:
 
 
 def _metered_filter(name: str, function: Any) -> Any:
-    """The filter, charged for what it is given and what it returns."""
+    """The filter, charged for its arguments and its result."""
 
     @wraps(function)
     def metered(*args: Any, **kwargs: Any) -> Any:
@@ -286,7 +287,7 @@ def _metered_filter(name: str, function: Any) -> Any:
 
 
 def _metered_test(name: str, function: Any) -> Any:
-    """The test, charged for what it compares or prints."""
+    """The test, charged for its arguments."""
 
     @wraps(function)
     def metered(*args: Any) -> Any:
@@ -301,13 +302,14 @@ def _metered_test(name: str, function: Any) -> Any:
 
 
 def _counted(budget: Budget, items: Iterator[Any]) -> Iterator[Any]:
+    """The items, each charged when it is taken."""
     for item in items:
         budget.spend(STEP)
         yield item
 
 
 def _charge_result(budget: Budget, result: object) -> None:
-    """Charges for the memory of what was made: characters, or references."""
+    """Charges for the memory of a result: its characters, or its references."""
     if isinstance(result, str | bytes):
         budget.spend(len(result))
     elif isinstance(result, list | tuple | dict):
@@ -315,7 +317,7 @@ def _charge_result(budget: Budget, result: object) -> None:
 
 
 def _charge_growth(budget: Budget, name: str, values: tuple) -> None:
-    """Charges for what a filter or a method of str makes out of short arguments, before it does."""
+    """Charges for the long result that a filter or a method of str can make of short arguments, before it does."""
     if name in FLAT_FILTERS or name in FLAT_METHODS:
         return
     texts = [value for value in values if isinstance(value, str)]

@@ -1,4 +1,4 @@
-"""A conversation as the model reads it: the chat template's text, and its ids."""
+"""A conversation as the model reads it: the text of the chat template, and its ids."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -15,10 +15,10 @@ from ..tokenizer.pretokenize import parts
 from .messages import normalise_messages, normalise_tools
 from .sandbox import Exhausted, budget_for, compile_template
 
-RENDERER = {"add_generation_prompt", "messages", "template", "tokenizer", "tools"}  # what the renderer itself gives
-# Code points that are no characters (Unicode 16, section 23.7), and a private area in case a text holds all of these.
+RENDERER = {"add_generation_prompt", "messages", "template", "tokenizer", "tools"}  # variables of the renderer's own
 PART = 100_000  # characters of a text that are searched at once
 MAX_SPECIAL = 100  # characters of a special token; Kimi's have 29
+# Code points that are no characters (Unicode 16, section 23.7), and a private area in case a text holds all of these.
 MARKS = (*map(chr, range(0xFDD0, 0xFDF0)), *map(chr, range(0xF0000, 0xFFFFE)))
 
 
@@ -85,7 +85,7 @@ def _variables(
     add_generation_prompt: bool,
     template_kwargs: Mapping[str, object],
 ) -> dict[str, object]:
-    """What a template sees. RequestError: template_kwargs has a name that is not its own."""
+    """The variables of a template. RequestError: template_kwargs has one that the renderer gives."""
     taken = next((name for name in template_kwargs if name in RENDERER), None)
     if taken is not None:
         where = f"chat_template_kwargs.{taken}"
@@ -127,8 +127,8 @@ def _marked(value: object, starts: re.Pattern[str], replacement: str) -> object:
 
 @lru_cache(maxsize=8)
 def _special_pattern(names: tuple[str, ...], mark: str) -> re.Pattern[str]:
-    """Finds special tokens, the longest where several begin, unless a mark follows their first character. Grouped by
-    that character, so that the search steps over all others."""
+    """A pattern of special tokens, the longest where several begin, unless a mark follows their first character. They
+    are grouped by that character, so that the search steps over all others."""
     groups: dict[str, list[str]] = {}
     for name in sorted(names, key=len, reverse=True):
         groups.setdefault(name[0], []).append(re.escape(name[1:]))
@@ -136,11 +136,11 @@ def _special_pattern(names: tuple[str, ...], mark: str) -> re.Pattern[str]:
 
 
 def _split(special: re.Pattern[str], text: str) -> Iterator[str]:
-    """As special.split, but not in one go, which would hold up all other threads."""
+    """special.split(text) in several steps, as one search of a long text would hold up all other threads."""
     begun, at = 0, 0
     while at < len(text):
         match = special.search(text, at, at + PART + MAX_SPECIAL)
-        if match is None or match.start() >= at + PART:  # it may be cut short by the part's end
+        if match is None or match.start() >= at + PART:  # the end of the part may cut it short
             at += PART
             continue
         yield text[begun : match.start()]
@@ -150,9 +150,9 @@ def _split(special: re.Pattern[str], text: str) -> Iterator[str]:
 
 
 def _encode_marked(rendered: str, mark: str, tokenizer: Tokenizer) -> list[int]:
-    """Ids of a rendered text in which marks follow what the caller wrote. Long texts are cut into parts where
-    Tokenizer.encode cuts them, which counts the special tokens' characters too; but a cut never splits a special token,
-    as it would there."""
+    """Ids of a rendered text in which a mark follows each character of the caller's with which a special token could
+    begin. Long texts are cut into parts where Tokenizer.encode cuts them, which counts the special tokens' characters
+    too; but here a cut never splits a special token."""
     special = _special_pattern(tuple(tokenizer.special_tokens), mark)
     pieces = [piece.replace(mark, "") for piece in _split(special, rendered)]  # ordinary, special, ordinary, ...
     text = "".join(pieces)

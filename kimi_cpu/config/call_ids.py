@@ -1,8 +1,10 @@
-"""Ids of tool calls as clients write them."""
+"""Parts of messages that clients write differently: the ids of tool calls, and the key of an assistant's reasoning."""
 
 import re
 
+REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
+
 
 def letters(call_id: str) -> str:
-    """An id as clients write it that take no dots and colons, some of them in calls or in results only."""
+    """A tool call's id without dots and colons: some clients replace them, in calls or in results only."""
     return re.sub(r"\W", "_", call_id)

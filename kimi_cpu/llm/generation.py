@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..chat.deltas import Delta
+from ..chat.parser import Delta
 from ..engine import EngineThread, Request, StepOutput, TokenLogprob
 from ..errors import AnswerError, NonFiniteLogits
 from .reading import CANCELLED, ChatReader, RawReader

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget
-from ..chat.deltas import Delta
-from ..chat.parser import CALL, State
-from ..chat.stop import StopTexts
+from ..chat.ending import StopTexts
+from ..chat.parser import CALL, Delta, State
 from ..engine import TokenLogprob
 from ..tokenizer import StreamDecoder, Tokenizer
 

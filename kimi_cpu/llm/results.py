@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..chat.deltas import Delta, join
+from ..chat.parser import Delta, join
 from ..engine import TokenLogprob
 
 

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
-REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")  # where clients send it
+from ..config.call_ids import REASONING_KEYS
 
 
 class ReasoningMemory:
@@ -86,7 +86,7 @@ class _Story:
 
 def _is_bare(message: Mapping) -> bool:
     """Whether an assistant's message came without reasoning."""
-    return message.get("role") == "assistant" and not any(message.get(name) for name in REASONING)
+    return message.get("role") == "assistant" and not any(message.get(name) for name in REASONING_KEYS)
 
 
 def _calls_of(message: Mapping) -> list:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.chat import Enforcer, parse_output
-from kimi_cpu.chat.closing import MAX_PLAN, JsonState, way_out
+from kimi_cpu.chat.ending import MAX_WAY_OUT, JsonState, way_out
 from kimi_cpu.chat.grammar import Vocabulary, vocabulary_of
 from kimi_cpu.chat.patterns import shortest_match
 from kimi_cpu.errors import AnswerError
@@ -149,7 +149,7 @@ def test_looking_for_the_end_costs_few_masks_a_token(monkeypatch, schema, max_to
         token_id = _next(enforcer, bracket)
         enforcer.accept(token_id)
         num_tokens += 1
-    assert num_masks < 33 * num_tokens + 2 * MAX_PLAN
+    assert num_masks < 33 * num_tokens + 2 * MAX_WAY_OUT
 
 
 def _next(enforcer, preferred):

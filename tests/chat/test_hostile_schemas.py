@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kimi_cpu.chat import Enforcer
-from kimi_cpu.chat.closing import JsonState, way_out
+from kimi_cpu.chat.ending import JsonState, way_out
 from kimi_cpu.errors import AnswerError, RequestError
 
 from .enforcing import KIMI, tool, write

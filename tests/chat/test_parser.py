@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimi_cpu.chat.deltas import Delta, join
-from kimi_cpu.chat.parser import NO_CALL_WARNING, OutputParser, parse_output
+from kimi_cpu.chat.parser import NO_CALL_WARNING, Delta, OutputParser, join, parse_output
 from kimi_cpu.tokenizer import Tokenizer
 
 KIMI = Tokenizer.load(Path(__file__).parents[1] / "data" / "tiktoken.model")

@@ -9,8 +9,7 @@ from kimi_cpu.chat import Enforcer
 from kimi_cpu.chat.grammar import vocabulary_of
 from kimi_cpu.chat.patterns import MAX_SIZE, shortest_match, written_out
 from kimi_cpu.chat.schema import prepare_schema
-from kimi_cpu.chat.schema_document import SchemaError
-from kimi_cpu.chat.schema_limits import Limits
+from kimi_cpu.chat.schema_document import Limits, SchemaError
 from kimi_cpu.errors import RequestError
 
 from .enforcing import IDS, KIMI, refuses, tool, write
