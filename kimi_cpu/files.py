@@ -23,6 +23,7 @@ from .errors import ConfigError
 BESIDE = (".partial", ".journal")  # endings of the files that stand beside an unfinished output
 STDIN = Path("/dev/stdin")
 MAX_LINKS = 40  # that Linux follows
+BELOW_HOME = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state"}
 DEVICES = (("dev",), ("proc",))  # /dev/stdout and its kin may be regular files, but they are somebody else's
 
 
@@ -169,6 +170,19 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def user_folder(kind: str) -> Path | None:
+    """$XDG_{kind}_HOME/kimi-cpu, by default below the home directory; it need not exist.
+
+    None when there is neither, as for a user id that the system does not know, in a container.
+    """
+    if named := os.environ.get(f"XDG_{kind}_HOME"):
+        return Path(named) / "kimi-cpu"
+    try:
+        return Path.home() / BELOW_HOME[kind] / "kimi-cpu"
+    except RuntimeError:  # no $HOME, and no such user
+        return None
 
 
 def _followed(path: Path) -> Path:

@@ -17,7 +17,6 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "conversion",
         "llm",
         "plan",
-        "modelfile",
         "kernels",
         "tokenizer",
         "config",
@@ -60,11 +59,11 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
-    "kernels": {"quant", "machine", "errors"},  # no config: arrays and scalars only
+    "kernels": {"quant", "machine", "files", "errors"},  # no config: arrays and scalars only
     "modelfile": {"quant", "config", "files", "filetypes", "errors"},
     "quant": {"errors"},
     "config": {"errors"},
-    "machine": {"errors"},  # what this process may use of it
+    "machine": set(),  # what this process may use of it
     "_pyinstaller": set(),  # how programs are packed that embed this one
     "filetypes": set(),  # what a file is that is not what it was taken for
     "files": {"errors"},

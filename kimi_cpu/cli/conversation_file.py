@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, SessionError
-from ..files import check_replaceable, output_path, private_directory, read_regular, replacing
+from ..files import check_replaceable, output_path, private_directory, read_regular, replacing, user_folder
 from ..filetypes import decoded
-from ..machine import user_folder
 from .telling import warn
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from ..errors import ConfigError, RequestError
-from ..files import open_output, output_path, private_directory
+from ..files import open_output, output_path, private_directory, user_folder
 from ..filetypes import decoded
-from ..machine import user_folder
 from .telling import say
 
 QUOTES = '"""'

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError
+from ..files import user_folder
 from ..filetypes import decoded
-from ..machine import user_folder
 
 
 def config_path() -> Path | None:

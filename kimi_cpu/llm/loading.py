@@ -8,8 +8,9 @@ from pathlib import Path
 from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError, OutOfMemory
+from ..files import user_folder
 from ..kernels import cache_layer_bytes, runtime
-from ..machine import usable_cores, usable_cpus, usable_memory, user_folder
+from ..machine import usable_cores, usable_cpus, usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.weights import bind
 from ..modelfile import HASHES, ModelFile

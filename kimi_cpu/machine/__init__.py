@@ -1,9 +1,7 @@
 """What this process may use of the machine: the least of what is there and of what the system lets it have."""
 
 from .bandwidth import MemoryBandwidth, Pass
-from .folders import user_folder
-from .heap import bound_heap
-from .usable import address_space, usable_cores, usable_cpus, usable_memory
+from .usable import address_space, bound_heap, usable_cores, usable_cpus, usable_memory
 
 __all__ = [
     "MemoryBandwidth",
@@ -13,5 +11,4 @@ __all__ = [
     "usable_cores",
     "usable_cpus",
     "usable_memory",
-    "user_folder",
 ]

@@ -1,5 +1,6 @@
-"""Cores and memory: the machine's own, the affinity, the limits of containers (control groups) and of the process."""
+"""The cores and the memory that this process may use, of those that the machine has."""
 
+import ctypes
 import math
 import os
 from pathlib import Path
@@ -9,6 +10,8 @@ import psutil
 from . import cgroups
 
 ROOT = Path("/")
+M_ARENA_MAX = -8  # mallopt(3)
+NUM_ARENAS = 2
 
 
 def usable_cpus() -> int:
@@ -41,3 +44,14 @@ def address_space() -> int | None:
         return None
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if limit == resource.RLIM_INFINITY else limit
+
+
+def bound_heap() -> None:
+    """Lets the threads of this process allocate from two arenas of glibc's, instead of eight a core: requests of many
+    sizes on many threads leave each arena with holes, up to 0.5 GB more in a server after some thousand of them. For
+    commands whose process is their own; does nothing under another C library."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(M_ARENA_MAX, NUM_ARENAS)

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from ...machine import user_folder
+from ...files import user_folder
 
 PACKAGE = Path(__file__).parents[2]
 PATIENCE_S = 120.0  # for another process: an entry takes 1 to 6 s, on a busy machine ten times as long
