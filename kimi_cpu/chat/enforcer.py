@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 import numpy as np
 
-from ..config.response_format import answer_schema
+from ..config.parameters import answer_schema
 from ..errors import AnswerError, RequestError
 from ..tokenizer import Tokenizer
 from .ending import JsonState, way_out

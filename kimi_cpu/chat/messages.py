@@ -8,8 +8,8 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..config.call_ids import REASONING_KEYS, letters
 from ..config.field import refuse_unknown
+from ..config.parameters import REASONING_KEYS, letters
 from ..errors import RequestError, shown
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")  # function is an older name of tool

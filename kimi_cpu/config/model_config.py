@@ -1,9 +1,4 @@
-"""The architecture of one model as frozen values, named as in the checkpoint's config.json.
-
-`ModelConfig.from_hf` reads config.json of Kimi K2, DeepSeek-V3 and Kimi K2.5; `from_gguf` reads the metadata of a
-deepseek2 file; `to_hf` writes a config.json that says the same. A value that changes the mathematics is honoured or
-refused by name; keys that nobody here knows are listed in one warning.
-"""
+"""The architecture of one model as frozen values, named as in the checkpoint's config.json, and their limits."""
 
 from dataclasses import dataclass
 
@@ -90,41 +85,6 @@ class ModelConfig:
 
     def __post_init__(self):
         _check(self)
-
-    @classmethod
-    def from_hf(cls, hf: dict) -> tuple["ModelConfig", list[str]]:
-        """(configuration, warnings) of a parsed config.json.
-
-        Raises ConfigError, which names the key, when a value is missing, of the wrong type or cannot be honoured.
-        """
-        from .from_hf import from_hf
-
-        return from_hf(hf)
-
-    @classmethod
-    def from_gguf(cls, metadata: dict, tie_word_embeddings: bool = False) -> tuple["ModelConfig", list[str]]:
-        """(configuration, warnings) of the metadata {key: python value} of a deepseek2 GGUF file.
-
-        tie_word_embeddings: the file has no output.weight. Raises ConfigError as from_hf does.
-        """
-        from .from_gguf import from_gguf
-
-        return from_gguf(metadata, tie_word_embeddings)
-
-    def to_hf(self) -> dict:
-        """A config.json that from_hf reads as this very configuration."""
-        hf = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "eos_token_ids"}
-        scaling = self.rope_scaling
-        hf["rope_scaling"] = None if scaling is None else {"type": "yarn", **vars(scaling)}
-        return hf | {
-            "architectures": ["DeepseekV3ForCausalLM"],
-            "model_type": "kimi_k2",
-            "hidden_act": "silu",
-            "topk_method": "noaux_tc",
-            "attention_bias": False,
-            "num_key_value_heads": self.num_attention_heads,
-            "eos_token_id": list(self.eos_token_ids) or None,
-        }
 
     @property
     def qk_head_dim(self) -> int:

@@ -5,7 +5,7 @@ import re
 from base64 import b64encode
 from pathlib import Path
 
-from ..config import ModelConfig, listed
+from ..config import ModelConfig, config_from_gguf, config_to_hf, listed
 from ..errors import CheckpointError, TokenizerError, shown
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.sentencepiece_model import characters_to_bytes
@@ -58,14 +58,14 @@ def open_gguf(path: Path) -> Source:
         raise CheckpointError(f"{path}: this is a native file of kimi-cpu already; run it with -m.")
     tied = not any("output.weight" in header.tensors for header in headers.values())
     with naming(path):
-        config, warnings = ModelConfig.from_gguf(first.metadata, tied)
+        config, warnings = config_from_gguf(first.metadata, tied)
     tensors = _select(headers, config, warnings)
     _check(path, tensors, config)
     vocabulary = _vocabulary(path, first.metadata)
     source = Source(
         path=path,
         name=str(first.metadata.get("general.name") or path.stem),
-        config_text=json.dumps(config.to_hf(), indent=1),
+        config_text=json.dumps(config_to_hf(config), indent=1),
         config=config,
         files=[(file.name, header.size, header.sha256) for file, header in headers.items()],
         tensors=tensors,

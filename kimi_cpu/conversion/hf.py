@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from ..config import ModelConfig, listed
+from ..config import ModelConfig, config_from_hf, listed
 from ..errors import CheckpointError, shown
 from ..files import read_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
@@ -36,7 +36,7 @@ def open_directory(path: Path) -> Source:
     """The checkpoint in a directory, with every name, shape and dtype checked. Raises as open_source does."""
     config_text, hf = read_config(path / "config.json")
     with naming(path / "config.json"):
-        config, warnings = ModelConfig.from_hf(hf)
+        config, warnings = config_from_hf(hf)
         quantization = check_quantization(hf)
     tensors, files = _read_shards(path, warnings)
     tensors = _select(path, tensors, config, warnings)

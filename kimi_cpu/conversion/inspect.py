@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..config import ModelConfig
+from ..config import ModelConfig, config_from_gguf
 from ..modelfile import ModelFile
 from ..modelfile.layout import ARCHITECTURE
 from .gguf_source import read_parts
@@ -65,7 +65,7 @@ def inspect(path: str | Path) -> Contents:
     metadata = next(iter(parts.values())).metadata
     found = {name: t for header in parts.values() for name, t in header.tensors.items()}
     with naming(path):
-        config, warnings = ModelConfig.from_gguf(metadata, "output.weight" not in found)
+        config, warnings = config_from_gguf(metadata, "output.weight" not in found)
     tensors = [(name, t.dtype, list(t.shape), t.nbytes) for name, t in found.items()]
     return _contents(path, f"GGUF file of architecture {metadata['general.architecture']}", config, tensors, warnings)
 

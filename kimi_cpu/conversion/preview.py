@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import ModelConfig
+from ..config import config_from_hf
 from ..errors import CheckpointError, UnsupportedCheckpoint
 from ..modelfile import ModelFile
 from ..modelfile.layout import ARCHITECTURE
@@ -99,7 +99,7 @@ def _imagined(config_file: Path, directory: Path | None) -> Source:
     """
     text, hf = read_config(config_file)
     with naming(config_file):
-        config, warnings = ModelConfig.from_hf(hf)
+        config, warnings = config_from_hf(hf)
         check_quantization(hf)
     method = (quantization_of(hf) or {}).get("quant_method")
     tensors = {}

@@ -9,7 +9,7 @@ from typing import Any
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
 from ..chat.messages import normalise_messages
 from ..chat.tools import chosen_tools
-from ..config.response_format import answer_schema
+from ..config.parameters import answer_schema
 from ..engine import Request, Sampling
 from ..errors import RequestError, shown
 from ..tokenizer import Tokenizer

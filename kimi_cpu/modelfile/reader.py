@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..config import ModelConfig
+from ..config import ModelConfig, config_from_hf
 from ..errors import ConfigError, ModelFileError
 from ..quant.rows16 import Matrix
 from .checks import check_contents, check_table
@@ -121,7 +121,7 @@ class ModelFile:
     def described_config(self) -> ModelConfig:
         """The same of a file whose header may not be intact."""
         try:
-            config = ModelConfig.from_hf(self._json("kimi-cpu.config"))[0]
+            config = config_from_hf(self._json("kimi-cpu.config"))[0]
         except ConfigError as e:
             raise ModelFileError(f"{self.path}: metadata kimi-cpu.config: {e}") from e
         check_contents(self, config)

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
-from ..config.call_ids import REASONING_KEYS
+from ..config.parameters import REASONING_KEYS
 
 
 class ReasoningMemory:

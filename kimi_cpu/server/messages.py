@@ -5,11 +5,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..config.call_ids import letters
 from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS
-from ..config.parameters import think_options
-from ..config.response_format import answer_schema
+from ..config.parameters import answer_schema, letters, think_options
 from ..errors import RequestError, shown
 from .answers import Call
 from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.conversion.decode import can_decode
 from kimi_cpu.conversion.source import FloatLinear, Int4Linear, open_source
 from kimi_cpu.conversion.standard import config_metadata
@@ -21,7 +21,7 @@ from tests import tiny
 
 TYPES = gguf.GGMLQuantizationType
 WIDTHS = {"hidden_size": 256, "intermediate_size": 256, "moe_intermediate_size": 64, "q_lora_rank": 256}
-CONFIG = ModelConfig.from_hf(tiny.BASE | WIDTHS)[0]
+CONFIG = config_from_hf(tiny.BASE | WIDTHS)[0]
 IDENTITY = {"general.name": "tiny", "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2}
 EXPERTS = ("gate", "up", "down")
 
@@ -92,7 +92,7 @@ def rows(source, module):
 def test_every_tensor_is_there_under_the_checkpoints_name(tmp_path, values):
     with open_source(write(tmp_path / "model.gguf", tensors_of(values))) as source:
         assert source.config == CONFIG and source.warnings == [] and source.name == "tiny"
-        assert ModelConfig.from_hf(json.loads(source.config_text))[0] == CONFIG
+        assert config_from_hf(json.loads(source.config_text))[0] == CONFIG
         for name, x in values.items():
             found = source.values(name) if x.ndim == 1 else rows(source, name.removesuffix(".weight"))
             np.testing.assert_array_equal(found, x)

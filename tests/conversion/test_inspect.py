@@ -7,13 +7,13 @@ from click.testing import CliRunner
 
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.conversion.inspect import inspect
 from kimi_cpu.conversion.names import linears
 from kimi_cpu.conversion.preview import preview
 from kimi_cpu.errors import ConfigError
 from tests import tiny
-from tests.test_config import published
+from tests.config.test_config import published
 
 K2_TOTAL, K2_ACTIVE = (
     1_026_408_232_448,
@@ -63,7 +63,7 @@ def test_every_published_quantization_gives_int4_experts(tmp_path):
 
 
 def test_names_add_up_to_the_published_parameters():
-    config = ModelConfig.from_hf(published("kimi_k2_thinking"))[0]
+    config = config_from_hf(published("kimi_k2_thinking"))[0]
     norms, biases = 61 * (2 * 7168 + 1536 + 512) + 7168, 60 * 384
     sizes = {module: rows * cols for module, rows, cols in linears(config)}
     experts = sum(size for module, size in sizes.items() if ".mlp.experts." in module)

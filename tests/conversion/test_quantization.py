@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.conversion.decode import FLOAT8_E4M3
 from kimi_cpu.conversion.quantization import Quantization, check_quantization
 from kimi_cpu.conversion.source import open_source
@@ -15,8 +15,8 @@ from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16
 from tests import tiny
+from tests.config.test_config import published
 from tests.conversion.test_source import fp8, int4_values, stored
-from tests.test_config import published
 
 EXPERT = "model.layers.1.mlp.experts.3.up_proj"
 PACKED = ".weight_packed"
@@ -193,7 +193,7 @@ def test_a_router_in_float8_is_multiplied_by_its_scales(tmp_path):
 @pytest.mark.parametrize("name", ["kimi_k2_thinking", "kimi_k2_5"])
 def test_the_published_quantization_is_groups_of_32(name):
     assert check_quantization(published(name)) == Quantization(groups=frozenset({32}))
-    assert ModelConfig.from_hf(published(name))[1] == []
+    assert config_from_hf(published(name))[1] == []
 
 
 @pytest.mark.parametrize(

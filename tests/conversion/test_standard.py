@@ -6,7 +6,7 @@ import pytest
 
 import kimi_cpu
 from kimi_cpu import convert
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_gguf, config_from_hf
 from kimi_cpu.conversion.ggml_tokenizer import merges
 from kimi_cpu.conversion.gguf_source import gguf_name
 from kimi_cpu.conversion.names import linears, vectors
@@ -138,14 +138,14 @@ def test_scales_that_float16_rounds_are_counted_and_those_beyond_it_refused(tmp_
 )
 def test_what_deepseek2_cannot_express_is_refused_by_name(change, key):
     with pytest.raises(ConfigError, match=key):
-        config_metadata(ModelConfig.from_hf(tiny.BASE | change)[0])
+        config_metadata(config_from_hf(tiny.BASE | change)[0])
 
 
 @pytest.mark.parametrize("change", [{}, {"rope_scaling": None}, {"n_group": 4, "topk_group": 2}])
 def test_the_configuration_survives_in_the_metadata(change):
-    config, _ = ModelConfig.from_hf(tiny.BASE | change | {"bos_token_id": None, "eos_token_id": None})
+    config, _ = config_from_hf(tiny.BASE | change | {"bos_token_id": None, "eos_token_id": None})
     metadata = config_metadata(config) | {"general.architecture": "deepseek2"}
-    assert ModelConfig.from_gguf(metadata) == (config, [])
+    assert config_from_gguf(metadata) == (config, [])
 
 
 def test_merges_are_those_that_make_the_tokens_in_order_of_rank():

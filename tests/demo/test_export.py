@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kimi_cpu
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import rows16
 
@@ -21,7 +21,7 @@ from tools.train_demo.network import Network  # noqa: E402
 def network():
     """A network with random weights, as BF16 holds those that are not experts."""
     torch.manual_seed(0)
-    net = Network(ModelConfig.from_hf(recipe.CONFIG)[0]).eval()
+    net = Network(config_from_hf(recipe.CONFIG)[0]).eval()
     with torch.no_grad():
         for moe in net.moe_layers():
             moe.e_score_correction_bias.normal_(0, 0.1)

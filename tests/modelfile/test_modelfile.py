@@ -14,7 +14,7 @@ import gguf
 import numpy as np
 import pytest
 
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.errors import ModelFileError, OutOfMemory
 from kimi_cpu.modelfile import ARCHITECTURE, HASHES, ModelFile, TensorSpec, hash_rows, header_bytes
 from kimi_cpu.modelfile.contents import Packed, Vector, contents
@@ -34,7 +34,7 @@ CONFIG = tiny.BASE | {
     "num_experts_per_tok": 1,
     "q_lora_rank": None,
 }
-WANTED = dict(contents(ModelConfig.from_hf(CONFIG)[0]))
+WANTED = dict(contents(config_from_hf(CONFIG)[0]))
 VECTOR, MATRIX, EXPERTS = "output_norm.weight", "blk.0.attn_output.weight", "blk.0.ffn_exps.weight"
 PART_BYTES = rows16.packed_bytes("int4", 32, 32)
 

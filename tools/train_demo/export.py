@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.tokenizer import Tokenizer
 
 from .fake_quant import int4
@@ -43,7 +43,7 @@ Tensors = dict[str, torch.Tensor]
 
 def load_network(path: Path) -> Network:
     """The network of a checkpoint's network.pt, ready to be evaluated."""
-    network = Network(ModelConfig.from_hf(CONFIG)[0])
+    network = Network(config_from_hf(CONFIG)[0])
     network.load_state_dict(torch.load(path, weights_only=True))
     return network.eval()
 

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from kimi_cpu.config import ModelConfig
+from kimi_cpu.config import config_from_hf
 from kimi_cpu.tokenizer import Tokenizer
 
 from . import byte_pairs, documents, recipe, rendering
@@ -62,7 +62,7 @@ class Trainer:
 
     def __init__(self, run: Path, rank: int, processes: int):
         self.run, self.rank, self.processes = run, rank, processes
-        config, _ = ModelConfig.from_hf(recipe.CONFIG)
+        config, _ = config_from_hf(recipe.CONFIG)
         torch.manual_seed(0)
         self.network = Network(config)
         begin_with_copying(self.network)

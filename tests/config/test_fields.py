@@ -147,7 +147,7 @@ def test_every_field_says_what_it_is():
 
 
 def test_documentation_names_every_field():
-    told = (Path(__file__).parents[1] / "docs" / "server.md").read_text(encoding="utf-8")
+    told = (Path(__file__).parents[2] / "docs" / "server.md").read_text(encoding="utf-8")
     for name in {**fields_at(Door.CHAT), **fields_at(Door.COMPLETIONS)}:
         assert f"`{name}`" in told or name == "messages", name
     for effort, budget in table.EFFORTS.items():
