@@ -23,8 +23,8 @@ from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, runtime
 from kimi_cpu.kernels.codegen.code_cache import Entry
 from kimi_cpu.kernels.codegen.native import Library, Micro
+from kimi_cpu.kernels.codegen.simd import F32, Emitter, Variable, Vec
 from kimi_cpu.kernels.memory_reader import Reader
-from kimi_cpu.kernels.micro.simd import F32, Emitter, Variable, Vec
 from kimi_cpu.machine import usable_cores
 
 CHAINS, TURNS = 12, 1_000_000  # sums that do not wait for each other, and fit 16 registers

@@ -1,6 +1,6 @@
 """Changes every number in the micro-kernels' sources, one at a time, and reports the changes that no test notices.
 
-    nice python tools/mutate_kernels.py [--only rows] [--list] [--from N] [--seconds 90]
+    nice python tools/mutate_kernels.py [--only micro/rows] [--list] [--from N] [--seconds 90]
 
 An integer n becomes n + 1, a float x becomes x * (1 + 2^-7). Only micro-kernels whose LLVM IR changes are compiled
 again, for one tier of this machine after the other until the change is noticed, and tests/kernels runs on them in a
@@ -28,17 +28,16 @@ import kimi_cpu.kernels
 from kimi_cpu.kernels import runtime
 from kimi_cpu.kernels.codegen import jit
 from kimi_cpu.kernels.codegen.code_cache import Entry
-from kimi_cpu.kernels.codegen.isa import Isa
 from kimi_cpu.kernels.codegen.native import host_tiers
+from kimi_cpu.kernels.codegen.simd import Isa
 from kimi_cpu.kernels.micro import table
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
-SOURCES = ("simd", "dot", "matmul", "rows", "attention", "int8_attention")  # of kernels/micro
+SOURCES = ("codegen/simd", "micro/dot", "micro/matmul", "micro/rows", "micro/attention")
 # Names of numbers and functions.
 ONLY_SPEED = {"AHEAD", "GROUPS_AHEAD", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
 MUTANT = "kimi_cpu.kernels_mutant"
-MICRO = f"{MUTANT}.micro"
 TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", "extremes", "cases")]
 
 
@@ -56,7 +55,7 @@ def main() -> None:
         runtime.select(tier.name)
     sources = [source for source in SOURCES if options.only in ("", source)]
     for source in sources:  # a copy that could not be generated would look like a change that is noticed
-        copy = load(source, compile((KERNELS / "micro" / f"{source}.py").read_text(), f"{source}.py", "exec"))
+        copy = load(source, compile((KERNELS / f"{source}.py").read_text(), f"{source}.py", "exec"))
         assert all(texts(copy, tier) == truth[tier.name] for tier in host_tiers()), source
     counts = {"noticed": 0, "not here": 0, "SURVIVED": 0}
     for number, (source, line, text, tree) in enumerate(changes(sources)):
@@ -74,7 +73,7 @@ def main() -> None:
 def changes(sources: list[str]) -> Iterator[tuple[str, int, str, ast.Module]]:
     """(source, line, what changes, the changed tree) for every number in the sources."""
     for source in sources:
-        text = (KERNELS / "micro" / f"{source}.py").read_text()
+        text = (KERNELS / f"{source}.py").read_text()
         tree = ast.parse(text)
         for node in numbers(tree):
             before = node.value
@@ -147,17 +146,18 @@ def load(source: str, code: types.CodeType) -> types.ModuleType:
     """The `table` module of a copy of the package in which one source is changed."""
     for name in [n for n in sys.modules if n.startswith(MUTANT)]:
         del sys.modules[name]
-    for name, folder in ((MUTANT, KERNELS), (MICRO, KERNELS / "micro")):
-        package = types.ModuleType(name)
-        package.__path__ = [str(folder)]
-        sys.modules[name] = package
-    module = types.ModuleType(f"{MICRO}.{source}")
-    module.__package__ = MICRO
+    package = types.ModuleType(MUTANT)
+    package.__path__ = [str(KERNELS)]
+    sys.modules[MUTANT] = package
+    folder, name = source.split("/")
+    room = importlib.import_module(f"{MUTANT}.{folder}")
+    module = types.ModuleType(f"{room.__name__}.{name}")
+    module.__package__ = room.__name__
     module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
     sys.modules[module.__name__] = module
     exec(code, module.__dict__)
-    setattr(package, source, module)
-    return importlib.import_module(f"{MICRO}.table")
+    setattr(room, name, module)
+    return importlib.import_module(f"{MUTANT}.micro.table")
 
 
 def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:

@@ -212,7 +212,7 @@ class _Builder:
         return _pack_dense(linear.where, np.ascontiguousarray(chosen).reshape(-1, chosen.shape[2]), kind)
 
     def _pack_q4_0(self, linear: Int4Linear | FloatLinear, start: int, stop: int) -> np.ndarray:
-        from ..kernels import pack_ggml
+        from ..kernels import pack
 
         if isinstance(linear, Int4Linear):
             packed, scales = linear.packed[start:stop], linear.scales[start:stop]
@@ -221,7 +221,7 @@ class _Builder:
             _check_finite(linear.where, np.count_nonzero(~np.isfinite(x)))
             nibbles, scales = rows16.quantize_int4(x)
             packed = (nibbles[:, 0::2] | nibbles[:, 1::2] << np.uint8(4)).view(np.int32)
-        data, rounded, impossible = pack_ggml.pack_q4_0(packed, scales)
+        data, rounded, impossible = pack.pack_q4_0(packed, scales)
         if impossible:
             raise CheckpointError(f"{linear.where} has {impossible} scales beyond float16; use --layout native.")
         self.scales.add(rounded)
@@ -237,11 +237,11 @@ def _rows(linear: Int4Linear | FloatLinear, start: int, stop: int) -> np.ndarray
 
 def _pack_dense(where: str, x: np.ndarray, kind: str) -> np.ndarray:
     """u8[n] of bf16 bits u16[n, C] or f32[n, C] as Q8_0 or BF16."""
-    from ..kernels import pack_ggml
+    from ..kernels import pack
 
     is_bits = x.dtype == np.uint16
     if kind == "Q8_0":
-        data, bad = pack_ggml.pack_q8_0(x) if is_bits else pack_ggml.pack_q8_0_f32(x)
+        data, bad = pack.pack_q8_0(x) if is_bits else pack.pack_q8_0_f32(x)
     else:
         bits = x if is_bits else bf16.from_f32(x)
         data, bad = np.ascontiguousarray(bits).reshape(-1).view(np.uint8), np.count_nonzero((bits & 0x7F80) == 0x7F80)

@@ -5,7 +5,6 @@ many of them without Python between them, whose code and objects every kernel ev
 """
 
 from .arrays import Activation, Cache, Experts, Routing, SharedExpert, cache_layer_bytes, make_activation
-from .codegen import compiler as compiler  # first: it says why Numba cannot be used
 from .codegen.chain import Chain, LastArguments
 from .codegen.jit import Bound
 from .entries.attention_expanded import attend_expanded

@@ -11,7 +11,7 @@ from . import runtime
 from .codegen import jit
 from .codegen.jit import address, call, take
 from .codegen.native import Library, Micro
-from .micro.simd import I32, Emitter, Variable, Vec
+from .codegen.simd import I32, Emitter, Variable, Vec
 
 READER_BYTES = 1 << 28  # far more than any cache
 READER_TASK = 1 << 17

@@ -18,8 +18,8 @@ from ..errors import ConfigError, ForkError
 from ..machine import usable_cores, usable_cpus
 from .codegen import jit
 from .codegen.code_cache import Entry
-from .codegen.isa import TIERS, Isa
-from .codegen.native import Library, host_features, host_tiers
+from .codegen.native import TIERS, Library, host_features, host_tiers
+from .codegen.simd import Isa
 from .micro import table
 
 SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"

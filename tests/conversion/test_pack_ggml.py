@@ -4,7 +4,7 @@ import gguf
 import numpy as np
 import pytest
 
-from kimi_cpu.kernels import pack_ggml
+from kimi_cpu.kernels import pack
 from kimi_cpu.quant import bf16
 
 Q4_0, Q8_0 = gguf.GGMLQuantizationType.Q4_0, gguf.GGMLQuantizationType.Q8_0
@@ -25,7 +25,7 @@ def random_int4(rows, cols, scales):
 def test_q4_0_holds_the_same_values_where_float16_holds_the_scale():
     scales = bf16.from_f32((rng.standard_normal((5, 3)) * 0.01).astype(np.float32))
     packed, codes, wide = random_int4(5, 96, scales)
-    data, rounded, impossible = pack_ggml.pack_q4_0(packed, scales)
+    data, rounded, impossible = pack.pack_q4_0(packed, scales)
     np.testing.assert_array_equal(dequantize(data, 5, Q4_0), codes * wide)
     assert (rounded, impossible) == (0, 0)
 
@@ -33,7 +33,7 @@ def test_q4_0_holds_the_same_values_where_float16_holds_the_scale():
 def test_every_scale_becomes_the_nearest_float16_and_the_others_are_counted():
     scales = np.arange(0x10000, dtype=np.uint16).reshape(256, 256)  # every bf16
     packed, codes, _ = random_int4(256, 256 * 32, scales)
-    data, rounded, impossible = pack_ggml.pack_q4_0(packed, scales)
+    data, rounded, impossible = pack.pack_q4_0(packed, scales)
     with np.errstate(over="ignore", invalid="ignore"):
         exact = bf16.to_f32(scales)
         half = exact.astype(np.float16)
@@ -51,7 +51,7 @@ def test_q8_0_rounds_against_the_stored_scale(size):
     groups = values.reshape(7, 3, 32)
     scales = (np.abs(groups).max(-1) / np.float32(127)).astype(np.float16).astype(np.float32)[..., None]
     codes = np.clip(np.rint(groups / np.where(scales == 0, np.inf, scales)), -127, 127)
-    for data, bad in (pack_ggml.pack_q8_0(x), pack_ggml.pack_q8_0_f32(values)):
+    for data, bad in (pack.pack_q8_0(x), pack.pack_q8_0_f32(values)):
         np.testing.assert_array_equal(dequantize(data, 7, Q8_0), (codes * scales).reshape(7, 96))
         assert bad == 0
 
@@ -60,4 +60,4 @@ def test_q8_0_rounds_against_the_stored_scale(size):
 def test_q8_0_counts_groups_that_it_cannot_hold(value):
     x = np.ones((2, 64), np.float32)
     x[1, 40] = value
-    assert pack_ggml.pack_q8_0_f32(x)[1] == 1
+    assert pack.pack_q8_0_f32(x)[1] == 1

@@ -3,8 +3,7 @@
 import llvmlite.binding as llvm
 import pytest
 
-from kimi_cpu.kernels.codegen.isa import BY_NAME
-from kimi_cpu.kernels.codegen.native import emit, optimise, target_machine
+from kimi_cpu.kernels.codegen.native import BY_NAME, emit, optimise, target_machine
 from kimi_cpu.kernels.micro import matmul, table
 
 LINUX = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}

@@ -11,8 +11,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from kimi_cpu.kernels.codegen import bus_error
-from kimi_cpu.kernels.codegen.isa import BY_NAME
-from kimi_cpu.kernels.codegen.native import emit, optimise, target_machine
+from kimi_cpu.kernels.codegen.native import BY_NAME, emit, optimise, target_machine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="SIGBUS is told on Linux only")
 READ = """

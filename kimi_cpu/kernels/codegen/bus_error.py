@@ -16,10 +16,9 @@ import sys
 
 from llvmlite import ir
 
-from ..micro.simd import I8, I32, I64, PTR, Emitter, Variable, Vec
 from . import jit
-from .isa import BY_NAME
-from .native import Library, Micro
+from .native import BY_NAME, Library, Micro
+from .simd import I8, I32, I64, PTR, Emitter, Variable, Vec
 
 BEFORE = b"kimi-cpu: "
 AFTER = (

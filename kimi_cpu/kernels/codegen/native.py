@@ -1,4 +1,8 @@
-"""Turns micro-kernels into machine code: one LLVM module a tier, compiled once, its object file kept in the cache."""
+"""The instruction sets that micro-kernels are generated for, and how they become machine code.
+
+All micro-kernels of a tier are one LLVM module, compiled once; its object file is kept in the cache. Only this file,
+simd.py and micro/ know an instruction set.
+"""
 
 import platform
 from collections.abc import Callable
@@ -8,13 +12,31 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from ..micro.simd import Emitter
 from .code_cache import Entry
-from .isa import Isa, supported
+from .simd import Emitter, Isa
 
+V3 = "x86-64-v3"
+DOTPROD = "+neon,+dotprod"  # no SVE: its code gave wrong dot products for some vector lengths under emulation
+I8MM = DOTPROD + ",+i8mm"
+ARM = ("aarch64", "arm64")
+TIERS = (  # best first: name, lanes, dot, int8_tile, f32_tile
+    Isa("avx512-vnni", 16, "vnni", 16, 8, needs=("avx512vnni", "avx512bw", "avx512vl", "avx512dq")),
+    Isa("avx-vnni", 8, "vnni", 4, 4, needs=("avx2", "fma", "f16c", "avxvnni"), cpu=V3, features="+avxvnni"),
+    Isa("avx2", 8, "maddubs", 4, 4, needs=("avx2", "fma", "f16c"), cpu=V3, features=""),
+    Isa("neon-i8mm", 4, "smmla", 4, 4, needs=("neon", "dotprod", "i8mm"), cpu="generic", features=I8MM, arch=ARM),
+    Isa("neon-dotprod", 4, "sdot", 4, 4, needs=("neon", "dotprod"), cpu="generic", features=DOTPROD, arch=ARM),
+    Isa("portable", 4, "generic", 4, 4, cpu="generic", features="", fma=False, half=False, arch=()),
+)
+BY_NAME = {tier.name: tier for tier in TIERS}
 AUXILIARY = Path("/proc/self/auxv")
 HWCAP, HWCAP2 = 16, 26  # Linux, include/uapi/linux/auxvec.h
 ARM_BITS = {"neon": (HWCAP, 1), "dotprod": (HWCAP, 20), "i8mm": (HWCAP2, 13)}  # arch/arm64/include/uapi/asm/hwcap.h
+
+
+def supported(machine: str, features: dict[str, bool]) -> list[Isa]:
+    """The tiers that a machine (platform.machine(), LLVM's feature map) can run, best first."""
+    fits = [t for t in TIERS if machine in t.arch and all(features.get(name) for name in t.needs)]
+    return [*fits, BY_NAME["portable"]]
 
 
 def host_tiers() -> list[Isa]:
@@ -23,7 +45,7 @@ def host_tiers() -> list[Isa]:
 
 
 def host_features() -> dict[str, bool]:
-    """LLVM's names of what this CPU has. On ARM Linux the kernel's word is added: LLVM guesses from /proc/cpuinfo."""
+    """LLVM's names of what this CPU has. On ARM Linux they are asked of the system: LLVM guesses from /proc/cpuinfo."""
     llvm.initialize_native_target()
     features = dict(llvm.get_host_cpu_features())
     if platform.machine().lower() in ("aarch64", "arm64") and AUXILIARY.exists():
@@ -35,7 +57,7 @@ def host_features() -> dict[str, bool]:
 
 
 class Micro:
-    """A micro-kernel: its name, its arguments' letters (see Emitter) and the function that writes its body."""
+    """A micro-kernel: its name, a letter for each argument (i or f, see Emitter), and the function that writes it."""
 
     __slots__ = ("arguments", "body", "name")
 
@@ -74,7 +96,7 @@ def target_machine(isa: Isa, triple: str | None = None) -> llvm.TargetMachine:
 
 
 def optimise(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
-    """Parsed, verified and optimised. The tiles are unrolled by hand: LLVM must not unroll or vectorise again."""
+    """IR parsed, verified and optimised. Tiles are unrolled by hand: LLVM must neither unroll nor vectorise them."""
     module = llvm.parse_assembly(text)
     module.data_layout = str(machine.target_data)
     module.verify()
@@ -86,10 +108,10 @@ def optimise(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
 
 
 class Library:
-    """Loaded machine code of a tier: the addresses of its micro-kernels. It stays loaded as long as the process."""
+    """Loaded machine code of a tier, and the addresses of its micro-kernels. It stays loaded as long as the object."""
 
     def __init__(self, isa: Isa, micros: list[Micro], names: list[str], entry: Entry):
-        """addresses: in the order of names, 0 for what the tier has not. entry: where the machine code is kept."""
+        """`addresses` i64[len(names)]: in the order of names, 0 where the tier has none. entry: keeps the code."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         self.isa = isa

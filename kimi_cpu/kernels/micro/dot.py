@@ -1,15 +1,14 @@
-"""How 4 bytes of 16 rows are multiplied by 4 bytes of a token and summed into int32, one class an instruction.
+"""Dot products of bytes: 4 bytes of 16 rows times 4 bytes of a token, summed into int32; a class for each instruction.
 
 A sum over a group of 32 (or 64) inputs begins with `zero`, takes 4 inputs with each `step` and ends with `finish`.
-Where the instruction wants unsigned weights, stored nibbles (value + 8) and q8 values + 128 are fed to it, and
--8 * sum(x) or -128 * sum(x) is added, which the activation brings along (arrays.py).
+An instruction that wants unsigned weights gets nibbles as they are stored (value + 8), or q8 values + 128; then
+-8 * sum(x) or -128 * sum(x) is added, which an activation has beside its scale (arrays.py).
 """
 
 from llvmlite import ir
 
 from ..arrays import SUM_INT4, SUM_Q8
-from ..codegen.isa import Isa
-from .simd import I8, I16, I32, Emitter, Vec, vector
+from ..codegen.simd import I8, I16, I32, Emitter, Isa, Vec, vector
 
 OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum
 SMMLA = "llvm.aarch64.neon.smmla.v4i32.v16i8"
@@ -17,7 +16,7 @@ BIAS = {"int4": 8, "q8": 128}  # what makes the stored values unsigned
 
 
 def _bytes(e: Emitter, address: Vec) -> Vec:
-    """4 bytes of a token for every row of a register, as i8 lanes."""
+    """4 bytes at an address, repeated for every row of a register: i8[4 * lanes]."""
     return e.load_splat(address, I32).bits(I8)
 
 
@@ -42,13 +41,13 @@ class Unsigned:
 
     @staticmethod
     def multiply(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
-        """total i32 lanes + 4 products each of u8 and s8 lanes."""
+        """total i32[lanes] + 4 products in each lane, of u8 u and s8 s."""
         name = f"llvm.x86.avx512.vpdpbusd.{32 * e.isa.lanes}"
         return e.call(name, total.type, total, u, s)
 
 
 class TwoChains(Unsigned):
-    """The same with AVX-512 VNNI, whose registers hold two sums of a dot product, to hide the latency."""
+    """The same with AVX-512 VNNI, where there are registers for two sums of each dot product: they hide the latency."""
 
     @staticmethod
     def zero(e: Emitter, kind: str) -> tuple:
@@ -67,8 +66,11 @@ class TwoChains(Unsigned):
 
 
 class Maddubs:
-    """AVX2: `vpmaddubsw` sums pairs into int16. 8 steps of nibbles stay below 15 * 127 * 16 = 30,480; q8 weights do
-    not, so that |w| is unsigned, the sign moves to x and every step is widened (2 * 127 * 127 = 32,258 fits)."""
+    """AVX2: `vpmaddubsw` sums pairs into int16.
+
+    8 steps of nibbles stay below 15 * 127 * 16 = 30,480, and are widened at the end. q8 weights would not fit: |w| is
+    taken as unsigned, its sign moves to x, and every step is widened (2 * 127 * 127 = 32,258 fits).
+    """
 
     @staticmethod
     def weights(e: Emitter, kind: str, raw: Vec) -> Vec | tuple:
@@ -96,7 +98,7 @@ class Maddubs:
 
     @staticmethod
     def multiply(e: Emitter, u: Vec, s: Vec) -> Vec:
-        """4 products each of u8 (at most 127) and s8 lanes, i32 lanes."""
+        """i32[lanes], sums of 4 products each, of u8 u (at most 127) and s8 s."""
         return Maddubs._widen(e, Maddubs._pairs(e, u, s))
 
     @staticmethod
@@ -142,7 +144,7 @@ def method_of(isa: Isa) -> type:
 
 
 def token_pair(e: Emitter, weights: list[Vec], first: Vec, second: Vec) -> tuple[Vec, Vec]:
-    """NEON `smmla`, 2 rows x 2 tokens x 8 inputs an instruction: i32 dot products of 4 rows with two tokens.
+    """Dot products i32[4] of 4 rows with each of two tokens: NEON `smmla`, 2 rows x 2 tokens x 8 inputs at a time.
 
     weights: s8 registers of 4 rows x 4 inputs, in the order of the inputs; first, second: addresses of the tokens' q.
     """
@@ -157,7 +159,7 @@ def token_pair(e: Emitter, weights: list[Vec], first: Vec, second: Vec) -> tuple
 
 
 def products(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
-    """total i32 lanes + the 4 products each of u8 (at most `largest_unsigned`) and s8 lanes."""
+    """total i32[lanes] + 4 products in each lane, of u8 u (at most `largest_unsigned`) and s8 s."""
     if e.isa.dot == "vnni":
         return Unsigned.multiply(e, total, u, s)
     if e.isa.dot == "maddubs":
@@ -170,5 +172,5 @@ def products(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
 
 
 def largest_unsigned(e: Emitter) -> int:
-    """The largest u8 that `products` takes: pairs must fit int16 with vpmaddubsw, and sdot takes signed bytes."""
+    """The largest u8 that `products` takes: vpmaddubsw sums pairs into int16, and sdot takes signed bytes."""
     return 255 if e.isa.dot == "vnni" else 127

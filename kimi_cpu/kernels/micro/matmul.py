@@ -1,4 +1,4 @@
-"""Micro-kernels of the matmuls: 16 rows x 1..16 tokens over all inputs, and the rounding of activations to int8.
+"""Micro-kernels of the matmuls: tiles of 16 rows x 1..16 tokens, and the rounding of activations to int8.
 
 A tile keeps its sums in registers from the first input to the last, so that a row's bits depend neither on the other
 tokens of the tile nor on its size. Groups of 32 inputs are added in ascending order.
@@ -8,18 +8,17 @@ from collections.abc import Iterator
 
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from ..arrays import CACHE_GROUP, SUM_INT4, SUM_Q8
-from ..codegen.isa import Isa
 from ..codegen.native import Micro
+from ..codegen.simd import F32, I8, I16, I32, I64, Emitter, Isa, Variable, Vec, vector
 from .dot import method_of, token_pair
-from .simd import F32, I8, I16, I32, I64, Emitter, Variable, Vec, vector
 
 INT8_KINDS = ("int4", "q8")
 KINDS = (*INT8_KINDS, "bf16")
 LINE = 64  # bytes: 16 rows x 4
 SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
 STEPS = GROUP // 4  # steps of 4 inputs in a group
-AHEAD = 8192  # bytes: what memory delivers in its latency, and more
-TABLE = 16  # bytes a token in the table of addresses: (q, s) or (x, unused)
+AHEAD = 8192  # bytes: more than memory delivers in its latency
+TABLE = 16  # bytes of a token in the table of addresses: (q, s) or (x, unused)
 
 
 def tile_name(kind: str, int8: bool, tokens: int) -> str:
@@ -28,7 +27,10 @@ def tile_name(kind: str, int8: bool, tokens: int) -> str:
 
 
 def int8_tile(kind: str, tokens: int) -> Micro:
-    """out f32[tokens, 16] = int8 dot products of a row block; w, table [tokens] of (q, s), out are addresses."""
+    """out f32[tokens, 16] = a row block at w times int8 activations.
+
+    blocks: groups of 32 inputs; table i64[tokens, 2]: addresses of a token's q i8[32 * blocks] and s f32[blocks, 4].
+    """
 
     def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
         lanes = e.isa.lanes
@@ -51,7 +53,7 @@ def int8_tile(kind: str, tokens: int) -> Micro:
 
 
 def _prefetch(e: Emitter, kind: str, base: Vec) -> None:
-    """Weights are asked for early: the hardware's own prefetch ends at every 4 KiB page."""
+    """Asks for weights early: the hardware's own prefetch ends at every 4 KiB page."""
     for line in range(0, BLOCK_BYTES[kind], LINE):
         e.prefetch(base + (AHEAD + line))
 
@@ -59,10 +61,10 @@ def _prefetch(e: Emitter, kind: str, base: Vec) -> None:
 def dot_products(
     e: Emitter, kind: str, parts: list[Vec], lines: int, q: list[Vec], s: list[Vec]
 ) -> Iterator[tuple[int, int, Vec]]:
-    """(part, token, i32 dot products of one group).
+    """(part, token, dot products i32[lanes]) of one group, for every part (a register of rows) and token.
 
-    parts: addresses of what a register of rows has in the first of a group's lines of 64 bytes; q, s: addresses of the
-    tokens' integers and sums.
+    parts: addresses of a part's bytes in the first of the group's `lines` of 64 bytes; q, s: addresses of the tokens'
+    integers and of what goes with them.
     """
     if e.isa.lanes == 8 and len(q) > 1:
         yield from _line_by_line(e, kind, parts, lines, q, s)
@@ -76,8 +78,10 @@ def dot_products(
 def _line_by_line(
     e: Emitter, kind: str, parts: list[Vec], lines: int, q: list[Vec], s: list[Vec]
 ) -> Iterator[tuple[int, int, Vec]]:
-    """With 16 registers, all sums stay in them and weights pass by. A loop, as LLVM orders straight code part after
-    part, and keeps every broadcast of x in memory for the next one."""
+    """`dot_products` with 16 registers: all sums stay in them, and the weights pass by.
+
+    It is a loop, as LLVM orders straight code part after part, and keeps every broadcast of x in memory for the next.
+    """
     method, steps = method_of(e.isa), [(p, t) for t in range(len(q)) for p in range(len(parts))]
     sums = {step: Variable(e, method.zero(e, kind)) for step in steps}
     with e.loop(e.constant(I64, lines)) as line:
@@ -91,7 +95,7 @@ def _line_by_line(
 
 
 def _dots_of_rows(e: Emitter, kind: str, weights: list, q: list[Vec], s: list[Vec]) -> Iterator[Vec]:
-    """i32 dot products of one register of rows for each token: weights stay in registers, tokens pass by."""
+    """Dot products i32[lanes] of a register of rows, one for each token: weights stay in registers, tokens pass by."""
     tokens, method = range(len(q)), method_of(e.isa)
     pairs = len(q) // 2 if e.isa.dot == "smmla" else 0
     for t in range(0, 2 * pairs, 2):
@@ -104,13 +108,17 @@ def _dots_of_rows(e: Emitter, kind: str, weights: list, q: list[Vec], s: list[Ve
 
 
 def operands_of(e: Emitter, kind: str, address: Vec) -> list:
-    """What the steps of a group multiply by, in the order of the inputs, from one line of it."""
+    """The weights of a line of a group, as the steps take them, in the order of the inputs."""
     method, v = method_of(e.isa), e.load(address, vector(I8, 4 * e.isa.lanes))
     return [method.weights(e, kind, w) for w in ((v & 15, v >> 4) if kind == "int4" else (v,))]
 
 
 def f32_tile(kind: str, tokens: int) -> Micro:
-    """out f32[tokens, 16] = exact weights times f32 x; table [tokens] of (x, unused). Even and odd inputs apart."""
+    """out f32[tokens, 16] = a row block at w, its weights as f32, times f32 activations.
+
+    blocks: groups of 32 inputs; table i64[tokens, 2]: address of a token's x f32[32 * blocks], and a spare. Even and
+    odd inputs have sums of their own.
+    """
 
     def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
         lanes = e.isa.lanes
@@ -133,8 +141,8 @@ def f32_tile(kind: str, tokens: int) -> Micro:
     return Micro(tile_name(kind, False, tokens), "iiii", body)
 
 
-def _values(e: Emitter, kind: str, base: Vec, row: int):
-    """(input, its weights in rows row.. as f32 lanes) for the 32 inputs of a block."""
+def _values(e: Emitter, kind: str, base: Vec, row: int) -> Iterator[tuple[int, Vec]]:
+    """(input, weights f32[lanes] of it in rows row..) for the 32 inputs of a group."""
     lanes = e.isa.lanes
     if kind == "bf16":
         for line in range(GROUP // 2):
@@ -155,13 +163,14 @@ def _values(e: Emitter, kind: str, base: Vec, row: int):
 
 
 def _store_tile(e: Emitter, out: Vec, sums: list[list[Variable]]) -> None:
+    """out f32[tokens, 16] = the sums of each token and part."""
     for t, parts in enumerate(sums):
         for p, total in enumerate(parts):
             e.store(out + 4 * (ROWS * t + e.isa.lanes * p), total.get())
 
 
 def quantize(group: int) -> Micro:
-    """Rounds x f32[group * groups] to q i8 and s f32[groups, 4]; reference.quantize says how."""
+    """q i8[groups, group], s f32[groups, 4] = x f32[groups, group] rounded, as reference.quantize says."""
 
     def body(e: Emitter, x: Vec, q: Vec, s: Vec, groups: Vec) -> None:
         lanes = e.isa.lanes
@@ -182,7 +191,7 @@ def quantize(group: int) -> Micro:
 
 
 def int8_values(e: Emitter, parts: list[Vec]) -> tuple[Vec, list[Vec]]:
-    """(scale f32, rounded values as i32 lanes) of the registers that make one group."""
+    """(scale f32, rounded values i32[lanes] of each register) of the registers that make one group."""
     largest = (parts[0].bits(I32)) & 0x7FFFFFFF  # as integers: NaN is above infinity, which is above all numbers
     for v in parts[1:]:
         largest = largest.maximum(v.bits(I32) & 0x7FFFFFFF)
@@ -198,7 +207,7 @@ def int8_values(e: Emitter, parts: list[Vec]) -> tuple[Vec, list[Vec]]:
 
 
 def micros(isa: Isa) -> list[Micro]:
-    """The tiles that fit a tier, and the rounding of groups of 32 and 64."""
+    """The tiles of the sizes that a tier has, and the rounding of groups of 32 and 64."""
     tiles = [int8_tile(kind, t) for kind in INT8_KINDS for t in range(1, isa.int8_tile + 1)]
     tiles += [f32_tile(kind, t) for kind in KINDS for t in range(1, isa.f32_tile + 1)]
     return [*tiles, quantize(GROUP), quantize(CACHE_GROUP)]

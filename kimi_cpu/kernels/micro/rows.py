@@ -1,18 +1,21 @@
-"""Micro-kernels of what is not a matmul tile: rows that are copied, added, normalised, rotated, looked up or scored."""
+"""Micro-kernels on rows: what is copied, added, normalised, rotated, looked up, scored by the router or absorbed.
+
+Arguments are addresses (i64), numbers of elements, and pitches: bytes from a row to the next.
+"""
 
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from ..codegen.native import Micro
+from ..codegen.simd import F32, I16, I32, Emitter, Variable, Vec, fold_lanes
 from .matmul import KINDS, LINE, SCALES
-from .simd import F32, I16, I32, Emitter, Variable, Vec, fold_lanes
 
-SCORE_TOKENS = (1, 4)  # shapes of the router's tile
+SCORE_TOKENS = (1, 4)  # of a tile of the router
 SCORE_ROWS = (1, 4)
 ABSORB_TOKENS = (1, 4)  # tokens that share a line's conversion
-ABSORB_COLUMNS = 256  # of all tokens: their sums, 16 KiB, stay in the first-level cache beside what is read
+ABSORB_COLUMNS = 256  # columns times tokens: their sums, 16 KiB, stay in the first-level cache beside what is read
 
 
 def _put(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
-    """target rows (pitch bytes apart)[:count] = source f32[tokens, 16]."""
+    """target f32[tokens, :count] = source f32[tokens, 16]; pitch: of target."""
     with e.loop(tokens) as t:
         for i, lanes in e.strips(count):
             value = e.load(source + t * (4 * ROWS) + i * 4, e.lanes_of(F32, lanes))
@@ -20,7 +23,7 @@ def _put(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: V
 
 
 def _add(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
-    """target rows (pitch bytes apart)[:count] += source f32[tokens, 16]."""
+    """target f32[tokens, :count] += source f32[tokens, 16]; pitch: of target."""
     with e.loop(tokens) as t:
         for i, lanes in e.strips(count):
             kind, at = e.lanes_of(F32, lanes), target + t * pitch + i * 4
@@ -28,21 +31,21 @@ def _add(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: V
 
 
 def _add_weighted(e: Emitter, source: Vec, target: Vec, count: Vec, weight: Vec) -> None:
-    """target[:count] += weight * source."""
+    """target f32[count] += weight * source f32[count]."""
     for i, lanes in e.strips(count):
         kind, at = e.lanes_of(F32, lanes), target + i * 4
         e.store(at, e.fma(e.load(source + i * 4, kind), e.splat(weight, lanes), e.load(at, kind)))
 
 
 def _clear(e: Emitter, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
-    """target rows (pitch bytes apart)[:count] = 0."""
+    """target f32[tokens, :count] = 0; pitch: of target."""
     with e.loop(tokens) as t:
         for i, lanes in e.strips(count):
             e.store(target + t * pitch + i * 4, e.f32s(0, lanes))
 
 
 def _silu_mul(e: Emitter, gate: Vec, up: Vec, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
-    """target rows (pitch bytes apart)[:count] = silu(gate) * up; gate, up f32[tokens, 16]."""
+    """target f32[tokens, :count] = silu(gate) * up, of gate, up f32[tokens, 16]; pitch: of target."""
     with e.loop(tokens) as t:
         for i, lanes in e.strips(count):
             kind, at = e.lanes_of(F32, lanes), t * (4 * ROWS) + i * 4
@@ -51,7 +54,7 @@ def _silu_mul(e: Emitter, gate: Vec, up: Vec, target: Vec, pitch: Vec, tokens: V
 
 
 def _rms_norm(e: Emitter, x: Vec, weight: Vec, target: Vec, count: Vec, eps: Vec) -> None:
-    """target f32[count] = x / sqrt(mean(x^2) + eps) * weight."""
+    """target f32[count] = x / sqrt(mean(x^2) + eps) * weight, of x, weight f32[count]."""
     wide, rest = Variable(e, e.f32s(0)), Variable(e, e.f32s(0, 1))
     for i, lanes in e.strips(count):
         v, total = e.load(x + i * 4, e.lanes_of(F32, lanes)), rest if lanes == 1 else wide
@@ -65,7 +68,10 @@ def _rms_norm(e: Emitter, x: Vec, weight: Vec, target: Vec, count: Vec, eps: Vec
 
 
 def _rotate(e: Emitter, x: Vec, cos: Vec, sin: Vec, target: Vec, pairs: Vec) -> None:
-    """target f32[2 * pairs] = RoPE of neighbouring pairs of x (modeling_deepseek_v3.py: rope_interleave)."""
+    """target f32[2 * pairs] = neighbouring pairs of x f32[2 * pairs] rotated by cos, sin f32[pairs].
+
+    RoPE as in modeling_deepseek_v3.py, rope_interleave.
+    """
     for i, lanes in e.strips(pairs):
         kind, at, step = e.lanes_of(F32, lanes), i * 8, 4 * lanes
         first, second = e.load(x + at, kind), e.load(x + at + step, kind)
@@ -82,7 +88,7 @@ def _rotate(e: Emitter, x: Vec, cos: Vec, sin: Vec, target: Vec, pairs: Vec) -> 
 
 
 def embed(kind: str) -> Micro:
-    """target f32[32 * blocks] = row `row` of the row block at w."""
+    """target f32[32 * blocks] = row `row` (0..15) of the row block at w."""
 
     def body(e: Emitter, w: Vec, blocks: Vec, row: Vec, target: Vec) -> None:
         with e.loop(blocks) as block:
@@ -109,7 +115,7 @@ def embed(kind: str) -> Micro:
 
 
 def scores(tokens: int, rows: int) -> Micro:
-    """out f32[tokens, rows] = dot products of f32 rows of x and w (pitches in bytes), count long."""
+    """out f32[tokens, rows] = x f32[tokens, count] w^T, of w f32[rows, count]."""
 
     def body(e: Emitter, x: Vec, x_pitch: Vec, w: Vec, w_pitch: Vec, count: Vec, out: Vec) -> None:
         sums = {}
@@ -130,13 +136,13 @@ def scores(tokens: int, rows: int) -> Micro:
 
 
 def _sigmoid(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
-    """target f32[count] = 1 / (1 + e^-x)."""
+    """target f32[count] = 1 / (1 + e^-x), of x f32[count]."""
     for i, lanes in e.strips(count):
         e.store(target + i * 4, e.sigmoid(e.load(x + i * 4, e.lanes_of(F32, lanes))))
 
 
 def _copy(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
-    """target f32[count] = x."""
+    """target f32[count] = x f32[count]."""
     for i, lanes in e.strips(count):
         e.store(target + i * 4, e.load(x + i * 4, e.lanes_of(F32, lanes)))
 
@@ -154,17 +160,17 @@ def _from_f16(e: Emitter, x: Vec, target: Vec, count: Vec) -> None:
 
 
 def _prefetch(e: Emitter, address: Vec, count: Vec) -> None:
-    """Asks for count bytes from an address on."""
+    """Asks for the cache lines of `count` bytes at an address."""
     with e.loop(count, step=LINE) as i:
         e.prefetch(address + i)
 
 
 def absorb(kind: str, tokens: int) -> Micro:
-    """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: rows are summed.
+    """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: a sum over the rows of the packed matrix.
 
-    w_pitch: bytes from a row block to the next, which is asked for meanwhile. Lanes are rows: every column and token
-    has a register of partial sums, which waits in a cache line of `room` [ABSORB_COLUMNS] from a row block to the next,
-    so that long pieces of memory are read one after the other.
+    w_pitch: bytes from a row block to the next, which is asked for meanwhile. Lanes are rows: every column of a token
+    has a register of partial sums, which waits in a line of `room` f32[ABSORB_COLUMNS, 16] from a row block to the
+    next, so that long pieces of memory are read one after the other.
     """
     span = ABSORB_COLUMNS // (GROUP * tokens)  # groups that `room` holds
 
@@ -193,7 +199,11 @@ def absorb(kind: str, tokens: int) -> Micro:
 
 
 def _absorb_group(e: Emitter, kind: str, bases: list[Vec], qs: list[list[Vec]], cells: list[Vec], fresh: Vec) -> None:
-    """32 columns of the blocks at `bases` for all tokens; qs: addresses of the blocks' rows of each token."""
+    """Adds the products of one group of 32 columns to the partial sums of all tokens.
+
+    bases: addresses of the group in some row blocks; qs: for each token, addresses of its inputs of these row blocks;
+    cells: for each token, address of its partial sums; fresh: a mask, whether these begin at 0.
+    """
     parts = range(0, ROWS, e.isa.lanes)
     xs = [[[e.load(x + 4 * row, e.lanes_of(F32)) for row in parts] for x in token] for token in qs]
     if kind != "bf16":
@@ -216,8 +226,8 @@ def _absorb_group(e: Emitter, kind: str, bases: list[Vec], qs: list[list[Vec]], 
                 e.store(at, total)
 
 
-def _columns(e: Emitter, kind: str, line: Vec):
-    """The columns of a line as f32 registers, without their scale."""
+def _columns(e: Emitter, kind: str, line: Vec) -> list[Vec]:
+    """The columns of a line of 64 bytes (or what a register has of it) as f32 registers, not yet scaled."""
     if kind == "bf16":
         return [(line << 16).bits(F32), (line & -65536).bits(F32)]
     if kind == "q8":
@@ -226,7 +236,7 @@ def _columns(e: Emitter, kind: str, line: Vec):
 
 
 def micros() -> list[Micro]:
-    """All of this file."""
+    """The micro-kernels of this file."""
     plain = [
         Micro("put", "iiiii", _put),
         Micro("add", "iiiii", _add),

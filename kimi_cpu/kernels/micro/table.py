@@ -1,23 +1,17 @@
 """The list of all micro-kernels: the same names at the same places on every tier, so that entries are compiled once."""
 
-from ..codegen.isa import TIERS, Isa
-from ..codegen.native import Micro
-from . import attention, int8_attention, matmul, rows
+from ..codegen.native import TIERS, Micro
+from ..codegen.simd import Isa
+from . import attention, matmul, rows
 
 
 def micros(isa: Isa) -> list[Micro]:
     """The micro-kernels of a tier."""
-    return [
-        *matmul.micros(isa),
-        *rows.micros(),
-        *attention.micros(),
-        *int8_attention.micros(),
-    ]
+    return [*matmul.micros(isa), *rows.micros(), *attention.micros()]
 
 
-NAMES = list(
-    dict.fromkeys(micro.name for tier in TIERS for micro in micros(tier))
-)  # the first tier has the largest tiles
+# What an entry gets (runtime.context()): the addresses of all micro-kernels, and two more words behind them.
+NAMES = list(dict.fromkeys(micro.name for tier in TIERS for micro in micros(tier)))  # some tiers have no large tiles
 INDEX = {name: i for i, name in enumerate(NAMES)}
-WORKERS = len(NAMES)  # where an entry finds the number of threads, behind the addresses: runtime.context()
-STOP = WORKERS + 1  # and the address of the flag that ends it: runtime.stoppable()
+WORKERS = len(NAMES)  # index of the number of threads
+STOP = WORKERS + 1  # index of the address of the flag that stops the work: runtime.stoppable()

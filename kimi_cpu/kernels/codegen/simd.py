@@ -1,16 +1,15 @@
 """SIMD registers as Python values: arithmetic on them writes LLVM IR.
 
 `Vec` wraps one LLVM value (a scalar or a register) and has the operators; `Emitter` has what needs memory, control flow
-or an instruction set's own dot product. Micro-kernels (micro/) are plain functions of an Emitter: unrolling is a
-Python loop, a tile is a list of Vec, and the same text serves every tier of isa.py.
+or a function of LLVM. A micro-kernel (micro/) is a plain function of an Emitter: unrolling is a Python loop, a tile is
+a list of Vec, and the same text serves every tier (an Isa; the table is in native.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from llvmlite import ir
-
-from ..codegen.isa import Isa
 
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32, PTR = ir.HalfType(), ir.FloatType(), ir.PointerType()
@@ -20,6 +19,27 @@ ROUND = 12582912.0  # 1.5 * 2^23: adding and subtracting it rounds |x| < 2^22 to
 def vector(element: ir.Type, lanes: int) -> ir.Type:
     """The type of a register."""
     return ir.VectorType(element, lanes)
+
+
+@dataclass(frozen=True)
+class Isa:
+    """A tier: how wide its registers are, how it multiplies integers, and how large a tile of a matmul may be.
+
+    cpu, features: LLVM's; None stands for the machine's own. needs: LLVM's names of features that a machine must have.
+    arch: platform.machine() of the machines it runs on.
+    """
+
+    name: str
+    lanes: int  # 32-bit values in one register
+    dot: str  # "vnni", "maddubs", "smmla", "sdot" or "generic": how 4 bytes are multiplied and summed
+    int8_tile: int  # tokens in one tile of an int8 matmul: accumulators and weights together fill the registers
+    f32_tile: int
+    needs: tuple[str, ...] = ()
+    cpu: str | None = None
+    features: str | None = None
+    fma: bool = True
+    half: bool = True  # converts between f16 and f32 in registers
+    arch: tuple[str, ...] = ("x86_64",)
 
 
 class Vec:
@@ -80,14 +100,14 @@ class Vec:
         return self._binary(other, "ashr", "")
 
     def compare(self, op: str, other: "Vec | int | float") -> "Vec":
-        """A mask: op is "<", "<=", "==", "!=", ">" or ">="; signed for integers, false for NaN (!=: true)."""
+        """A mask. op: "<", "<=", "==", "!=", ">" or ">="; integers are signed; with NaN only != is true."""
         rhs = other.v if isinstance(other, Vec) else self.e.constant(self.type, other).v
         if isinstance(self.element, ir.IntType):
             return Vec(self.e, self.e.b.icmp_signed(op, self.v, rhs))
         return Vec(self.e, (self.e.b.fcmp_unordered if op == "!=" else self.e.b.fcmp_ordered)(op, self.v, rhs))
 
     def where(self, yes: "Vec | float", no: "Vec | float") -> "Vec":
-        """yes where this mask is set, else no; at least one of them a Vec."""
+        """`yes` where this mask is set, else `no`; at least one of them is a Vec."""
         shape = yes.type if isinstance(yes, Vec) else no.type
         yes, no = (x.v if isinstance(x, Vec) else self.e.constant(shape, x).v for x in (yes, no))
         return Vec(self.e, self.e.b.select(self.v, yes, no))
@@ -110,7 +130,7 @@ class Vec:
         return Vec(self.e, self.e.b.bitcast(self.v, element if lanes == 1 else vector(element, lanes)))
 
     def to(self, element: ir.Type, signed: bool = True) -> "Vec":
-        """Lane-wise conversion: integers widen (by sign or zero) or are cut, numbers are converted (cut towards 0)."""
+        """Lanes converted: integers are extended (by sign or zero) or cut, floats become integers towards 0."""
         target = element if self.lanes == 1 else vector(element, self.lanes)
         b, from_int, to_int = self.e.b, isinstance(self.element, ir.IntType), isinstance(element, ir.IntType)
         if from_int and to_int:
@@ -124,7 +144,7 @@ class Vec:
         return Vec(self.e, (b.fptrunc if element == F16 else b.fpext)(self.v, target))
 
     def shuffle(self, indices: Iterable[int], other: "Vec | None" = None) -> "Vec":
-        """The lanes named; indices from self.lanes on are lanes of `other`."""
+        """A register of these lanes; indices from self.lanes on are lanes of `other`."""
         mask = [I32(i) for i in indices]
         rest = other.v if other else ir.Constant(self.type, ir.Undefined)
         return Vec(self.e, self.e.b.shuffle_vector(self.v, rest, ir.Constant(vector(I32, len(mask)), mask)))
@@ -134,7 +154,7 @@ class Vec:
         return Vec(self.e, self.e.b.extract_element(self.v, I32(i)))
 
     def fold(self, operation: Callable) -> "Vec":
-        """All lanes combined by a binary operation, halves onto halves: a fixed tree. Returns a scalar."""
+        """One scalar: all lanes combined by a binary operation, the upper half onto the lower one: a fixed tree."""
         v = self
         while v.lanes > 1:
             half = v.lanes // 2
@@ -144,9 +164,9 @@ class Vec:
 
 
 def fold_lanes(vectors: list[Vec], operation: Callable) -> list[Vec]:
-    """The lanes of each register (their number a power of two) combined, side by side in as few as hold the results.
+    """The lanes of each register combined; the results lie side by side in as few registers as hold them.
 
-    Registers are combined in pairs, half of each lane's partner from one and half from the other: a fixed tree.
+    The number of registers is a power of two. They are combined in pairs, halves of their segments: a fixed tree.
     """
     segment = vectors[0].lanes  # lanes that belong to one of the sums
     while segment > 1:
@@ -160,7 +180,7 @@ def fold_lanes(vectors: list[Vec], operation: Callable) -> list[Vec]:
 
 
 class Variable:
-    """A value that changes in a loop (an alloca, which LLVM turns into a register)."""
+    """A value that changes in a loop: an alloca, which LLVM turns into a register."""
 
     __slots__ = ("e", "slot")
 
@@ -181,7 +201,7 @@ class Emitter:
     """Writes one function for one tier."""
 
     def __init__(self, module: ir.Module, name: str, arguments: str, isa: Isa):
-        """arguments: one letter each, i for an integer or an address, f for f32. Returns nothing."""
+        """arguments: a letter each, i for an integer or an address (i64), f for f32. The function returns nothing."""
         types = [I64 if letter == "i" else F32 for letter in arguments]
         self.module, self.isa = module, isa
         self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
@@ -249,9 +269,9 @@ class Emitter:
         self.b.call(function, [self._pointer(address), I32(0), I32(2), I32(1)])  # read, not into the first level
 
     def prefetch_share(self, address: Vec, size: Vec, index: Vec, parts: Vec) -> None:
-        """Prefetches one of `parts` equal parts of `size` bytes: what comes next, asked for in the course of a loop.
+        """Prefetches part `index` of `parts` equal parts of `size` bytes, for a loop that asks for a part each turn.
 
-        All at once, the requests would wait for each other, and whatever follows for them.
+        If all were asked for at once, they would wait for each other, and all other loads for them.
         """
         share = (size / parts + 63) & -64
         with self.loop((index * share + share).minimum(size), start=index * share, step=64) as i:
@@ -279,7 +299,8 @@ class Emitter:
         self.b.position_at_end(after)
 
     def strips(self, count: Vec, most: int = 0) -> Iterator[tuple[Vec, int]]:
-        """(i, n) twice: a loop with n = most, a power of two (a register's lanes by default), then one with n = 1."""
+        """Two loops over range(count), as (i, n): in steps of n = most, a power of two (by default the lanes of a
+        register), then the rest in steps of n = 1."""
         most = most or self.isa.lanes
         whole = count & -most
         with self.loop(whole, step=most) as i:
@@ -288,17 +309,17 @@ class Emitter:
             with self.loop(count, start=whole) as i:
                 yield i, 1
 
-    # arithmetic with names
+    # functions
 
     def call(self, name: str, result: ir.Type, *values: Vec) -> Vec:
-        """An LLVM intrinsic."""
+        """What a function of LLVM (an intrinsic) returns."""
         function = self.module.globals.get(name)
         if function is None:
             function = ir.Function(self.module, ir.FunctionType(result, [v.type for v in values]), name)
         return Vec(self, self.b.call(function, [v.v for v in values]))
 
     def fma(self, x: Vec, y: Vec, z: Vec) -> Vec:
-        """x * y + z, rounded once where the tier has it."""
+        """x * y + z, rounded once on tiers that have such an instruction."""
         if not self.isa.fma:
             return x * y + z
         suffix = f"v{x.lanes}f32" if x.lanes > 1 else "f32"
