@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kimi_cpu.tokenizer import Tokenizer, compile_sentencepiece, pretokenize  # noqa: E402
-from kimi_cpu.tokenizer.sentencepiece_model import byte_characters  # noqa: E402
+from kimi_cpu.tokenizer.vocabulary import byte_characters  # noqa: E402
 from tests.tokenizer.oracle import PATTERN  # noqa: E402
 
 RANKS = ROOT / "tests" / "data" / "tiktoken.model"

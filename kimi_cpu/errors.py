@@ -16,7 +16,7 @@ KimiError
 │   └── TokenizerFileError  it, a ModelFileError too, carries no tokenizer that can be used
 ├── TemplateError        the chat template cannot be rendered
 ├── Interrupted          stopped before the end; the same command continues
-├── AnswerError          what steers or reads one answer failed; the others go on
+├── AnswerError          the guide or the reader of one answer failed; the others go on
 ├── EngineDeadError      the engine's thread ended; every open request gets this
 └── ForkError            this process is a fork of the one that loaded the model
 """
@@ -144,7 +144,7 @@ class Interrupted(KimiError):
 
 
 class AnswerError(KimiError):
-    """What steers or reads one answer failed; the others go on."""
+    """A fault in the guide or the reader of one answer; the others go on."""
 
     @classmethod
     def of(cls, error: BaseException) -> KimiError:

@@ -28,7 +28,7 @@ DEVICES = (("dev",), ("proc",))  # /dev/stdout and its kin may be regular files,
 
 
 def output_path(path: Path, inputs: Iterable[Path] = ()) -> Path:
-    """Where an output lies: a regular file or a free name, links followed. inputs: files that it must not be.
+    """The place of an output: a regular file or a free name, links followed. inputs: files that it must not be.
 
     ConfigError: it is no file that may be written. OSError: its folder is not there, or takes no files.
     """

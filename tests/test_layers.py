@@ -61,7 +61,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
     "kernels": {"quant", "machine", "files", "errors"},  # no config: arrays and scalars only
     "modelfile": {"quant", "config", "files", "filetypes", "errors"},
-    "quant": {"errors"},
+    "quant": set(),
     "config": {"errors"},
     "machine": set(),  # what this process may use of it
     "_pyinstaller": set(),  # how programs are packed that embed this one

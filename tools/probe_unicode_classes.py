@@ -33,7 +33,7 @@ CLASSES = {  # members of exactly these sets -> class
     frozenset({"han"}): "j",
     frozenset({"space"}): "z",
 }
-HEADER = '''"""Which sets of Kimi's pattern each character belongs to. Written by tools/probe_unicode_classes.py.
+HEADER = '''"""The sets of Kimi's pattern that each character belongs to. Written by tools/probe_unicode_classes.py.
 
 Probed from the engine of tiktoken {version}. An entry is a run of equal characters: first code point (hex), class.
     A  Lu Lt             a  Ll                 b  Lm Lo              k  M               (none of them Han)

@@ -20,7 +20,7 @@ from .source import CHAT, Job
 
 
 class LanguageModel:
-    """See pool.Model. The seed of a request that names none comes from its custom_id and the run's seed."""
+    """A pool.Model in this process. The seed of a request that names none comes from its custom_id and the run's."""
 
     def __init__(self, llm: LLM, seed: int, defaults: Mapping, loading: Mapping):
         """defaults: fields of bodies that do not name them. loading: how llm was loaded, as far as its answers depend
@@ -128,7 +128,7 @@ class _Answer:
         self._num_open = len(self.handles)
 
     def read(self, sample: int) -> list[Grown | Answered]:
-        """What came of one sample, and the whole answer behind its last piece. KimiError."""
+        """All that came of one sample, and the whole answer behind its last piece. KimiError."""
         events: list[Grown | Answered] = []
         while pieces := self.handles[sample].ready(self._num_read[sample]):  # a failure comes behind the last piece
             self._num_read[sample] += len(pieces)

@@ -25,7 +25,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Tally:
-    """How far a loop is. Results count when they are safe."""
+    """Progress of a loop. Results count when they are safe."""
 
     completed: int = 0
     failed: int = 0

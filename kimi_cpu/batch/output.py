@@ -44,7 +44,7 @@ class Results(Protocol):
 
 
 class ResultStream:
-    """Lines go to whoever reads a stream, and are safe when it has taken them."""
+    """A stream of results. Lines are safe when its reader has taken them."""
 
     def __init__(self, stream: BinaryIO):
         self._stream, self.size = stream, 0

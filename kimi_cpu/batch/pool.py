@@ -24,7 +24,7 @@ BUSY = 0.75  # share of the sequences that must be generating, else it is not th
 
 @dataclass(frozen=True)
 class Tokens:
-    """What answers took: tokens of prompts, those of them that were computed before, and generated tokens."""
+    """Counts of answers: tokens of prompts, those of them that were computed before, and generated tokens."""
 
     prompt: int = 0
     cached: int = 0
@@ -77,7 +77,7 @@ class Model(Protocol):
         """Begins an answer, of which the ids `resume` are known. Lost."""
 
     def poll(self) -> Sequence[Grown | Answered | Failed]:
-        """What came since the last time, without waiting; new ids only. Lost."""
+        """All that came since the last time, without waiting; new ids only. Lost."""
 
     def cancel(self) -> None:
         """Ends all that runs; nothing more comes of it."""
@@ -160,12 +160,12 @@ class _Member:
 
     @property
     def load(self) -> float:
-        """How full it is, from 0 to 1."""
+        """Share of its limit that runs."""
         return len(self.flights) / self.limit.target
 
     @property
     def prompts(self) -> Prompts:
-        """What it need not compute again."""
+        """Prompts that it need not compute again."""
         return Prompts([f.job.prefix for f in self.flights.values() if not f.begun], self._computed)
 
     @property

@@ -4,7 +4,7 @@ They are OpenAI's batch results, named after their requests, so that a line can 
 
 A result's key is the BLAKE2b-128 of its custom_id, or of its line's number where there is none that is its own; its id
 is "batch_req_" and the key in hex. At its end a line says what it answers: digests of the request, without what changes
-no answer, and of the run. Whoever reads a line need not parse it to know what it answers and how it went.
+no answer, and of the run. A reader need not parse a line to know what it answers and how it went.
 """
 
 import json
@@ -43,7 +43,7 @@ CREATE TABLE best
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a line has no answer, in the terms of OpenAI's error object."""
+    """The reason why a line has no answer, in the terms of OpenAI's error object."""
 
     message: str
     code: str | None = None

@@ -22,7 +22,7 @@ MAX_PARALLEL = 128  # sequences of a model, unless the caller says more
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """How a run is done. parallel: sequences at once on each model; None: measured, up to MAX_PARALLEL."""
+    """Options of a run. parallel: sequences at once on each model; None: measured, up to MAX_PARALLEL."""
 
     resume: bool = True
     text: bool = False
@@ -33,7 +33,7 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. num_found: results of runs before, num_found_failed of them failures; tally: this run's."""
+    """Progress of a run. num_found: results of runs before, num_found_failed of them failures; tally: this run's."""
 
     num_found: int
     num_found_failed: int
@@ -162,7 +162,7 @@ class Run:
         journal.commit(file.size)
 
     def _conditions(self) -> dict[str, str | int]:
-        """What must be equal for the run to be continued."""
+        """Values that must be equal for the run to be continued."""
         o = self._options
         shard = f"{o.shard.index or o.shard.num_shards}/{o.shard.num_shards}"
         return {"format": 1, "text": int(o.text), "ordered": int(o.ordered), "shard": shard, **self._identity}

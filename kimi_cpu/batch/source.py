@@ -178,7 +178,7 @@ _JSON = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _wrong(request: dict[str, Any]) -> Failure | None:
-    """What is wrong with a request apart from its body."""
+    """The fault of a request apart from its body."""
     unknown = sorted(set(request) - {"custom_id", "method", "url", "body"})
     if unknown:
         return Failure(

@@ -111,7 +111,7 @@ def config_to_hf(config: ModelConfig) -> dict:
 
 
 def _other_model_type(model_type, hf: dict) -> str:
-    """Why a model_type is none of MODEL_TYPES."""
+    """The error of a model_type that is none of MODEL_TYPES."""
     if model_type == VISION_TYPE and "text_config" not in hf:
         return f"model_type is {VISION_TYPE!r}, but text_config, which describes the language model, is missing."
     if "vision_config" not in hf and {"vt_hidden_size", "vt_num_hidden_layers"} & hf.keys():
@@ -263,7 +263,7 @@ def config_from_gguf(metadata: dict, tie_word_embeddings: bool = False) -> tuple
 
 
 def _other_architecture(metadata: dict) -> str:
-    """Why general.architecture is not ARCHITECTURE."""
+    """The error of a general.architecture that is not ARCHITECTURE."""
     found = str(metadata.get("general.architecture"))[:40]
     if "general.architecture" not in metadata:
         return (

@@ -1,4 +1,4 @@
-"""What a field of a request is: where it may come in, its type and bounds, and the check of a value."""
+"""A field of a request: the doors at which it comes in, its type and bounds, and the check of a value."""
 
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -11,7 +11,7 @@ from ..errors import RequestError, shown
 
 
 class Door(Enum):
-    """Where a request may come in."""
+    """A place at which requests come in."""
 
     CHAT = auto()  # /v1/chat/completions, batches of it, LLM.create_chat_completion
     COMPLETIONS = auto()  # /v1/completions, batches of it, LLM.create_completion
@@ -46,10 +46,10 @@ MAX_TEXTS, MAX_TEXT = 64, 256  # stop texts and characters of one; OpenAI takes 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One field. least, most: its bounds; above: least itself is out of them. unset: what the default None means. off:
-    what -1 stands for; its value is the default. aliases: names of other engines that are as good. own: the one name at
-    a door where it is another. flags: names on the command line, where they are not the field's. members: of an object,
-    all that it may have; without them they are looked at where they are used. doors: where it may be given."""
+    """One field. least, most: its bounds; above: least itself is out of them. unset: the meaning of the default None.
+    off: the meaning of -1, whose value is the default. aliases: names of other engines that are as good. own: the one
+    name at a door where it is another. flags: names on the command line, where they are not the field's. members: of an
+    object, all that it may have; without them they are looked at where they are used. doors: where it may be given."""
 
     name: str
     kind: Kind
@@ -68,7 +68,7 @@ class Field:
     flags: tuple[str, ...] = ()
 
     def names(self, door: Door) -> tuple[str, ...]:
-        """What it is called at a door; the first name is its own."""
+        """Its names at a door; the first is its own."""
         return (self.own[door],) if door in self.own else (self.name, *self.aliases)
 
     def checked(self, value: Any, name: str | None = None) -> Any:
@@ -92,7 +92,7 @@ class Field:
         return value
 
     def parsed(self, text: str) -> Any:
-        """As `checked`, of what a person typed."""
+        """`checked` of a text that a person typed."""
         read = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.FLAG: _FLAGS.__getitem__}.get(self.kind, str)
         try:
             value = read(text)
@@ -102,7 +102,7 @@ class Field:
 
     @property
     def wanted(self) -> str:
-        """What a value must be, in words."""
+        """The values that it takes, in words."""
         if self.choices:
             words = ", ".join(map(repr, self.choices))
             return f"one of {words}" + (" or an object" if self.kind is Kind.TEXT_OR_OBJECT else "")
@@ -230,7 +230,7 @@ _SCHEMAS = {
 
 
 def unknown(name: str, known: Iterable[str] = ()) -> RequestError:
-    """What is said of a field that nobody knows. known: those to list."""
+    """The error of a field that nobody knows. known: names to list."""
     name = name if len(name) <= 64 else name[:61] + "..."
     message = f"Unknown parameter {name!r}: it is refused, because ignoring it could change the answer."
     told = ", ".join(sorted(known))

@@ -1,4 +1,4 @@
-"""The table of what a request may ask for. Command line, Python, server, batches and plugin all have their fields from
+"""The table of the fields of requests. Command line, Python, server, batches and plugin all have their fields from
 here: names, types, bounds, defaults and help.
 
 A field is known at the doors that it names, and a row says with its set of doors which it leaves out: objects and lists

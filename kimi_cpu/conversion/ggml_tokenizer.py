@@ -4,7 +4,7 @@ import json
 
 from ..errors import CheckpointError
 from ..tokenizer import special_tokens_from_config
-from ..tokenizer.sentencepiece_model import byte_characters, read_ranks
+from ..tokenizer.vocabulary import byte_characters, read_ranks
 from .native import check_tokenizer
 from .source import Source
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..config import ModelConfig, config_from_gguf, config_to_hf, listed
 from ..errors import CheckpointError, TokenizerError, shown
 from ..modelfile.header import GGUFHeader, read_gguf
-from ..tokenizer.sentencepiece_model import characters_to_bytes
+from ..tokenizer.vocabulary import characters_to_bytes
 from . import decode, names
 from .mapped import MappedFile
 from .source import Source, SourceTensor, naming

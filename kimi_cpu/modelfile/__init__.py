@@ -1,8 +1,8 @@
 """The one file: GGUF v3 with packed tensors, read as views and written in place. docs/format.md draws it."""
 
+from .header import header_bytes
 from .layout import ARCHITECTURE, HASHES, TensorSpec, hash_rows
 from .reader import ExpertPart, ModelFile, TensorInfo
-from .writer import header_bytes
 
 __all__ = [
     "ARCHITECTURE",

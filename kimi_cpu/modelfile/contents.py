@@ -1,7 +1,7 @@
-"""What a native file of a configuration holds: each tensor's name, how it is stored, and its logical shape.
+"""The contents of a native file, by its configuration: each tensor's name, how it is stored, and its logical shape.
 
-One table for all who must agree on it: what the converter writes, what a file must be to be opened, and what the
-kernels, which index blindly, are given. Kernels run every matrix by its own packed kind, so a file may mix kinds.
+The converter writes this table, a file must fit it to be opened, and the kernels, which index blindly, rely on it.
+Kernels run every matrix by its own packed kind, so a file may mix kinds.
 """
 
 from collections.abc import Iterator

@@ -1,25 +1,29 @@
-"""The header of any GGUF file, checked against the file before anything believes it.
+"""The header of a GGUF file: read of any file, and checked against it before anything believes it; written of ours.
 
-gguf.GGUFReader takes 8 s for the two arrays of 163,840 strings in a file of Kimi K2, does not end on an array whose
-length has a flipped bit, and tells a cut file by whatever numpy says; this takes 0.1 s and one sentence.
+To read it, gguf.GGUFReader takes 8 s for the two arrays of 163,840 strings in a file of Kimi K2, does not end on an
+array whose length has a flipped bit, and tells a cut file by whatever numpy says; this takes 0.1 s and one sentence.
 Layout: gguf specification (ggml/docs/gguf.md), versions 2 and 3.
 """
 
 import errno
 import hashlib
+import io
 import mmap
 import struct
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gguf
+import numpy as np
+from gguf.gguf_writer import WriterState
 
 from ..config import in_words
 from ..errors import ModelFileError, OutOfMemory
 from ..files import open_regular
 from ..filetypes import HEAD_BYTES, mistaken
+from .layout import ALIGNMENT, TensorSpec, aligned
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 MAGIC, VERSIONS = b"GGUF", (2, 3)
@@ -41,7 +45,7 @@ class GGUFTensor(NamedTuple):
 
 
 class GGUFHeader(NamedTuple):
-    """What a file says before its data. SHA-256 in hex of the bytes before the first tensor's."""
+    """All that a file says before its data. sha256: in hex, of the bytes before the first tensor's."""
 
     metadata: dict
     tensors: dict[str, GGUFTensor]
@@ -56,7 +60,7 @@ def read_gguf(path: Path) -> GGUFHeader:
 
 
 def parse_header(path: Path, data: mmap.mmap | bytes, size: int) -> GGUFHeader:
-    """The same of a file of `size` bytes that is mapped already, or of its first bytes; path is for messages."""
+    """As read_gguf, of a file of `size` bytes that is mapped already, or of its first bytes; path is for messages."""
     return _Cursor(path, data, size).header()
 
 
@@ -82,7 +86,7 @@ def map_file(path: Path) -> mmap.mmap:
 
 
 def unmapped(path: Path, error: OSError) -> ModelFileError | OutOfMemory:
-    """Why a file cannot be opened or mapped, and what to do."""
+    """The error of a file that cannot be opened or mapped: why, and what to do."""
     if error.errno == errno.ENOMEM:
         size = in_words(path.stat().st_size)
         return OutOfMemory(
@@ -102,7 +106,7 @@ def row_bytes(dtype: str, cols: int) -> int:
 
 
 def _unreadable(version: int) -> str:
-    """Of a file of another version than VERSIONS: what it is, and what to do."""
+    """The words on a file of another version than VERSIONS: what it is, and what to do."""
     if int.from_bytes(version.to_bytes(4, "little"), "big") in range(1, 256):
         return (
             "this is a big-endian GGUF file; take the little-endian one, or convert this one with the gguf package "
@@ -232,3 +236,41 @@ class _Cursor:
                     f"{self.size:,}; download it again."
                 )
         return tensors
+
+
+_ADD = {str: "add_string", bool: "add_bool", int: "add_uint32", float: "add_float32"}
+
+
+def header_bytes(architecture: str, metadata: dict[str, Any], specs: list[TensorSpec]) -> tuple[bytes, list[int]]:
+    """(all bytes before the first tensor, offset of each tensor in the file), for tensors one after the other.
+
+    metadata values: str, bool, int (uint32), float (float32) or lists of one of these. The same arguments give the
+    same bytes.
+    """
+    writer = _InMemory(None, architecture)
+    writer.add_custom_alignment(ALIGNMENT)
+    for key, value in metadata.items():
+        if isinstance(value, (list, tuple)):
+            writer.add_array(key, value)
+        else:
+            getattr(writer, _ADD[type(value)])(key, value)
+    for spec in specs:
+        kind = gguf.GGMLQuantizationType[spec.ggml_type]
+        writer.add_tensor_info(spec.name, spec.shape, np.dtype(np.float32), spec.nbytes, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    head = writer.fout[0].getvalue()
+    head = head.ljust(aligned(len(head)), b"\0")
+    offsets, at = [], len(head)
+    for spec in specs:
+        offsets.append(at)
+        at = aligned(at + spec.nbytes)
+    return head, offsets
+
+
+class _InMemory(gguf.GGUFWriter):
+    """The package's writer with memory in place of files: a container may have no place for temporary ones."""
+
+    def open_output_file(self, path=None) -> None:
+        self.fout, self.state = [io.BytesIO()], WriterState.EMPTY

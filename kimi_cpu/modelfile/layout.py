@@ -1,4 +1,4 @@
-"""Names, constants and the order of the hashes: what reader and writer agree on."""
+"""Names, constants and the order of the hashes, on which reader and writer agree."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ EXPERTS_SUFFIX = ".ffn_exps.weight"
 
 
 class TensorSpec(NamedTuple):
-    """A tensor to be: ggml_type as in gguf.GGMLQuantizationType's names, shape in numpy order."""
+    """A tensor that is to be written: ggml_type as in gguf.GGMLQuantizationType's names, shape in numpy order."""
 
     name: str
     ggml_type: str
@@ -20,7 +20,7 @@ class TensorSpec(NamedTuple):
 
 
 class HashRow(NamedTuple):
-    """What one row of the hashes covers. expert None: the whole tensor; name "": the header."""
+    """The bytes that one row of the hashes covers. expert None: the whole tensor; name "": the header."""
 
     name: str
     expert: int | None = None

@@ -1,10 +1,16 @@
-"""A model file as read-only views of its bytes. Opening reads the header and nothing else."""
+"""A model file as read-only views of its bytes. Opening reads the header and nothing else.
+
+The tensors are checked once against the configuration, for kernels that index blindly: each is there once, begins at a
+page where the one before it ends, and has the type, the shape and the size that contents.py says; nothing else is in
+the file.
+"""
 
 import json
-import math
 import mmap
+from collections.abc import Mapping
 from functools import cached_property
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,15 +18,15 @@ import numpy as np
 
 from ..config import ModelConfig, config_from_hf
 from ..errors import ConfigError, ModelFileError
-from ..quant.rows16 import Matrix
-from .checks import check_contents, check_table
-from .contents import PARTS
+from ..quant.rows16 import KINDS, Matrix, packed_bytes
+from .contents import PARTS, TEXTS, TOKENIZER, Experts, Packed, Vector, contents
 from .header import map_file, parse_header
-from .layout import ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, hash_rows
+from .layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, aligned, hash_rows
 
 
 class TensorInfo(NamedTuple):
-    """Where a tensor lies. ggml_type: name in gguf.GGMLQuantizationType; shape in numpy order; bytes from the start."""
+    """The place of a tensor in the file, in bytes. ggml_type: name in gguf.GGMLQuantizationType; shape in numpy
+    order."""
 
     name: str
     ggml_type: str
@@ -59,7 +65,7 @@ class ModelFile:
 
     @classmethod
     def to_be(cls, path: Path, head: bytes, size: int) -> "ModelFile":
-        """A file of `size` bytes that shall begin with these, to be checked before it is written: it has no weights."""
+        """A file of `size` bytes that is to begin with these, checked before it is written: it has no weights."""
         return cls._parsed(path, head, size)
 
     @classmethod
@@ -92,8 +98,8 @@ class ModelFile:
             )
 
     def require_table(self) -> None:
-        """ModelFileError unless the tensors follow one another to the end of the file; see checks.py."""
-        check_table(self)
+        """ModelFileError unless the tensors follow one another to the end of the file."""
+        _check_table(self)
 
     def header_is_intact(self) -> bool:
         """Whether the first row of the hashes is that of the header. ModelFileError: there are no hashes."""
@@ -119,12 +125,12 @@ class ModelFile:
         return self.described_config()
 
     def described_config(self) -> ModelConfig:
-        """The same of a file whose header may not be intact."""
+        """As `config`, of a file whose header may not be intact."""
         try:
             config = config_from_hf(self._json("kimi-cpu.config"))[0]
         except ConfigError as e:
             raise ModelFileError(f"{self.path}: metadata kimi-cpu.config: {e}") from e
-        check_contents(self, config)
+        _check_contents(self, config)
         return config
 
     def view(self, name: str) -> np.ndarray:
@@ -168,8 +174,8 @@ class ModelFile:
 
     @property
     def num_weights(self) -> int:
-        """How many numbers the model consists of: its matrices, experts and vectors."""
-        total = sum(math.prod(t.shape) for t in self.tensors.values() if t.ggml_type == "F32")
+        """Number of values in the model's matrices, experts and vectors."""
+        total = sum(prod(t.shape) for t in self.tensors.values() if t.ggml_type == "F32")
         for name, described in self.packed.items():
             if "kind" in described:
                 total += described["rows"] * described["cols"]
@@ -179,7 +185,7 @@ class ModelFile:
         return total
 
     def hash_rows(self) -> list[tuple[HashRow, bytes]]:
-        """What each stored SHA-256 covers, and the hash. ModelFileError: there are none, or they are corrupt."""
+        """Each stored SHA-256 with the bytes that it covers. ModelFileError: there are none, or they are corrupt."""
         listed = hash_rows((t.name, t.shape) for t in self.tensors.values() if t.name != HASHES)
         stored = self.view(HASHES).tobytes()
         if len(stored) != 32 * (len(listed) + 1):
@@ -218,3 +224,94 @@ class ModelFile:
         if name not in self.tensors:
             raise ModelFileError(f"{self.path}: tensor {name} is missing. Convert the checkpoint again.")
         return self.tensors[name]
+
+
+def _check_table(file: ModelFile) -> None:
+    """ModelFileError unless tensors follow one another from page to page, and the hashes of all end the file."""
+    tensors, end = list(file.tensors.values()), None
+    for tensor in tensors:
+        if tensor.offset % ALIGNMENT or (end is not None and tensor.offset != aligned(end)):
+            raise ModelFileError(f"{file.path}: tensor {tensor.name} is not at the page where the one before it ends.")
+        end = tensor.offset + tensor.nbytes
+    if not tensors or tensors[-1].name != HASHES:
+        raise ModelFileError(f"{file.path}: tensor {HASHES} is not the last one; convert again.")
+    if file.size != end:
+        raise ModelFileError(f"{file.path} has {file.size:,} bytes, its header says {end:,}; copy the file again.")
+    experts = sum(t.shape[0] for t in tensors if t.name.endswith(EXPERTS_SUFFIX))
+    rows = 1 + (len(tensors) - 1) + experts + 1  # the header, each tensor, each expert, and of all of these
+    if tensors[-1].ggml_type != "I8" or tensors[-1].shape != (rows, 32):
+        raise ModelFileError(f"{file.path}: tensor {HASHES} does not fit the tensor table; the header is corrupt.")
+
+
+def _check_contents(file: ModelFile, config: ModelConfig) -> None:
+    """ModelFileError, naming the tensor, unless the file holds what a configuration needs and nothing else."""
+    wanted = dict(contents(config))
+    extra = min(file.tensors.keys() - wanted.keys() - {*TOKENIZER, HASHES}, default=None)
+    if extra is not None:
+        raise ModelFileError(f"{file.path}: tensor {extra} is none that its configuration has. Convert it again.")
+    extra = next((name for name in file.packed if isinstance(wanted.get(name), Vector | None)), None)
+    if extra is not None:
+        raise ModelFileError(f"{file.path}: kimi-cpu.tensors describes {extra[:64]!r}, which is not packed.")
+    for key in TEXTS:
+        if not isinstance(file.metadata.get(key, ""), str):
+            raise ModelFileError(f"{file.path}: metadata {key} is no text. Convert the checkpoint again.")
+    if len(file.tensors.keys() & set(TOKENIZER)) == 1:
+        raise ModelFileError(f"{file.path}: one of the tensors {' and '.join(TOKENIZER)} is missing. Convert it again.")
+    for name, spec in wanted.items():
+        if name not in file.tensors:
+            raise ModelFileError(f"{file.path}: tensor {name} is missing. Convert the checkpoint again.")
+        check = {Packed: _check_packed, Vector: _check_vector, Experts: _check_experts}[type(spec)]
+        check(file, file.tensors[name], spec, file.packed.get(name))
+
+
+def _check_packed(file: ModelFile, tensor: TensorInfo, spec: Packed, described: Mapping | None) -> None:
+    found = described or {}
+    if "kind" not in found:
+        _refuse(file, tensor, "is missing from kimi-cpu.tensors")
+    if (found["rows"], found["cols"]) != spec:
+        _refuse(file, tensor, f"is [{found['rows']}, {found['cols']}], its configuration asks for {list(spec)}")
+    if tensor.shape != (_size(file, tensor, found),):
+        _refuse(file, tensor, f"does not have the size of {found['kind']} {list(spec)}")
+    _check_bytes(file, tensor)
+
+
+def _check_vector(file: ModelFile, tensor: TensorInfo, spec: Vector, described: None) -> None:
+    if tensor.ggml_type != "F32" or tensor.shape != spec.shape:
+        found = f"{tensor.ggml_type} {list(tensor.shape)}"
+        _refuse(file, tensor, f"is {found}, its configuration asks for F32 {list(spec.shape)}")
+
+
+def _check_experts(file: ModelFile, tensor: TensorInfo, spec: Experts, described: Mapping | None) -> None:
+    found = (described or {}).get("parts")
+    if found is None:
+        _refuse(file, tensor, "is missing from kimi-cpu.tensors")
+    if len(tensor.shape) != 2 or tensor.shape[0] != spec.count:
+        _refuse(file, tensor, f"is {list(tensor.shape)}, not {spec.count} experts")
+    _check_bytes(file, tensor)
+    end = 0
+    for name in PARTS:
+        part = found[name]
+        if (part["rows"], part["cols"]) != spec.shape(name):
+            shape = [part["rows"], part["cols"]]
+            _refuse(file, tensor, f"has {name} {shape}, its configuration asks for {list(spec.shape(name))}")
+        if part["offset"] != end:
+            _refuse(file, tensor, f"has {name} at byte {part['offset']} of an expert, which must be at {end:,}")
+        end += _size(file, tensor, part)
+    if aligned(end) != tensor.shape[1]:
+        _refuse(file, tensor, f"has experts of {tensor.shape[1]:,} bytes, whose matrices need {aligned(end):,}")
+
+
+def _size(file: ModelFile, tensor: TensorInfo, matrix: Mapping) -> int:
+    """Bytes of a described matrix."""
+    if matrix["kind"] not in KINDS:
+        _refuse(file, tensor, f"is of kind {matrix['kind'][:20]!r}, which this program does not know")
+    return packed_bytes(matrix["kind"], matrix["rows"], matrix["cols"])
+
+
+def _check_bytes(file: ModelFile, tensor: TensorInfo) -> None:
+    if tensor.ggml_type != "I8" or tensor.nbytes != prod(tensor.shape):
+        _refuse(file, tensor, f"has type {tensor.ggml_type}, I8 is needed")
+
+
+def _refuse(file: ModelFile, tensor: TensorInfo, what: str) -> None:
+    raise ModelFileError(f"{file.path}: tensor {tensor.name} {what}. Convert the checkpoint again.")

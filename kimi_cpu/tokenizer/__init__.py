@@ -1,10 +1,7 @@
 """Ids and bytes: Kimi's tokenizer exactly, on the sentencepiece package."""
 
-from .load import check_ends, tokenizer_of
-from .sentencepiece_model import compile_sentencepiece
-from .special_tokens import special_tokens_from_config
-from .stream import StreamDecoder
-from .tokenizer import Tokenizer, without_surrogates
+from .tokenizer import StreamDecoder, Tokenizer, check_ends, tokenizer_of, without_surrogates
+from .vocabulary import compile_sentencepiece, special_tokens_from_config
 
 __all__ = [
     "StreamDecoder",

@@ -1,4 +1,4 @@
-"""Where the merges may not cross: text -> parts -> pieces, as Kimi's tokenization_kimi.py and its pattern cut it.
+"""Text -> parts -> pieces, which merges do not cross, as Kimi's tokenization_kimi.py and its pattern cut it.
 
 The pattern (pat_str) is made of Unicode sets, and every engine has its own Unicode version: the `regex` package cuts
 characters of newer scripts elsewhere than tiktoken does, and would have to search 1,277 ranges for a letter. So each

@@ -1,22 +1,43 @@
-"""Text <-> ids, equal to Kimi's tokenization_kimi.py on tiktoken for every input."""
+"""Text <-> ids, equal to Kimi's tokenization_kimi.py on tiktoken for every input.
 
+The tokenizer comes from a model file, a checkpoint directory or a bare rank file.
+"""
+
+import codecs
+import json
 import re
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import sentencepiece
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, TokenizerFileError
+from ..files import open_regular
+from ..filetypes import HEAD_BYTES, mistaken, recognised
 from . import pretokenize
-from .sentencepiece_model import byte_characters, compile_sentencepiece, read_ranks
-from .special_tokens import EOS_NAMES, special_tokens_from_config
+from .vocabulary import (
+    EOS_NAMES,
+    byte_characters,
+    characters_to_bytes,
+    compile_sentencepiece,
+    read_ranks,
+    special_tokens_from_config,
+)
 
 if TYPE_CHECKING:
     from ..modelfile import ModelFile
 
-
 MAX_TOKEN_BYTES = 1024  # the longest that llguidance's trie holds; Kimi's longest token has 256
+RANKS_FILE = "tiktoken.model"
+CONFIG_FILE = "tokenizer_config.json"
+RANKS_TENSOR, COMPILED_TENSOR = "tokenizer.ranks", "tokenizer.model"
+END = EOS_NAMES[0]
+MAX_FILE_BYTES = 1 << 26  # Kimi's rank file has 2.8 MB; a weight file given by mistake is not read to its end
+NORMAL, UNUSED = 1, 5  # llama.cpp: llama_token_type
+GGML_PRE_TOKENIZER = "kimi-k2"  # llama.cpp's name of Kimi's pattern
 
 
 class Tokenizer:
@@ -30,8 +51,8 @@ class Tokenizer:
     n_vocab: int
 
     def __init__(self, ranks: bytes, sentencepiece_model: bytes | None = None, tokenizer_config: dict | None = None):
-        """ranks: a tiktoken file's content; sentencepiece_model: what compile_sentencepiece made of it, None to do so
-        now; tokenizer_config: tokenizer_config.json, None for Kimi K2 Thinking's names. TokenizerError: they are
+        """ranks: a tiktoken file's content; sentencepiece_model: the same by compile_sentencepiece, None to compile
+        it now; tokenizer_config: tokenizer_config.json, None for Kimi K2 Thinking's names. TokenizerError: they are
         corrupt, or do not belong together."""
         tokens = read_ranks(ranks)
         self._num_base = len(tokens)
@@ -54,16 +75,12 @@ class Tokenizer:
     def load(cls, path: str | Path) -> "Tokenizer":
         """The tokenizer of a model file, of a checkpoint directory, or of a tiktoken.model. TokenizerError: there is
         none in it, or it is corrupt; ModelFileError: the model file itself is corrupt."""
-        from .load import load_tokenizer
-
-        return load_tokenizer(Path(path))
+        return _load(Path(path))
 
     @classmethod
     def from_model_file(cls, model_file: "ModelFile") -> "Tokenizer":
         """The tokenizer inside an open model file, of our layout or of llama.cpp's. TokenizerError as in load."""
-        from .load import from_model_file
-
-        return from_model_file(model_file)
+        return _from_model_file(model_file)
 
     def encode(self, text: str, special: bool = True) -> list[int]:
         """Ids of the text. special: spelled special tokens become their ids; otherwise they are ordinary text. Lone
@@ -164,3 +181,131 @@ def without_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+class StreamDecoder:
+    """Turns ids into text as they come. A character that spans tokens is held back until its last byte; all that is
+    returned, joined, is Tokenizer.decode of all ids."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, token_id: int) -> str:
+        """The characters that this id completes, perhaps none. TokenizerError: no such id."""
+        return self._decoder.decode(self._tokenizer.token_bytes(token_id))
+
+    def flush(self) -> str:
+        """U+FFFD for a character that the stream ended inside of, else nothing. The decoder can be used again."""
+        return self._decoder.decode(b"", final=True)
+
+
+def _load(path: Path) -> Tokenizer:
+    """The tokenizer at a path. TokenizerError: nothing usable there; ModelFileError: the model file is corrupt."""
+    if path.is_dir():
+        return _from_directory(path)
+    if _read(path, 4) == b"GGUF":
+        from ..modelfile import ModelFile
+
+        with ModelFile.open(path) as model_file:
+            return _from_model_file(model_file)
+    ranks = _read_ranks(path)
+    with _naming(path):
+        return Tokenizer(ranks)
+
+
+def tokenizer_of(model_file: "ModelFile") -> Tokenizer | None:
+    """The tokenizer with which an open native file is run; None: it takes token ids alone. TokenizerFileError: it is
+    corrupt, or has no token that ends answers."""
+    if RANKS_TENSOR not in model_file.tensors:
+        return None
+    tokenizer = _from_model_file(model_file)
+    check_ends(tokenizer, model_file.path)
+    return tokenizer
+
+
+def check_ends(tokenizer: Tokenizer, path: Path) -> None:
+    """TokenizerFileError unless answers can end with a token of this tokenizer, which is in a file."""
+    if END not in tokenizer.special_tokens:
+        raise TokenizerFileError(
+            f"{path}: the tokenizer has no token {END}, with which answers end; use Kimi's tokenizer_config.json."
+        )
+
+
+def _from_model_file(model_file: "ModelFile") -> Tokenizer:
+    """The tokenizer inside an open model file: our two tensors, or llama.cpp's arrays. TokenizerError: neither."""
+    metadata = model_file.metadata
+    with _naming(model_file.path):
+        if "tokenizer.ggml.tokens" in metadata:
+            return _from_ggml(metadata)
+        if not {RANKS_TENSOR, COMPILED_TENSOR} <= model_file.tensors.keys():
+            raise TokenizerError("There is no tokenizer in it. Convert the model again.")
+        config = metadata.get("kimi-cpu.tokenizer_config")
+        ranks, compiled = (model_file.view(name).tobytes() for name in (RANKS_TENSOR, COMPILED_TENSOR))
+        return Tokenizer(ranks, compiled, None if config is None else _parse(config))
+
+
+def _from_directory(path: Path) -> Tokenizer:
+    """A checkpoint's tokenizer. Without a tokenizer_config.json the special tokens have K2 Thinking's names."""
+    ranks = _read_ranks(path / RANKS_FILE)
+    config = _read(path / CONFIG_FILE) if (path / CONFIG_FILE).exists() else None
+    with _naming(path):
+        return Tokenizer(ranks, None, None if config is None else _parse(config))
+
+
+def _from_ggml(metadata: dict) -> Tokenizer:
+    """A tokenizer from tokenizer.ggml.tokens: a NORMAL token's id is its rank, the others are special; the merges
+    follow from the ranks. TokenizerError: another pre-tokenisation, or special tokens among the normal ones."""
+    pre = metadata.get("tokenizer.ggml.pre")
+    if metadata.get("tokenizer.ggml.model") != "gpt2" or pre != GGML_PRE_TOKENIZER:
+        raise TokenizerError(
+            f"Its tokenizer is of kind {str(pre)[:40]!r} and not {GGML_PRE_TOKENIZER!r}. Use a file of Kimi K2."
+        )
+    tokens, types = metadata["tokenizer.ggml.tokens"], metadata.get("tokenizer.ggml.token_type")
+    if not isinstance(tokens, list) or not isinstance(types, list) or not all(isinstance(t, str) for t in tokens):
+        raise TokenizerError("tokenizer.ggml.tokens or tokenizer.ggml.token_type is no list. Convert the model again.")
+    num_base = types.count(NORMAL)
+    if len(types) != len(tokens) or types[:num_base] != [NORMAL] * num_base:
+        raise TokenizerError("tokenizer.ggml.token_type does not fit tokenizer.ggml.tokens. Convert the model again.")
+    lines = (b"%s %d\n" % (b64encode(characters_to_bytes(t)), i) for i, t in enumerate(tokens[:num_base]))
+    named = (i for i in range(num_base, len(tokens)) if types[i] != UNUSED)
+    config = {"added_tokens_decoder": {i: {"content": tokens[i]} for i in named}}
+    return Tokenizer(b"".join(lines), None, config)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors inside begin with the file that they are about."""
+    try:
+        yield
+    except TokenizerError as error:
+        raise TokenizerFileError(f"{path}: {error}") from error
+
+
+def _parse(text: str | bytes) -> dict:
+    """A JSON object. TokenizerError: it is none."""
+    try:
+        parsed = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise TokenizerError(f"The tokenizer configuration is not JSON: {error}.") from error
+    if not isinstance(parsed, dict):
+        raise TokenizerError("The tokenizer configuration is not a JSON object.")
+    return parsed
+
+
+def _read_ranks(path: Path) -> bytes:
+    """A rank file's content. TokenizerError: it cannot be read, or is something else by its first bytes."""
+    ranks = _read(path)
+    if recognised(ranks[:HEAD_BYTES]) is not None:
+        raise TokenizerFileError(f"{path}: {mistaken(ranks[:HEAD_BYTES], 'tiktoken rank file')}")
+    return ranks
+
+
+def _read(path: Path, size: int = MAX_FILE_BYTES) -> bytes:
+    """The content of a file, or its first bytes. TokenizerError: it cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read(size)
+    except OSError as error:
+        message = f"{path} cannot be read ({error.strerror}). Give a model file or a tiktoken.model."
+        raise TokenizerFileError(message) from error

@@ -1,4 +1,4 @@
-"""Which sets of Kimi's pattern each character belongs to. Written by tools/probe_unicode_classes.py.
+"""The sets of Kimi's pattern that each character belongs to. Written by tools/probe_unicode_classes.py.
 
 Probed from the engine of tiktoken 0.14.0. An entry is a run of equal characters: first code point (hex), class.
     A  Lu Lt             a  Ll                 b  Lm Lo              k  M               (none of them Han)

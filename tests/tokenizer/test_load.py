@@ -10,7 +10,7 @@ import pytest
 from kimi_cpu.errors import KimiError, TokenizerError, TokenizerFileError
 from kimi_cpu.modelfile import TensorSpec, header_bytes
 from kimi_cpu.tokenizer import Tokenizer, compile_sentencepiece
-from kimi_cpu.tokenizer.sentencepiece_model import byte_characters, read_ranks
+from kimi_cpu.tokenizer.vocabulary import byte_characters, read_ranks
 
 from .conftest import RANKS_PATH, rank_file
 

@@ -8,7 +8,7 @@ import sentencepiece
 
 from kimi_cpu.errors import TokenizerError
 from kimi_cpu.tokenizer import Tokenizer, compile_sentencepiece
-from kimi_cpu.tokenizer.sentencepiece_model import byte_characters, characters_to_bytes, read_ranks
+from kimi_cpu.tokenizer.vocabulary import byte_characters, characters_to_bytes, read_ranks
 
 from .conftest import rank_file
 
