@@ -19,7 +19,7 @@ from machine import card, put_part
 
 import kimi_cpu
 from kimi_cpu.server import Settings, bind
-from kimi_cpu.server.run import run
+from kimi_cpu.server.app import run
 
 RESULTS = Path(__file__).with_name("results-serve.md")
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
-    "server": {"llm", "config", "machine", "errors"},  # HTTP in, calls of LLM out
+    "server": {"llm", "config", "errors"},  # HTTP in, calls of LLM out
     "llm": {
         "engine",
         "model",

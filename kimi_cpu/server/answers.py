@@ -1,20 +1,22 @@
-"""The answers to one HTTP request, as they come: pieces of several sequences in one stream."""
+"""The answers to one HTTP request, as they come, and the numbers on them that /metrics tells."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from ..llm import LLM, ChatCompletion, Completion, Generation, Piece
-from .metrics import Watch
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-if TYPE_CHECKING:
-    from .service import Service
+from ..llm import ChatCompletion, Completion, EngineState, Generation, Piece
+from .memory import ReasoningMemory
+
+FIRST_TOKEN_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)  # long prompts take minutes on CPUs
+TOKEN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+REQUEST_S = (0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 
-class Call(NamedTuple):
-    """A prompt (text, ids or messages), the number of answers wanted, and the keywords of LLM.samples."""
+class Question(NamedTuple):
+    """A prompt (text, ids or messages), the keywords with which LLM.samples answers it, and the number of answers."""
 
     prompt: str | list
     options: dict
@@ -22,18 +24,19 @@ class Call(NamedTuple):
 
 
 class Indexed(NamedTuple):
-    """A piece, and which of the request's answers it belongs to."""
+    """A piece, and the index of the answer that it belongs to among those of the request."""
 
     index: int
     piece: Piece
 
 
 class Answers:
-    """Iterate for (index, piece); close when done or left, which ends what still runs at once."""
+    """Pieces of several generations in one stream: iterate for (index, piece). Close it when done or left, which ends
+    all that still run at once."""
 
-    def __init__(self, answer_id: str, service: "Service", num_places: int):
-        self.id = answer_id
-        self._service, self._num_places = service, num_places
+    def __init__(self, metrics: "Metrics", memory: ReasoningMemory, release: Callable[[float], None]):
+        """release: called once, at the end, with the seconds that the answers took."""
+        self._metrics, self._memory, self._release = metrics, memory, release
         self._generations: list[Generation] = []
         self._tasks: list[asyncio.Task] = []
         self._queue: asyncio.Queue[Indexed | BaseException] = asyncio.Queue()
@@ -41,23 +44,13 @@ class Answers:
         self._started_s = time.monotonic()
         self._is_closed = False
 
-    async def start(self, llm: LLM, call: Call) -> None:
-        """Begins the answers to one call. KimiError: the request cannot be served."""
-        generations, messages = await self._service.preparation.run(call, partial(self._begin, llm, call))
+    def add(self, generations: Sequence[Generation], messages: list[Mapping] | None) -> None:
+        """More generations to follow. messages: those of a chat, as the model sees them."""
         for generation in generations:
             index = len(self._generations)
             self._generations.append(generation)
             self._num_open += 1
             self._tasks.append(asyncio.create_task(self._follow(index, generation, messages)))
-
-    def _begin(self, llm: LLM, call: Call) -> tuple[list[Generation], list[Mapping] | None]:
-        """The generations, and a chat's messages as the model sees them."""
-        prompt = call.prompt
-        if not (isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)):
-            return llm.samples(prompt, call.n, **call.options), None
-        messages = self._service.memory.restored(prompt)
-        self._service.metrics.restored.inc(sum(a is not b for a, b in zip(messages, prompt, strict=True)))
-        return llm.samples(messages, call.n, **call.options), messages
 
     async def __aiter__(self) -> AsyncIterator[Indexed]:
         while self._num_open or not self._queue.empty():
@@ -75,7 +68,7 @@ class Answers:
         return [generation.result() for generation in self._generations]
 
     def end_thinking(self) -> None:
-        """All answers that still think close their thinking now."""
+        """Ends the thinking of all answers that still think."""
         for generation in self._generations:
             generation.answer_now()
 
@@ -86,7 +79,7 @@ class Answers:
         self._queue.put_nowait(error)
 
     def close(self) -> None:
-        """Ends what still runs and frees the places. May be called again."""
+        """Ends all that still run and frees their places. May be called again."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -94,21 +87,84 @@ class Answers:
             if not task.done():
                 generation.cancel()
                 task.cancel()
-                self._service.metrics.finished.labels("abort").inc()
-        self._service.release(self, self._num_places, time.monotonic() - self._started_s)
+                self._metrics.finished.labels("abort").inc()
+        self._release(time.monotonic() - self._started_s)
 
     async def _follow(self, index: int, generation: Generation, messages: list[Mapping] | None) -> None:
-        """Carries one sequence's pieces into the queue."""
-        watch = Watch(self._service.metrics)
+        """Carries the pieces of one generation into the queue."""
+        stopwatch = Stopwatch(self._metrics)
         try:
             async for piece in generation:
-                watch.saw(piece)
+                stopwatch.saw(piece)
                 if piece.finish_reason is not None and messages is not None:
                     turn = generation.result()
                     if turn.tool_calls:
-                        remember = self._service.memory.remember
-                        await asyncio.to_thread(remember, messages, turn.tool_calls, turn.reasoning_content)
+                        await asyncio.to_thread(
+                            self._memory.remember, messages, turn.tool_calls, turn.reasoning_content
+                        )
                 self._queue.put_nowait(Indexed(index, piece))
         except Exception as e:
-            self._service.metrics.finished.labels("error").inc()
+            self._metrics.finished.labels("error").inc()
             self._queue.put_nowait(e)
+
+
+class Metrics:
+    """The counters of one server, in Prometheus' format, under vLLM's names with our prefix."""
+
+    def __init__(self):
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.running = Gauge("kimi_cpu:num_requests_running", "Sequences that run.", registry=r)
+        self.waiting = Gauge("kimi_cpu:num_requests_waiting", "Sequences that wait for a place.", registry=r)
+        self.cache_usage = Gauge("kimi_cpu:kv_cache_usage_perc", "Share of pages that are held, 0 to 1.", registry=r)
+        self.prompt_tokens = Counter("kimi_cpu:prompt_tokens", "Tokens of prompts.", registry=r)
+        self.generated_tokens = Counter("kimi_cpu:generation_tokens", "Tokens generated.", registry=r)
+        self.cache_queries = Counter("kimi_cpu:prefix_cache_queries", "Prompt tokens looked up.", registry=r)
+        self.cache_hits = Counter("kimi_cpu:prefix_cache_hits", "Prompt tokens found computed.", registry=r)
+        self.first_token = Histogram(
+            "kimi_cpu:time_to_first_token_seconds", "From request to first token.", buckets=FIRST_TOKEN_S, registry=r
+        )
+        self.next_token = Histogram(
+            "kimi_cpu:inter_token_latency_seconds", "Between tokens of a sequence.", buckets=TOKEN_S, registry=r
+        )
+        self.whole = Histogram(
+            "kimi_cpu:e2e_request_latency_seconds", "From request to last token.", buckets=REQUEST_S, registry=r
+        )
+        self.finished = Counter(
+            "kimi_cpu:request_success", "Sequences that ended, by reason.", ["finished_reason"], registry=r
+        )
+        self.refused = Counter("kimi_cpu:requests_refused", "Requests that found the queue full.", registry=r)
+        self.restored = Counter("kimi_cpu:reasoning_restored", "Messages whose reasoning was put back.", registry=r)
+
+    def text(self, state: EngineState) -> bytes:
+        """The page that Prometheus reads."""
+        self.running.set(state.num_running)
+        self.waiting.set(state.num_waiting)
+        self.cache_usage.set(1 - state.num_free_pages / state.num_pages)
+        return generate_latest(self.registry)
+
+
+class Stopwatch:
+    """Measures the times of one sequence for the metrics."""
+
+    def __init__(self, metrics: Metrics):
+        self._metrics, self._started_s = metrics, time.monotonic()
+        self._last_s: float | None = None
+
+    def saw(self, piece: Piece) -> None:
+        """Counts a piece that came now."""
+        m, now = self._metrics, time.monotonic()
+        if piece.token_ids:
+            if self._last_s is None:
+                m.first_token.observe(now - self._started_s)
+            else:
+                m.next_token.observe(now - self._last_s)
+            self._last_s = now
+        if piece.finish_reason is not None:
+            m.whole.observe(now - self._started_s)
+            m.finished.labels(piece.finish_reason).inc()
+        if piece.usage is not None:
+            m.prompt_tokens.inc(piece.usage.prompt_tokens)
+            m.generated_tokens.inc(piece.usage.completion_tokens)
+            m.cache_queries.inc(piece.usage.prompt_tokens)
+            m.cache_hits.inc(piece.usage.cached_tokens)

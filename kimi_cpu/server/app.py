@@ -1,5 +1,13 @@
-"""The application: routes, guard, errors, the page's files."""
+"""The HTTP application, and the server that runs it until it is told to stop."""
 
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -9,12 +17,16 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import KimiError
+from ..errors import ConfigError, KimiError
+from ..llm import LLM
 from .errors import ApiError, api_error
-from .guard import Guard
+from .guard import Connection, Guard
 from .routes import PAGE, router
 from .service import Service, log
+from .settings import Settings
 
+BACKLOG = 2048  # uvicorn's own
+KEEP_ALIVE_S = 75  # nginx's own; clients keep connections longer than uvicorn's 5 s
 CLIENT_LEFT = 499  # nginx's status for it; nobody reads it
 SECURITY_HEADERS = [
     (
@@ -57,6 +69,80 @@ ERROR_RESPONSES = {
 }
 
 
+def bind(settings: Settings) -> socket.socket:
+    """A socket at the address of the settings; port 0 takes a free one. ConfigError: the address cannot be bound."""
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as e:
+        reason = e.strerror or str(e)
+        raise ConfigError(f"{settings.host} port {settings.port}: {reason}. Choose another --host or --port.") from e
+
+
+def serve(load: Callable[[], LLM], settings: Settings, listener: socket.socket) -> None:
+    """Serves the model that load() makes, until SIGTERM, SIGHUP, or SIGINT, which raises KeyboardInterrupt.
+
+    load runs on another thread while the server already answers; its exception ends the server and is raised here.
+    """
+    asyncio.run(_serve_until_signal(load, settings, listener))
+
+
+async def _serve_until_signal(load: Callable[[], LLM], settings: Settings, listener: socket.socket) -> None:
+    loop, stop, received = asyncio.get_running_loop(), asyncio.Event(), []
+
+    def on_signal(number: int) -> None:
+        received.append(number)
+        stop.set()
+
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as nohup wants it
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])):
+        loop.add_signal_handler(number, on_signal, number)
+    await run(load, settings, listener, stop)
+    if received[:1] == [signal.SIGINT]:
+        raise KeyboardInterrupt
+
+
+async def run(load: Callable[[], LLM], settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serves until stop is set, or until the model cannot be loaded, whose exception is raised."""
+    service = Service(load, settings)
+    config = uvicorn.Config(
+        create_app(service),
+        http=partial(Connection, settings=settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    loading = asyncio.create_task(service.start())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({loading, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if loading.done() and loading.exception() is None:
+            keeping = asyncio.create_task(service.keep_alive())
+            await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            keeping.cancel()
+    finally:
+        server.should_exit = True
+        await service.stop()
+        await serving
+        stopping.cancel()
+        loading.cancel()
+    if loading.done() and not loading.cancelled():
+        loading.result()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers, which are set by the program that runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def create_app(service: Service) -> ASGIApp:
     """The ASGI application over a service."""
     app = FastAPI(
@@ -87,7 +173,7 @@ def create_app(service: Service) -> ASGIApp:
 
 
 class SecurityHeaders:
-    """Puts on every answer what browsers need to be strict."""
+    """Adds the headers that make browsers strict to every answer."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -113,14 +199,14 @@ class HeadAsGet:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    told = api_error(error, request.url.path)
-    if told.status == 500:
+    answer = api_error(error, request.url.path)
+    if answer.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return told.response()
+    return answer.response()
 
 
 async def _on_http_error(request: Request, error: HTTPException) -> Response:
-    """Starlette's own: no such path, or a method that the path does not have."""
+    """Answers Starlette's own errors: there is no such path, or it does not take the method."""
     if error.status_code == 405 and request.method == "OPTIONS":
         allowed = (error.headers or {}).get("Allow", "")
         methods = {"OPTIONS", *allowed.split(", ")} | ({"HEAD"} if "GET" in allowed else set())
@@ -134,7 +220,7 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
 
 
 def _describe(app: FastAPI) -> None:
-    """Corrects the description: a wrong body is 400 here, not FastAPI's 422."""
+    """Corrects FastAPI's description: a wrong body is answered with 400, not 422."""
     made = app.openapi
 
     def openapi() -> dict:

@@ -1,53 +1,64 @@
-"""The body of a request, read and checked so that no body stalls the others."""
+"""The body of a request: read so that no body stalls the others, and checked against the table of fields."""
 
 import asyncio
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, NoReturn, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, create_model, model_validator
+from pydantic import Field as PydanticField
+from starlette.types import Receive, Scope
 
-from ..errors import KimiError
+from ..config.field import Door, Field
+from ..config.fields import WITHOUT_EFFECT, fields_at
+from ..config.parameters import read
+from ..errors import KimiError, RequestError, shown
 from ..llm.parameters import well_formed
 from .errors import ApiError, api_error
 
 MAX_VALUES = 1 << 20  # four times the ids of the longest context; reading as many takes 0.2 s, which nothing interrupts
-NAME_VALUES, LIST_VALUES = 5, 3  # what a name in an object, and a list or an object, count for: they take as long
-SMALL_BYTES = 1 << 14  # are read at once; what is made of them, or of medium ones, does not wait for larger bodies
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+NAME_VALUES, LIST_VALUES = 5, 3  # that a name in an object, and a list or an object, count for: they take as long
+SMALL_BYTES = 1 << 14  # of a body that is read on the event loop; medium and large ones have threads of their own
 MEDIUM_BYTES = 1 << 20
 MEDIUM, LARGE = (ThreadPoolExecutor(2, f"kimi-cpu {size} body") for size in ("medium", "large"))
-
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+MAX_FIELDS = 200  # of an object whose fields are known; each unknown one would be an error of its own
 Result = TypeVar("Result")
+Element = TypeVar("Element")
+
+Items = Annotated[list[Element], PydanticField(fail_fast=True)]  # a list that is refused for its first wrong item
+TEXT = {"type": "string"}
+TEXT_OR_PARTS = {"anyOf": [TEXT, {"type": "array", "items": {"type": "object"}}]}
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is read here."""
+    """A route whose body is read by JsonRequest."""
 
-    def get_route_handler(self):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         model = None if self.body_field is None else self.body_field.field_info.annotation
 
-        async def handle(request: Request):
+        async def handle(request: Request) -> Response:
             return await handler(JsonRequest(request.scope, request.receive, model))
 
         return handle
 
 
 class JsonRequest(Request):
-    """A request whose body is of a model."""
+    """A request whose body is checked by a pydantic model."""
 
-    def __init__(self, scope, receive, model: type[BaseModel] | None):
+    def __init__(self, scope: Scope, receive: Receive, model: type[BaseModel] | None):
         super().__init__(scope, receive)
         self._model, self._num_bytes = model, 0
 
     async def json(self) -> Any:
-        """The body as its model. ApiError: it is no JSON, more of it than can be read, or not as the model says."""
+        """The body as an instance of its model. ApiError: it is no JSON, has too many values, or does not fit the
+        model."""
         raw = await self.body()
         self._num_bytes = len(raw)
         try:
@@ -56,12 +67,85 @@ class JsonRequest(Request):
             raise api_error(e) from e
 
     async def beside(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """What work(*arguments), which takes long where the body is large, returns, beside the event loop."""
+        """The result of work(*arguments), which takes long where the body is large, from beside the event loop."""
         workers = None if self._num_bytes <= SMALL_BYTES else MEDIUM if self._num_bytes <= MEDIUM_BYTES else LARGE
         return await asyncio.get_running_loop().run_in_executor(workers, work, *arguments)
 
     def _read(self, raw: bytes) -> BaseModel:
         return self._model.model_validate(parse(raw))
+
+
+class Body(BaseModel):
+    """A request's JSON object. A field that is null counts as absent. door: the door of the table of fields at which it
+    comes in; its fields are checked as the table says. fixed: values of fields that have no other here; others are
+    refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    door: ClassVar[Door | None] = None
+    fixed: ClassVar[dict[str, tuple]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_noise(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if len(data) > MAX_FIELDS:
+            raise ValueError(f"The request has {len(data):,} fields; {MAX_FIELDS} are more than there are.")
+        for name, allowed in cls.fixed.items():
+            if data.get(name) is not None and data[name] not in allowed:
+                raise ValueError(f"{name} {shown(data[name])} is not supported; leave it out.")
+        noise = (WITHOUT_EFFECT | cls.fixed.keys()) - cls.model_fields.keys()
+        given = {k: v for k, v in data.items() if v is not None and k not in noise}
+        return given if cls.door is None else read(given, cls.door, others=cls.model_fields.keys() - cls._of_table())
+
+    def given(self) -> dict[str, Any]:
+        """The request's own values of fields of the table."""
+        return {name: getattr(self, name) for name in self.model_fields_set & self._of_table()}
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the usage."""
+        return bool((getattr(self, "stream_options", None) or {}).get("include_usage"))
+
+    @classmethod
+    def _of_table(cls) -> set[str]:
+        return {field.name for field in fields_at(cls.door).values()}
+
+
+def body_at(door: Door) -> type[Body]:
+    """A class of bodies with the fields that the table has at a door, under the table's names, and described under the
+    door's."""
+    known = fields_at(door)
+    fields: dict[str, Any] = {f.name: (described_as(f), f.default) for f in known.values()}
+    renamed = {f.name for f in known.values()} - known.keys()
+    others = {name: f.schema for name, f in known.items() if name != f.name}
+
+    def as_called(schema: dict) -> None:
+        properties = {name: value for name, value in schema["properties"].items() if name not in renamed}
+        schema["properties"] = properties | others
+
+    made = create_model("Fields", __base__=Body, __doc__="Fields of the table.", **fields)
+    made.model_config["json_schema_extra"] = as_called
+    made.door = door
+    return made
+
+
+def described_as(field: Field) -> Any:
+    """A type with the schema of a field, which checks nothing: Body has done that before."""
+    return Annotated[Any, WithJsonSchema(field.schema)]
+
+
+def described(required: dict, **optional: dict) -> Any:
+    """A type of JSON objects with a schema for the description; they are checked where they are read."""
+    schema = {"type": "object", "properties": required | optional, "required": list(required)}
+    return Annotated[dict[str, Any], WithJsonSchema(schema)]
+
+
+def text_of(value: object, where: str) -> str:
+    """A value that must be a text. RequestError: it is missing, or something else."""
+    if not isinstance(value, str):
+        raise RequestError(f"{where} is missing or no text.")
+    return value
 
 
 def parse(raw: bytes) -> Any:
@@ -83,8 +167,8 @@ def parse(raw: bytes) -> Any:
 
 
 def _num_values(raw: bytes) -> int:
-    """About how many values a JSON text has: its commas and opening brackets, and the names in its objects; those in
-    strings are left out where it matters."""
+    """About how many values a JSON text has, by its commas, opening brackets and colons; those in strings are left out
+    where it matters."""
     count = _num_marks(raw)
     return count if count <= MAX_VALUES else _num_marks(STRING.sub(b"", raw))
 

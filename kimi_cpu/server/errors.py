@@ -1,4 +1,4 @@
-"""What a client is told when something fails: OpenAI's error object, with the right status."""
+"""The answer to a client when something fails: OpenAI's error object, with the right status."""
 
 from fastapi.exceptions import HTTPException, RequestValidationError
 from pydantic import ValidationError
@@ -63,13 +63,13 @@ class ApiError(HTTPException):
         return {"type": "error", "error": error}
 
     def response(self) -> JSONResponse:
-        """The error as an answer."""
+        """The error as a response."""
         return JSONResponse(self.body(), self.status, self.headers)
 
 
 def api_error(error: BaseException, path: str = "") -> ApiError:
-    """Any exception as what a client is told. What is no one's but our fault says no more than that. path: what was
-    asked, whose owner's words are used."""
+    """Any exception as the error that a client gets. A fault of the server's own tells no more than that it is one.
+    path: that of the request, whose protocol has words of its own."""
     match error:
         case ApiError():
             return error
@@ -92,7 +92,7 @@ def api_error(error: BaseException, path: str = "") -> ApiError:
 
 
 def _of_overflow(error: ContextOverflow, path: str) -> ApiError:
-    """In the words by which clients know that they must shorten what they send."""
+    """The error in the words by which clients know that they must shorten what they send."""
     message, param = str(error), PROMPT_FIELDS.get(path, "messages")
     if path == "/v1/messages" and error.num_tokens is not None:
         message = f"prompt is too long: {error.num_tokens} tokens > {error.most} maximum"
@@ -100,11 +100,9 @@ def _of_overflow(error: ContextOverflow, path: str) -> ApiError:
 
 
 def _of_validation(error: RequestValidationError | ValidationError) -> ApiError:
-    """The first thing that is wrong with a body."""
+    """The error of the first field that is wrong in a body."""
     first = error.errors()[0]
     where = [part for part in first["loc"] if part != "body"]
-    if first["type"] == "json_invalid":
-        return ApiError(400, f"The body is not JSON: {first.get('ctx', {}).get('error', first['msg'])}.")
     param = ".".join(map(str, where)) or None
     if first["type"] == UNKNOWN_PARAMETER:
         message = f"Unknown parameter {shown(param)}: it is refused, because ignoring it could change the answer."

@@ -1,4 +1,4 @@
-"""Reasoning that clients drop: K2 needs it again in the steps of a tool loop, and many clients do not send it back."""
+"""Reasoning that clients drop: K2 needs it in the later steps of a tool loop, and many clients do not send it back."""
 
 import hashlib
 import json
@@ -10,7 +10,8 @@ from ..config.parameters import REASONING_KEYS
 
 
 class ReasoningMemory:
-    """The reasoning before tool calls, by the calls and what led to them. Bounded; the oldest use goes first.
+    """The reasoning before tool calls, found by the calls and the conversation before them. Bounded; the reasoning
+    whose last use is oldest goes first.
 
     A name would not do: each conversation calls the same tools. So the key covers the calls with their arguments, and
     the conversation since its last user message, which is what one tool loop repeats. Ids are not in it: clients give
@@ -26,7 +27,7 @@ class ReasoningMemory:
         return len(self._texts)
 
     def remember(self, messages: list[Mapping], tool_calls: Iterable[Mapping], reasoning: str | None) -> None:
-        """The reasoning of the turn that followed messages and ended in tool_calls."""
+        """Keeps the reasoning of the turn that followed messages and ended in tool_calls."""
         calls = list(tool_calls)
         if not calls or not reasoning:
             return
@@ -71,16 +72,16 @@ class _Story:
         self._digest = hashlib.sha256()
 
     def add(self, message: Mapping) -> None:
-        """The next message."""
+        """Takes the next message."""
         if message.get("role") == "user":
             self._digest = hashlib.sha256()
-        told = [message.get("role"), _text(message.get("content")), _told(_calls_of(message))]
-        self._digest.update(_line(told))
+        fields = [message.get("role"), _text(message.get("content")), _functions(_calls_of(message))]
+        self._digest.update(_line(fields))
 
     def key(self, calls: list) -> bytes:
-        """Of calls that follow."""
+        """The key of calls that follow the conversation."""
         digest = self._digest.copy()
-        digest.update(_line(_told(calls)))
+        digest.update(_line(_functions(calls)))
         return digest.digest()
 
 
@@ -90,13 +91,13 @@ def _is_bare(message: Mapping) -> bool:
 
 
 def _calls_of(message: Mapping) -> list:
-    """The calls of a message, also the one of OpenAI's older form."""
+    """The calls of a message, in OpenAI's present or older form."""
     calls, old = message.get("tool_calls"), message.get("function_call")
     return calls if isinstance(calls, list) else [{"function": old}] if old else []
 
 
-def _told(calls: list) -> list:
-    """What calls say, in one form."""
+def _functions(calls: list) -> list:
+    """The names and arguments of calls, in one form."""
     functions = [call.get("function") if isinstance(call, Mapping) else None for call in calls]
     functions = [function if isinstance(function, Mapping) else {} for function in functions]
     return [[function.get("name"), _arguments(function.get("arguments"))] for function in functions]
@@ -117,7 +118,7 @@ def _number(text: str) -> float:
 
 
 def _text(content: object) -> str:
-    """The text of a content, whether it is one string or parts. Spaces at its ends get lost on the way."""
+    """The text of a content, be it one string or parts, without the spaces at its ends, which some clients drop."""
     if isinstance(content, str):
         return content.strip()
     if not isinstance(content, list):

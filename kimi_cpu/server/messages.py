@@ -1,5 +1,8 @@
-"""POST /v1/messages: Anthropic's shape, which coding agents speak. Requests become OpenAI's messages."""
+"""POST /v1/messages: Anthropic's API, which coding agents speak. Requests become OpenAI's messages; answers become
+content blocks, whole or as events."""
 
+import base64
+import hashlib
 import json
 from typing import Any, ClassVar, Literal
 
@@ -9,30 +12,33 @@ from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS
 from ..config.parameters import answer_schema, letters, think_options
 from ..errors import RequestError, shown
-from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
+from ..llm import ChatCompletion, Piece, Usage
+from .answers import Question
+from .body import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
+from .reply import event
 
 FORMAT = "output_config.format"
 KEEP_ALL = {"type": "clear_thinking_20251015", "keep": "all"}  # clears nothing; agents send it
 MESSAGE_KEYS = {"role", "content"}
 ANSWER_KEYS = MESSAGE_KEYS | {"id", "type", "model", "usage", "stop_reason", "stop_sequence", "stop_details"}
-BLOCK_KEYS = {  # type: what a block has besides type and cache_control; what is said of its making is not looked at
+BLOCK_KEYS = {  # type of a block: its keys besides type and cache_control; those on how it was made are ignored
     "text": {"text", "citations", "parsed_output"},
     "thinking": {"thinking", "signature"},
     "redacted_thinking": {"data"},
     "tool_use": {"id", "name", "input", "caller"},
     "tool_result": {"tool_use_id", "content", "is_error"},
 }
-OTHERS_BLOCKS = {"user": {"thinking", "redacted_thinking", "tool_use"}, "assistant": {"tool_result"}}
+FOREIGN_BLOCKS = {"user": {"thinking", "redacted_thinking", "tool_use"}, "assistant": {"tool_result"}}
 TOOL_KEYS = {"type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming"}
 ROLES = ("user", "assistant", "system")
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 AnthropicMessage = described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})
 AnthropicTool = described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
 
 
 class Thinking(Body):
-    """Whether the model thinks, and whether the client sees it. between_tools is as good as disabled: it turns thinking
-    off, and what Claude writes between calls then, K2 does not."""
+    """Whether the model thinks, and whether the client sees it. between_tools counts as disabled: it turns thinking
+    off, and K2 does not write the remarks that Claude writes between calls then."""
 
     type: Literal["enabled", "adaptive", "disabled", "between_tools"]
     budget_tokens: int | None = Field(None, ge=0)
@@ -40,6 +46,7 @@ class Thinking(Body):
 
     @property
     def is_off(self) -> bool:
+        """Whether the model is not to think."""
         return self.type in ("disabled", "between_tools")
 
 
@@ -62,15 +69,15 @@ class CountBody(Body):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
 
-    def call(self) -> Call:
-        """The request as the model takes it."""
-        said: dict[str, Any] = {}
+    def question(self) -> Question:
+        """The request for the model."""
+        wishes: dict[str, Any] = {}
         if self.thinking is not None:
             switch = "disabled" if self.thinking.is_off else "enabled"
-            said["thinking"] = {"type": switch, "budget_tokens": self.thinking.budget_tokens}
+            wishes["thinking"] = {"type": switch, "budget_tokens": self.thinking.budget_tokens}
         if self.output_config is not None:
-            said["reasoning_effort"] = self.output_config.effort
-        options, choice = think_options(said), _choice(self.tool_choice)
+            wishes["reasoning_effort"] = self.output_config.effort
+        options, choice = think_options(wishes), _choice(self.tool_choice)
         if tools := self._functions():
             options |= {"tools": tools} | choice
         elif choice.get("tool_choice", "none") != "none":
@@ -78,11 +85,11 @@ class CountBody(Body):
         schema = None if self.output_config is None else answer_schema(self.output_config.format, FORMAT, flat=True)
         if schema is not None:
             options["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
-        return Call(self._conversation(), options)
+        return Question(self._conversation(), options)
 
     def _conversation(self) -> list[dict]:
-        """OpenAI's messages; a last one of the assistant is what the answer goes on from. RequestError: a block that
-        the model cannot read."""
+        """OpenAI's messages. The answer goes on from a last one of the assistant. RequestError: a block that the model
+        cannot read."""
         system = _text(self.system, "system") if self.system else ""
         messages = [{"role": "system", "content": system}] if system else []
         called: set[str] = set()
@@ -100,7 +107,7 @@ class CountBody(Body):
         return messages
 
     def _check_opening(self, opening: dict, where: str) -> None:
-        """RequestError: nothing can follow a message."""
+        """Raises RequestError where the answer cannot go on from a message."""
         if "tool_calls" in opening:
             raise RequestError(f"{where} has a tool_use without its tool_result; add a message with that.")
         if self.output_config is not None and self.output_config.format is not None:
@@ -119,14 +126,113 @@ class MessagesBody(body_at(Door.MESSAGES), CountBody):
     max_tokens: int | None = Field(description="Of thinking and answer together; -1 is no limit.")
     stream: bool = False
 
-    def call(self) -> Call:
-        call = super().call()
-        return call._replace(options=self.given() | call.options)
+    def question(self) -> Question:
+        question = super().question()
+        return question._replace(options=self.given() | question.options)
 
     @property
     def shows_thinking(self) -> bool:
         """Whether the answer is to hold the thinking's text."""
         return self.thinking is None or self.thinking.display != "omitted"
+
+
+class MessagesWriter:
+    """Writes one message: thinking, text and tool_use blocks in the order in which they come."""
+
+    def __init__(self, answer_id: str, model: str, shows_thinking: bool = True):
+        """shows_thinking: False leaves the thinking blocks' text empty."""
+        self._id, self._model, self._shows_thinking = answer_id, model, shows_thinking
+        self._is_started = False
+        self._open: str | None = None  # type of the block that is open
+        self._thoughts = hashlib.sha256()  # of the thinking block that is open
+        self._num_blocks = 0
+
+    def begin(self) -> bytes:
+        return b""  # the message starts with its usage, which the first piece knows
+
+    def push(self, index: int, piece: Piece) -> bytes:
+        out = b"" if self._is_started else self._start(piece)
+        if piece.reasoning_content:
+            out += self._begin({"type": "thinking", "thinking": "", "signature": ""})
+            self._thoughts.update(piece.reasoning_content.encode())
+            if self._shows_thinking:
+                out += self._delta({"type": "thinking_delta", "thinking": piece.reasoning_content})
+        if piece.content:
+            out += self._begin({"type": "text", "text": ""})
+            out += self._delta({"type": "text_delta", "text": piece.content})
+        for call in piece.tool_calls:
+            if "id" in call:
+                block = {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": {}}
+                out += self._end() + self._begin(block)
+            if arguments := call["function"].get("arguments"):
+                out += self._delta({"type": "input_json_delta", "partial_json": arguments})
+        if piece.finish_reason is not None:
+            out += self._end()
+            body = {"type": "message_delta", "delta": _stop(piece), "usage": _usage(piece.usage)}
+            out += event(body, "message_delta")
+        return out
+
+    def end(self) -> bytes:
+        return event({"type": "message_stop"}, "message_stop")
+
+    def failed(self, body: dict) -> bytes:
+        return event(body, "error")
+
+    def whole(self, answers: list[ChatCompletion]) -> dict:
+        (turn,) = answers
+        blocks = []
+        if turn.reasoning_content:
+            text = turn.reasoning_content if self._shows_thinking else ""
+            signature = _signature(hashlib.sha256(turn.reasoning_content.encode()))
+            blocks.append({"type": "thinking", "thinking": text, "signature": signature})
+        if turn.content:
+            blocks.append({"type": "text", "text": turn.content})
+        for call in turn.tool_calls:
+            name, arguments = call["function"]["name"], _object(call["function"]["arguments"])
+            blocks.append({"type": "tool_use", "id": call["id"], "name": name, "input": arguments})
+        return self._message(blocks, _stop(turn), turn.usage)
+
+    def _start(self, first: Piece) -> bytes:
+        self._is_started = True
+        usage = Usage(first.prompt_tokens, 0, first.prompt_cached)
+        message = self._message([], {"stop_reason": None, "stop_sequence": None}, usage)
+        return event({"type": "message_start", "message": message}, "message_start")
+
+    def _message(self, content: list[dict], stop: dict, usage: Usage) -> dict:
+        return {
+            "id": self._id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": content,
+            **stop,
+            "usage": _usage(usage),
+        }
+
+    def _begin(self, block: dict) -> bytes:
+        """Begins a block, unless one of its type is open."""
+        if self._open == block["type"]:
+            return b""
+        out = self._end()
+        self._open = block["type"]
+        body = {"type": "content_block_start", "index": self._num_blocks, "content_block": block}
+        return out + event(body, "content_block_start")
+
+    def _delta(self, delta: dict) -> bytes:
+        body = {"type": "content_block_delta", "index": self._num_blocks, "delta": delta}
+        return event(body, "content_block_delta")
+
+    def _end(self) -> bytes:
+        """Ends the block that is open, if one is."""
+        if self._open is None:
+            return b""
+        out = b""
+        if self._open == "thinking":
+            out = self._delta({"type": "signature_delta", "signature": _signature(self._thoughts)})
+            self._thoughts = hashlib.sha256()
+        self._open = None
+        self._num_blocks += 1
+        return out + event({"type": "content_block_stop", "index": self._num_blocks - 1}, "content_block_stop")
 
 
 def _converted(message: dict, where: str) -> list[dict]:
@@ -151,7 +257,7 @@ def _converted(message: dict, where: str) -> list[dict]:
             case "thinking":
                 thoughts.append(text_of(block.get("thinking"), f"{here}.thinking"))
             case "redacted_thinking":
-                pass  # another model's, and not to be read
+                pass  # another model's secret
             case "tool_use":
                 calls.append(_call(block, here))
             case "tool_result":
@@ -170,16 +276,16 @@ def _converted(message: dict, where: str) -> list[dict]:
 
 
 def _check_keys(block: object, where: str, role: str = "user") -> None:
-    """RequestError: a block of a known type has an unknown key, or is none that a role has."""
+    """Raises RequestError where a block of a known type has an unknown key, or is none of the role's."""
     kind = block.get("type") if isinstance(block, dict) else None
     if isinstance(kind, str) and kind in BLOCK_KEYS:
-        if kind in OTHERS_BLOCKS[role]:
+        if kind in FOREIGN_BLOCKS[role]:
             raise RequestError(f"{where} is of type {kind!r}, which has no place in a message of the {role}.")
         refuse_unknown(block, BLOCK_KEYS[kind] | {"type", "cache_control"}, where)
 
 
 def _check_results(converted: list[dict], called: set[str], where: str) -> None:
-    """RequestError: a result is one of no call before it."""
+    """Raises RequestError where a result is that of no call before it."""
     for message in converted:
         if message["role"] == "tool" and letters(message["tool_call_id"]) not in called:
             shown_id = shown(message["tool_call_id"])
@@ -247,3 +353,33 @@ def _choice(choice: dict | None) -> dict:
         case "tool":
             return options | {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
     raise RequestError(f"tool_choice.type is {shown(choice.get('type'))}; it must be auto, any, tool or none.")
+
+
+def _stop(last: Piece | ChatCompletion) -> dict:
+    """The reason for which the message ended."""
+    reason = STOP_REASONS[last.finish_reason] if last.stop_text is None else "stop_sequence"
+    return {"stop_reason": reason, "stop_sequence": last.stop_text}
+
+
+def _signature(thoughts: "hashlib._Hash") -> str:
+    """A text that clients carry beside a thinking block; nothing here reads it."""
+    return base64.b64encode(thoughts.digest()).decode()
+
+
+def _usage(usage: Usage) -> dict:
+    """Anthropic's usage, which counts cached tokens of the prompt apart from others."""
+    return {
+        "input_tokens": usage.prompt_tokens - usage.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "output_tokens": usage.completion_tokens,
+    }
+
+
+def _object(arguments: str) -> dict:
+    """The arguments of a call as an object; {} where the model wrote none, as at a length limit."""
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,6 +1,9 @@
-"""POST /v1/responses: OpenAI's newer shape, without a store: every request carries its whole conversation."""
+"""POST /v1/responses: OpenAI's newer API, without a store: every request carries its whole conversation, and answers
+are output items, whole or as events."""
 
-from typing import Annotated, Any, ClassVar, Literal
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -8,14 +11,15 @@ from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS, MAX_LOGPROBS
 from ..config.parameters import answer_schema, letters, think_options
 from ..errors import RequestError, shown
-from .answers import Call
-from .fields import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
+from ..llm import ChatCompletion, Piece, Usage
+from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs
+from .answers import Question
+from .body import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
+from .reply import event, new_id
 
-Item = described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT)
-ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
-TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}  # type: its text's key
+TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}  # type: key of its text
 ROLES = ("user", "system", "developer")
-ITEM_KEYS = {  # type: what an item has besides id and type
+ITEM_KEYS = {  # type of an item: its keys besides id and type
     "message": {"role", "content", "status", "phase"},
     "reasoning": {"summary", "content", "encrypted_content", "status"},
     "function_call": {"call_id", "name", "arguments", "status", "parsed_arguments"},
@@ -24,6 +28,10 @@ ITEM_KEYS = {  # type: what an item has besides id and type
 MAX_METADATA = 16  # OpenAI's
 PART_KEYS = {"type", "text", "refusal", "annotations", "logprobs", "parsed", "cache_control"}
 TOOL_KEYS = {"type", "name", "description", "parameters", "strict", "cache_control"}
+ResponsesItem = described(
+    {}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT
+)
+ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
 
 
 class Reasoning(Body):
@@ -43,6 +51,7 @@ class TextOptions(Body):
 
 
 def _few(pairs: Any) -> Any:
+    """The pairs of metadata. ValueError: there are too many."""
     if isinstance(pairs, dict) and len(pairs) > MAX_METADATA:
         raise ValueError(f"metadata has {len(pairs):,} pairs; it may have {MAX_METADATA}.")
     return pairs
@@ -57,7 +66,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         "stream_options": ({}, {"include_obfuscation": False}),
     }
 
-    input: str | Items[Item]
+    input: str | Items[ResponsesItem]
     include: Items[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = []
     instructions: str | None = None
     metadata: Annotated[dict[str, str], BeforeValidator(_few)] | None = None
@@ -69,7 +78,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
     previous_response_id: str | None = None
 
     @model_validator(mode="after")
-    def _check(self):
+    def _check(self) -> Self:
         if self.input in ("", []):
             raise ValueError("input is empty; there is nothing to answer.")
         if self.previous_response_id is not None:
@@ -78,8 +87,8 @@ class ResponsesBody(body_at(Door.RESPONSES)):
             )
         return self
 
-    def call(self) -> Call:
-        """The request as the model takes it."""
+    def question(self) -> Question:
+        """The request for the model."""
         effort = None if self.reasoning is None else self.reasoning.effort
         options = self.given() | think_options({"reasoning_effort": effort})
         if self.tools:
@@ -90,7 +99,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
             options["response_format"] = _format(self.text.format)
         if self.has_logprobs:
             options["logprobs"] = self.top_logprobs
-        return Call(self.conversation(), options)
+        return Question(self.conversation(), options)
 
     @property
     def has_logprobs(self) -> bool:
@@ -102,7 +111,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         messages = [{"role": "system", "content": self.instructions}] if self.instructions else []
         if isinstance(self.input, str):
             return [*messages, {"role": "user", "content": self.input}]
-        turn: dict | None = None  # the assistant's turn that items go on adding to
+        turn: dict | None = None  # the assistant's turn that items are added to
         called: set[str] = {""}  # ids of calls; a result without one is that of the first call that waits
         for i, item in enumerate(self.input):
             where = f"input[{i}]"
@@ -125,8 +134,147 @@ class ResponsesBody(body_at(Door.RESPONSES)):
         return [_whole(message) if message["role"] == "assistant" else message for message in messages]
 
 
+class ResponsesWriter:
+    """Writes one response: a reasoning item, a message, function calls."""
+
+    def __init__(self, answer_id: str, model: str, body: ResponsesBody, token_bytes: TokenBytes):
+        self._id, self._model, self._body, self._token_bytes = answer_id, model, body, token_bytes
+        self._created = int(time.time())
+        self._number = 0  # of the next event
+        self._items: list[dict] = []  # the last may be open, the others are done
+        self._is_open = False
+
+    def begin(self) -> bytes:
+        response = self._response("in_progress", None)
+        return self._event("response.created", response=response) + self._event(
+            "response.in_progress", response=response
+        )
+
+    def push(self, index: int, piece: Piece) -> bytes:
+        out = b""
+        if piece.reasoning_content:
+            out += self._text(piece.reasoning_content, "reasoning")
+        if piece.content:
+            out += self._text(piece.content, "message", piece.logprobs)
+        for call in piece.tool_calls:
+            if "id" in call:
+                out += self._begin(_call_item(call["id"], call["function"]["name"], "", "in_progress"))
+            if arguments := call["function"].get("arguments"):
+                self._items[-1]["arguments"] += arguments
+                out += self._event("response.function_call_arguments.delta", **self._place(), delta=arguments)
+        if piece.finish_reason is not None:
+            out += self._end() + self._last(piece)
+        return out
+
+    def end(self) -> bytes:
+        return b""
+
+    def failed(self, body: dict) -> bytes:
+        error = {k: body["error"][k] for k in ("code", "message", "param")}
+        return self._event("error", **error)
+
+    def whole(self, answers: list[ChatCompletion]) -> dict:
+        (turn,) = answers
+        if turn.reasoning_content:
+            self._items.append(_item("reasoning", turn.reasoning_content, "completed"))
+        if turn.content:
+            self._items.append(_item("message", turn.content, "completed", self._logprobs(turn.logprobs)))
+        for call in turn.tool_calls:
+            function = call["function"]
+            self._items.append(_call_item(call["id"], function["name"], function["arguments"], "completed"))
+        return self._response(_status(turn.finish_reason), turn.usage)
+
+    def _last(self, piece: Piece) -> bytes:
+        status = _status(piece.finish_reason)
+        return self._event(f"response.{status}", response=self._response(status, piece.usage))
+
+    def _logprobs(self, logprobs: Sequence[TokenLogprob]) -> list[dict]:
+        found = chat_logprobs(logprobs, self._token_bytes)
+        return [] if found is None else found["content"]
+
+    def _text(self, text: str, kind: str, logprobs: Sequence[TokenLogprob] = ()) -> bytes:
+        """Adds text to a reasoning or message item, which is begun unless it is open."""
+        out = b""
+        if not self._is_open or self._items[-1]["type"] != kind:
+            item = _item(kind, "", "in_progress")
+            out = self._begin(item | {"content": []})
+            self._items[-1] = item
+            out += self._event("response.content_part.added", **self._place(), content_index=0, part=item["content"][0])
+        part = self._items[-1]["content"][0]
+        part["text"] += text
+        extra = {}
+        if kind == "message":
+            extra["logprobs"] = self._logprobs(logprobs)
+            part["logprobs"] += extra["logprobs"]
+        name = "response.output_text.delta" if kind == "message" else "response.reasoning_text.delta"
+        return out + self._event(name, **self._place(), content_index=0, delta=text, **extra)
+
+    def _begin(self, item: dict) -> bytes:
+        """Begins an item."""
+        out = self._end()
+        self._items.append(item)
+        self._is_open = True
+        return out + self._event("response.output_item.added", output_index=len(self._items) - 1, item=item)
+
+    def _end(self) -> bytes:
+        """Ends the item that is open, if one is."""
+        if not self._is_open:
+            return b""
+        self._is_open = False
+        item, place = self._items[-1], self._place()
+        item["status"] = "completed"
+        if item["type"] == "function_call":
+            named = {"name": item["name"], "arguments": item["arguments"]}
+            out = self._event("response.function_call_arguments.done", **place, **named)
+        else:
+            part = item["content"][0]
+            is_text = item["type"] == "message"
+            name = "response.output_text.done" if is_text else "response.reasoning_text.done"
+            extra = {"logprobs": part["logprobs"]} if is_text else {}
+            out = self._event(name, **place, content_index=0, text=part["text"], **extra)
+            out += self._event("response.content_part.done", **place, content_index=0, part=part)
+        return out + self._event("response.output_item.done", output_index=place["output_index"], item=item)
+
+    def _place(self) -> dict:
+        """The fields that name the last item."""
+        return {"item_id": self._items[-1]["id"], "output_index": len(self._items) - 1}
+
+    def _event(self, event_type: str, /, **fields: Any) -> bytes:
+        self._number += 1
+        return event({"type": event_type, "sequence_number": self._number - 1, **fields}, event_type)
+
+    def _response(self, status: str, usage: Usage | None) -> dict:
+        body = self._body
+        return {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created,
+            "status": status,
+            "background": False,
+            "error": None,
+            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+            "instructions": body.instructions,
+            "max_output_tokens": body.max_tokens,
+            "metadata": body.metadata or {},
+            "model": self._model,
+            "output": list(self._items),
+            "parallel_tool_calls": body.parallel_tool_calls,
+            "previous_response_id": None,
+            "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
+            "store": False,
+            "temperature": 1.0 if body.temperature is None else body.temperature,
+            "text": {"format": body.text.format if body.text and body.text.format else {"type": "text"}},
+            "tool_choice": body.tool_choice,
+            "tools": body.tools or [],
+            "top_logprobs": body.top_logprobs,
+            "top_p": 1.0 if body.top_p is None else body.top_p,
+            "truncation": "disabled",
+            "usage": None if usage is None else _usage(usage),
+        }
+
+
 def _add(turn: dict, item: dict, kind: str, where: str) -> None:
-    """An item that is part of an assistant's turn, whose texts are lists of their parts."""
+    """Adds an item to an assistant's turn, whose texts are lists of their parts."""
     if kind == "message":
         turn["content"] += filter(None, [_text(item.get("content"), f"{where}.content")])
     elif kind == "reasoning":
@@ -138,7 +286,7 @@ def _add(turn: dict, item: dict, kind: str, where: str) -> None:
 
 
 def _whole(turn: dict) -> dict:
-    """A turn with its texts joined."""
+    """The turn with its texts joined."""
     reasoning = "".join(turn.pop("reasoning_content"))
     return turn | {"content": "".join(turn["content"])} | ({"reasoning_content": reasoning} if reasoning else {})
 
@@ -209,3 +357,31 @@ def _format(form: dict) -> dict:
     if form.get("type") != "json_schema":
         return form
     return {"type": "json_schema", "json_schema": {k: v for k, v in form.items() if k != "type"}}
+
+
+def _status(finish_reason: str) -> str:
+    return "incomplete" if finish_reason == "length" else "completed"
+
+
+def _item(kind: str, text: str, status: str, logprobs: Sequence[dict] = ()) -> dict:
+    """A reasoning item or a message."""
+    if kind == "reasoning":
+        content = [{"type": "reasoning_text", "text": text}]
+        return {"id": new_id("rs_"), "type": kind, "status": status, "summary": [], "content": content}
+    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}]
+    return {"id": new_id("msg_"), "type": kind, "status": status, "role": "assistant", "content": content}
+
+
+def _call_item(call_id: str, name: str, arguments: str, status: str) -> dict:
+    item = {"id": new_id("fc_"), "type": "function_call", "status": status}
+    return item | {"call_id": call_id, "name": name, "arguments": arguments}
+
+
+def _usage(usage: Usage) -> dict:
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }

@@ -1,4 +1,4 @@
-"""The paths of the API: each checks a body, makes calls of it and chooses who writes the answer."""
+"""The paths of the API: each checks a body, makes questions of it and chooses the writer of the answer."""
 
 import json
 import time
@@ -10,17 +10,13 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import AliasChoices, Field
 
 from ..llm import LLM
+from .body import Body, Items, JsonRoute
 from .body import JsonRequest as Request
-from .body import JsonRoute
-from .chat import ChatBody, ChatWriter
-from .completions import CompletionBody, CompletionWriter
+from .completions import ChatBody, ChatWriter, CompletionBody, CompletionWriter
 from .errors import ApiError
-from .fields import Body, Items
-from .messages import CountBody, MessagesBody
-from .messages_writer import MessagesWriter
+from .messages import CountBody, MessagesBody, MessagesWriter
 from .reply import new_id, reply
-from .responses import ResponsesBody
-from .responses_writer import ResponsesWriter
+from .responses import ResponsesBody, ResponsesWriter
 from .service import Service
 
 PAGE = Path(__file__).parent / "page"
@@ -43,8 +39,8 @@ async def chat_completions(request: Request, body: ChatBody) -> Any:
     service, answer_id = service_of(request), new_id("chatcmpl-")
     llm = service.llm
     writer = ChatWriter(answer_id, service.model_id, _fingerprint(service), body, llm.tokenizer.token_bytes)
-    calls = [await request.beside(body.call)]
-    return await reply(request, service, answer_id, calls, writer, body.stream)
+    questions = [await request.beside(body.question)]
+    return await reply(request, service, answer_id, questions, writer, body.stream)
 
 
 class ControlBody(Body):
@@ -67,8 +63,8 @@ async def completions(request: Request, body: CompletionBody) -> Any:
     service, answer_id = service_of(request), new_id("cmpl-")
     names = (answer_id, service.model_id, _fingerprint(service))
     writer = await request.beside(CompletionWriter, *names, body, service.llm)
-    calls = await request.beside(body.calls)
-    return await reply(request, service, answer_id, calls, writer, body.stream)
+    questions = await request.beside(body.questions)
+    return await reply(request, service, answer_id, questions, writer, body.stream)
 
 
 @router.post("/v1/responses", tags=["OpenAI"])
@@ -76,8 +72,8 @@ async def responses(request: Request, body: ResponsesBody) -> Any:
     """The Responses API, without a store."""
     service, answer_id = service_of(request), new_id("resp_")
     writer = ResponsesWriter(answer_id, service.model_id, body, service.llm.tokenizer.token_bytes)
-    calls = [await request.beside(body.call)]
-    return await reply(request, service, answer_id, calls, writer, body.stream)
+    questions = [await request.beside(body.question)]
+    return await reply(request, service, answer_id, questions, writer, body.stream)
 
 
 @router.post("/v1/messages", tags=["Anthropic"])
@@ -85,8 +81,8 @@ async def messages(request: Request, body: MessagesBody) -> Any:
     """The next message, in Anthropic's shape."""
     service, answer_id = service_of(request), new_id("msg_")
     writer = MessagesWriter(answer_id, service.model_id, body.shows_thinking)
-    calls = [await request.beside(body.call)]
-    return await reply(request, service, answer_id, calls, writer, body.stream)
+    questions = [await request.beside(body.question)]
+    return await reply(request, service, answer_id, questions, writer, body.stream)
 
 
 @router.post("/v1/messages/count_tokens", tags=["Anthropic"])
@@ -95,9 +91,9 @@ async def count_tokens(request: Request, body: CountBody) -> dict:
     service = service_of(request)
 
     def count() -> int:
-        call = body.call()
-        tools = None if call.options.get("tool_choice") == "none" else call.options.get("tools")
-        return len(service.llm.chat_ids(service.memory.restored(call.prompt), tools=tools))
+        question = body.question()
+        tools = None if question.options.get("tool_choice") == "none" else question.options.get("tools")
+        return len(service.llm.chat_ids(service.memory.restored(question.prompt), tools=tools))
 
     return {"input_tokens": await request.beside(count)}
 
@@ -119,8 +115,8 @@ async def model(request: Request, model: str) -> dict:
 
 
 class TokenizeBody(Body):
-    """A text. special: names of control tokens in it become control tokens. The vocabulary has no token that would be
-    put before a text, so whether one is asked for makes no difference."""
+    """A text. special: names of control tokens in it become control tokens. add_special has no effect: the vocabulary
+    has no token that is put before a text."""
 
     fixed: ClassVar = {"add_special": (True, False), "add_special_tokens": (True, False)}
 
@@ -137,12 +133,12 @@ async def tokenize(request: Request, body: TokenizeBody) -> Response:
     text = body.content if body.content is not None else body.prompt
     if text is None:
         raise ApiError(400, "content is missing.", param="content")
-    told = await request.beside(_tokens, service_of(request).llm, text, body.special, body.with_pieces)
-    return Response(told, media_type="application/json")
+    answer = await request.beside(_tokens, service_of(request).llm, text, body.special, body.with_pieces)
+    return Response(answer, media_type="application/json")
 
 
 def _tokens(llm: LLM, text: str, special: bool, with_pieces: bool) -> bytes:
-    """The body of an answer. Its list is written in parts: the others wait while one is written."""
+    """The body of the answer. Its list is written in parts, because all others wait while one is written."""
     ids, parts = llm.tokenize(text, special=special), []
     for start in range(0, len(ids), PART):
         part: list = ids[start : start + PART]

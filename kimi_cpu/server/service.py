@@ -1,29 +1,39 @@
-"""The model that a server holds, from loading to its end, and who may use it now."""
+"""The model that a server holds, from its load to its end, and the places of the requests that use it."""
 
 import asyncio
+import json
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 from ..errors import EngineDeadError
-from ..llm import LLM
-from .answers import Answers, Call
+from ..llm import LLM, Generation
+from .answers import Answers, Metrics, Question
 from .errors import ApiError
 from .memory import ReasoningMemory
-from .metrics import Metrics
-from .preparing import Preparation
 from .settings import Settings
 
 log = logging.getLogger("kimi_cpu.server")
 MAX_RETRY_S = 120
-WATCH_S = 0.25  # how often it is looked whether the engine lives
+WATCH_S = 0.25  # between two checks that the engine lives
 RESTART_S = 60.0  # a new engine is started once in this time, at most
+
+MAX_SMALL = 50_000  # characters of a request, about 20 ms of tokenising
+MAX_MEDIUM = 1_000_000  # about as long as its schemas may take, a second
+SCHEMAS = ("tools", "response_format")
+TEXTS = (*SCHEMAS, "template_kwargs")
+NUM_KNOWN = 32  # requests' schemas, whose grammars the model still has as a rule
+
+Result = TypeVar("Result")
 
 
 class Service:
-    """Loads a model in the background, again when its engine dies, hands out places, and knows whether all is well."""
+    """Loads a model in the background, again when its engine dies, and starts answers where there are places."""
 
     def __init__(self, load: Callable[[], LLM], settings: Settings, clock: Callable[[], float] = time.monotonic):
         """load: called again for a new engine when one has died. clock: seconds."""
@@ -32,14 +42,14 @@ class Service:
         self._llm: LLM | None = None
         self._end: str | None = None  # why there is no model any more
         self._answers: dict[str, Answers] = {}
+        self._preparation = Preparation()
         self._num_taken = 0  # places: sequences that run or wait
         self._request_s = 1.0  # moving average of a request's time
-        self.preparation = Preparation()
-        self._next_start_s = -math.inf  # a new engine may be started from then on
+        self._next_start_s = -math.inf  # the earliest time for a new engine
         self._is_starting = False
 
     async def start(self) -> None:
-        """Loads the model on another thread. Raises what that raises."""
+        """Loads the model on another thread. An exception of the load is raised here."""
         self._llm = await _on_daemon(self._load)
         log.info("%s is ready", self._llm.path.name)
 
@@ -72,13 +82,13 @@ class Service:
         self._end = "The server is shutting down."
         for answers in list(self._answers.values()):
             answers.fail(EngineDeadError(self._end))
-        self.preparation.close()
+        self._preparation.close()
         if self._llm is not None:
             await asyncio.to_thread(self._llm.close)
 
     @property
     def llm(self) -> LLM:
-        """The model. ApiError, EngineDeadError: it is not there yet, or not any more, or about to be there again."""
+        """The model. ApiError, EngineDeadError: it is still loading, it has ended, or it is loaded again."""
         if self._end is not None:
             raise EngineDeadError(self._end)
         if self._llm is None:
@@ -96,16 +106,17 @@ class Service:
         """The model's name: its file's, without the ending."""
         return self.llm.path.stem
 
-    async def ask(self, answer_id: str, calls: Sequence[Call]) -> Answers:
-        """Starts all calls; close the answers when done. ApiError 429: too many wait already."""
+    async def ask(self, answer_id: str, questions: Sequence[Question]) -> Answers:
+        """Starts the answers to all questions; close them when done. ApiError 429: too many wait already. KimiError:
+        the request cannot be served."""
         llm = self.llm
-        num_places = sum(call.n for call in calls)
+        num_places = sum(question.n for question in questions)
         self._take(num_places)
-        answers = Answers(answer_id, self, num_places)
+        answers = Answers(self.metrics, self.memory, partial(self._release, answer_id, num_places))
         self._answers[answer_id] = answers
         try:
-            for call in calls:
-                await answers.start(llm, call)
+            for question in questions:
+                answers.add(*await self._preparation.run(question, partial(self._begin, llm, question)))
         except BaseException:
             answers.close()
             raise
@@ -117,7 +128,17 @@ class Service:
             raise ApiError(404, f"No answer {answer_id!r} is being generated.", param="id")
         return self._answers[answer_id]
 
+    def _begin(self, llm: LLM, question: Question) -> tuple[list[Generation], list[Mapping] | None]:
+        """The generations of a question, and a chat's messages as the model sees them."""
+        prompt = question.prompt
+        if not (isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)):
+            return llm.samples(prompt, question.n, **question.options), None
+        messages = self.memory.restored(prompt)
+        self.metrics.restored.inc(sum(a is not b for a, b in zip(messages, prompt, strict=True)))
+        return llm.samples(messages, question.n, **question.options), messages
+
     def _take(self, num_places: int) -> None:
+        """Takes places. ApiError: there are not so many, or not now."""
         room = self.settings.parallel + self.settings.max_waiting
         if num_places > room:
             raise ApiError(400, f"The request wants {num_places} answers; this server gives {room} at once.", param="n")
@@ -129,15 +150,48 @@ class Service:
             raise ApiError(429, message, code="queue_full", headers={"Retry-After": retry_s})
         self._num_taken += num_places
 
-    def release(self, answers: Answers, num_places: int, seconds: float) -> None:
-        """Answers are done, or were left; their places are free."""
-        self._answers.pop(answers.id, None)
+    def _release(self, answer_id: str, num_places: int, seconds: float) -> None:
+        """Frees the places of answers that are done, or were left."""
+        self._answers.pop(answer_id, None)
         self._num_taken -= num_places
         self._request_s += 0.2 * (seconds - self._request_s)
 
 
+class Preparation:
+    """Renders, tokenises and compiles beside the event loop, on three groups of threads, so that large requests do not
+    hold up others: one for small requests whose schemas were compiled before, one for medium requests, one for
+    large."""
+
+    def __init__(self):
+        self._small = ThreadPoolExecutor(4, "kimi-cpu small request")
+        self._medium = ThreadPoolExecutor(2, "kimi-cpu medium request")
+        self._large = ThreadPoolExecutor(2, "kimi-cpu large request")
+        self._known: dict[str, None] = {}  # schemas as JSON, the latest last
+
+    async def run(self, question: Question, work: Callable[[], Result]) -> Result:
+        """The result of work(), which begins the answers. Cancelled while it waits, it is not begun."""
+        size = _size([question.prompt, *(question.options.get(name) for name in TEXTS)])
+        schemas = _schemas(question.options) if size <= MAX_SMALL else None
+        if size <= MAX_SMALL and (schemas is None or schemas in self._known):
+            workers = self._small
+        else:
+            workers = self._medium if size <= MAX_MEDIUM else self._large
+        result = await asyncio.get_running_loop().run_in_executor(workers, work)
+        if schemas is not None:
+            self._known.pop(schemas, None)
+            self._known[schemas] = None
+            if len(self._known) > NUM_KNOWN:
+                del self._known[next(iter(self._known))]
+        return result
+
+    def close(self) -> None:
+        """Begins nothing more."""
+        for workers in (self._small, self._medium, self._large):
+            workers.shutdown(wait=False, cancel_futures=True)
+
+
 async def _on_daemon(work: Callable[[], LLM]) -> LLM:
-    """What work() returns or raises, on a thread that need not end: a signal ends the program while it still loads."""
+    """The result of work(), or its exception, from a daemon thread: a signal ends the program while it still loads."""
     loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
     def run() -> None:
@@ -150,3 +204,23 @@ async def _on_daemon(work: Callable[[], LLM]) -> LLM:
 
     threading.Thread(target=run, name="kimi-cpu load", daemon=True).start()
     return await done
+
+
+def _schemas(options: Mapping[str, Any]) -> str | None:
+    """The schemas of a request, as JSON; None where it has none."""
+    schemas = {name: options[name] for name in SCHEMAS if options.get(name)}
+    return json.dumps(schemas) if schemas else None
+
+
+def _size(value: object) -> int:
+    """Characters and values in a value. Counts no further than MAX_MEDIUM."""
+    size, pending = 0, [value]
+    while pending and size <= MAX_MEDIUM:
+        value = pending.pop()
+        size += len(value)
+        if isinstance(value, Mapping):
+            pending += value
+            value = value.values()
+        if not isinstance(value, str):
+            pending += (part for part in value if isinstance(part, str | list | Mapping))
+    return size

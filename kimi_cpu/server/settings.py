@@ -1,4 +1,4 @@
-"""How a server is set up."""
+"""The settings of a server."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ LOOPBACK_NAMES = ("localhost",)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where a server listens, whom it serves and how much it takes. ConfigError: a public address without a key.
+    """The address of a server, its clients and its limits. ConfigError: a public address without a key.
 
     open_to_all: serve a public address without a key all the same. origins: web origins whose pages may call the API.
     hosts: names, besides localhost and plain addresses, under which browsers may reach it. max_waiting: requests that
     may wait for a place. ping_s: seconds of silence after which an event stream sends a comment. slow_s: seconds
     for the head of a request, and for its body beyond those that its size explains; stall_s: seconds for which a client
-    may read nothing of what is sent.
+    may read nothing of an answer.
     """
 
     host: str = "127.0.0.1"
@@ -34,7 +34,7 @@ class Settings:
     stall_s: float = 60.0
     shutdown_s: float = 5.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.api_key == "":
             raise ConfigError("The API key is empty. Leave it out, or choose one.")
         if not is_loopback(self.host) and self.api_key is None and not self.open_to_all:

@@ -112,8 +112,7 @@ def test_plugin_has_the_fields_of_the_command_line_and_their_other_names():
 
 
 def test_bodies_of_the_server_have_the_fields_of_their_doors():
-    from kimi_cpu.server.chat import ChatBody
-    from kimi_cpu.server.completions import CompletionBody
+    from kimi_cpu.server.completions import ChatBody, CompletionBody
     from kimi_cpu.server.messages import MessagesBody
     from kimi_cpu.server.responses import ResponsesBody
 

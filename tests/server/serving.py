@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from kimi_cpu.server import Settings, bind
-from kimi_cpu.server.run import run
+from kimi_cpu.server.app import run
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 from kimi_cpu.llm import Piece
 from kimi_cpu.server.errors import ApiError
-from kimi_cpu.server.guarded_body import Held
+from kimi_cpu.server.guard import Held
 
 from .fake import FakeLLM, last_piece, text_pieces
 from .serving import serving
