@@ -173,7 +173,7 @@ class Machine:
 
         self.threads = runtime.configure(settings["threads"])
         self.reader = Reader()
-        self._case = cases.experts("int4", True, 512, 24, 8, 2048, 7168)
+        self._case = cases.experts_gate_up("int4", True, 512, 24, 8, 2048, 7168)
 
     @cached_property
     def _arguments(self) -> tuple:
@@ -190,7 +190,7 @@ class Machine:
 
             arguments = self._arguments
             begin = time.perf_counter()
-            kernels.experts(*arguments)
+            kernels.experts_gate_up(*arguments)
             answer["macs"] = self._case.macs / (time.perf_counter() - begin)
         return answer
 

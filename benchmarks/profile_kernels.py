@@ -3,9 +3,9 @@
     python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf
     python benchmarks/profile_kernels.py DIR/native.gguf [--threads 2] [--tokens 48]
 
-Everything runs twice. Once a chain's calls are made one by one, a clock is read before and after every compiled entry,
-and the table has the shares of their sum; then chains run as they are, and what is left of the forward pass beside
-compiled code is Python's share. Anonymous memory is all that the process has beyond files that it maps: Python, code,
+Everything runs twice. Once a program's calls are made one by one, a clock is read before and after every entry, and the
+table has the shares of their sum; then programs run as they are, and what is left of the forward pass beside compiled
+code is Python's share. Anonymous memory is all that the process has beyond files that it maps: Python, code,
 the cache's pages, work space; it is read between the two.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from machine import anonymous_bytes, card
 
 import kimi_cpu
-from kimi_cpu.kernels import Chain
+from kimi_cpu.kernels import Program
 from kimi_cpu.kernels.codegen import jit
 from kimi_cpu.model import Kimi
 
@@ -31,12 +31,12 @@ SEQUENCES = 16
 
 
 class Profile:
-    """Seconds and calls of each entry while `on`, and of the forward passes around them; `apart`: chains' calls too."""
+    """Seconds and calls of each entry while `on`, and of the forward passes around them; `apart`: also in programs."""
 
     def __init__(self):
         self.on, self.apart, self.anonymous = False, True, 0
         self._clear()
-        call, forward, chain = jit.Kernel.__call__, Kimi.forward, Chain.__call__
+        call, forward, run = jit.Kernel.__call__, Kimi.forward, Program.run
 
         def timed_call(kernel, *arguments):
             begin = time.perf_counter()
@@ -53,13 +53,13 @@ class Profile:
             self.forward += (time.perf_counter() - begin) * (self.on and not self.apart)
             return logits
 
-        def chain_apart(chain_, begin=0, end=None):
+        def run_apart(program):
             if not self.apart:
-                return chain(chain_, begin, end)
-            for bound, last in chain_.calls[begin:end]:
-                bound(*last.values)
+                return run(program)
+            for recorded in program.calls:
+                recorded()
 
-        jit.Kernel.__call__, Kimi.forward, Chain.__call__ = timed_call, timed_forward, chain_apart
+        jit.Kernel.__call__, Kimi.forward, Program.run = timed_call, timed_forward, run_apart
 
     def _clear(self) -> None:
         self.seconds, self.calls, self.forward, self.compiled = Counter(), Counter(), 0.0, 0.0

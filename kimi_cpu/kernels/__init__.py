@@ -1,49 +1,79 @@
 """The catalogue: every operation of the model on arrays, compiled for this CPU. `reference` has the same in numpy.
 
-`bind_x` is `x` with its arrays checked and bound once: a function of what changes from step to step. A `Chain` runs
-many of them without Python between them, whose code and objects every kernel evicts from the caches.
+An operation runs at once. `Recorder` has the same operations: it notes them down, and a `Program` runs them again and
+again without Python between them, whose code and objects every kernel evicts from the caches.
 """
 
-from .arrays import Activation, Cache, Experts, Routing, SharedExpert, cache_layer_bytes, make_activation
-from .codegen.chain import Chain, LastArguments
-from .codegen.jit import Bound
-from .entries.attention_expanded import attend_expanded
-from .entries.attention_int8 import attend_absorbed, bind_attend_absorbed, num_splits, plan_absorbed
-from .entries.heads import absorb_queries, bind_absorb_queries, bind_project_values, project_values
-from .entries.matmul import bind_gate_up, bind_linear, gate_up, linear
-from .entries.moe import bind_experts, bind_route, experts, route
-from .entries.pointwise import bind_embed, bind_rms_norm, bind_write_latents, embed, quantize, rms_norm, write_latents
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from .arrays import (
+    Activation,
+    Cache,
+    Dispatch,
+    Experts,
+    Routing,
+    SharedExpert,
+    cache_layer_bytes,
+    make_activation,
+    make_dispatch,
+)
+from .codegen.calls import Call, StepArg
+from .entries import attention_expanded, attention_int8, heads, matmul, moe, pointwise
+from .entries.attention_int8 import num_splits, plan_absorbed
+from .recorder import Program, Recorder
 from .runtime import context, stoppable
+
+P = ParamSpec("P")
+
+
+def _at_once(operation: Callable[P, Call]) -> Callable[P, None]:
+    """The operation itself, not a call of it to be made later."""
+
+    @wraps(operation)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        operation(*args, **kwargs)()
+
+    return run
+
+
+absorb_queries = _at_once(heads.absorb_queries)
+attend_absorbed = _at_once(attention_int8.attend_absorbed)
+attend_expanded = _at_once(attention_expanded.attend_expanded)
+embed = _at_once(pointwise.embed)
+experts_down = _at_once(moe.experts_down)
+experts_gate_up = _at_once(moe.experts_gate_up)
+gate_up = _at_once(matmul.gate_up)
+linear = _at_once(matmul.linear)
+project_values = _at_once(heads.project_values)
+quantize = _at_once(pointwise.quantize)
+rms_norm = _at_once(pointwise.rms_norm)
+route = _at_once(moe.route)
+write_latents = _at_once(pointwise.write_latents)
 
 __all__ = [
     "Activation",
-    "Bound",
     "Cache",
-    "Chain",
+    "Dispatch",
     "Experts",
-    "LastArguments",
+    "Program",
+    "Recorder",
     "Routing",
     "SharedExpert",
+    "StepArg",
     "absorb_queries",
     "attend_absorbed",
     "attend_expanded",
-    "bind_absorb_queries",
-    "bind_attend_absorbed",
-    "bind_embed",
-    "bind_experts",
-    "bind_gate_up",
-    "bind_linear",
-    "bind_project_values",
-    "bind_rms_norm",
-    "bind_route",
-    "bind_write_latents",
     "cache_layer_bytes",
     "context",
     "embed",
-    "experts",
+    "experts_down",
+    "experts_gate_up",
     "gate_up",
     "linear",
     "make_activation",
+    "make_dispatch",
     "num_splits",
     "plan_absorbed",
     "project_values",

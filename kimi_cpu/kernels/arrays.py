@@ -53,16 +53,39 @@ class Routing(NamedTuple):
     routed_scaling_factor: float
 
 
-class Experts(NamedTuple):
-    """A layer's routed experts: data u8 flat; expert e's gate, up and down begin at offsets[e] + gate_offset, ….
+class Dispatch(NamedTuple):
+    """Which rows go to which experts. A row t * k + i is token t with its i-th expert; rows are sorted by expert, then
+    by token. Written by `route`, of the tokens of a step.
+    """
 
-    gate and up are packed [rows, cols], down is packed [cols, rows], each in a kind of its own.
+    ids: np.ndarray  # i32[T, k], each token's experts, ascending
+    weights: np.ndarray  # f32[T, k], theirs
+    order: np.ndarray  # i64[T * k], the sorted rows
+    active: np.ndarray  # i64[min(E, T * k)], the experts that occur, ascending: the first num_active
+    first: np.ndarray  # i64[min(E, T * k) + 1], where the rows of active[a] begin in `order`, and where the last end
+    num_active: np.ndarray  # i64[1]
+
+
+def make_dispatch(tokens: int, num_experts: int, top_k: int) -> Dispatch:
+    """Room for the routing of so many tokens."""
+    rows = tokens * top_k
+    most = min(num_experts, rows)
+    ids, weights = np.zeros((tokens, top_k), np.int32), np.zeros((tokens, top_k), np.float32)
+    order, active, first = (np.zeros(n, np.int64) for n in (rows, most, most + 1))
+    return Dispatch(ids, weights, order, active, first, np.zeros(1, np.int64))
+
+
+class Experts(NamedTuple):
+    """A layer's routed experts: gate, up and down of expert e begin at address[e] + gate_offset, ….
+
+    gate and up are packed [rows, cols], down is packed [cols, rows], each in a kind of its own. Addresses may change
+    between calls.
     """
 
     kinds: tuple[str, str, str]  # of gate, up and down
-    data: np.ndarray
-    offsets: np.ndarray  # i64[E], bytes
-    gate_offset: int
+    data: np.ndarray  # u8[E, stride], where they are in the model's file; keeps it mapped
+    address: np.ndarray  # i64[E], where they are in memory; 0: nowhere
+    gate_offset: int  # bytes
     up_offset: int
     down_offset: int
     rows: int

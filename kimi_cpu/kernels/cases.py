@@ -11,18 +11,23 @@ from .arrays import (
     PAGE_TOKENS,
     Activation,
     Cache,
+    Dispatch,
     Experts,
     Routing,
     SharedExpert,
     cache_layer_bytes,
     cache_widths,
     make_activation,
+    make_dispatch,
 )
 
 F32_SUM = 2e-5  # f32 sums of thousands of products against float64, of the largest result
 INT8_ONCE = 2e-5  # integer sums are exact; the groups are added in f32
 INT8_AGAIN = 0.02  # results that are rounded to int8 on the way: one step of 1/127 of a group's largest, some flips
 ROUNDED = 0.012  # int8 results themselves: one step of 1/127
+
+
+Kinds = str | tuple[str, ...]  # of several matrices, or of all of them
 
 
 class Problem(NamedTuple):
@@ -86,7 +91,7 @@ def linear(kind: str, int8: bool, tokens: int, rows: int, cols: int, add: bool =
     return Case(_name("linear", kind, int8, tokens, rows, cols), "linear", build, tolerance, size, tokens * rows * cols)
 
 
-def gate_up(kinds: str | tuple[str, str], int8: bool, tokens: int, rows: int, cols: int) -> Case:
+def gate_up(kinds: Kinds, int8: bool, tokens: int, rows: int, cols: int) -> Case:
     """kinds: of gate and up, or of both."""
     kinds = (kinds, kinds) if isinstance(kinds, str) else kinds
 
@@ -97,7 +102,7 @@ def gate_up(kinds: str | tuple[str, str], int8: bool, tokens: int, rows: int, co
         return Problem((gate, up, inputs(rng, tokens, cols, int8), out), activation_outputs(out))
 
     size, macs = sum(packed_bytes(kind, rows, cols) for kind in kinds), 2 * tokens * rows * cols
-    name = _name("gate_up", "/".join(dict.fromkeys(kinds)), int8, tokens, rows, cols)
+    name = _name("gate_up", _shown(kinds), int8, tokens, rows, cols)
     return Case(name, "gate_up", build, ROUNDED, size, macs)
 
 
@@ -106,60 +111,96 @@ def activation_outputs(out: Activation) -> tuple[np.ndarray, ...]:
     return (out.x,) if out.q is None else (out.x, out.q, out.s[..., 0])
 
 
-def experts(
-    kinds: str | tuple[str, str, str],
+def experts_gate_up(
+    kinds: Kinds,
     int8: bool,
     tokens: int,
     num: int,
     top_k: int,
     rows: int,
     cols: int,
-    add: bool = True,
     shared: tuple[str, int] | None = None,
+    which: tuple[int, ...] | None = None,
 ) -> Case:
     """kinds: of gate, up and down, or of all three. shared: kind and rows of the shared expert's matrices."""
-    kinds = (kinds,) * 3 if isinstance(kinds, str) else kinds
-    shapes = (rows, cols), (rows, cols), (cols, rows)
-    ends = np.cumsum([packed_bytes(kind, *shape) for kind, shape in zip(kinds, shapes, strict=True)]).tolist()
 
     def build(rng: np.random.Generator) -> Problem:
-        stride = pad(ends[2], 4096)
-        one = np.zeros(stride, np.uint8)
-        for kind, shape, begin, end in zip(kinds, shapes, (0, *ends), ends, strict=False):
-            one[begin:end] = big_matrix(rng, kind, *shape).data
-        data = np.tile(one, num)
-        offsets = np.arange(num, dtype=np.int64) * stride
-        e = Experts(kinds, data, offsets, 0, ends[0], ends[1], rows, cols)
-        ids = np.sort(np.argsort(rng.random((tokens, num)), axis=1)[:, :top_k], axis=1).astype(np.int32)
-        weights = rng.random((tokens, top_k), np.float32)
-        out = rng.standard_normal((tokens, cols + 1), np.float32)
-        hidden = make_activation(tokens * top_k, rows, int8)
-        a = inputs(rng, tokens, cols, int8)
-        return Problem((e, a, ids, weights, hidden, out, add, shared_expert(rng)), (out,))
+        e, dispatch = random_experts(rng, kinds, num, rows, cols), random_dispatch(rng, tokens, num, top_k)
+        hidden, a = make_activation(tokens * top_k, rows, int8), inputs(rng, tokens, cols, int8)
+        places = None if which is None else np.array(which)
+        other = shared and shared_expert(rng, *shared, tokens, cols, int8)
+        outputs = activation_outputs(hidden) + (activation_outputs(other.hidden) if other else ())
+        return Problem((e, a, dispatch, hidden, places, other), outputs)
 
-    def shared_expert(rng: np.random.Generator) -> SharedExpert | None:
-        if shared is None:
-            return None
-        its_kind, inner = shared
-        gate, up, down = (matrix(rng, its_kind, *shape) for shape in ((inner, cols), (inner, cols), (cols, inner)))
-        return SharedExpert(gate, up, down, make_activation(tokens, inner, int8))
+    size = sum(packed_bytes(*part) for part in expert_parts(kinds, rows, cols)[:2]) * min(num, tokens * top_k)
+    name = _name("experts_gate_up", _shown(kinds, shared), int8, tokens, rows, cols)
+    return Case(name, "experts_gate_up", build, ROUNDED, size, 2 * tokens * top_k * rows * cols)
 
-    macs = 3 * tokens * top_k * rows * cols
-    size = ends[2] * min(num, tokens * top_k)
-    tolerance = INT8_AGAIN if int8 else F32_SUM
-    kind = "/".join(dict.fromkeys(kinds))
-    name = _name("experts", kind, int8, tokens, rows, cols) + (f" + {shared[0]} {shared[1]}" if shared else "")
-    return Case(name, "experts", build, tolerance, size, macs)
+
+def experts_down(
+    kinds: Kinds,
+    int8: bool,
+    tokens: int,
+    num: int,
+    top_k: int,
+    rows: int,
+    cols: int,
+    shared: tuple[str, int] | None = None,
+    span: tuple[int, int | None] = (0, None),
+    add: bool = True,
+) -> Case:
+    """As `experts_gate_up`. span: the places of the experts, begin and end."""
+
+    def build(rng: np.random.Generator) -> Problem:
+        e, dispatch = random_experts(rng, kinds, num, rows, cols), random_dispatch(rng, tokens, num, top_k)
+        hidden, out = inputs(rng, tokens * top_k, rows, int8), rng.standard_normal((tokens, cols + 1), np.float32)
+        other = shared and shared_expert(rng, *shared, tokens, cols, int8)
+        return Problem((e, hidden, dispatch, out, *span, add, other), (out,))
+
+    size = packed_bytes(*expert_parts(kinds, rows, cols)[2]) * min(num, tokens * top_k)
+    name = _name("experts_down", _shown(kinds, shared), int8, tokens, rows, cols)
+    tolerance = INT8_ONCE if int8 else F32_SUM
+    return Case(name, "experts_down", build, tolerance, size, tokens * top_k * rows * cols)
+
+
+def expert_parts(kinds: Kinds, rows: int, cols: int) -> list[tuple[str, int, int]]:
+    """(kind, rows, cols) of gate, up and down."""
+    kinds = (kinds,) * 3 if isinstance(kinds, str) else kinds
+    return [(kinds[0], rows, cols), (kinds[1], rows, cols), (kinds[2], cols, rows)]
+
+
+def random_experts(rng: np.random.Generator, kinds: Kinds, num: int, rows: int, cols: int) -> Experts:
+    """Experts of the same random weights."""
+    parts = expert_parts(kinds, rows, cols)
+    gate, up, down = (big_matrix(rng, *part).data for part in parts)
+    data = np.zeros((num, pad(len(gate) + len(up) + len(down), 4096)), np.uint8)
+    data[:, : len(gate) + len(up) + len(down)] = np.concatenate([gate, up, down])
+    address = data.ctypes.data + data.strides[0] * np.arange(num)
+    return Experts(tuple(part[0] for part in parts), data, address, 0, len(gate), len(gate) + len(up), rows, cols)
+
+
+def random_dispatch(rng: np.random.Generator, tokens: int, num: int, top_k: int) -> Dispatch:
+    """Random experts with random weights."""
+    dispatch = make_dispatch(tokens, num, top_k)
+    dispatch.ids[:] = np.sort(np.argsort(rng.random((tokens, num)), axis=1)[:, :top_k], axis=1)
+    dispatch.weights[:] = rng.random((tokens, top_k), np.float32)
+    reference.sort(dispatch)
+    return dispatch
+
+
+def shared_expert(rng: np.random.Generator, kind: str, rows: int, tokens: int, cols: int, int8: bool) -> SharedExpert:
+    """One with random hidden values."""
+    shapes = (rows, cols), (rows, cols), (cols, rows)
+    return SharedExpert(*(matrix(rng, kind, *shape) for shape in shapes), inputs(rng, tokens, rows, int8))
 
 
 def route(tokens: int, num: int, cols: int, top_k: int, groups: int = 1, kept: int = 1, normalise: bool = True) -> Case:
     def build(rng: np.random.Generator) -> Problem:
         w = rng.standard_normal((num, cols), np.float32) / np.float32(np.sqrt(cols))
-        ids, weights = np.zeros((tokens, top_k), np.int32), np.zeros((tokens, top_k), np.float32)
         x = rng.standard_normal((tokens, cols + 5), np.float32)
         bias = rng.standard_normal(num).astype(np.float32) / 10
-        routing = Routing(top_k, groups, kept, normalise, 2.5)
-        return Problem((x, w, bias, routing, ids, weights), (ids, weights))
+        dispatch = make_dispatch(tokens, num, top_k)
+        return Problem((x, w, bias, Routing(top_k, groups, kept, normalise, 2.5), dispatch), tuple(dispatch))
 
     return Case(f"route t{tokens} {num}x{cols}", "route", build, F32_SUM, 4 * num * cols, tokens * num * cols)
 
@@ -262,7 +303,7 @@ def attend_absorbed(kind: str, lens: list[int], heads: int, latent: int, rope: i
 
 def attend_expanded(
     kind: str,
-    weights: str | tuple[str, str],
+    weights: Kinds,
     int8: bool,
     lens: list[int],
     new: list[int],
@@ -288,8 +329,14 @@ def attend_expanded(
 
     pairs = sum(m * n - m * (m - 1) // 2 for n, m in zip(lens, new, strict=True))
     macs = heads * (pairs * (nope + rope + value) + sum(lens) * latent * (nope + value))
-    name = f"attend_expanded {kind} {'/'.join(dict.fromkeys(kinds))}{' int8' if int8 else ''} {new} of {lens}"
+    name = f"attend_expanded {kind} {_shown(kinds)}{' int8' if int8 else ''} {new} of {lens}"
     return Case(name, "attend_expanded", build, ROUNDED, 0, macs)
+
+
+def _shown(kinds: Kinds, shared: tuple[str, int] | None = None) -> str:
+    """Kinds in a case's name."""
+    shown = kinds if isinstance(kinds, str) else "/".join(dict.fromkeys(kinds))
+    return f"{shown} + {shared[0]} {shared[1]}" if shared else shown
 
 
 def _name(kernel: str, kind: str, int8: bool, tokens: int, rows: int, cols: int) -> str:
@@ -306,13 +353,16 @@ def small() -> list[Case]:
             cases += [gate_up(kind, int8, t, 41, cols) for t in (1, 19)]
             cases.append(project_values(kind, int8, 3, 3, 18, 64 if kind == "int4" else 70))
             cases.append(project_values(kind, int8, 2, 2, 32, 64))
-        cases += [experts("int4", int8, t, 5, 2, 64, 96, add=t == 1) for t in (1, 23)]
-        cases += [experts("int4", int8, 3, 5, 2, 64, 96, shared=(kind, 75)) for kind in ("q8", "bf16")]
-        cases.append(experts("int4", int8, 23, 5, 2, 64, 96, add=False, shared=("q8", 41)))
+        for half in (experts_gate_up, experts_down):
+            cases += [half("int4", int8, t, 5, 2, 64, 96) for t in (1, 23)]
+            cases += [half("int4", int8, 3, 5, 2, 64, 96, shared=(kind, 75)) for kind in ("q8", "bf16")]
+            for kinds in (("int4", "int4", "q8"), ("q8", "bf16", "int4"), ("bf16", "int4", "bf16")):
+                cases += [half(kinds, int8, t, 5, 2, 64, 96) for t in (1, 23)]
+        cases += [experts_gate_up("int4", int8, t, 5, 2, 64, 96, which=(1, 0)) for t in (1, 23)]
+        cases += [experts_down("int4", int8, t, 5, 2, 64, 96, span=(1, 2)) for t in (1, 23)]
+        cases.append(experts_down("int4", int8, 23, 5, 2, 64, 96, shared=("q8", 41), add=False))
         for kinds in (("int4", "q8"), ("q8", "bf16"), ("bf16", "int4")):
             cases += [gate_up(kinds, int8, t, 41, 96) for t in (1, 19)]
-        for kinds in (("int4", "int4", "q8"), ("q8", "bf16", "int4"), ("bf16", "int4", "bf16")):
-            cases += [experts(kinds, int8, t, 5, 2, 64, 96) for t in (1, 23)]
         cases += [rms_norm(int8, t, 75) for t in (1, 9)]
         for kind in ("f16", "f32", "int8"):
             for weights in ("q8", "bf16", ("q8", "bf16"), ("bf16", "q8")):
@@ -332,7 +382,8 @@ def small() -> list[Case]:
 def large(tokens: int) -> list[Case]:
     """K2's widths (config.json of Kimi-K2-Thinking), a decode step of `tokens` sequences or a chunk of prompt."""
     cases = [
-        experts("int4", True, tokens, 24, 8, 2048, 7168),
+        experts_gate_up("int4", True, tokens, 24, 8, 2048, 7168),
+        experts_down("int4", True, tokens, 24, 8, 2048, 7168),
         linear("q8", True, tokens, 1536, 7168, more=576),
         linear("q8", True, tokens, 12288, 1536),
         linear("q8", True, tokens, 7168, 8192),

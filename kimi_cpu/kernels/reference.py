@@ -4,6 +4,8 @@ T tokens, S sequences, H hidden, A heads, N/R/V head widths without position, wi
 E experts, k chosen experts, I expert width, P a row's pitch (at least the width that counts).
 """
 
+import ctypes
+
 import numpy as np
 
 from ..quant.rows16 import GROUP, ROWS, Matrix, packed_bytes, unpack
@@ -15,6 +17,7 @@ from .arrays import (
     SUM_Q8,
     Activation,
     Cache,
+    Dispatch,
     Experts,
     Routing,
     SharedExpert,
@@ -161,15 +164,8 @@ def attend_expanded(
     quantize(out)
 
 
-def route(
-    x: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray,
-    routing: Routing,
-    ids: np.ndarray,
-    weights: np.ndarray,
-) -> None:
-    """Experts of each token, ascending, ids i32[T, k] and weights f32[T, k] (DeepSeek-V3 report, sec. 2.1.2).
+def route(x: np.ndarray, w: np.ndarray, bias: np.ndarray, routing: Routing, dispatch: Dispatch) -> None:
+    """Experts of each token, ascending, ids i32[T, k] and weights f32[T, k] (DeepSeek-V3 report, sec. 2.1.2); sorted.
 
     p = sigmoid(x w^T); the top_k of p + bias, within the topk_group groups whose two best are best (the others count
     as -inf); weights are p of the chosen (/ their sum + 1e-20) * factor. Equal scores: the lower id. NaN or infinity
@@ -190,43 +186,82 @@ def route(
     picked = np.take_along_axis(p, chosen, axis=-1).astype(np.float64)
     if routing.norm_topk_prob:
         picked /= picked.sum(-1, keepdims=True) + ROUTER_EPS
-    ids[:] = chosen
-    weights[:] = picked * routing.routed_scaling_factor + 0 * (logits + bias).sum(-1, keepdims=True)
+    dispatch.ids[:] = chosen
+    dispatch.weights[:] = picked * routing.routed_scaling_factor + 0 * (logits + bias).sum(-1, keepdims=True)
+    sort(dispatch)
 
 
-def experts(
+def sort(dispatch: Dispatch) -> None:
+    """Fills order, active, first and num_active from ids."""
+    flat = dispatch.ids.reshape(-1)
+    active, counts = np.unique(flat, return_counts=True)
+    dispatch.order[:] = np.argsort(flat, kind="stable")
+    dispatch.active[: len(active)] = active
+    dispatch.first[: len(active) + 1] = [0, *np.cumsum(counts)]
+    dispatch.num_active[0] = len(active)
+
+
+def experts_gate_up(
     e: Experts,
     a: Activation,
-    ids: np.ndarray,
-    weights: np.ndarray,
+    dispatch: Dispatch,
     hidden: Activation,
+    which: np.ndarray | None = None,
+    shared: SharedExpert | None = None,
+) -> None:
+    """Rows of hidden [T * k, I], sorted by expert = silu(gate a) * (up a), quantised too.
+
+    which i64[n]: of the experts at these places of dispatch.active, in any order; None: of all. The shared expert, if
+    there is one, computes its own rows as well.
+    """
+    top_k = dispatch.ids.shape[1]
+    for place in range(dispatch.num_active[0]) if which is None else which:
+        begin, end = dispatch.first[place], dispatch.first[place + 1]
+        tokens = dispatch.order[begin:end] // top_k
+        gate, up, _ = expert(e, dispatch.active[place])
+        x = Activation(*(None if field is None else field[tokens] for field in a[:3]), a.cols)
+        gate_up(gate, up, x, hidden.rows(begin, end))
+    if shared is not None:
+        gate_up(shared.gate, shared.up, a, shared.hidden)
+
+
+def experts_down(
+    e: Experts,
+    hidden: Activation,
+    dispatch: Dispatch,
     out: np.ndarray,
+    begin: int = 0,
+    end: int | None = None,
     add: bool = True,
     shared: SharedExpert | None = None,
 ) -> None:
-    """out f32[T, P] (+)= sum over the chosen experts of weight * down(silu(gate a) * (up a)), in ascending expert id.
+    """out f32[T, P] (+)= sum over the experts at places begin..end-1 of dispatch.active of weight * (down hidden).
 
-    What the shared expert gives is added last. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for [T * k, I].
+    In ascending expert id; what the shared expert gives is added last. end: by default the list's.
     """
-    total = np.zeros((len(ids), e.cols))
-    for expert in np.unique(ids):
-        tokens, slots = np.nonzero(ids == expert)
-        base = int(e.offsets[expert])
-        gate, up, down = (
-            Matrix(kind, rows, cols, e.data[base + at : base + at + packed_bytes(kind, rows, cols)])
-            for kind, rows, cols, at in (
-                (e.kinds[0], e.rows, e.cols, e.gate_offset),
-                (e.kinds[1], e.rows, e.cols, e.up_offset),
-                (e.kinds[2], e.cols, e.rows, e.down_offset),
-            )
-        )
-        rows = Activation(*(None if field is None else field[tokens] for field in a[:3]), a.cols)
-        inner = activation(_silu(product(gate, rows)) * product(up, rows), hidden.q is not None)
-        total[tokens] += weights[tokens, slots, None] * product(down, inner)
+    total = np.zeros((len(dispatch.ids), e.cols))
+    for place in range(begin, dispatch.num_active[0] if end is None else end):
+        rows = slice(dispatch.first[place], dispatch.first[place + 1])
+        tokens, choices = np.divmod(dispatch.order[rows], dispatch.ids.shape[1])
+        down = expert(e, dispatch.active[place])[2]
+        total[tokens] += dispatch.weights[tokens, choices, None] * product(down, hidden.rows(rows.start, rows.stop))
     if shared is not None:
-        gate_up(shared.gate, shared.up, a, shared.hidden)
         total += product(shared.down, shared.hidden)
     out[:, : e.cols] = out[:, : e.cols] + total if add else total
+
+
+def expert(e: Experts, number: int) -> list[Matrix]:
+    """Gate, up and down of one expert, views of the memory at its address."""
+    matrices = []
+    for kind, offset, shape in zip(
+        e.kinds,
+        (e.gate_offset, e.up_offset, e.down_offset),
+        ((e.rows, e.cols), (e.rows, e.cols), (e.cols, e.rows)),
+        strict=True,
+    ):
+        data = (ctypes.c_uint8 * packed_bytes(kind, *shape)).from_address(int(e.address[number]) + offset)
+        matrices.append(Matrix(kind, *shape, np.frombuffer(data, np.uint8)))
+    return matrices
 
 
 def activation(x: np.ndarray, int8: bool) -> Activation:

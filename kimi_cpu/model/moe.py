@@ -1,30 +1,103 @@
 """Feed-forward parts: the dense MLP, and the mixture of experts (DeepSeek-V3 report, sec. 2.1.2)."""
 
-from .. import kernels
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
 from ..config import ModelConfig
-from ..kernels import Bound
+from ..kernels import Dispatch, Experts, Recorder, Routing, SharedExpert, StepArg
 from .weights import MlpWeights, MoeWeights
-from .workspace import Workspace
+from .workspace import StepArgs, Workspace
 
 
-def mlp(w: MlpWeights, ws: Workspace) -> list[Bound]:
-    """hidden f32[T, H] += down(silu(gate x) * (up x)) of the workspace's normed x."""
-    inner = ws.mlp[w.gate_proj.rows]
-    return [
-        kernels.bind_gate_up(w.gate_proj, w.up_proj, ws.normed, inner),
-        kernels.bind_linear((w.down_proj,), inner, (ws.hidden,), add=True),
-    ]
+class Residency(Protocol):
+    """Who brings routed experts to memory when not all of them fit, and writes where they are to `Experts.address`."""
+
+    def arrivals(self, layer: int, dispatch: Dispatch, stop: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        """(places i64[n], ready) until all active experts are computed, for a layer whose routing is known.
+
+        places: of dispatch.active, whose gate and up are in memory; each place comes once, in any order. ready: so
+        many experts from the beginning of the list may be added to the output: their places have come, and down of
+        those that were not added before is in memory. All this may go again when the next pair is asked for. The
+        last `ready` is num_active; only when stop i64[1] is not 0 it may end before.
+        """
+        ...
 
 
-def moe(w: MoeWeights, config: ModelConfig, ws: Workspace) -> list[Bound]:
-    """hidden f32[T, H] += sum of the chosen experts, weighted, + the shared experts, of the workspace's normed x."""
-    c, ids, weights = config, ws.expert_ids, ws.expert_weights  # [T, k]
-    routing = kernels.Routing(c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob, c.routed_scaling_factor)
-    shared = None
-    if w.shared_experts is not None:
-        m = w.shared_experts
-        shared = kernels.SharedExpert(m.gate_proj, m.up_proj, m.down_proj, ws.mlp[m.gate_proj.rows])
-    return [
-        kernels.bind_route(ws.normed.x, w.gate, w.e_score_correction_bias, routing, ids, weights),
-        kernels.bind_experts(w.experts, ws.normed, ids, weights, ws.routed, ws.hidden, shared=shared),
-    ]
+def mlp(k: Recorder, w: MlpWeights, ws: Workspace, step: StepArgs) -> None:
+    """hidden [T, H] += down(silu(gate x) * (up x)) of normed x [T, H]; I: its width."""
+    T, inner = step.rows, ws.mlp[w.gate_proj.rows]
+
+    k.gate_up(w.gate_proj, w.up_proj, ws.normed, inner, rows=T)  # [T, I]
+    k.linear((w.down_proj,), inner, (ws.hidden,), add=True, rows=T)  # [T, H]
+
+
+def moe(
+    k: Recorder,
+    w: MoeWeights,
+    config: ModelConfig,
+    ws: Workspace,
+    step: StepArgs,
+    layer: int,
+    residency: Residency | None,
+) -> None:
+    """hidden [T, H] += sum of the k chosen experts, weighted, + the shared experts, of normed x [T, H].
+
+    Numbers in brackets are the report's equations. Residency, if there is one, acts once the routing is known.
+    """
+    T, c, x, d = step.rows, config, ws.normed, ws.dispatch
+    routing = Routing(c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob, c.routed_scaling_factor)
+
+    k.route(x.x, w.gate, w.e_score_correction_bias, routing, d, rows=T)  # [T, k] (13 to 16)
+    if residency is None:
+        shared = _shared(w.shared_experts, ws)
+        k.experts_gate_up(w.experts, x, d, ws.routed, shared=shared, rows=T)  # [T * k, I] and [T, I of the shared]
+        k.experts_down(w.experts, ws.routed, d, ws.hidden, shared=shared, rows=T)  # [T, H] (12)
+    else:
+        k.cut(Arriving(w.experts, ws, step, layer, residency))  # [T, H] (12)
+        if w.shared_experts is not None:
+            mlp(k, w.shared_experts, ws, step)  # [T, H] (12)
+
+
+def _shared(w: MlpWeights | None, ws: Workspace) -> SharedExpert | None:
+    """Shared experts as a part of the kernels that compute the routed ones: no time is lost between them."""
+    return w and SharedExpert(w.gate_proj, w.up_proj, w.down_proj, ws.mlp[w.gate_proj.rows])
+
+
+class Arriving:
+    """hidden [T, H] += the routed experts of a layer, which are computed as they come and added in ascending id."""
+
+    def __init__(self, experts: Experts, ws: Workspace, step: StepArgs, layer: int, residency: Residency):
+        self._experts, self._dispatch, self._step = experts, ws.dispatch, step
+        self._layer, self._residency = layer, residency
+        self._places, self._begin, self._end = StepArg(np.zeros(0, np.int64)), StepArg(), StepArg()
+        k = Recorder()
+        k.experts_gate_up(experts, ws.normed, ws.dispatch, ws.routed, self._places, rows=step.rows)  # [T * k, I]
+        self._gate_up = k.compile()
+        k = Recorder()
+        k.experts_down(experts, ws.routed, ws.dispatch, ws.hidden, self._begin, self._end, rows=step.rows)  # [T, H]
+        self._down = k.compile()
+
+    def __call__(self) -> None:
+        step, dispatch, done = self._step, self._dispatch, 0
+        if step.stop[0]:
+            return  # the routing is not to be believed
+        for places, ready in self._residency.arrivals(self._layer, dispatch, step.stop):
+            if step.stop[0]:
+                return
+            if len(places):
+                self._require(places)
+                self._places.set(places)
+                self._gate_up.run()
+            if ready > done:
+                self._require(slice(done, ready))
+                self._begin.set(done)
+                self._end.set(ready)
+                self._down.run()
+                done = ready
+        assert step.stop[0] or done == dispatch.num_active[0], f"layer {self._layer}: experts are missing"
+
+    def _require(self, places: np.ndarray | slice) -> None:
+        """These experts have an address: kernels read there blindly."""
+        assert self._experts.address[self._dispatch.active[places]].all(), f"layer {self._layer}: experts are absent"

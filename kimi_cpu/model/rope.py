@@ -7,6 +7,19 @@ import numpy as np
 from ..config import RopeScaling
 
 
+class Rotation:
+    """Turns positions into rotations."""
+
+    def __init__(self, dim: int, theta: float, scaling: RopeScaling | None):
+        """dim: values that are rotated in pairs."""
+        self._inv_freq = inverse_frequencies(dim, theta, scaling)
+        self._attention_factor = attention_factor(scaling)
+
+    def cos_sin(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(cos, sin) f32[T, dim / 2] of positions i32[T]."""
+        return cos_sin(positions, self._inv_freq, self._attention_factor)
+
+
 def inverse_frequencies(dim: int, theta: float, scaling: RopeScaling | None) -> np.ndarray:
     """Radians that a position turns each pair, f32[dim / 2] (modeling_rope_utils.py: _compute_yarn_parameters)."""
     base = np.float32(theta) ** (np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim))

@@ -9,12 +9,13 @@ from ..kernels import Experts
 from ..modelfile import ModelFile
 from ..quant.rows16 import Matrix
 
+EMBEDDING = "token_embd.weight"  # lm_head too, when the embeddings are tied
+
 
 @dataclass(frozen=True)
 class AttentionWeights:
     """MLA. H hidden, A heads, N/R/V head widths without position, with position, of values; L kv_lora_rank."""
 
-    input_layernorm: np.ndarray  # f32[H]
     q_a_proj: Matrix | None  # [q_lora_rank, H]
     q_a_layernorm: np.ndarray | None  # f32[q_lora_rank]
     q_proj: Matrix  # q_b_proj [A * (N + R), q_lora_rank], or q_proj [A * (N + R), H] without q_a_proj
@@ -48,6 +49,7 @@ class MoeWeights:
 class LayerWeights:
     """One decoder layer."""
 
+    input_layernorm: np.ndarray  # f32[H]
     attention: AttentionWeights
     post_attention_layernorm: np.ndarray  # f32[H]
     mlp: MlpWeights | MoeWeights
@@ -55,29 +57,33 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Weights:
-    """The whole model."""
+    """A model, or some layers of it with or without its ends."""
 
-    embed_tokens: Matrix  # [vocab, H]
-    layers: tuple[LayerWeights, ...]
-    norm: np.ndarray  # f32[H]
-    lm_head: Matrix  # [vocab, H]
+    embed_tokens: Matrix | None  # [vocab, H]
+    layers: dict[int, LayerWeights]  # by number
+    norm: np.ndarray | None  # f32[H]
+    lm_head: Matrix | None  # [vocab, H]
 
 
-def bind(file: ModelFile) -> Weights:
-    """Views of a native file's tensors, which were checked against its configuration when that was read."""
+def bind(file: ModelFile, layers: range | None = None, embed: bool = True, head: bool = True) -> Weights:
+    """Views of a native file's tensors, which were checked against its configuration when that was read.
+
+    layers: by default all. Without `embed` there is no embedding, without `head` neither the last norm nor lm_head.
+    """
     config = file.config
-    embed = file.matrix("token_embd.weight")
+    numbers = range(config.num_hidden_layers) if layers is None else layers
     return Weights(
-        embed_tokens=embed,
-        layers=tuple(_layer(file, config, n) for n in range(config.num_hidden_layers)),
-        norm=file.array("output_norm.weight"),
-        lm_head=embed if config.tie_word_embeddings else file.matrix("output.weight"),
+        embed_tokens=file.matrix(EMBEDDING) if embed else None,
+        layers={n: _layer(file, config, n) for n in numbers},
+        norm=file.array("output_norm.weight") if head else None,
+        lm_head=file.matrix(EMBEDDING if config.tie_word_embeddings else "output.weight") if head else None,
     )
 
 
 def _layer(file: ModelFile, config: ModelConfig, n: int) -> LayerWeights:
     p = f"blk.{n}."
     return LayerWeights(
+        input_layernorm=file.array(p + "attn_norm.weight"),
         attention=_attention(file, p + "attn_", with_q_lora=config.q_lora_rank is not None),
         post_attention_layernorm=file.array(p + "ffn_norm.weight"),
         mlp=_moe(file, config, n) if config.is_moe_layer(n) else _mlp(file, p, ""),
@@ -86,7 +92,6 @@ def _layer(file: ModelFile, config: ModelConfig, n: int) -> LayerWeights:
 
 def _attention(file: ModelFile, p: str, with_q_lora: bool) -> AttentionWeights:
     return AttentionWeights(
-        input_layernorm=file.array(p + "norm.weight"),
         q_a_proj=file.matrix(p + "q_a.weight") if with_q_lora else None,
         q_a_layernorm=file.array(p + "q_a_norm.weight") if with_q_lora else None,
         q_proj=file.matrix(p + ("q_b.weight" if with_q_lora else "q.weight")),
@@ -117,8 +122,8 @@ def _experts(file: ModelFile, n: int) -> Experts:
     gate, up, down = parts["gate"], parts["up"], parts["down"]
     return Experts(
         kinds=(gate.kind, up.kind, down.kind),
-        data=data.reshape(-1),
-        offsets=np.arange(len(data), dtype=np.int64) * data.shape[1],
+        data=data,
+        address=data.ctypes.data + data.strides[0] * np.arange(len(data)),
         gate_offset=gate.offset,
         up_offset=up.offset,
         down_offset=down.offset,

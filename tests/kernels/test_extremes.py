@@ -110,13 +110,13 @@ def test_silu_and_sigmoid_at_the_edges(tier):  # noqa: F811
 
 def test_infinite_and_missing_scores_in_the_router(tier):  # noqa: F811
     w = np.eye(8, dtype=np.float32)
-    ids, weights = np.zeros((2, 3), np.int32), np.zeros((2, 3), np.float32)
+    dispatch = kernels.make_dispatch(2, 8, 3)
     x = np.zeros((2, 8), np.float32)
     x[0, 5], x[1] = 100, np.nan
-    kernels.route(x, w, np.zeros(8, np.float32), kernels.Routing(3, 1, 1, True, 1.0), ids, weights)
-    assert ids.tolist() == [[0, 1, 5], [0, 1, 2]]
-    assert np.isnan(weights[1]).all()
-    assert np.isclose(weights[0].sum(), 1)
+    kernels.route(x, w, np.zeros(8, np.float32), kernels.Routing(3, 1, 1, True, 1.0), dispatch)
+    assert dispatch.ids.tolist() == [[0, 1, 5], [0, 1, 2]]
+    assert np.isnan(dispatch.weights[1]).all()
+    assert np.isclose(dispatch.weights[0].sum(), 1)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -124,11 +124,12 @@ def test_infinite_and_missing_scores_in_the_router(tier):  # noqa: F811
 @pytest.mark.parametrize("tokens", [1, 5])
 def test_expert_whose_score_is_no_number_spoils_the_weights_though_it_is_not_chosen(tier, tokens, where, bad):  # noqa: F811
     for module in (kernels, reference):
-        x, w, bias, routing, ids, weights = cases.route(tokens, 8, 96, 2).build(np.random.default_rng(0)).arguments
+        x, w, bias, routing, dispatch = cases.route(tokens, 8, 96, 2).build(np.random.default_rng(0)).arguments
         w, bias = w.copy(), bias.copy()
         if where == "w":
             w[3, 7] = bad
         else:
             bias[3] = bad
-        module.route(x, w, bias, routing, ids, weights)
-        assert np.isnan(weights).all() and (ids >= 0).all() and (ids < 8).all()
+        module.route(x, w, bias, routing, dispatch)
+        ids = dispatch.ids
+        assert np.isnan(dispatch.weights).all() and (ids >= 0).all() and (ids < 8).all()

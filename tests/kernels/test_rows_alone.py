@@ -26,14 +26,49 @@ def test_matmul_row_is_the_same_alone(kind, int8):
 
 @pytest.mark.parametrize("int8", [True, False])
 def test_expert_sums_are_the_same_alone(int8):
-    case = cases.experts("int4", int8, 23, 5, 2, 64, 96, shared=("q8", 41))
-    e, a, ids, weights, hidden, out, add, shared = case.build(np.random.default_rng(0)).arguments
-    before = out.copy()
-    kernels.experts(e, a, ids, weights, hidden, out, add, shared)
+    rng = np.random.default_rng(0)
+    e, a, dispatch, hidden, _, shared = (
+        cases.experts_gate_up("int4", int8, 23, 5, 2, 64, 96, shared=("q8", 41)).build(rng).arguments
+    )
+    before = rng.standard_normal((23, 96), np.float32)
+
+    def sums(a, dispatch, out):
+        kernels.experts_gate_up(e, a, dispatch, hidden, shared=shared)
+        kernels.experts_down(e, hidden, dispatch, out, shared=shared)
+        return out
+
+    together = sums(a, dispatch, before.copy())
     for t in range(0, 23, 5):
-        alone = before[t : t + 1].copy()
-        kernels.experts(e, a.rows(t, t + 1), ids[t : t + 1], weights[t : t + 1], hidden, alone, add, shared)
-        assert same(alone[0], out[t])
+        one = kernels.make_dispatch(1, 5, 2)
+        one.ids[:], one.weights[:] = dispatch.ids[t], dispatch.weights[t]
+        reference.sort(one)
+        assert same(sums(a.rows(t, t + 1), one, before[t : t + 1].copy())[0], together[t])
+
+
+@pytest.mark.parametrize("int8", [True, False])
+@pytest.mark.parametrize("tokens", [1, 23])
+def test_experts_one_by_one_and_elsewhere_give_the_same_sums(int8, tokens):
+    """Gate and up in any order, down in pieces, every expert at an address of its own each time."""
+    rng = np.random.default_rng(0)
+    e, a, dispatch, hidden, _, _ = cases.experts_gate_up("int4", int8, tokens, 5, 2, 64, 96).build(rng).arguments
+    whole = rng.standard_normal((tokens, 96), np.float32)
+    pieces = whole.copy()
+    kernels.experts_gate_up(e, a, dispatch, hidden)
+    kernels.experts_down(e, hidden, dispatch, whole)
+    parts = kernels.make_activation(2 * tokens, 64, int8)
+    num, elsewhere = int(dispatch.num_active[0]), np.zeros_like(e.data[0])
+    for place in reversed(range(num)):
+        e.address[:] = 0
+        expert = dispatch.active[place]
+        elsewhere[:], e.address[expert] = e.data[expert], elsewhere.ctypes.data
+        kernels.experts_gate_up(e, a, dispatch, parts, np.array([place]))
+    for place in range(num):
+        e.address[:] = 0
+        expert = dispatch.active[place]
+        elsewhere[:], e.address[expert] = e.data[expert], elsewhere.ctypes.data
+        kernels.experts_down(e, parts, dispatch, pieces, place, place + 1)
+    assert same(parts.x, hidden.x)
+    assert same(pieces, whole)
 
 
 @pytest.mark.parametrize("kind", ["f16", "int8", "f32"])
@@ -82,13 +117,13 @@ def test_projected_and_absorbed_rows_are_the_same_alone(int8):
 
 
 def test_router_chooses_the_same_alone():
-    x, w, bias, routing, ids, weights = cases.route(9, 13, 75, 3).build(np.random.default_rng(0)).arguments
-    kernels.route(x, w, bias, routing, ids, weights)
+    x, w, bias, routing, dispatch = cases.route(9, 13, 75, 3).build(np.random.default_rng(0)).arguments
+    kernels.route(x, w, bias, routing, dispatch)
     for t in range(9):
-        one_id, one_weight = np.zeros_like(ids[:1]), np.zeros_like(weights[:1])
-        kernels.route(x[t : t + 1], w, bias, routing, one_id, one_weight)
-        assert np.array_equal(one_id[0], ids[t])
-        assert same(one_weight[0], weights[t])
+        one = kernels.make_dispatch(1, 13, 3)
+        kernels.route(x[t : t + 1], w, bias, routing, one)
+        assert np.array_equal(one.ids[0], dispatch.ids[t])
+        assert same(one.weights[0], dispatch.weights[t])
 
 
 def test_norm_and_quantisation_are_the_same_alone():

@@ -16,8 +16,10 @@ STOPPABLE = [  # every kind of task
     cases.linear("int4", True, 1, 90, 96, add=True),
     cases.gate_up("q8", True, 23, 64, 96),
     cases.gate_up("int4", False, 1, 64, 96),
-    cases.experts("int4", True, 23, 5, 2, 64, 96, shared=("q8", 41)),
-    cases.experts("int4", True, 1, 5, 2, 64, 96, add=True),
+    cases.experts_gate_up("int4", True, 23, 5, 2, 64, 96, shared=("q8", 41)),
+    cases.experts_gate_up("int4", True, 1, 5, 2, 64, 96),
+    cases.experts_down("int4", True, 23, 5, 2, 64, 96, shared=("q8", 41)),
+    cases.experts_down("int4", True, 1, 5, 2, 64, 96),
     cases.attend_absorbed("f16", [1, 64, 1100, 131], 5, 70, 8),
     cases.attend_absorbed("int8", [1, 64, 1100, 131], 5, 70, 8),
     cases.attend_expanded("f16", "q8", True, [150], [150], 3, (20, 8, 18, 70)),
@@ -43,18 +45,20 @@ def test_stopped_routing_still_names_experts_that_there_are():
     problem = cases.route(23, 8, 96, 2).build(np.random.default_rng(1))
     with runtime.stoppable(np.ones(1, np.int64)):
         kernels.route(*problem.arguments)
-    ids = problem.outputs[0]
+    ids, _, order, active, first, num_active = problem.outputs
+    assert np.array_equal(active[: num_active[0]], np.unique(ids))
+    assert np.array_equal(np.sort(order), np.arange(ids.size)) and first[num_active[0]] == ids.size
     assert (ids >= 0).all() and (ids < 8).all() and (np.diff(ids, axis=1) > 0).all()
 
 
 def test_another_thread_stops_a_long_region_within_its_first_part():
-    problem = cases.experts("int4", True, 256, 24, 8, 512, 1024).build(np.random.default_rng(1))
+    problem = cases.experts_gate_up("int4", True, 256, 24, 8, 512, 1024).build(np.random.default_rng(1))
 
     def seconds(flag):
         started_s = time.perf_counter()
         with runtime.stoppable(flag):
             for _ in range(30):  # as many layers
-                kernels.experts(*problem.arguments)
+                kernels.experts_gate_up(*problem.arguments)
         return time.perf_counter() - started_s
 
     seconds(np.ones(1, np.int64))

@@ -99,10 +99,6 @@ class Kernel:
         (result,) = self._dispatcher.overloads.values()
         return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
 
-    def bind(self, *first) -> "Bound":
-        """The entry with its first arguments."""
-        return Bound(self, first)
-
     def _first(self, *arguments):
         self.compile()
         return self._dispatcher(*arguments)
@@ -119,18 +115,6 @@ def _entry_of(function: Callable) -> Entry:
     name = f"{function.__module__.removeprefix(room)}.{function.__name__}"
     _namesakes[name] += 1  # closures of one function differ in what they close over
     return CACHE.entry(f"{name}.{_namesakes[name]}.nbc")
-
-
-class Bound:
-    """An entry with its first arguments: a function of the others, or a part of a `chain.Chain`."""
-
-    __slots__ = ("first", "kernel")
-
-    def __init__(self, kernel: Kernel, first: tuple):
-        self.kernel, self.first = kernel, first
-
-    def __call__(self, *last) -> None:
-        self.kernel(*self.first, *last)
 
 
 def kernel(signature: str | tuple, parallel: bool = True) -> Callable[[Callable], Kernel]:

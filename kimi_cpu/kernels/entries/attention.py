@@ -11,7 +11,7 @@ from numba import from_dtype, prange, types
 from ...quant.rows16 import GROUP, ROWS, pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
-from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..codegen.jit import address, call, kernel, leaf
 from ..micro.attention import COLUMNS, DEEP
 from ..micro.table import INDEX, WORKERS
 from .jobs import ADDRESSES, take_task
@@ -60,11 +60,6 @@ def plan_float(cache: Cache, heads: int, sequences: int, splits: int) -> tuple[n
     return sums.reshape(sequences, splits, parts, rows, columns + GAP), space, each
 
 
-def bind_float(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Bound:
-    """`attend_absorbed` on a float cache as a function of (block_tables, seq_lens, *plan_float(...))."""
-    return _absorbed.bind(runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
-
-
 def cache_pages(cache: Cache, layer: int) -> np.ndarray:
     """One PAGES."""
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
@@ -76,13 +71,13 @@ def cache_pages(cache: Cache, layer: int) -> np.ndarray:
 @kernel(
     types.void(
         ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, F32, types.Array(F32, 3, "C"), I32_2D_READ, I32_READ,
-        types.Array(F32, 5, "C"), types.Array(F32, 1, "C"), I64,
+        types.Array(F32, 5, "C"), types.Array(F32, 1, "C"), I64, I64,
     )
 )  # fmt: skip
-def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, space, each):
+def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, space, each, sequences):
     """A task is one split of one sequence for a part of the heads; then one is 32 latents of a merged result."""
     workers = micro[WORKERS]
-    sequences, splits, parts = sums.shape[:3]
+    splits, parts = sums.shape[1], sums.shape[2]
     columns = sums.shape[4] - GAP
     counter = np.zeros(2, np.int64)
     for worker in prange(workers):

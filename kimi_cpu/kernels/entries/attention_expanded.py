@@ -6,6 +6,7 @@ from numba import prange, types
 from ...quant.rows16 import GROUP, ROWS, Matrix, pad
 from .. import runtime
 from ..arrays import PAGE_TOKENS, Activation, Cache
+from ..codegen.calls import Call, Rows
 from ..codegen.jit import address, call, kernel, leaf
 from ..micro.table import WORKERS
 from .attention import (
@@ -61,30 +62,27 @@ def attend_expanded(
     block_tables: np.ndarray,
     scale: float,
     out: Activation,
-) -> None:
+    rows: Rows = None,
+) -> Call:
     """Causal attention of prompt chunks with keys and values rebuilt from the cache; out quantised too.
 
     q f32[T, A, N + R], not yet rotated; rows query_start_loc[s]..query_start_loc[s+1]-1 are the last tokens of the
-    seq_lens[s] of sequence s; out.x [T, A * V]. k_b [A * pad16(N), L], v_b [A * pad16(V), L].
-    1 region; 2 when quantised.
+    seq_lens[s] of sequence s; query_start_loc[0] may be any row. out.x [T, A * V]. k_b [A * pad16(N), L],
+    v_b [A * pad16(V), L]. 1 region; 2 when quantised.
     """
     tokens, heads, _ = q.shape
-    if not tokens:
-        return
     check_rows(out.x, tokens, out.cols)
     pages = cache_pages(cache, layer)
     jobs = np.array([_job(w, heads, out.q is not None) for w in (k_b, v_b)], JOB)
-    columns = pad(min(QUERIES, int(np.diff(query_start_loc).max())), COLUMNS)
+    columns = pad(min(QUERIES, tokens), COLUMNS)
     page_width, key, value = int(pages[0]["row"] + pages[0]["rope"]), pad(k_b.rows // heads, 16), v_b.rows // heads
     key += int(pages[0]["rope"])
     each = PAGE_TOKENS * (page_width + key + value + 2 * pad(cache.latent, GROUP)) + (columns + GAP) * (
         key + value + PAGE_TOKENS + 4
     )
     space = runtime.scratch("expanded", 4 * each * runtime.workers()).view(np.float32)
-    _expanded(
-        runtime.context(), pages, jobs, q, cos, sin, np.ascontiguousarray(query_start_loc),
-        np.ascontiguousarray(seq_lens), np.ascontiguousarray(block_tables), scale, output(out), space, each,
-    )  # fmt: skip
+    queries = q, cos, sin, query_start_loc, seq_lens, block_tables, scale
+    return Call(_expanded, (runtime.context(), pages, jobs, *queries, output(out), space, each), rows, tokens)
 
 
 def _job(w: Matrix, heads: int, int8: bool) -> tuple:
@@ -96,13 +94,15 @@ def _job(w: Matrix, heads: int, int8: bool) -> tuple:
 @kernel(
     types.void(
         ADDRESSES, PAGES_TYPE, JOBS, F32_3D_READ, F32_2D_READ, F32_2D_READ, I32_READ, I32_READ,
-        I32_2D_READ, F32, OUTS, types.Array(F32, 1, "C"), I64,
+        I32_2D_READ, F32, OUTS, types.Array(F32, 1, "C"), I64, I64,
     )
 )  # fmt: skip
-def _expanded(micro, pages, jobs, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each):
+def _expanded(micro, pages, jobs, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each, tokens):
     """A task is one head of up to 512 tokens of one sequence."""
-    workers = micro[WORKERS]
-    sequences, heads = len(seq_lens), q.shape[1]
+    workers, heads, first_row = micro[WORKERS], q.shape[1], starts[0]
+    sequences = 0
+    while starts[sequences] < first_row + tokens:
+        sequences += 1
     first_task = np.zeros(sequences + 1, np.int64)
     for s in range(sequences):
         first_task[s + 1] = first_task[s] + heads * ((starts[s + 1] - starts[s] + QUERIES - 1) // QUERIES)
@@ -125,8 +125,8 @@ def _expanded(micro, pages, jobs, q, cos, sin, starts, seq_lens, block_tables, s
                 block_tables[s], scale, outs[0], begin, own,
             )  # fmt: skip
     if outs[0].q != 0:
-        for t in prange(len(q)):
-            quantize_rows(micro, outs[0], t, 1, 0, outs[0].groups)
+        for t in prange(tokens):
+            quantize_rows(micro, outs[0], first_row + t, 1, 0, outs[0].groups)
 
 
 @leaf

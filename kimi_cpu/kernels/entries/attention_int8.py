@@ -6,7 +6,8 @@ from numba import prange, types
 from ...quant.rows16 import pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
-from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..codegen.calls import Call, Rows
+from ..codegen.jit import address, call, kernel, leaf
 from ..micro.table import INDEX, WORKERS
 from .attention import (
     F32,
@@ -16,7 +17,7 @@ from .attention import (
     I64,
     PAGES_TYPE,
     SPLIT_PAGES,
-    bind_float,
+    _absorbed,
     cache_pages,
     plan_float,
 )
@@ -40,25 +41,28 @@ def attend_absorbed(
     seq_lens: np.ndarray,
     scale: float,
     out: np.ndarray,
-) -> None:
+    plan: tuple | None = None,
+    rows: Rows = None,
+) -> Call:
     """out f32[S, A, L] = softmax(scale q c) c over the seq_lens[s] cached tokens c of each sequence; 2 regions.
 
-    q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S]. Queries and probabilities are rounded to 8 bits when
-    the cache is int8; otherwise all is f32.
+    q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S]; plan: `plan_absorbed`, by default for these sequences.
+    Queries and probabilities are rounded to 8 bits when the cache is int8; otherwise all is f32.
     """
-    if len(seq_lens):
-        tables, lens = np.ascontiguousarray(block_tables), np.ascontiguousarray(seq_lens)
-        plan = plan_absorbed(cache, q.shape[1], len(lens), num_splits(lens))
-        bind_attend_absorbed(q, cache, layer, scale, out)(tables, lens, *plan)
+    if plan is None:
+        plan = plan_absorbed(cache, q.shape[1], len(seq_lens), num_splits(seq_lens))
+    entry = _absorbed_int8 if cache.kind == "int8" else _absorbed
+    fixed = runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out
+    return Call(entry, (*fixed, block_tables, seq_lens, *plan), rows, len(q))
 
 
 def num_splits(seq_lens: np.ndarray) -> int:
-    """Of the longest sequence."""
+    """Number of splits of the longest sequence."""
     return -(-int(seq_lens.max()) // SPLIT_TOKENS)
 
 
 def plan_absorbed(cache: Cache, heads: int, sequences: int, splits: int) -> tuple:
-    """Room for the absorbed attention of a step, the same for all its layers."""
+    """Room for `attend_absorbed` in a step, the same for all layers: the last arguments of its entry."""
     if cache.kind != "int8":
         return plan_float(cache, heads, sequences, splits)
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
@@ -71,29 +75,19 @@ def plan_absorbed(cache: Cache, heads: int, sequences: int, splits: int) -> tupl
     return sums.reshape(sequences, splits, heads, latent + STATE), parts, space, each
 
 
-def bind_attend_absorbed(q: np.ndarray, cache: Cache, layer: int, scale: float, out: np.ndarray) -> Bound:
-    """`attend_absorbed` as a function of (block_tables, seq_lens, *plan_absorbed(...)), see `bind_linear`.
-
-    Both are C-contiguous; q and out may have more rows than seq_lens.
-    """
-    if cache.kind != "int8":
-        return bind_float(q, cache, layer, scale, out)
-    return _absorbed_int8.bind(runtime.context(), cache_pages(cache, layer), cache.latent, q, scale, out)
-
-
 @kernel(
     types.void(
         ADDRESSES, PAGES_TYPE, I64, F32_3D_READ, F32, types.Array(F32, 3, "C"), I32_2D_READ, I32_READ,
-        types.Array(F32, 4, "C"), I64, U8, I64,
+        types.Array(F32, 4, "C"), I64, U8, I64, I64,
     )
 )  # fmt: skip
-def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, parts, space, each):
+def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums, parts, space, each, sequences):
     """A task is one split of one sequence for a part of the heads; then one is one head's merged result.
 
     Parts begin at different splits: two cores that ask for one line at a time get it later than from memory.
     """
     workers = micro[WORKERS]
-    sequences, splits, heads, _ = sums.shape
+    _, splits, heads, _ = sums.shape
     size = (heads + parts - 1) // parts
     taken, merged = shares(workers), shares(workers)
     for worker in prange(workers):

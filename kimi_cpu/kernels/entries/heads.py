@@ -6,7 +6,8 @@ from numba import prange, types
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from .. import runtime
 from ..arrays import Activation
-from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..codegen.calls import Call, Rows
+from ..codegen.jit import address, call, kernel, leaf
 from ..micro.rows import ABSORB_COLUMNS
 from ..micro.table import INDEX, WORKERS
 from .jobs import (
@@ -36,29 +37,19 @@ F32_3D = types.Array(types.float32, 3, "C")
 I64 = types.int64
 
 
-def absorb_queries(k_b: Matrix, q: np.ndarray, cos: np.ndarray, sin: np.ndarray, out: np.ndarray) -> None:
+def absorb_queries(
+    k_b: Matrix, q: np.ndarray, cos: np.ndarray, sin: np.ndarray, out: np.ndarray, rows: Rows = None
+) -> Call:
     """out f32[T, A, L + R] = (q_nope W_UK, rotated q_rope) of q f32[T, A, N + R]; 1 region. k_b [A * pad16(N), L]."""
-    if len(q):
-        bind_absorb_queries(k_b, q, out)(len(q), cos, sin)
+    matrix = ABSORB[k_b.kind], k_b.data.ctypes.data, packed_bytes(k_b.kind, ROWS, k_b.cols), k_b.cols
+    return Call(_absorb, (runtime.context(), *matrix, q, cos, sin, out), rows, len(q))
 
 
-def bind_absorb_queries(k_b: Matrix, q: np.ndarray, out: np.ndarray) -> Bound:
-    """`absorb_queries` as a function of (number of rows, cos, sin); see `bind_linear`."""
-    fixed = ABSORB[k_b.kind], k_b.data.ctypes.data, packed_bytes(k_b.kind, ROWS, k_b.cols), k_b.cols, q, out
-    return _absorb.bind(runtime.context(), *fixed)
-
-
-def project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> None:
+def project_values(v_b: Matrix, u: np.ndarray, out: Activation, rows: Rows = None) -> Call:
     """out.x[:, h * V + j] = W_UV[h, j] u[:, h], quantised too. v_b [A * pad16(V), L], u f32[T, A, L].
 
     1 region; a second one quantises when V is not a multiple of 32.
     """
-    if len(u):
-        bind_project_values(v_b, u, out)(len(u))
-
-
-def bind_project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> Bound:
-    """`project_values` as a function of the number of rows; see `bind_linear`."""
     tokens, heads, latent = u.shape
     width, padded = out.cols // heads, pad(latent, GROUP)
     check_rows(out.x, tokens, heads * width)
@@ -67,11 +58,11 @@ def bind_project_values(v_b: Matrix, u: np.ndarray, out: Activation) -> Bound:
     jobs = np.array([(*first, 0, 0, 0, 0, out.x.ctypes.data, out.x.strides[0])], JOB)
     each = tokens * (5 * padded + padded // GROUP * GROUP_BYTES)  # a worker's inputs of one head: x, q, s
     space = runtime.scratch("project", each * runtime.workers())
-    return _project.bind(runtime.context(), jobs, output(out), u, width, int8, space, each)
+    return Call(_project, (runtime.context(), jobs, output(out), u, width, int8, space, each), rows, tokens)
 
 
-@kernel(types.void(ADDRESSES, I64, I64, I64, I64, F32_3D_READ, F32_3D, I64, F32_2D_READ, F32_2D_READ))
-def _absorb(micro, absorb, w, block_bytes, latent, q, out, tokens, cos, sin):
+@kernel(types.void(ADDRESSES, I64, I64, I64, I64, F32_3D_READ, F32_2D_READ, F32_2D_READ, F32_3D, I64))
+def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, tokens):
     """A task is one head of all tokens."""
     workers, heads, width = micro[WORKERS], q.shape[1], q.shape[2]
     rope = 2 * cos.shape[1]

@@ -11,7 +11,8 @@ from numba import prange, types
 from ...quant.rows16 import GROUP, ROWS, Matrix
 from .. import runtime
 from ..arrays import Activation
-from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..codegen.calls import Call, Rows
+from ..codegen.jit import address, call, kernel, leaf
 from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,
@@ -38,28 +39,18 @@ MAX_GROUPS = 8  # of 32 rows of gate, and then of up, in one stream
 PREFETCH_BYTES = 2048  # of the next stream
 
 
-def linear(ws: tuple[Matrix, ...], a: Activation, outs: tuple[np.ndarray, ...], add: bool = False) -> None:
+def linear(
+    ws: tuple[Matrix, ...], a: Activation, outs: tuple[np.ndarray, ...], add: bool = False, rows: Rows = None
+) -> Call:
     """outs[i][:, :rows] (+)= a ws[i]^T for several matrices of one input, in 1 region. outs[i] f32[T, P]."""
-    if len(a.x):
-        bind_linear(ws, a, outs, add)(len(a.x))
-
-
-def bind_linear(ws: tuple[Matrix, ...], a: Activation, outs: tuple[np.ndarray, ...], add: bool = False) -> Bound:
-    """`linear` as a function of the number of rows, 1 to len(a.x); the caller keeps the arrays."""
     jobs = np.array([job(w, a, out) for w, out in zip(ws, outs, strict=True)], JOB)
-    return _linear.bind(runtime.context(), jobs, ADD if add else PUT)
+    return Call(_linear, (runtime.context(), jobs, ADD if add else PUT), rows, len(a.x))
 
 
-def gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation) -> None:
+def gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation, rows: Rows = None) -> Call:
     """out = silu(gate a) * (up a), quantised too, in 1 region. w_gate, w_up [I, H]."""
-    if len(a.x):
-        bind_gate_up(w_gate, w_up, a, out)(len(a.x))
-
-
-def bind_gate_up(w_gate: Matrix, w_up: Matrix, a: Activation, out: Activation) -> Bound:
-    """`gate_up` as a function of the number of rows; see `bind_linear`."""
     jobs = np.array([job(w_gate, a, out.x), job(w_up, a, out.x)], JOB)
-    return _gate_up.bind(runtime.context(), jobs, output(out))
+    return Call(_gate_up, (runtime.context(), jobs, output(out)), rows, len(a.x))
 
 
 @kernel(types.void(ADDRESSES, JOBS, types.int64, types.int64))

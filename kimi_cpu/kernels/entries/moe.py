@@ -1,12 +1,18 @@
-"""The mixture of experts: `route` (1 region, 2 for many tokens) and `experts` (2 regions)."""
+"""The mixture of experts: `route` (1 region, 2 for many tokens), `experts_gate_up` and `experts_down` (1 region each).
+
+Experts are taken at places of the dispatch's list of active ones. Gate and up of some of them may be computed in any
+order, as they come to memory; down adds to the output and goes over the list from its beginning to its end, so that
+every output is summed in one order.
+"""
 
 import numpy as np
 from numba import from_dtype, prange, types
 
 from ...quant.rows16 import GROUP, ROWS
 from .. import runtime
-from ..arrays import Activation, Experts, Routing, SharedExpert
-from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..arrays import Activation, Dispatch, Experts, Routing, SharedExpert
+from ..codegen.calls import Call, Rows
+from ..codegen.jit import address, call, kernel, leaf
 from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,
@@ -33,61 +39,37 @@ ADD_WEIGHTED, CLEAR, SIGMOID = INDEX["add_weighted"], INDEX["clear"], INDEX["sig
 SCORES = INDEX["scores_1_1"]
 ROUTER_EPS = np.float32(1e-20)  # modeling_deepseek.py: MoEGate, added to the sum of the chosen weights
 SERIAL_TOKENS = 4  # fewer tokens are sorted by one thread: a region would cost more
-IDS = types.Array(types.int32, 2, "C")
-F32_2D = types.Array(types.float32, 2, "C")
+I64 = types.int64
+I64_1D = types.Array(I64, 1, "C")
 F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
 F32_READ = types.Array(types.float32, 1, "C", readonly=True)
 CHOICE = np.dtype([("top_k", "i8"), ("n_group", "i8"), ("topk_group", "i8"), ("normalise", "i8"), ("factor", "f4")])
 
 
 def route(
-    x: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray,
-    routing: Routing,
-    ids: np.ndarray,
-    weights: np.ndarray,
-) -> None:
-    """Experts of each token, ascending, ids i32[T, k] and weights f32[T, k]: reference.route says how.
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray, routing: Routing, dispatch: Dispatch, rows: Rows = None
+) -> Call:
+    """Chooses and weighs the experts of each token, and sorts by expert: reference.route says how.
 
     x f32[T, P], w f32[E, H], bias f32[E].
     """
-    if len(x):
-        bind_route(x, w, bias, routing, ids, weights)(len(x))
-
-
-def bind_route(
-    x: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray,
-    routing: Routing,
-    ids: np.ndarray,
-    weights: np.ndarray,
-) -> Bound:
-    """`route` as a function of the number of rows; see `bind_linear`."""
-    tokens = len(x)
+    tokens = len(dispatch.ids)
     check_rows(x, tokens, w.shape[1])
     choice = np.array([routing], CHOICE)
     space = runtime.scratch("route", 2 * 4 * tokens * len(w)).view(np.float32)
     p = space[: 2 * tokens * len(w)].reshape(2, tokens, len(w))
-    return _route.bind(runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p, ids, weights)
+    fixed = runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p
+    return Call(_route, (*fixed, *dispatch), rows, tokens)
 
 
 @kernel(
     types.void(
-        ADDRESSES,
-        types.int64,
-        types.int64,
-        F32_2D_READ,
-        F32_READ,
-        types.Array(from_dtype(CHOICE), 1, "C"),
-        types.Array(types.float32, 3, "C"),
-        IDS,
-        F32_2D,
-        types.int64,
+        ADDRESSES, I64, I64, F32_2D_READ, F32_READ, types.Array(from_dtype(CHOICE), 1, "C"),
+        types.Array(types.float32, 3, "C"), types.Array(types.int32, 2, "C"), types.Array(types.float32, 2, "C"),
+        I64_1D, I64_1D, I64_1D, I64_1D, I64,
     )
-)
-def _route(micro, x, pitch, w, bias, choice, p, ids, weights, tokens):
+)  # fmt: skip
+def _route(micro, x, pitch, w, bias, choice, p, ids, weights, order, active, first, num_active, tokens):
     """p[0] is room for probabilities, p[1] for scores."""
     num_experts, workers = len(bias), micro[WORKERS]
     step = 4 * max(1, min(16, num_experts // (4 * 4 * workers)))
@@ -105,6 +87,7 @@ def _route(micro, x, pitch, w, bias, choice, p, ids, weights, tokens):
     else:
         for t in prange(tokens):
             _choose(micro, bias, choice[0], p[0, t], p[1, t], ids[t], weights[t])
+    num_active[0] = _sort(ids[:tokens], num_experts, order, active, first)
 
 
 @leaf
@@ -189,80 +172,77 @@ def _keep_groups(score, n_group, topk_group):
             score[g * size : (g + 1) * size] = -np.inf
 
 
-def experts(
+def experts_gate_up(
     e: Experts,
     a: Activation,
-    ids: np.ndarray,
-    weights: np.ndarray,
+    dispatch: Dispatch,
     hidden: Activation,
-    out: np.ndarray,
-    add: bool = True,
+    which: np.ndarray | None = None,
     shared: SharedExpert | None = None,
-) -> None:
-    """out f32[T, P] (+)= sum over the chosen experts of weight * down(silu(gate a) * (up a)), in ascending expert id.
+    rows: Rows = None,
+) -> Call:
+    """Rows of hidden [T * k, I], sorted by expert = silu(gate a) * (up a), quantised too; 1 region.
 
-    What the shared expert gives is added last. 2 regions. ids i32[T, k] ascending, weights f32[T, k]; hidden: room for
-    [T * k, I], rows sorted by expert.
+    which i64[n]: of the experts at these places of dispatch.active, in any order; None: of all. The shared expert, if
+    there is one, computes its own rows as well.
     """
-    if len(ids):
-        bind_experts(e, a, ids, weights, hidden, out, add, shared)(len(ids))
-
-
-def bind_experts(
-    e: Experts,
-    a: Activation,
-    ids: np.ndarray,
-    weights: np.ndarray,
-    hidden: Activation,
-    out: np.ndarray,
-    add: bool = True,
-    shared: SharedExpert | None = None,
-) -> Bound:
-    """`experts` as a function of the number of rows; see `bind_linear`."""
-    tokens, top_k = ids.shape
-    check_rows(out, tokens, e.cols)
+    tokens, top_k = dispatch.ids.shape
     check_rows(hidden.x, tokens * top_k, e.rows)
-    int8, base = a.q is not None, e.data.ctypes.data
-    gate, up, down = e.kinds
+    int8 = a.q is not None
     jobs = [
-        (*job_weights(gate, e.cols, int8, base + e.gate_offset, e.rows), *operand(a, gate), 0, 0),
-        (*job_weights(up, e.cols, int8, base + e.up_offset, e.rows), *operand(a, up), 0, 0),
-        (
-            *job_weights(down, e.rows, int8, base + e.down_offset, e.cols),
-            *operand(hidden, down),
-            out.ctypes.data,
-            out.strides[0],
-        ),
+        (*job_weights(kind, e.cols, int8, offset, e.rows), *operand(a, kind), 0, 0)
+        for kind, offset in zip(e.kinds[:2], (e.gate_offset, e.up_offset), strict=True)
     ]
     outs = [output(hidden)]
     if shared is not None:
         inner = shared.hidden.rows(tokens)
-        jobs += job(shared.gate, a, inner.x), job(shared.up, a, inner.x), job(shared.down, inner, out)
+        jobs += job(shared.gate, a, inner.x), job(shared.up, a, inner.x)
         outs.append(output(inner))
-    outs = np.concatenate(outs)
-    return _experts.bind(runtime.context(), np.array(jobs, JOB), e.offsets, outs, ids, weights, add)
+    sorted_rows = dispatch.order, dispatch.active, dispatch.first, dispatch.num_active
+    where = np.zeros(0, np.int64) if which is None else which
+    fixed = runtime.context(), np.array(jobs, JOB), e.address, np.concatenate(outs), top_k, *sorted_rows
+    return Call(_experts_gate_up, (*fixed, which is None, where), rows, tokens)
+
+
+def experts_down(
+    e: Experts,
+    hidden: Activation,
+    dispatch: Dispatch,
+    out: np.ndarray,
+    begin: int = 0,
+    end: int | None = None,
+    add: bool = True,
+    shared: SharedExpert | None = None,
+    rows: Rows = None,
+) -> Call:
+    """out f32[T, P] (+)= sum over the experts at places begin..end-1 of dispatch.active of weight * (down hidden).
+
+    In ascending expert id; what the shared expert gives is added last. 1 region. end: by default the list's.
+    """
+    tokens, _ = dispatch.ids.shape
+    check_rows(out, tokens, e.cols)
+    kind = e.kinds[2]
+    weights = job_weights(kind, e.rows, hidden.q is not None, e.down_offset, e.cols)
+    jobs = [(*weights, *operand(hidden, kind), out.ctypes.data, out.strides[0])]
+    if shared is not None:
+        jobs.append(job(shared.down, shared.hidden.rows(tokens), out))
+    sorted_rows = dispatch.order, dispatch.active, dispatch.first, dispatch.num_active
+    places = begin, len(e.address) if end is None else end
+    fixed = runtime.context(), np.array(jobs, JOB), e.address, dispatch.weights, *sorted_rows
+    return Call(_experts_down, (*fixed, *places, add), rows, tokens)
 
 
 @kernel(
     types.void(
-        ADDRESSES,
-        JOBS,
-        types.Array(types.int64, 1, "C", readonly=True),
-        OUTS,
-        types.Array(types.int32, 2, "C", readonly=True),
-        F32_2D_READ,
-        types.boolean,
-        types.int64,
+        ADDRESSES, JOBS, I64_1D, OUTS, I64, I64_1D, I64_1D, I64_1D, I64_1D,
+        types.boolean, types.Array(I64, 1, "C", readonly=True), I64,
     )
-)
-def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
-    """Rows of (token, choice) are sorted by expert; active: the experts that occur, first: where their rows begin.
-
-    jobs, hidden: the routed experts', then the shared one's if there is one, whose tasks come first.
-    """
-    workers, ids, weights = micro[WORKERS], all_ids[:tokens], all_weights[:tokens]
-    order, active, first = _sort(ids, len(offsets))
-    top_k = ids.shape[1]
+)  # fmt: skip
+def _experts_gate_up(
+    micro, jobs, addresses, hidden, top_k, all_rows, active, first, num_active, all_active, which, tokens
+):
+    """jobs, hidden: the routed experts', then the shared one's if there is one, whose tasks come first."""
+    workers, order = micro[WORKERS], all_rows[: tokens * top_k]
     gate_table = np.empty((len(order), 2), np.int64)
     _fill_sorted(gate_table, jobs[0], order, top_k)
     up_table = gate_table
@@ -270,16 +250,23 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
         up_table = np.empty((len(order), 2), np.int64)
         _fill_sorted(up_table, jobs[1], order, top_k)
     groups = (jobs[0].rows + GROUP - 1) // GROUP
-    share = len(order) // len(active)  # tokens of an expert, on average
-    edges = task_edges(groups * len(active), 4 * jobs[0].block_bytes, 1, share, workers)
-    shared = jobs[3:]
-    inputs, shared_edges = _shared_tasks(shared, tokens, workers)
-    counter = np.zeros(2, np.int64)
+    share = len(order) // num_active[0]  # tokens of an expert, on average
+    count = num_active[0] if all_active else len(which)
+    edges = task_edges(groups * count, 4 * jobs[0].block_bytes, 1, share, workers)
+    shared = jobs[2:]
+    inputs = np.empty((len(shared), tokens, 2), np.int64)
+    for j in range(len(shared)):
+        fill_table(inputs[j], shared[j].x, shared[j].x_pitch, shared[j].s, shared[j].s_pitch)
+    shared_edges = np.zeros(1, np.int64)
+    if len(shared):
+        shared_groups = (shared[0].rows + GROUP - 1) // GROUP
+        shared_edges = task_edges(shared_groups, 4 * shared[0].block_bytes, 1, tokens, workers)
+    counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
         moved = jobs[:2].copy()
         while True:
-            task = take_task(micro, counter[:1])
+            task = take_task(micro, counter)
             if task < len(shared_edges) - 1:
                 begin, end = shared_edges[task], shared_edges[task + 1]
                 gate_up_groups(micro, shared[0], shared[1], inputs[0], inputs[1], hidden[1], 0, begin, end, buffer)
@@ -287,36 +274,57 @@ def _experts(micro, jobs, offsets, hidden, all_ids, all_weights, add, tokens):
             task -= len(shared_edges) - 1
             if task >= len(edges) - 1:
                 break
-            for a in range(edges[task] // groups, (edges[task + 1] - 1) // groups + 1):
+            for i in range(edges[task] // groups, (edges[task + 1] - 1) // groups + 1):
+                a = i if all_active else which[i]
                 for j in range(2):
-                    moved[j].weights = jobs[j].weights + offsets[active[a]]
+                    moved[j].weights = jobs[j].weights + addresses[active[a]]
                 rows, up_rows = gate_table[first[a] : first[a + 1]], up_table[first[a] : first[a + 1]]
-                begin, end = max(edges[task] - a * groups, 0), min(edges[task + 1] - a * groups, groups)
+                begin, end = max(edges[task] - i * groups, 0), min(edges[task + 1] - i * groups, groups)
                 gate_up_groups(micro, moved[0], moved[1], rows, up_rows, hidden[0], first[a], begin, end, buffer)
+
+
+@kernel(
+    types.void(
+        ADDRESSES, JOBS, I64_1D, F32_2D_READ, I64_1D, I64_1D, I64_1D, I64_1D, I64, I64, types.boolean, I64,
+    )
+)  # fmt: skip
+def _experts_down(
+    micro, jobs, addresses, all_weights, all_rows, active, first, num_active, first_place, last_place, add, tokens
+):
+    """jobs: the routed experts', then the shared one's if there is one."""
+    workers, weights = micro[WORKERS], all_weights[:tokens]
+    order = all_rows[: weights.size]
+    stop = min(last_place, num_active[0])
     inner = np.empty((len(order), 2), np.int64)
-    fill_table(inner, jobs[2].x, jobs[2].x_pitch, jobs[2].s, jobs[2].s_pitch)
-    blocks = (jobs[2].rows + ROWS - 1) // ROWS
-    edges = task_edges(blocks, jobs[2].block_bytes, BLOCKS_PER_TASK, share, workers)
+    fill_table(inner, jobs[0].x, jobs[0].x_pitch, jobs[0].s, jobs[0].s_pitch)
+    shared = jobs[1:]
+    inputs = np.empty((len(shared), tokens, 2), np.int64)
+    for j in range(len(shared)):
+        fill_table(inputs[j], shared[j].x, shared[j].x_pitch, shared[j].s, shared[j].s_pitch)
+    blocks = (jobs[0].rows + ROWS - 1) // ROWS
+    share = len(order) // num_active[0]  # tokens of an expert, on average
+    edges = task_edges(blocks, jobs[0].block_bytes, BLOCKS_PER_TASK, share, workers)
+    counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         buffer = np.empty((TILE, ROWS), np.float32)
-        moved = jobs[2:].copy()
+        moved = jobs[:1].copy()
         while True:
-            task = take_task(micro, counter[1:])
+            task = take_task(micro, counter)
             if task >= len(edges) - 1:
                 break
             begin, end = edges[task], edges[task + 1]
             if not add:
-                target, count = jobs[2].out + begin * ROWS * 4, min(end * ROWS, jobs[2].rows) - begin * ROWS
-                call(micro[CLEAR], (target, jobs[2].out_pitch, tokens, count))
-            for a in range(len(active)):
+                target, count = jobs[0].out + begin * ROWS * 4, min(end * ROWS, jobs[0].rows) - begin * ROWS
+                call(micro[CLEAR], (target, jobs[0].out_pitch, tokens, count))
+            for a in range(first_place, stop):
                 if is_stopped(micro):
                     break
-                following = jobs[2].weights + offsets[active[min(a + 1, len(active) - 1)]]
-                call(micro[PREFETCH], (following + begin * jobs[2].block_bytes, PREFETCH_BYTES))
-                moved[0].weights = jobs[2].weights + offsets[active[a]]
+                following = jobs[0].weights + addresses[active[min(a + 1, stop - 1)]]
+                call(micro[PREFETCH], (following + begin * jobs[0].block_bytes, PREFETCH_BYTES))
+                moved[0].weights = jobs[0].weights + addresses[active[a]]
                 _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
             if len(shared):
-                linear_blocks(micro, shared[2], inputs[2], begin, end, ADD, buffer)
+                linear_blocks(micro, shared[0], inputs[0], begin, end, ADD, buffer)
 
 
 @leaf
@@ -328,42 +336,26 @@ def _fill_sorted(table, w, order, top_k):
 
 
 @leaf
-def _shared_tasks(shared, tokens, workers):
-    """Addresses of the inputs of the shared expert's matrices i64[3, T, 2], and where tasks of gate and up begin."""
-    inputs = np.empty((len(shared), tokens, 2), np.int64)
-    for j in range(len(shared)):
-        fill_table(inputs[j], shared[j].x, shared[j].x_pitch, shared[j].s, shared[j].s_pitch)
-    if len(shared) == 0:
-        return inputs, np.zeros(1, np.int64)
-    groups = (shared[0].rows + GROUP - 1) // GROUP
-    return inputs, task_edges(groups, 4 * shared[0].block_bytes, 1, tokens, workers)
-
-
-@leaf
-def _sort(ids, num_experts):
-    """(rows t * k + i sorted by expert and then by token, experts that occur, where their rows begin)."""
+def _sort(ids, num_experts, order, active, first):
+    """Rows t * k + i sorted by expert and then by token, experts that occur, where their rows begin; how many occur."""
     tokens, top_k = ids.shape
     begin = np.zeros(num_experts + 1, np.int64)
     for t in range(tokens):
         for i in range(top_k):
             begin[ids[t, i] + 1] += 1
+    for e in range(num_experts):
+        begin[e + 1] += begin[e]
     occurring = 0
     for e in range(num_experts):
-        occurring += begin[e + 1] > 0
-        begin[e + 1] += begin[e]
-    active, first = np.empty(occurring, np.int64), np.empty(occurring + 1, np.int64)
-    n = 0
-    for e in range(num_experts):
         if begin[e + 1] > begin[e]:
-            active[n], first[n] = e, begin[e]
-            n += 1
-    first[n] = begin[num_experts]
-    order = np.empty(tokens * top_k, np.int64)
+            active[occurring], first[occurring] = e, begin[e]
+            occurring += 1
+    first[occurring] = begin[num_experts]
     for t in range(tokens):
         for i in range(top_k):
             order[begin[ids[t, i]]] = t * top_k + i
             begin[ids[t, i]] += 1
-    return order, active, first
+    return occurring
 
 
 @leaf

@@ -6,7 +6,8 @@ from numba import prange, types
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
-from ..codegen.jit import Bound, address, call, kernel, leaf
+from ..codegen.calls import Call, Rows
+from ..codegen.jit import address, call, kernel, leaf
 from ..micro.table import INDEX
 from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
 
@@ -20,37 +21,25 @@ F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
 I64 = types.int64
 
 
-def quantize(a: Activation) -> None:
+def quantize(a: Activation, rows: Rows = None) -> Call:
     """Fills a.q and a.s from a.x; nothing for f32 compute. reference.quantize says how."""
-    if a.q is not None and len(a.x):
-        _quantize(runtime.context(), output(a), len(a.x))
+    return Call(_quantize, (runtime.context(), output(a)), rows, len(a.x))
 
 
-def embed(w: Matrix, ids: np.ndarray, out: np.ndarray) -> None:
+def embed(w: Matrix, ids: np.ndarray, out: np.ndarray, rows: Rows = None) -> Call:
     """out f32[T, H] = rows ids i32[T] of w [vocab, H]."""
     check_rows(out, len(ids), w.cols)
-    bind_embed(w, out)(np.ascontiguousarray(ids, np.int32))
-
-
-def bind_embed(w: Matrix, out: np.ndarray) -> Bound:
-    """`embed` as a function of ids, C-contiguous, at most as many as out has rows; see `bind_linear`."""
-    check_rows(out, len(out), w.cols)
     row = np.empty(pad(w.cols, GROUP), np.float32)
     table = EMBED_OF[w.kind], w.data.ctypes.data, packed_bytes(w.kind, ROWS, w.cols)
-    return _embed.bind(runtime.context(), *table, w.cols, row, out)
+    return Call(_embed, (runtime.context(), *table, w.cols, row, out, ids), rows, len(ids))
 
 
-def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> None:
+def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation, rows: Rows = None) -> Call:
     """out = x / sqrt(mean(x^2) + eps) * weight, quantised too. x f32[T, P], weight f32[C]."""
-    if len(x):
-        bind_rms_norm(x, weight, eps, out)(len(x))
-
-
-def bind_rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation) -> Bound:
-    """`rms_norm` as a function of the number of rows; see `bind_linear`."""
     check_rows(x, len(x), len(weight))
     check_rows(out.x, len(x), len(weight))
-    return _rms_norm.bind(runtime.context(), x.ctypes.data, x.strides[0], weight, eps, output(out))
+    fixed = runtime.context(), x.ctypes.data, x.strides[0], weight, eps, output(out)
+    return Call(_rms_norm, fixed, rows, len(x))
 
 
 def write_latents(
@@ -62,22 +51,17 @@ def write_latents(
     slots: np.ndarray,
     cache: Cache,
     layer: int,
-) -> None:
+    rows: Rows = None,
+) -> Call:
     """Token t's latents go to slot slots[t] = page * 64 + offset of the cache, rounded to its kind.
 
     ckv f32[T, L + R]: the first L normalised, the last R rotated by cos, sin f32[T, R/2]; slots i64[T].
     """
-    if len(slots):
-        bind_write_latents(ckv, norm_weight, eps, cache, layer)(cos, sin, slots)
-
-
-def bind_write_latents(ckv: np.ndarray, norm_weight: np.ndarray, eps: float, cache: Cache, layer: int) -> Bound:
-    """`write_latents` as a function of (cos, sin, slots), as many rows as slots has; see `bind_linear`."""
-    check_rows(ckv, len(ckv), cache.latent + cache.rope)
+    check_rows(ckv, len(slots), cache.latent + cache.rope)
     widths = np.array([cache.latent, cache.rope, *cache_widths(cache.kind, cache.latent, cache.rope)], np.int64)
-    begin, kind = layer * cache.layer_bytes, KIND_OF[cache.kind]
-    fixed = ckv.ctypes.data, ckv.strides[0], norm_weight, eps, cache.data, begin, cache.page_bytes, kind, widths
-    return _write_latents.bind(runtime.context(), *fixed)
+    source = ckv.ctypes.data, ckv.strides[0], norm_weight, eps
+    target = cache.data, layer * cache.layer_bytes, cache.page_bytes, KIND_OF[cache.kind], widths
+    return Call(_write_latents, (runtime.context(), *source, *target, cos, sin, slots), rows, len(slots))
 
 
 @kernel(types.void(ADDRESSES, OUTS, I64))
@@ -99,11 +83,12 @@ def _quantize(micro, outs, tokens):
         types.Array(types.float32, 1, "C"),
         types.Array(types.float32, 2, "C"),
         types.Array(types.int32, 1, "C", readonly=True),
+        I64,
     ),
     parallel=False,
 )
-def _embed(micro, lookup, w, block_bytes, cols, row, out, ids):
-    for t in range(len(ids)):
+def _embed(micro, lookup, w, block_bytes, cols, row, out, ids, tokens):
+    for t in range(tokens):
         block = w + ids[t] // ROWS * block_bytes
         call(micro[lookup], (block, len(row) // GROUP, ids[t] % ROWS, address(row)))
         out[t, :cols] = row[:cols]
@@ -140,10 +125,10 @@ def _rms_norm_row(micro, x, weight, eps, out, t):
         F32_2D_READ,
         F32_2D_READ,
         types.Array(I64, 1, "C", readonly=True),
+        I64,
     )
 )
-def _write_latents(micro, ckv, pitch, weight, eps, data, begin, page_bytes, kind, widths, cos, sin, slots):
-    tokens = len(slots)
+def _write_latents(micro, ckv, pitch, weight, eps, data, begin, page_bytes, kind, widths, cos, sin, slots, tokens):
     if tokens < SERIAL_TOKENS:
         for t in range(tokens):
             page = address(data) + slots[t] // PAGE_TOKENS * page_bytes + begin
