@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from .errors import ConfigError
 
@@ -138,7 +139,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def spooled(path: Path, copy: Callable[[BinaryIO, BinaryIO], None] = shutil.copyfileobj) -> Iterator[Path]:
+def spooled(path: Path, copy: Callable[[BufferedReader, IO[bytes]], None] = shutil.copyfileobj) -> Iterator[Path]:
     """A file that can be read again and again: `path`, or where copy(pipe, file) has put what comes through a pipe.
     ConfigError: it is neither. OSError."""
     mode = path.stat().st_mode
@@ -148,7 +149,7 @@ def spooled(path: Path, copy: Callable[[BinaryIO, BinaryIO], None] = shutil.copy
     if not stat.S_ISFIFO(mode) and not stat.S_ISSOCK(mode):
         raise ConfigError(f"{path} is no file and no pipe; name one.")
     with tempfile.NamedTemporaryFile(prefix="kimi-cpu-") as file:
-        with sys.stdin.buffer if path == STDIN else path.open("rb") as pipe:
+        with cast(BufferedReader, sys.stdin.buffer) if path == STDIN else path.open("rb") as pipe:
             copy(pipe, file)
         file.flush()
         yield Path(file.name)

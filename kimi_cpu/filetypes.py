@@ -71,12 +71,11 @@ def decoded(data: bytes) -> str:
     head = data[:HEAD_BYTES]
     try:
         text = data.decode("utf-8-sig")
-        other = recognised(head) if b"\0" in head else None  # text in UTF-16 without a mark
     except UnicodeDecodeError as e:
-        other = recognised(head)
-        if other is None:
+        if recognised(head) is None:
             raise ValueError(f"this is no text in UTF-8 (byte {e.start}).") from None
-    if other is not None:
+        raise ValueError(mistaken(head, "text in UTF-8")) from None
+    if b"\0" in head and recognised(head) is not None:  # text in UTF-16 without a mark
         raise ValueError(mistaken(head, "text in UTF-8"))
     return text
 

@@ -13,7 +13,7 @@ from ..config.parameters import chat_options, completion_options, read
 from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory, RequestError
 from ..llm import LLM, Usage
 from ..llm.openai import chat_object, completion_object, usage_object
-from ..llm.results import total_usage
+from ..llm.results import ChatCompletion, total_usage
 from .pool import Answered, Failed, Grown, Lost, Tokens
 from .results import Failure, seed_of
 from .source import CHAT, Job
@@ -117,7 +117,8 @@ class _Answer:
 
     def __init__(self, llm: LLM, job: Job, asked: "Asked", resume: Sequence[int]):
         self._llm, self._job, self._asked = llm, job, asked
-        self._token_bytes = llm.tokenizer.token_bytes if "logprobs" in asked.options else None
+        if "logprobs" in asked.options:
+            _ = llm.tokenizer  # logprobs name tokens
         self._resumable = len(asked.prompts) == asked.n == 1 and "logprobs" not in asked.options
         if self._resumable:
             self.handles = [llm.submit(asked.prompts[0], resume=resume, **asked.options)]
@@ -163,11 +164,14 @@ class _Answer:
 
     def _object(self, index: int) -> dict:
         result, name = self.handles[index].result(), self._llm.path.stem
-        if self._job.url == CHAT:
+        if isinstance(result, ChatCompletion):
             return chat_object(result, name, self._token_bytes)
         prompt = self._asked.prompts[index // self._asked.n] if self._asked.echo else ""
         text = prompt if isinstance(prompt, str) else self._llm.detokenize(prompt)
         return completion_object(result, name, self._token_bytes, text)
+
+    def _token_bytes(self, token_id: int) -> bytes:
+        return self._llm.tokenizer.token_bytes(token_id)
 
 
 def _tokens(usage: Usage) -> Tokens:

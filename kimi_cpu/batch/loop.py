@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .pool import Answered, Flight, Pool, Tokens
+from .pool import Answered, Failed, Flight, Pool, Tokens
 from .results import Digests, Failure, failure, success, was_cut
 from .source import Entry, Job, Rejected, Window
 
@@ -72,7 +72,7 @@ class Loop:
                 idle = not more and self._pool.flights
                 for flight in self._pool.wait(self._left_s() if idle else 0.0):
                     if flight.outcome is not None:
-                        self._land(flight)
+                        self._land(flight, flight.outcome)
                 if self._pool.error is not None:
                     self._sync(self._checkpoint_tokens)
                     raise self._pool.error
@@ -93,10 +93,10 @@ class Loop:
         self._pool.admit(window, self._known_ids)
         return not window.has_jobs and not window.is_empty
 
-    def _land(self, flight: Flight) -> None:
-        """A flight ended."""
-        job, reached, outcome = flight.job, self._reached, flight.outcome
-        if not isinstance(outcome, Answered):
+    def _land(self, flight: Flight, outcome: Answered | Failed) -> None:
+        """Puts the result of a flight that ended."""
+        job, reached = flight.job, self._reached
+        if isinstance(outcome, Failed):
             self._put_failure(flight.position, job, outcome.why)
             self._reached = replace(reached, failed=reached.failed + 1)
             return

@@ -78,6 +78,7 @@ class Model(Protocol):
 
     def poll(self) -> Sequence[Grown | Answered | Failed]:
         """All that came since the last time, without waiting; new ids only. Lost."""
+        ...
 
     def cancel(self) -> None:
         """Ends all that runs; nothing more comes of it."""

@@ -18,7 +18,7 @@ from functools import partial
 from hashlib import blake2b
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from ..config.fields import WITHOUT_EFFECT
 from ..errors import ConfigError
@@ -312,7 +312,7 @@ class _Choice:
             )
 
 
-def _copy(path: Path, pipe: BufferedReader, file: BinaryIO) -> None:
+def _copy(path: Path, pipe: BufferedReader, file: IO[bytes]) -> None:
     """Copies results. ConfigError: they are none, as what an endless pipe brings."""
     for _, line, _ in _lines(path, pipe):
         file.write(line)

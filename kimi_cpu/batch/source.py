@@ -244,19 +244,24 @@ class Window:
 
     def fill(self) -> list[tuple[int, Rejected]]:
         """Reads on, a little, if no job is at hand; what cannot be run comes back."""
-        rejected = []
+        rejected: list[tuple[int, Rejected]] = []
         for _ in range(BITE):
             if self._sorted or self._ended:
                 break
-            entry = next(self._entries, self)
-            if entry is self:
+            try:
+                entry = next(self._entries)
+            except StopIteration:
                 self._ended = True
                 self._sort()
-            elif entry is not None and isinstance(entry[1], Rejected):
-                rejected.append(entry)
-            elif entry is not None:
-                self._incoming.append(entry)
-                self._incoming_bytes += entry[1].line.num_bytes
+                break
+            if entry is None:
+                continue
+            position, item = entry
+            if isinstance(item, Rejected):
+                rejected.append((position, item))
+            else:
+                self._incoming.append((position, item))
+                self._incoming_bytes += item.line.num_bytes
                 if len(self._incoming) >= self._max_jobs or self._incoming_bytes >= MAX_BYTES:
                     self._sort()
         return rejected

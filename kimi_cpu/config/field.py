@@ -142,7 +142,7 @@ _FLAGS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "
 
 def _bound(value: float) -> str:
     """A bound for a person."""
-    powers = {2**63: "2^63", -(2**63): "-2^63", 2**64 - 1: "2^64 - 1"}
+    powers: dict[float, str] = {2**63: "2^63", -(2**63): "-2^63", 2**64 - 1: "2^64 - 1"}
     return powers.get(value) or f"{value:g}"
 
 
@@ -163,8 +163,9 @@ def _integer(value: Any) -> tuple[bool, Any]:
 
 def _texts(value: Any) -> tuple[bool, Any]:
     texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else None
-    good = texts is not None and len(texts) <= MAX_TEXTS
-    good = good and all(isinstance(text, str) and 0 < len(text) <= MAX_TEXT for text in texts)
+    if texts is None or len(texts) > MAX_TEXTS:
+        return False, value
+    good = all(isinstance(text, str) and 0 < len(text) <= MAX_TEXT for text in texts)
     return good, texts if good else value
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from ..errors import ConfigError, shown
 
@@ -47,7 +48,7 @@ class Reader:
             raise ConfigError(f"{self.where}{key} is {shown(value)} in the configuration; it must be true or false.")
         return value
 
-    def only(self, key: str, *allowed, default=REQUIRED):
+    def only(self, key: str, *allowed: Any, default: Any = REQUIRED) -> Any:
         """A value that must be one of those that the engine implements."""
         value = self._not_null(key, default)
         if not any(value is a or (value == a and type(value) is type(a)) for a in allowed):

@@ -36,9 +36,9 @@ class Vector(NamedTuple):
 
 
 class Experts(NamedTuple):
-    """The routed experts of a layer: I8 [count, stride]; gate and up are [rows, cols], down is [cols, rows]."""
+    """The routed experts of a layer: I8 [num_experts, stride]; gate and up are [rows, cols], down is [cols, rows]."""
 
-    count: int
+    num_experts: int
     rows: int
     cols: int
 

@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gguf
 import numpy as np
@@ -33,6 +33,7 @@ MAX_NAME = 256  # characters; the specification allows tensors' names 64 bytes a
 MAX_HEADER_BYTES = 1 << 26  # Kimi K2's has 8 MB with all of its 163,840 tokens and merges in it
 MAX_ENTRIES = 1 << 21  # of an array
 SKIPPED = ("tokenizer.ggml.merges", "tokenizer.ggml.scores")  # large, and derivable from the tokens
+_ADD = {str: "add_string", bool: "add_bool", int: "add_uint32", float: "add_float32"}  # by the type of a value
 
 
 class GGUFTensor(NamedTuple):
@@ -238,9 +239,6 @@ class _Cursor:
         return tensors
 
 
-_ADD = {str: "add_string", bool: "add_bool", int: "add_uint32", float: "add_float32"}
-
-
 def header_bytes(architecture: str, metadata: dict[str, Any], specs: list[TensorSpec]) -> tuple[bytes, list[int]]:
     """(all bytes before the first tensor, offset of each tensor in the file), for tensors one after the other.
 
@@ -260,7 +258,7 @@ def header_bytes(architecture: str, metadata: dict[str, Any], specs: list[Tensor
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    head = writer.fout[0].getvalue()
+    head = writer.head.getvalue()
     head = head.ljust(aligned(len(head)), b"\0")
     offsets, at = [], len(head)
     for spec in specs:
@@ -273,4 +271,5 @@ class _InMemory(gguf.GGUFWriter):
     """The package's writer with memory in place of files: a container may have no place for temporary ones."""
 
     def open_output_file(self, path=None) -> None:
-        self.fout, self.state = [io.BytesIO()], WriterState.EMPTY
+        self.head = io.BytesIO()
+        self.fout, self.state = [cast(io.BufferedWriter, self.head)], WriterState.EMPTY

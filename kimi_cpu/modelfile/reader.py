@@ -12,7 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class ModelFile:
         self, path: Path, metadata: dict[str, Any], tensors: dict[str, TensorInfo], data: np.ndarray, size: int
     ):
         self.path, self.metadata, self.tensors, self.size = path, metadata, tensors, size
-        self._data = data  # u8, read-only map of the file
+        self._map: np.ndarray | None = data  # u8, read-only map of the file
 
     @classmethod
     def open(cls, path: str | Path) -> "ModelFile":
@@ -76,13 +76,18 @@ class ModelFile:
 
     def close(self) -> None:
         """Forgets the map; it is gone when the last view is."""
-        self._data = None
+        self._map = None
 
     def __enter__(self) -> "ModelFile":
         return self
 
     def __exit__(self, *exc) -> None:
         self.close()
+
+    @property
+    def _data(self) -> np.ndarray:
+        assert self._map is not None, "the file was closed"
+        return self._map
 
     @property
     def architecture(self) -> str:
@@ -285,8 +290,8 @@ def _check_experts(file: ModelFile, tensor: TensorInfo, spec: Experts, described
     found = (described or {}).get("parts")
     if found is None:
         _refuse(file, tensor, "is missing from kimi-cpu.tensors")
-    if len(tensor.shape) != 2 or tensor.shape[0] != spec.count:
-        _refuse(file, tensor, f"is {list(tensor.shape)}, not {spec.count} experts")
+    if len(tensor.shape) != 2 or tensor.shape[0] != spec.num_experts:
+        _refuse(file, tensor, f"is {list(tensor.shape)}, not {spec.num_experts} experts")
     _check_bytes(file, tensor)
     end = 0
     for name in PARTS:
@@ -313,5 +318,5 @@ def _check_bytes(file: ModelFile, tensor: TensorInfo) -> None:
         _refuse(file, tensor, f"has type {tensor.ggml_type}, I8 is needed")
 
 
-def _refuse(file: ModelFile, tensor: TensorInfo, what: str) -> None:
+def _refuse(file: ModelFile, tensor: TensorInfo, what: str) -> NoReturn:
     raise ModelFileError(f"{file.path}: tensor {tensor.name} {what}. Convert the checkpoint again.")

@@ -64,7 +64,7 @@ def _may_have_a_long_run(chunk: str) -> bool:
     step = MAX_NO_WHITESPACE_CHARS // 2
     for start in range(0, len(chunk) - step, step):
         first = RUN.match(chunk, start, start + step)
-        if first.end() == start + step:
+        if first is not None and first.end() == start + step:
             return True
     return False
 

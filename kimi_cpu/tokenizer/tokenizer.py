@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import sentencepiece
 
@@ -132,7 +132,7 @@ class Tokenizer:
         pieces = pretokenize.pieces(text)
         found = list(map(self._ids.get, pieces))
         if None not in found:
-            return found
+            return cast(list[int], found)
         merged = self._merge([piece for piece, token_id in zip(pieces, found, strict=True) if token_id is None])
         ids: list[int] = []
         for piece, token_id in zip(pieces, found, strict=True):

@@ -46,7 +46,7 @@ def spec_of(name, wanted):
     if isinstance(wanted, Packed):
         nbytes = rows16.packed_bytes("q8", *wanted)
         return TensorSpec(name, "I8", (nbytes,), nbytes)
-    return TensorSpec(name, "I8", (wanted.count, ALIGNMENT), wanted.count * ALIGNMENT)
+    return TensorSpec(name, "I8", (wanted.num_experts, ALIGNMENT), wanted.num_experts * ALIGNMENT)
 
 
 SPECS = [spec_of(name, wanted) for name, wanted in WANTED.items()]
