@@ -1,12 +1,15 @@
-"""llama-bench's rows: pp512 is a prompt of 512 tokens, tg64 are 64 generated ones, @d4096 is the context first."""
+"""Speed of a model on this machine, in llama-bench's rows.
+
+pp512 is a prompt of 512 tokens, tg64 are 64 generated ones, @d4096 is so much context before them.
+"""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median, pstdev
 
-from ..errors import ContextOverflow
-from ..llm import LLM
+from .errors import ContextOverflow
+from .llm import LLM
 
 
 @dataclass(frozen=True)
