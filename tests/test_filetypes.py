@@ -20,9 +20,8 @@ from kimi_cpu import convert
 from kimi_cpu.batch.results import merge
 from kimi_cpu.batch.run import BatchOptions, Run
 from kimi_cpu.cli import cli
-from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.preview import preview
-from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.checkpoint import open_source
+from kimi_cpu.conversion.inspect import inspect, preview
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, ModelFileError
 from kimi_cpu.filetypes import HEAD_BYTES, recognised

@@ -35,7 +35,7 @@ def command(
     \b
     kimi-cpu plan Kimi-K2-Thinking/config.json --context 32768 --memory 768GiB
     """
-    from ..conversion.preview import preview
+    from ..conversion.inspect import preview
     from ..machine import usable_memory
     from ..plan import Machine, predict
 

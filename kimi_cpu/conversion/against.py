@@ -22,12 +22,11 @@ from ..modelfile.layout import EXPERTS_SUFFIX, HashRow
 from ..quant import rows16
 from ..quant.rows16 import GROUP, ROWS, Matrix, packed_bytes
 from . import native
-from .behind import Behind
-from .decode import unpack_nibbles
-from .jobs import Origin, Part, Plan, Unit
-from .safetensors_file import read_header
-from .source import FloatLinear, Int4Linear, Source, open_source
-from .target import SOURCE
+from .blueprint import Blueprint, DropBehind, Origin, Part, Unit
+from .checkpoint import open_source
+from .source import SOURCE, FloatLinear, Int4Linear, Source
+from .source_files import read_header
+from .tensors import unpack_nibbles
 
 TEXTS = {  # metadata that is the checkpoint's text: what it is there
     "kimi-cpu.config": "config.json",
@@ -91,14 +90,14 @@ class Against:
     def __init__(self, model: ModelFile, source: Source):
         self.model, self.source = model, source
         _check_texts(model, source)
-        plan = native.plan(source, _dense(model))
-        _check_tables(model, source, plan)
-        self.warnings = plan.warnings
-        self._behind = Behind(source)
+        blueprint = native.blueprint(source, _dense(model))
+        _check_tables(model, source, blueprint)
+        self.warnings = blueprint.warnings
+        self._behind = DropBehind(source)
         self.units: dict[HashRow, Unit] = {}
-        for output in plan.outputs:
-            name = output.spec.name
-            for number, unit in enumerate(output.units):
+        for tensor in blueprint.tensors:
+            name = tensor.spec.name
+            for number, unit in enumerate(tensor.units):
                 self.units[HashRow(name, number if name.endswith(EXPERTS_SUFFIX) else None)] = unit
 
     def __enter__(self) -> "Against":
@@ -203,11 +202,11 @@ def _check_texts(model: ModelFile, source: Source) -> None:
         raise CheckpointError(f"{source.path}: tiktoken.model is not the one that {model.path} holds.")
 
 
-def _check_tables(model: ModelFile, source: Source, plan: Plan) -> None:
+def _check_tables(model: ModelFile, source: Source, blueprint: Blueprint) -> None:
     """CheckpointError unless the file has the tensors, in the order and of the kinds, that the checkpoint calls for."""
     described = json.loads(model.metadata["kimi-cpu.tensors"])
-    expected = json.loads(plan.metadata["kimi-cpu.tensors"])
-    specs = {o.spec.name: (o.spec.ggml_type, o.spec.shape, expected.get(o.spec.name)) for o in plan.outputs}
+    expected = json.loads(blueprint.metadata["kimi-cpu.tensors"])
+    specs = {t.spec.name: (t.spec.ggml_type, t.spec.shape, expected.get(t.spec.name)) for t in blueprint.tensors}
     found = {t.name: (t.ggml_type, t.shape, described.get(t.name)) for t in model.tensors.values() if t.name != HASHES}
     for name in [*specs, *found]:
         if specs.get(name) != found.get(name):

@@ -1,7 +1,8 @@
-"""Runs a plan: reads, packs, hashes and writes at the same time, so that the disk is the limit, and survives kill -9.
+"""Makes the file of a blueprint: reads, packs, hashes and writes at the same time, so that the disk is the limit.
 
 A job packs a part of a unit, and hashes it while another thread writes it; meanwhile the system reads what is next.
-The output grows under OUT.partial beside OUT.journal; the name OUT appears when the file is whole and synced.
+The output grows under OUT.partial beside OUT.journal, and survives kill -9; the name OUT appears when the file is whole
+and synced.
 """
 
 import errno
@@ -21,22 +22,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import CheckpointError, ConfigError, Interrupted, KimiError, ModelFileError, OutOfDisk
-from ..files import sync_directory
+from ..files import check_replaceable, output_path, sync_directory
 from ..modelfile import ModelFile
+from ..modelfile.header import read_gguf
 from ..modelfile.layout import EXPERTS_SUFFIX
 from ..tokenizer import tokenizer_of
 from . import native
-from .ahead import ReadAhead
-from .behind import Behind
-from .jobs import Part, Plan, Unit, num_jobs
-from .journal import Journal, forget, keep_synced
-from .output import OutputFile
-from .placement import place
-from .source import Source, open_source
-from .target import check_target, find_target
+from .blueprint import Blueprint, DropBehind, Part, ReadAhead, Unit, num_jobs, place
+from .checkpoint import open_source
+from .journal import Journal, OutputFile, forget, is_journal, keep_synced
+from .source import SOURCE, Source
 
 SYNC_BYTES = 1 << 30  # the output is synced, and the journal says so, after so many bytes
 PARTS_AHEAD = 8  # that the system reads for each job, 8 to 32 MiB
+WHOLE = "whole model file of kimi-cpu"  # what may be replaced
 Progress = Callable[[int, int, str], None]
 
 
@@ -51,29 +50,64 @@ def run(
     force: bool,
 ) -> list[str]:
     """See conversion.convert."""
-    make_plan = planner(layout, dense)
-    out = find_target(out, source_path)
+    draw = chosen_layout(layout, dense)
+    out = _find_target(out, source_path)
     with open_source(source_path) as source:
-        plan = make_plan(source)
-        conversion = _Conversion(source, plan, out, num_jobs(jobs), progress)
+        blueprint = draw(source)
+        conversion = _Conversion(source, blueprint, out, num_jobs(jobs), progress)
         if resume and not force and conversion.is_finished():
-            return [*plan.warnings, f"{out} was finished before; nothing is left to do."]
-        check_target(out, source, force)
+            return [*blueprint.warnings, f"{out} was finished before; nothing is left to do."]
+        _check_target(out, source, force)
         conversion.run(resume)
-        return plan.warnings
+        return blueprint.warnings
 
 
-def planner(layout: str, dense: str) -> Callable[[Source], Plan]:
-    """What makes the plan of a conversion. ConfigError: there is no such layout, or type of dense matrices."""
+def chosen_layout(layout: str, dense: str) -> Callable[[Source], Blueprint]:
+    """Draws the blueprint of a source. ConfigError: there is no such layout, or type of dense matrices."""
     if dense not in native.DENSE_KINDS:
         raise ConfigError(f"dense is {dense!r}; it must be one of {', '.join(native.DENSE_KINDS)}.")
     if layout == "native":
-        return partial(native.plan, dense=dense)
+        return partial(native.blueprint, dense=dense)
     if layout == "standard":
         from . import standard
 
-        return partial(standard.plan, dense=dense)
+        return partial(standard.blueprint, dense=dense)
     raise ConfigError(f"layout is {layout!r}; it must be native or standard.")
+
+
+def _find_target(out: Path, source: Path) -> Path:
+    """Where the output lies, links followed. ConfigError, OSError: nothing can be written there, because it is no
+    regular file, an input, or of another program, or because what stands beside it is."""
+    inputs = [source, *(source.iterdir() if source.is_dir() else ())]
+    target = output_path(out, inputs)
+    check_replaceable(target, WHOLE, lambda path: _made_from(path) is not None, force=True)
+    journal = target.with_name(target.name + ".journal")
+    partial = target.with_name(target.name + ".partial")
+    if journal.exists() and not is_journal(journal):
+        raise ConfigError(f"{journal} is no journal of a conversion; move it away, or name another output.")
+    if partial.exists() and partial.stat().st_size and not journal.exists():
+        raise ConfigError(f"{partial} is of no known conversion; move it away, or name another output.")
+    return target
+
+
+def _check_target(target: Path, source: Source, force: bool) -> None:
+    """ConfigError: it is a file of the source, or a model file that is not to be replaced."""
+    output_path(target, source.maps)
+    made_from = _made_from(target) if target.exists() else None
+    if made_from is not None and not force and made_from == source.provenance:
+        raise ConfigError(
+            f"{target} is a finished conversion of {source.path} already; --force (force=True) makes it anew."
+        )
+    check_replaceable(target, WHOLE, lambda _: made_from is not None, force, "--force (force=True)")
+
+
+def _made_from(path: Path) -> str | None:
+    """What a model file says that it is made from; None: it is none of ours."""
+    try:
+        made_from = read_gguf(path).metadata.get(SOURCE)
+    except (KimiError, OSError):
+        return None
+    return made_from if isinstance(made_from, str) else None
 
 
 class _Work(NamedTuple):
@@ -82,7 +116,7 @@ class _Work(NamedTuple):
     file: OutputFile
     journal: Journal
     ahead: ReadAhead
-    behind: Behind
+    behind: DropBehind
     writers: ThreadPoolExecutor
     todo: queue.SimpleQueue
     results: queue.SimpleQueue
@@ -90,20 +124,20 @@ class _Work(NamedTuple):
 
 
 class _Conversion:
-    """One plan on its way to one file."""
+    """One blueprint on its way to one file."""
 
-    def __init__(self, source: Source, plan: Plan, out: Path, jobs: int, progress: Progress | None):
+    def __init__(self, source: Source, blueprint: Blueprint, out: Path, jobs: int, progress: Progress | None):
         self.source, self.out, self.jobs, self.progress = source, out, jobs, progress
         self.partial = out.with_name(out.name + ".partial")
         self.journal = out.with_name(out.name + ".journal")
-        placement = place(plan)
-        self.hashed, self.outputs, self.head = placement.hashed, placement.outputs, placement.head
+        placement = place(blueprint)
+        self.hashed, self.tensors, self.head = placement.hashed, placement.tensors, placement.head
         self.size = placement.size
         self._check_head()
         self.units: list[tuple[int, Unit]] = [
             (at + unit.offset, unit)
-            for at, output in zip(placement.offsets, placement.outputs, strict=True)
-            for unit in output.units
+            for at, tensor in zip(placement.offsets, placement.tensors, strict=True)
+            for unit in tensor.units
         ]
         self.hash_offset = placement.offsets[-1]
         self.num_done = 0  # bytes
@@ -159,7 +193,7 @@ class _Conversion:
         self.journal.unlink()
 
     def _reserve(self, file: OutputFile, resume: bool) -> None:
-        """Takes the space, before the parts are planned, which lasts seconds."""
+        """Takes the space, before the parts are listed, which lasts seconds."""
         try:
             if not resume:
                 forget(self.journal)  # before what it speaks of goes
@@ -220,7 +254,7 @@ class _Conversion:
         ]  # number of each unit's first part
         ahead = ReadAhead(self.source, parts, PARTS_AHEAD * self.jobs)
         with ThreadPoolExecutor(self.jobs) as writers:
-            work = _Work(file, journal, ahead, Behind(self.source), writers, todo, results, stop)
+            work = _Work(file, journal, ahead, DropBehind(self.source), writers, todo, results, stop)
             workers = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(self.jobs)]
             for worker in workers:
                 worker.start()
@@ -281,7 +315,7 @@ class _Conversion:
         work.ahead.at(self.first_part[number] + index)
         data = part.pack()
         work.behind.done(part)
-        assert data.nbytes == part.nbytes, "a part has the size that its plan says"
+        assert data.nbytes == part.nbytes, "a part has the size that the blueprint says"
         writing = work.writers.submit(work.file.write, start + part.offset, data)
         digest.update(data)
         writing.result()
@@ -290,11 +324,11 @@ class _Conversion:
     def _write_hashes(self, file: OutputFile, journal: Journal) -> None:
         """The last tensor: see modelfile.hash_rows."""
         rows, number = [sha256(self.head).digest()], 0
-        for output in self.outputs[:-1]:
-            digests = [journal.hashes[number + i] for i in range(len(output.units))]
+        for tensor in self.tensors[:-1]:
+            digests = [journal.hashes[number + i] for i in range(len(tensor.units))]
             number += len(digests)
             rows.extend(digests)
-            if output.spec.name.endswith(EXPERTS_SUFFIX):
+            if tensor.spec.name.endswith(EXPERTS_SUFFIX):
                 rows.append(sha256(b"".join(digests)).digest())
         rows.append(sha256(b"".join(rows)).digest())
         file.write(self.hash_offset, np.frombuffer(b"".join(rows), np.uint8))

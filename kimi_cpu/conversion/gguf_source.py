@@ -9,9 +9,9 @@ from ..config import ModelConfig, config_from_gguf, config_to_hf, listed
 from ..errors import CheckpointError, TokenizerError, shown
 from ..modelfile.header import GGUFHeader, read_gguf
 from ..tokenizer.vocabulary import characters_to_bytes
-from . import decode, names
-from .mapped import MappedFile
 from .source import Source, SourceTensor, naming
+from .source_files import MappedFile
+from .tensors import can_decode, linears, vectors
 
 GLOBAL = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -174,9 +174,9 @@ def _experts(tensor: SourceTensor, prefix: str, parts: tuple[str, ...], config: 
 
 def _check(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig) -> None:
     """Raise CheckpointError for a tensor that is missing, mis-shaped or of a type that cannot be decoded."""
-    for name, length in names.vectors(config):
+    for name, length in vectors(config):
         _check_one(path, tensors, name, (length,))
-    for module, rows, cols in names.linears(config):
+    for module, rows, cols in linears(config):
         parts = (f"{module}.k_b", f"{module}.v_b")
         if f"{module}.weight" in tensors or not tensors.keys() >= set(parts):
             _check_one(path, tensors, f"{module}.weight", (rows, cols))
@@ -192,7 +192,7 @@ def _check_one(path: Path, tensors: dict[str, SourceTensor], name: str, shape: t
         raise CheckpointError(f"{path}: tensor {gguf_name(name)} is missing; is the file complete?")
     if tensor.shape != shape:
         raise CheckpointError(f"{tensor.where} has the shape {list(tensor.shape)}, the metadata says {list(shape)}.")
-    if not decode.can_decode(tensor.dtype):
+    if not can_decode(tensor.dtype):
         raise CheckpointError(
             f"{tensor.where} has the type {tensor.dtype}, which cannot be read; take a file with other types, such as "
             "Q8_0 or Q4_K, or the Hugging Face checkpoint."

@@ -1,4 +1,4 @@
-"""The native layout of a checkpoint as a plan: names, packed kinds, order of the tensors (docs/format.md)."""
+"""The native layout as a blueprint: names, packed kinds and order of the tensors (docs/format.md)."""
 
 import json
 import math
@@ -16,27 +16,26 @@ from ..modelfile.contents import PARTS
 from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, VERSION
 from ..quant import bf16
 from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
-from .jobs import Origin, Output, Part, Plan, Unit, constant, whole
-from .source import FloatLinear, Int4Linear, Source
-from .target import SOURCE, source_json
+from .blueprint import Blueprint, NewTensor, Origin, Part, Unit, constant, whole
+from .source import SOURCE, FloatLinear, Int4Linear, Source
 
 CHUNK_VALUES = 2 << 20  # values packed at a time: what is packed is hashed and written while it is in the cache
 DENSE_KINDS = {"q8_0": "q8", "bf16": "bf16"}  # --dense: packed kind
 
 
-def plan(source: Source, dense: str) -> Plan:
-    """All outputs of a native file. dense: "q8_0" or "bf16"."""
+def blueprint(source: Source, dense: str) -> Blueprint:
+    """The native file of a source. dense: "q8_0" or "bf16"."""
     builder = _Builder(source, DENSE_KINDS[dense])
     builder.build()
-    return Plan(ARCHITECTURE, builder.metadata(), builder.outputs, source.warnings)
+    return Blueprint(ARCHITECTURE, builder.metadata(), builder.tensors, source.warnings)
 
 
 class _Builder:
-    """Collects outputs in the order in which a token touches them."""
+    """Collects tensors in the order in which a token touches them."""
 
     def __init__(self, source: Source, dense: str):
         self.source, self.dense, self.config = source, dense, source.config
-        self.outputs: list[Output] = []
+        self.tensors: list[NewTensor] = []
         self.packed: dict[str, dict] = {}  # kimi-cpu.tensors
 
     def build(self) -> None:
@@ -62,7 +61,7 @@ class _Builder:
             "kimi-cpu.version": VERSION,
             "kimi-cpu.config": s.config_text,
             **{key: text for key, text in texts.items() if text},
-            SOURCE: source_json(s),
+            SOURCE: s.provenance,
             "kimi-cpu.tensors": json.dumps(self.packed),
             **self._viewer_keys(c),
         }
@@ -101,8 +100,8 @@ class _Builder:
                 f"{self.source.path} has no tokenizer (tiktoken.model): the file will take token ids, not text."
             )
             return
-        self.outputs.append(constant("tokenizer.model", check_tokenizer(self.source)))
-        self.outputs.append(constant("tokenizer.ranks", self.source.ranks))
+        self.tensors.append(constant("tokenizer.model", check_tokenizer(self.source)))
+        self.tensors.append(constant("tokenizer.ranks", self.source.ranks))
 
     def _layer(self, layer: int, p: str, s: str) -> None:
         a = s + "self_attn."
@@ -159,7 +158,7 @@ class _Builder:
                     raise CheckpointError(f"{self.source.path}: {module} has another dtype than expert 0.")
                 self._check_columns(module, kind, cols)
             units.append(Unit(f"{name}, expert {e}", e * stride, stride, partial(self._expert_parts, modules)))
-        self.outputs.append(Output(TensorSpec(name, "I8", (count, stride), count * stride), tuple(units)))
+        self.tensors.append(NewTensor(TensorSpec(name, "I8", (count, stride), count * stride), tuple(units)))
 
     def _check_columns(self, module: str, kind: str, cols: int) -> None:
         if kind == "int4" and cols % GROUP:
@@ -173,7 +172,7 @@ class _Builder:
         dtype, rows, cols = self.source.describe(module)
         kind = "int4" if dtype == "INT4" else self.dense
         self._check_columns(module, kind, cols)
-        self._packed_output(stem, kind, rows, cols, _parts(self.source, module, kind, 0))
+        self._packed_tensor(stem, kind, rows, cols, _parts(self.source, module, kind, 0))
 
     def _heads(self, stem: str, module: str, begin: int, end: int) -> None:
         """Rows [begin, end) of every head of kv_b_proj; the rows of a head are padded to whole blocks."""
@@ -182,20 +181,20 @@ class _Builder:
         order = np.full((heads, pad(end - begin, ROWS)), -1, np.int64)
         order[:, : end - begin] = np.arange(heads)[:, None] * width + np.arange(begin, end)
         parts = _parts(self.source, module, self.dense, 0, order.reshape(-1))
-        self._packed_output(stem, self.dense, order.size, cols, parts)
+        self._packed_tensor(stem, self.dense, order.size, cols, parts)
 
-    def _packed_output(self, stem: str, kind: str, rows: int, cols: int, parts: Iterable[Part]) -> None:
+    def _packed_tensor(self, stem: str, kind: str, rows: int, cols: int, parts: Iterable[Part]) -> None:
         name = stem + ".weight"
         nbytes = packed_bytes(kind, rows, cols)
         self.packed[name] = {"kind": kind, "rows": rows, "cols": cols}
-        self.outputs.append(whole(TensorSpec(name, "I8", (nbytes,), nbytes), parts))
+        self.tensors.append(whole(TensorSpec(name, "I8", (nbytes,), nbytes), parts))
 
     def _vector(self, name: str, tensor: str) -> None:
         known = self.source.tensors.get(tensor)  # not the router, where it is packed
         shape = tuple(known.shape) if known else self.source.describe(tensor.removesuffix(".weight"))[1:]
         nbytes = 4 * int(np.prod(shape))
         part = Part(0, nbytes, partial(_f32_bytes, self.source, tensor), tensor)
-        self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
+        self.tensors.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
 
 
 def check_tokenizer(source: Source) -> bytes:

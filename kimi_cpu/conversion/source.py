@@ -1,9 +1,10 @@
 """A checkpoint as the converter sees it: tensors by the names of the Hugging Face checkpoint, whatever the files are.
 
-`open_source(path)` takes a Hugging Face checkpoint directory or a GGUF file; all checks of names, shapes and dtypes
-against the configuration happen there. A Source only reads, from memory maps, and may be used by several threads.
+checkpoint.open_source opens one, and has checked names, shapes and dtypes against the configuration then. A Source only
+reads, from memory maps, and may be used by several threads.
 """
 
+import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +18,10 @@ import numpy as np
 from ..config import ModelConfig
 from ..errors import CheckpointError, ConfigError, UnsupportedCheckpoint
 from ..quant import bf16
-from . import decode
-from .mapped import MappedFile, joined
+from .source_files import MappedFile, joined
+from .tensors import GROUP, NUMPY, q4_0_to_int4, scale_blocks, to_f32, unpack_nibbles
+
+SOURCE = "kimi-cpu.source"  # metadata of every model file that a conversion makes: Source.provenance
 
 
 class SourceTensor(NamedTuple):
@@ -51,8 +54,8 @@ class Int4Linear(NamedTuple):
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Exact values f32[stop - start, C] of some rows."""
-        values = decode.unpack_nibbles(self.packed[start:stop]).astype(np.float32) - np.float32(8)
-        return values * np.repeat(bf16.to_f32(self.scales[start:stop]), decode.GROUP, axis=1)
+        values = unpack_nibbles(self.packed[start:stop]).astype(np.float32) - np.float32(8)
+        return values * np.repeat(bf16.to_f32(self.scales[start:stop]), GROUP, axis=1)
 
 
 class FloatLinear(NamedTuple):
@@ -87,19 +90,25 @@ class Source:
     _rounded: dict[str, int] = field(default_factory=dict)  # module: its float16 scales that bf16 could not hold
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def provenance(self) -> str:
+        """JSON that names what a file is made from: its name, and (name, size, hash of the header) of each file."""
+        files = [{"name": name, "size": size, "header_sha256": digest} for name, size, digest in self.files]
+        return json.dumps({"name": self.name, "files": files})
+
     def raw(self, name: str) -> np.ndarray:
         """A read-only view of a tensor's elements in its shape (bf16 as uint16, float8 as uint8); nothing is copied.
 
         Of a GGUF block type: its bytes, u8[..., bytes a row].
         """
         tensor = self.tensors[name]
-        dtype = np.dtype(decode.NUMPY.get(tensor.dtype, np.uint8))
+        dtype = np.dtype(NUMPY.get(tensor.dtype, np.uint8))
         if tensor.nbytes == 0:
             return np.zeros(tensor.shape, dtype)
         flat = self.maps[tensor.file].view(tensor.offset, tensor.nbytes)
         if tensor.offset % dtype.itemsize:  # allowed by the format, read by no compiled kernel
             flat = flat.copy()
-        shape = tensor.shape if tensor.dtype in decode.NUMPY else (*tensor.shape[:-1], -1)
+        shape = tensor.shape if tensor.dtype in NUMPY else (*tensor.shape[:-1], -1)
         return flat.view(dtype).reshape(shape)
 
     def values(self, name: str) -> np.ndarray:
@@ -108,7 +117,7 @@ class Source:
         if tensor is None or tensor.dtype == "F8_E4M3":  # packed, or with scales of its own
             matrix = self.linear(name.removesuffix(".weight"))
             return matrix.read(0, matrix.rows)
-        return decode.to_f32(tensor.dtype, self.raw(name))
+        return to_f32(tensor.dtype, self.raw(name))
 
     def where(self, name: str) -> str:
         """File and tensor, as error messages begin, of what `values` reads."""
@@ -178,7 +187,7 @@ class Source:
     def _int4(self, module: str) -> Int4Linear:
         if f"{module}.weight" in self.tensors:
             tensor = self.tensors[f"{module}.weight"]
-            packed, scales, rounded = decode.q4_0_to_int4(self.raw(f"{module}.weight"))
+            packed, scales, rounded = q4_0_to_int4(self.raw(f"{module}.weight"))
             self._count_rounded(module, rounded)
             return Int4Linear(tensor.where, packed, _finite(tensor, scales), *tensor.shape)
         packed, tensor = self.raw(f"{module}.weight_packed"), self.tensors[f"{module}.weight_scale"]
@@ -190,7 +199,7 @@ class Source:
             raise CheckpointError(f"{where} says {stated}, but the matrix is {shape}.")
         self._check_centred(module, len(scales))
         self._check_order(module, shape[1] // scales.shape[1])
-        repeated = shape[1] // decode.GROUP // scales.shape[1]
+        repeated = shape[1] // GROUP // scales.shape[1]
         scales = scales if repeated == 1 else np.repeat(scales, repeated, axis=1)
         return Int4Linear(tensor.where, packed, scales, *shape)
 
@@ -201,7 +210,7 @@ class Source:
             return
         points = self.raw(f"{module}.weight_zero_point")
         if len(points) != rows:  # nibbles, 8 rows a word: 8 is what 0 is stored as
-            points = decode.unpack_nibbles(np.ascontiguousarray(points.T))[:, :rows].astype(np.int8) - np.int8(8)
+            points = unpack_nibbles(np.ascontiguousarray(points.T))[:, :rows].astype(np.int8) - np.int8(8)
         if points.any():
             raise CheckpointError(
                 f"{tensor.where} has zero points other than 0; only a symmetric quantization can be read. "
@@ -242,8 +251,8 @@ class Source:
             scales = self.values(f"{module}.weight_scale_inv")
 
         def read(start: int, stop: int) -> np.ndarray:
-            values = decode.to_f32(tensor.dtype, raw[start:stop])
-            return values if scales is None else decode.scale_blocks(values, scales, start, self.scale_block)
+            values = to_f32(tensor.dtype, raw[start:stop])
+            return values if scales is None else scale_blocks(values, scales, start, self.scale_block)
 
         bits = raw if tensor.dtype == "BF16" and scales is None else None
         return FloatLinear(tensor.where, tensor.dtype, *tensor.shape, read, bits)
@@ -255,25 +264,6 @@ class Source:
         values = values.reshape(-1, values.shape[2])
         tensor = self.tensors[f"{module}.v_b"]
         return FloatLinear(tensor.where, tensor.dtype, *values.shape, lambda start, stop: values[start:stop])
-
-
-def open_source(path) -> Source:
-    """The checkpoint at a path: a directory with config.json and safetensors, or a GGUF file.
-
-    Raises CheckpointError, one sentence naming file and tensor; UnsupportedCheckpoint, naming file and key.
-    """
-    path = Path(path)
-    if path.is_dir():
-        from .hf import open_directory
-
-        return open_directory(path)
-    if not path.exists():
-        raise CheckpointError(f"{path}: there is no such checkpoint directory or file.")
-    if not path.is_file():
-        raise CheckpointError(f"{path} is no regular file, and a source is read in many places at once: save it first.")
-    from .gguf_source import open_gguf
-
-    return open_gguf(path)
 
 
 @contextmanager

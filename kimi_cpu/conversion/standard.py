@@ -1,9 +1,10 @@
-"""A deepseek2 GGUF file with standard tensor types, which llama.cpp loads, as a plan: names and keys are llama.cpp's.
+"""The standard layout as a blueprint: a deepseek2 GGUF file that llama.cpp loads, with its names, keys and types.
 
 Experts are Q4_0 with the checkpoint's codes bit for bit and their BF16 scales as F16; the few that F16 has to round are
-counted and reported. Other matrices are Q8_0 or BF16, norms and router F32.
+counted and reported. Other matrices are Q8_0 or BF16, norms and router F32. The tokenizer becomes metadata arrays.
 """
 
+import json
 import math
 import threading
 from collections.abc import Iterable, Iterator
@@ -16,33 +17,36 @@ from ..errors import CheckpointError, ConfigError
 from ..modelfile import TensorSpec
 from ..quant import bf16, rows16
 from ..quant.rows16 import GROUP
-from . import names
-from .ggml_tokenizer import tokenizer_metadata
+from ..tokenizer import special_tokens_from_config
+from ..tokenizer.vocabulary import byte_characters, read_ranks
+from .blueprint import Blueprint, NewTensor, Origin, Part, Unit, whole
 from .gguf_source import STACKED, gguf_name
-from .jobs import Origin, Output, Part, Plan, Unit, whole
-from .source import FloatLinear, Int4Linear, Source, naming
-from .target import SOURCE, source_json
+from .native import check_tokenizer
+from .source import SOURCE, FloatLinear, Int4Linear, Source, naming
+from .tensors import layer_linears, vectors
 
 ARCHITECTURE = "deepseek2"
 SIGMOID = 2  # llama.cpp: LLAMA_EXPERT_GATING_FUNC_TYPE_SIGMOID
 CHUNK_VALUES = 1 << 20  # values packed at a time: bounds a job's memory to 40 MiB, f32 and what becomes of it
 DENSE_TYPES = {"q8_0": "Q8_0", "bf16": "BF16"}  # --dense: GGML type
 BLOCK_BYTES = {"Q4_0": 18, "Q8_0": 34}  # ggml: 32 inputs
+NORMAL, CONTROL = 1, 3  # llama.cpp: llama_token_type
+NAMED_TOKENS = {"eot": "<|im_end|>", "padding": "[PAD]", "unknown": "[UNK]"}
 
 
-def plan(source: Source, dense: str) -> Plan:
-    """All outputs of a standard file. dense: "q8_0" or "bf16".
+def blueprint(source: Source, dense: str) -> Blueprint:
+    """The standard file of a source. dense: "q8_0" or "bf16".
 
     Raises UnsupportedCheckpoint for what deepseek2 cannot express.
     """
     with naming(source.path):
         metadata = config_metadata(source.config)
-    metadata |= {"general.name": source.name, SOURCE: source_json(source)}
+    metadata |= {"general.name": source.name, SOURCE: source.provenance}
     if "license" in source.texts:
         metadata["general.license"] = source.texts["license"]
     builder = _Builder(source, DENSE_TYPES[dense])
     builder.build()
-    return Plan(ARCHITECTURE, metadata | tokenizer_metadata(source), builder.outputs, source.warnings)
+    return Blueprint(ARCHITECTURE, metadata | tokenizer_metadata(source), builder.tensors, source.warnings)
 
 
 def config_metadata(c: ModelConfig) -> dict:
@@ -104,22 +108,22 @@ def _rope_scaling(c: ModelConfig) -> dict:
 
 
 class _Builder:
-    """Collects outputs in the order in which a token touches them."""
+    """Collects tensors in the order in which a token touches them."""
 
     def __init__(self, source: Source, dense: str):
         self.source, self.dense, self.config = source, dense, source.config
-        self.outputs: list[Output] = []
+        self.tensors: list[NewTensor] = []
         self.scales = ScaleCount(source.warnings)
 
     def build(self) -> None:
         c = self.config
         self._matrix("token_embd.weight", "model.embed_tokens")
-        vectors = list(names.vectors(c))
+        lengths = list(vectors(c))
         for layer in range(c.num_hidden_layers):
-            for name, length in vectors:
+            for name, length in lengths:
                 if name.startswith(f"model.layers.{layer}."):
                     self._f32(gguf_name(name), name, (length,))
-            for module, rows, cols in names.layer_linears(c, layer):
+            for module, rows, cols in layer_linears(c, layer):
                 self._layer_matrix(layer, module, rows, cols)
         self._f32("output_norm.weight", "model.norm.weight", (c.hidden_size,))
         # A deepseek2 file has no tied embeddings: the table is written twice.
@@ -138,7 +142,7 @@ class _Builder:
     def _f32(self, name: str, tensor: str, shape: tuple[int, ...]) -> None:
         nbytes = 4 * math.prod(shape)
         part = Part(0, nbytes, partial(self._values, tensor))
-        self.outputs.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
+        self.tensors.append(whole(TensorSpec(name, "F32", shape, nbytes), [part]))
 
     def _values(self, tensor: str) -> np.ndarray:
         values = np.ascontiguousarray(self.source.values(tensor))
@@ -149,7 +153,7 @@ class _Builder:
         dtype, rows, cols = self.source.describe(module)
         kind = "Q4_0" if dtype == "INT4" else self._dense(cols)
         nbytes = rows * row_bytes(kind, cols)
-        self.outputs.append(whole(TensorSpec(name, kind, (rows, cols), nbytes), self._parts(module, kind, rows, cols)))
+        self.tensors.append(whole(TensorSpec(name, kind, (rows, cols), nbytes), self._parts(module, kind, rows, cols)))
 
     def _experts(self, prefix: str, module: str, rows: int, cols: int) -> None:
         """One tensor [experts, rows, cols] of what gate, up or down projections of a layer are."""
@@ -164,7 +168,7 @@ class _Builder:
             make_parts = partial(self._parts, this, kind, rows, cols)
             units.append(Unit(f"{name}, expert {expert}", expert * nbytes, nbytes, make_parts))
         spec = TensorSpec(name, kind, (len(units), rows, cols), len(units) * nbytes)
-        self.outputs.append(Output(spec, tuple(units)))
+        self.tensors.append(NewTensor(spec, tuple(units)))
 
     def _expert_type(self, module: str, cols: int) -> str:
         """Q4_0 for INT4, and for FP8, which has no exact standard type; other floats as --dense says."""
@@ -188,7 +192,7 @@ class _Builder:
                 for start, stop in _chunks(heads, (nope + value) * latents)
             ]
             spec = TensorSpec(f"blk.{layer}.{name}.weight", kind, shape, heads * one)
-            self.outputs.append(whole(spec, parts))
+            self.tensors.append(whole(spec, parts))
 
     def _parts(self, module: str, kind: str, rows: int, cols: int) -> Iterator[Part]:
         one = row_bytes(kind, cols)
@@ -280,3 +284,71 @@ def _chunks(rows: int, cols: int) -> Iterable[tuple[int, int]]:
 def _check_finite(where: str, bad: int) -> None:
     if bad:
         raise CheckpointError(f"{where} has {bad} values that are NaN or infinite; download the file again.")
+
+
+def tokenizer_metadata(source: Source) -> dict:
+    """{key: value} of the vocabulary; tokenizer.ggml.model "none" and a warning when the checkpoint has none.
+
+    Raises CheckpointError when the tokenizer cannot be used, or has another size than vocab_size.
+    """
+    config = source.config
+    metadata = {}
+    if config.bos_token_id is not None:
+        metadata["tokenizer.ggml.bos_token_id"] = config.bos_token_id
+    if config.eos_token_ids:
+        metadata["tokenizer.ggml.eos_token_id"] = config.eos_token_ids[0]
+    if "chat_template" in source.texts:
+        metadata["tokenizer.chat_template"] = source.texts["chat_template"]
+    if source.ranks is None:
+        source.warnings.append(
+            f"{source.path} has no tokenizer (tiktoken.model): the file will take token ids, not text."
+        )
+        return metadata | {"tokenizer.ggml.model": "none"}
+    check_tokenizer(source)
+    base = read_ranks(source.ranks)
+    text = source.texts.get("tokenizer_config")
+    special = special_tokens_from_config(None if text is None else json.loads(text), len(base))
+    tokens = byte_characters(base) + sorted(special, key=special.get)
+    if len(tokens) != config.vocab_size:
+        raise CheckpointError(
+            f"{source.path}: the tokenizer has {len(tokens):,} tokens, but vocab_size is {config.vocab_size:,}; "
+            "llama.cpp needs them equal."
+        )
+    return metadata | {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "kimi-k2",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [NORMAL] * len(base) + [CONTROL] * len(special),
+        "tokenizer.ggml.merges": merges(base),
+        "tokenizer.ggml.add_bos_token": False,
+        **{f"tokenizer.ggml.{key}_token_id": special[name] for key, name in NAMED_TOKENS.items() if name in special},
+    }
+
+
+def merges(tokens: list[bytes]) -> list[str]:
+    """The pairs "left right" that make the tokens, in order of rank, in byte characters.
+
+    A pair is what byte pair encoding with only the lower ranks leaves of a token (llama.cpp, QwenModel.bpe).
+    """
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    pairs = []
+    for rank, token in enumerate(tokens):
+        if len(token) > 1:
+            parts = _encode(token, ranks, rank)
+            if len(parts) == 2:
+                pairs.extend(parts)
+    characters = byte_characters(pairs) if pairs else []
+    return [f"{left} {right}" for left, right in zip(characters[0::2], characters[1::2], strict=True)]
+
+
+def _encode(text: bytes, ranks: dict[bytes, int], limit: int) -> list[bytes]:
+    """The parts that byte pair encoding with the ranks below the limit leaves."""
+    parts = [text[i : i + 1] for i in range(len(text))]
+    while len(parts) > 1:
+        candidates = [ranks.get(a + b, limit) for a, b in zip(parts, parts[1:], strict=False)]
+        best = min(candidates)
+        if best >= limit:
+            break
+        at = candidates.index(best)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts

@@ -13,17 +13,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..errors import CheckpointError, Interrupted, ModelFileError
 from ..files import open_regular
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
+from ..quant.rows16 import BLOCK_BYTES, ROWS, packed_bytes
 from ..tokenizer import tokenizer_of
 from .against import Against, ClassError, Finding, open_against
-from .jobs import num_jobs
-from .weights_check import MAX_WEIGHT, Piece, is_sound, pieces
+from .blueprint import num_jobs
 
 MAX_HASHES_BYTES = 1 << 20  # how far back the hashes are looked for in a corrupt file; those of Kimi K2 have 0.8 MB
 NUM_NAMED = 5  # mismatches that an error names
+PIECE_BYTES = 1 << 20
+GAP = "gap"  # zeros after the last matrix of an expert
+MAX_WEIGHT = 2.0**60  # its square is within f32; weights of models are below 2^14
+MAX_BITS = 0x5D80  # MAX_WEIGHT as bf16
+Piece = tuple[int, int, str | None]  # first byte, bytes, packed kind, F32, or GAP; None: bytes that are no weights
 Progress = Callable[[int, int, str], None]
 
 
@@ -132,14 +139,14 @@ def _items(model: ModelFile) -> Iterator[_Item]:
         if row.expert is not None:
             stride = tensor.nbytes // tensor.shape[0]
             experts.append(digest)
-            parts = parts or tuple(pieces(model, row.name, stride))
+            parts = parts or tuple(_pieces(model, row.name, stride))
             yield _Item(row, tensor.offset + row.expert * stride, stride, digest, parts)
         elif row.name.endswith(EXPERTS_SUFFIX):
             if sha256(b"".join(experts)).digest() != digest:
                 raise ModelFileError(f"{model.path}: the hash of {row} is not that of its experts; convert again.")
             experts, parts = [], ()
         else:
-            whole = tuple(pieces(model, row.name, tensor.nbytes))
+            whole = tuple(_pieces(model, row.name, tensor.nbytes))
             yield _Item(row, tensor.offset, tensor.nbytes, digest, whole)
 
 
@@ -179,7 +186,7 @@ def _check(path: Path, descriptor: int, item: _Item, comparison: Against | None,
 
     if comparison is None:
         for offset, nbytes, kind in item.pieces:
-            finding.is_sound &= is_sound(kind, read(offset, nbytes))
+            finding.is_sound &= _is_sound(kind, read(offset, nbytes))
     else:
         comparison.check(finding, item.nbytes, read)
     finding.intact = digest.digest() == item.digest
@@ -226,3 +233,42 @@ def _some(names: list[str]) -> str:
     """The first few, and how many more there are."""
     more = len(names) - NUM_NAMED
     return "; ".join(names[:NUM_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+
+
+def _pieces(model: ModelFile, name: str, nbytes: int) -> Iterator[Piece]:
+    """A tensor, or one expert of it, of nbytes bytes, in pieces of about a MiB that hold whole blocks."""
+    described, end = model.packed.get(name), 0
+    if described is not None and "parts" in described:
+        matrices = [(p["offset"], p["kind"], p["rows"], p["cols"]) for p in described["parts"].values()]
+    else:
+        matrices = [] if described is None else [(0, described["kind"], described["rows"], described["cols"])]
+    for offset, kind, rows, cols in sorted(matrices):
+        yield from _cut(end, offset - end, GAP)
+        end = offset + packed_bytes(kind, rows, cols)
+        yield from _cut(offset, end - offset, kind)
+    if described is not None:
+        yield from _cut(end, nbytes - end, GAP)
+    else:
+        yield from _cut(end, nbytes - end, "F32" if model.tensors[name].ggml_type == "F32" else None)
+
+
+def _is_sound(kind: str | None, data: bytes) -> bool:
+    """Whether all weights in a piece of a kind can be computed with."""
+    if kind is None or not data:
+        return True
+    if kind == GAP:
+        return not any(data)
+    if kind == "F32":
+        return bool((np.abs(np.frombuffer(data, np.float32)) < MAX_WEIGHT).all())
+    if kind == "bf16":
+        bits = np.frombuffer(data, np.uint16)
+    else:  # the scales of each block
+        bits = np.frombuffer(data, np.uint16).reshape(-1, BLOCK_BYTES[kind] // 2)[:, :ROWS]
+    return int((bits & 0x7FFF).max()) < MAX_BITS
+
+
+def _cut(start: int, nbytes: int, kind: str | None) -> Iterator[Piece]:
+    block = BLOCK_BYTES.get(kind, 4)
+    step = PIECE_BYTES // block * block
+    for at in range(start, start + nbytes, step):
+        yield at, min(step, start + nbytes - at), kind

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.cli import main
-from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.checkpoint import open_source
 from tests import tiny
 
 EXPERT = "model.layers.1.mlp.experts.3.up_proj"

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import kimi_cpu
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
-from kimi_cpu.conversion import driver, output
+from kimi_cpu.conversion import driver, journal
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16, rows16
@@ -119,7 +119,7 @@ def test_nan_is_refused_by_name_and_nothing_is_left(tmp_path):
 
 
 def test_full_disk_is_one_sentence_and_the_conversion_can_go_on(tiny_checkpoint, tiny_file, tmp_path, monkeypatch):
-    left, write = [100], output.OutputFile.write
+    left, write = [100], journal.OutputFile.write
 
     def until_full(self, offset, data):
         left[0] -= 1
@@ -127,7 +127,7 @@ def test_full_disk_is_one_sentence_and_the_conversion_can_go_on(tiny_checkpoint,
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(self, offset, data)
 
-    monkeypatch.setattr(output.OutputFile, "write", until_full)
+    monkeypatch.setattr(journal.OutputFile, "write", until_full)
     result = CliRunner().invoke(cli, ["convert", str(tiny_checkpoint), "-o", str(tmp_path / "out.gguf")])
     assert isinstance(result.exception, OutOfDisk) and result.exception.exit_code == 4
     assert "disk is full" in str(result.exception) and "--resume" in str(result.exception)
@@ -139,7 +139,7 @@ def test_full_disk_is_one_sentence_and_the_conversion_can_go_on(tiny_checkpoint,
 
 
 def test_two_conversions_do_not_write_the_same_file(tiny_checkpoint, tmp_path):
-    with output.OutputFile(tmp_path / "out.gguf.partial"), pytest.raises(KimiError, match="another process"):
+    with journal.OutputFile(tmp_path / "out.gguf.partial"), pytest.raises(KimiError, match="another process"):
         convert(tiny_checkpoint, tmp_path / "out.gguf")
     assert names(tmp_path) == ["out.gguf.partial"]
 
@@ -149,7 +149,7 @@ def test_what_is_written_is_read_back_with_and_without_the_cache(tmp_path, direc
     """Whole pages at a page, bytes that begin in the middle of one, and memory that does."""
     rng, size = np.random.default_rng(0), 6 << 20
     expected = np.zeros(size, np.uint8)
-    with output.OutputFile(tmp_path / "file") as file:
+    with journal.OutputFile(tmp_path / "file") as file:
         if not direct:
             os.close(file._direct)
             file._direct = -1
@@ -165,7 +165,7 @@ def test_what_is_written_is_read_back_with_and_without_the_cache(tmp_path, direc
 
 def test_disk_that_refuses_direct_writes_is_written_through_the_cache(tmp_path, monkeypatch):
     data = np.random.default_rng(0).integers(0, 256, 3 << 20, np.uint8)
-    with output.OutputFile(tmp_path / "file") as file:
+    with journal.OutputFile(tmp_path / "file") as file:
         pwrite, direct = os.pwrite, file._direct
 
         def refuse(descriptor, view, offset):
@@ -173,7 +173,7 @@ def test_disk_that_refuses_direct_writes_is_written_through_the_cache(tmp_path, 
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             return pwrite(descriptor, view[: 1 << 20] if descriptor == direct else view, offset)
 
-        monkeypatch.setattr(output.os, "pwrite", refuse)
+        monkeypatch.setattr(journal.os, "pwrite", refuse)
         file.resize(data.nbytes, keep=False)
         file.write(0, data)
     assert (tmp_path / "file").read_bytes() == data.tobytes()

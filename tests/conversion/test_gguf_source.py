@@ -10,9 +10,10 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.config import config_from_hf
-from kimi_cpu.conversion.decode import can_decode
-from kimi_cpu.conversion.source import FloatLinear, Int4Linear, open_source
+from kimi_cpu.conversion.checkpoint import open_source
+from kimi_cpu.conversion.source import FloatLinear, Int4Linear
 from kimi_cpu.conversion.standard import config_metadata
+from kimi_cpu.conversion.tensors import can_decode
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError
 from kimi_cpu.modelfile import ModelFile

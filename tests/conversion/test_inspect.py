@@ -8,9 +8,8 @@ from click.testing import CliRunner
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
 from kimi_cpu.config import config_from_hf
-from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.names import linears
-from kimi_cpu.conversion.preview import preview
+from kimi_cpu.conversion.inspect import inspect, preview
+from kimi_cpu.conversion.tensors import linears
 from kimi_cpu.errors import ConfigError
 from tests import tiny
 from tests.config.test_config import published

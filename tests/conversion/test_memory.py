@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.conversion import behind
-from kimi_cpu.conversion.mapped import LARGE_PAGE, MappedFile, joined
+from kimi_cpu.conversion import blueprint
 from kimi_cpu.conversion.source import Source
+from kimi_cpu.conversion.source_files import LARGE_PAGE, MappedFile, joined
 from kimi_cpu.conversion.verify import verify
 from tests import tiny
 
@@ -42,7 +42,7 @@ def test_a_conversion_that_gives_back_at_every_part_makes_the_same_file(tmp_path
     convert(source, tmp_path / "seldom.gguf", layout=layout)
     given = []
     give_back = Source.give_back
-    monkeypatch.setattr(behind, "GIVE_BACK_BYTES", 1)
+    monkeypatch.setattr(blueprint, "GIVE_BACK_BYTES", 1)
     monkeypatch.setattr(Source, "give_back", lambda self, done: given.extend(done) or give_back(self, done))
     convert(source, tmp_path / "always.gguf", layout=layout, jobs=2)
     assert (tmp_path / "always.gguf").read_bytes() == (tmp_path / "seldom.gguf").read_bytes()

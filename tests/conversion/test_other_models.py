@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.checkpoint import open_source
 from kimi_cpu.errors import CheckpointError, ConfigError
 from tests import tiny
 from tests.conversion.test_gguf_source import tensors_of, values, write  # noqa: F401 (a fixture)

@@ -8,8 +8,7 @@ from click.testing import CliRunner
 
 from kimi_cpu import convert
 from kimi_cpu.cli import cli
-from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.preview import preview
+from kimi_cpu.conversion.inspect import inspect, preview
 from kimi_cpu.plan import Machine, predict
 from tests import tiny
 

@@ -7,9 +7,8 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.config import config_from_hf
-from kimi_cpu.conversion.decode import FLOAT8_E4M3
-from kimi_cpu.conversion.quantization import Quantization, check_quantization
-from kimi_cpu.conversion.source import open_source
+from kimi_cpu.conversion.checkpoint import open_source
+from kimi_cpu.conversion.tensors import FLOAT8_E4M3, Quantization, check_quantization
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.modelfile import ModelFile

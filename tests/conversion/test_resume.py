@@ -11,7 +11,7 @@ import pytest
 
 from kimi_cpu import convert
 from kimi_cpu.conversion import journal, native
-from kimi_cpu.conversion.output import OutputFile
+from kimi_cpu.conversion.journal import OutputFile
 from kimi_cpu.errors import Interrupted
 from tests import tiny
 

@@ -9,9 +9,10 @@ import pytest
 from safetensors import safe_open
 
 from kimi_cpu import Tokenizer, convert
-from kimi_cpu.conversion.decode import FLOAT8_E4M3
-from kimi_cpu.conversion.preview import preview
-from kimi_cpu.conversion.source import FloatLinear, Int4Linear, open_source
+from kimi_cpu.conversion.checkpoint import open_source
+from kimi_cpu.conversion.inspect import preview
+from kimi_cpu.conversion.source import FloatLinear, Int4Linear
+from kimi_cpu.conversion.tensors import FLOAT8_E4M3
 from kimi_cpu.errors import CheckpointError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import bf16

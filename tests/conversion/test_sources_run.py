@@ -4,7 +4,7 @@ import numpy as np
 
 import kimi_cpu
 from kimi_cpu import convert
-from kimi_cpu.conversion.decode import FLOAT8_E4M3
+from kimi_cpu.conversion.tensors import FLOAT8_E4M3
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.quant import rows16
 from tests import tiny

@@ -7,11 +7,10 @@ import pytest
 import kimi_cpu
 from kimi_cpu import convert
 from kimi_cpu.config import config_from_gguf, config_from_hf
-from kimi_cpu.conversion.ggml_tokenizer import merges
+from kimi_cpu.conversion.checkpoint import open_source
 from kimi_cpu.conversion.gguf_source import gguf_name
-from kimi_cpu.conversion.names import linears, vectors
-from kimi_cpu.conversion.source import open_source
-from kimi_cpu.conversion.standard import config_metadata
+from kimi_cpu.conversion.standard import config_metadata, merges
+from kimi_cpu.conversion.tensors import linears, vectors
 from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.quant import bf16
 from tests import tiny

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from kimi_cpu import convert
-from kimi_cpu.conversion import driver, native, output
+from kimi_cpu.conversion import driver, journal, native
 from kimi_cpu.errors import ConfigError, Interrupted, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
 from tests import tiny
@@ -154,7 +154,7 @@ def test_what_a_failed_sync_may_have_lost_is_packed_again(checkpoint, tmp_path, 
             raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(driver, "SYNC_BYTES", 30_000)
-    monkeypatch.setattr(output.os, "fdatasync", sync)
+    monkeypatch.setattr(journal.os, "fdatasync", sync)
     with pytest.raises(OutOfDisk, match="Input/output error"):
         convert(checkpoint, out, jobs=1)
     lines = (tmp_path / "out.gguf.journal").read_text().splitlines()
@@ -199,7 +199,7 @@ def test_space_is_asked_for_before_the_parts_are_planned(checkpoint, tmp_path, m
     def full(descriptor, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(output, "reserve", full)
+    monkeypatch.setattr(journal, "reserve", full)
     with pytest.raises(OutOfDisk, match="the disk is full"):
         convert(checkpoint, tmp_path / "out.gguf")
     assert contents(tmp_path) == {}

@@ -7,8 +7,7 @@ from pathlib import Path
 from random import Random
 
 from kimi_cpu.conversion import convert
-from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.preview import preview
+from kimi_cpu.conversion.inspect import inspect, preview
 from kimi_cpu.errors import ConfigError, ModelFileError
 from tests import tiny
 

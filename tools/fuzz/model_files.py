@@ -10,8 +10,7 @@ import numpy as np
 
 import kimi_cpu
 from kimi_cpu.conversion import convert
-from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.preview import preview
+from kimi_cpu.conversion.inspect import inspect, preview
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import (
     DoesNotFit,

@@ -5,8 +5,7 @@ from pathlib import Path
 from random import Random
 
 from kimi_cpu.conversion import convert
-from kimi_cpu.conversion.inspect import inspect
-from kimi_cpu.conversion.preview import preview
+from kimi_cpu.conversion.inspect import inspect, preview
 from kimi_cpu.modelfile.header import ARRAY, STRING
 from kimi_cpu.tokenizer import Tokenizer
 

@@ -1,4 +1,4 @@
-"""A Hugging Face checkpoint directory: config.json, safetensors shards and their index, checked against each other."""
+"""Opens a checkpoint: a GGUF file (gguf_source), or a Hugging Face directory, its files checked against each other."""
 
 import json
 import re
@@ -8,12 +8,10 @@ from ..config import ModelConfig, config_from_hf, listed
 from ..errors import CheckpointError, shown
 from ..files import read_regular
 from ..filetypes import HEAD_BYTES, mistaken, recognised
-from . import decode, names
-from .mapped import MappedFile
-from .quantization import Quantization, check_quantization
-from .safetensors_file import read_header
+from .gguf_source import open_gguf
 from .source import Source, SourceTensor, naming
-from .strangers import instead, no_language_model, other_weights, stranger
+from .source_files import MappedFile, instead, no_language_model, other_weights, read_header, stranger
+from .tensors import FLOATS, GROUP, Quantization, check_quantization, linears, vectors
 
 TEXT_PREFIX = "language_model."  # of the text backbone in Kimi K2.5 and K2.6
 TEXT_MODEL_PREFIX = "model.language_model."  # of the same where transformers 5 has saved it, for model.
@@ -30,6 +28,21 @@ TEXTS = {  # key of Source.texts: the files that may hold it
     "chat_template": ("chat_template.jinja",),
     "license": ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "license", "LICENSE-MODEL"),
 }
+
+
+def open_source(path: str | Path) -> Source:
+    """The checkpoint at a path: a directory with config.json and safetensors, or a GGUF file.
+
+    Raises CheckpointError, one sentence naming file and tensor; UnsupportedCheckpoint, naming file and key.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return open_directory(path)
+    if not path.exists():
+        raise CheckpointError(f"{path}: there is no such checkpoint directory or file.")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no regular file, and a source is read in many places at once: save it first.")
+    return open_gguf(path)
 
 
 def open_directory(path: Path) -> Source:
@@ -137,8 +150,8 @@ def _select(
 
     Raises CheckpointError for a tensor inside a layer that the configuration does not know.
     """
-    known = {name for name, _ in names.vectors(config)} | {
-        module + suffix for module, _, _ in names.linears(config) for suffix in LINEAR_SUFFIXES
+    known = {name for name, _ in vectors(config)} | {
+        module + suffix for module, _, _ in linears(config) for suffix in LINEAR_SUFFIXES
     }
     kept, vision, later, unknown = {}, 0, 0, []
     for full, tensor in tensors.items():
@@ -178,20 +191,20 @@ def _canonical(name: str) -> str:
 
 
 def _check_vectors(path: Path, tensors: dict[str, SourceTensor], config: ModelConfig) -> None:
-    for name, length in names.vectors(config):
+    for name, length in vectors(config):
         _check(path, tensors, name, (length,), ("BF16", "F16", "F32"))
 
 
 def _check_linears(
     path: Path, tensors: dict[str, SourceTensor], config: ModelConfig, quantization: Quantization
 ) -> None:
-    for module, rows, cols in names.linears(config):
+    for module, rows, cols in linears(config):
         if f"{module}.weight_packed" in tensors:
             if f"{module}.weight" in tensors:
                 raise CheckpointError(f"{tensors[module + '.weight'].where} is there both packed and plain.")
             _check_int4(path, tensors, module, rows, cols, quantization.groups)
             continue
-        weight = _check(path, tensors, f"{module}.weight", (rows, cols), decode.FLOATS)
+        weight = _check(path, tensors, f"{module}.weight", (rows, cols), FLOATS)
         if weight.dtype == "F8_E4M3":
             block = quantization.scale_block
             blocks = (-(-rows // block[0]), -(-cols // block[1]))
@@ -202,9 +215,9 @@ def _check_int4(
     path: Path, tensors: dict[str, SourceTensor], module: str, rows: int, cols: int, groups: frozenset[int | None]
 ) -> None:
     """groups: see Quantization. What the shape, zero points and indices say is checked by Source.linear."""
-    if cols % decode.GROUP:
+    if cols % GROUP:
         where = tensors[f"{module}.weight_packed"].where
-        raise CheckpointError(f"{where} has {cols} columns; INT4 needs a multiple of {decode.GROUP}.")
+        raise CheckpointError(f"{where} has {cols} columns; INT4 needs a multiple of {GROUP}.")
     _check(path, tensors, f"{module}.weight_packed", (rows, cols // 8), ("I32",))
     counts = [1 if group is None else cols // group for group in groups if group is None or cols % group == 0]
     if not counts:
