@@ -40,6 +40,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "config",
         "machine",
         "files",
+        "filetypes",
         "errors",
     },
     "conversion": {

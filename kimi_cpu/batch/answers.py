@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..config.field import Door, is_ids
-from ..config.parameters import chat_options, completion_options, read
+from ..config.parameters import chat_keywords, completion_keywords, read
 from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, OutOfMemory, RequestError
 from ..llm import LLM, Usage
 from ..llm.openai import chat_object, completion_object, usage_object
@@ -198,13 +198,13 @@ def read_body(url: str, body: Mapping[str, Any], defaults: Mapping[str, Any]) ->
 
 
 def _chat(given: dict) -> Asked:
-    return Asked([_required(given, "messages")], given.get("n", 1), chat_options(given))
+    return Asked([_required(given, "messages")], given.get("n", 1), chat_keywords(given))
 
 
 def _completion(given: dict) -> Asked:
     prompt = _required(given, "prompt")
     prompts = [prompt] if isinstance(prompt, str) or is_ids(prompt) else prompt
-    return Asked(prompts, given.get("n", 1), completion_options(given), given.get("echo", False))
+    return Asked(prompts, given.get("n", 1), completion_keywords(given), given.get("echo", False))
 
 
 def _required(given: dict, name: str) -> Any:

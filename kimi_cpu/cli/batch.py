@@ -18,7 +18,7 @@ from ..config.fields import SAMPLING
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
 from .interrupts import CTRL_C, endings, on_signals
-from .options import loading_of, model_options, require_model, sampling_options, think_options, thinking_of
+from .options import loading_of, model_options, require_model, sampling_options, thinking_of, thinking_options
 from .telling import say, warn
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class DeadlineType(click.ParamType):
 @click.option("--text", is_flag=True, help="Each line of the input is a prompt as it is, not JSON.")
 @click.option("--ordered", is_flag=True, help="Results in the order of the input.")
 @click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
-@think_options
+@thinking_options
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 @model_options
 @sampling_options

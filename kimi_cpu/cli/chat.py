@@ -4,9 +4,8 @@ import asyncio
 
 import click
 
-from .conversation_file import check_conversation
 from .options import (
-    chat_options,
+    conversation_options,
     loading_of,
     model_options,
     require_model,
@@ -14,10 +13,11 @@ from .options import (
     sampling_options,
     thinking_of,
 )
+from .telling import warn
 
 
 @click.command("chat")
-@chat_options
+@conversation_options
 @model_options
 @reuse_options
 @sampling_options
@@ -37,15 +37,15 @@ def command(system, session, hide_thinking, model, **options) -> None:
     """
     thinking = thinking_of(options)
     if session is not None:
+        from ..llm import check_conversation
+
         check_conversation(session, [model])
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model
-    from .repl import Repl
-    from .talk import Talk
+    from .repl import AnswerOptions, Repl
 
     with load_model(path, **loading) as llm:
-        talk = Talk(llm, session, options | thinking)
-        if system is not None:
-            talk.system = system
-        asyncio.run(Repl(talk, hide_thinking).run())
+        talk = llm.conversation(session, system)
+        warn(talk.notices)
+        asyncio.run(Repl(llm, talk, AnswerOptions(options | thinking), hide_thinking).run())

@@ -119,17 +119,17 @@ def sampling_options(command):
     return _field_options(command, SAMPLING)
 
 
-def think_options(command):
+def thinking_options(command):
     """--no-think, --think-budget, …: the fields that limit thinking."""
     return _field_options(command, THINKING)
 
 
-def chat_options(command):
+def conversation_options(command):
     """--system, --no-think, …: how a chat is held and shown."""
     for option in reversed(
         [
             click.option("--system", metavar="TEXT", help="System message."),
-            think_options,
+            thinking_options,
             click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr."),
             click.option(
                 "--session",
@@ -165,7 +165,7 @@ def thinking_of(options: dict) -> dict:
     """Takes what is said about thinking out of a command's options. A usage error: it contradicts itself."""
     taken = {field.name: options.pop(field.name, None) for field in THINKING}
     try:
-        return parameters.think_options({name: value for name, value in taken.items() if value is not None})
+        return parameters.think_keywords({name: value for name, value in taken.items() if value is not None})
     except RequestError as e:
         raise click.UsageError(str(e)) from e
 

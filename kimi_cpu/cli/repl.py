@@ -9,21 +9,24 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError
-from ..llm import Generation
+from ..config.field import Door
+from ..config.fields import fields_at
+from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError, RequestError
+from ..files import user_folder
+from ..llm import LLM, ChatCompletion, Conversation, Generation, is_kept
 from ..plan import memory_bandwidth
-from .conversation_file import saved_names
 from .display import Display, ending, statistics
 from .interrupts import endings, on_signals
 from .lines import Lines, PipedLines, TypedLines
 from .prompt import read_text
-from .talk import Talk
 from .telling import say, warn
 
 ANSWER_NOW = b"\x14"  # Ctrl-T
+FILES = (".json", ".partial", ".journal")  # endings of what lies beside a conversation
 HELP = """\
 /help            this list
 /reset           begin anew; the system message stays
@@ -42,18 +45,21 @@ HELP = """\
 class Repl:
     """Reads until the input ends or /exit."""
 
-    def __init__(self, talk: Talk, hide_thinking: bool):
-        self._talk, self._hide_thinking = talk, hide_thinking
+    def __init__(self, llm: LLM, talk: Conversation, options: "AnswerOptions", hide_thinking: bool):
+        """talk: saved in its file after every turn, if it has one."""
+        self._llm, self._talk, self._options, self._hide_thinking = llm, talk, options, hide_thinking
+        self._file = self._kept = talk.path  # _kept: where the conversation was saved last, or loaded from
+        self._last: ChatCompletion | None = None
         self._commands: dict[str, Callable] = {
             "help": lambda: click.echo(HELP, err=True),
-            "reset": self._talk.reset,
+            "reset": self._reset,
             "undo": self._undo,
             "retry": self._retry,
             "system": self._system,
             "set": self._set,
             "read": self._read,
-            "save": lambda name: say(f"saved in {self._talk.save(name)}"),
-            "save!": lambda name: say(f"saved in {self._talk.save(name, replace=True)}"),
+            "save": self._save,
+            "save!": lambda name: self._save(name, replace=True),
             "load": self._load,
             "sessions": lambda: click.echo("\n".join(saved_names()) or "none are saved", err=True),
             "stats": self._stats,
@@ -97,7 +103,7 @@ class Repl:
 
     async def _answer(self, text: str) -> None:
         try:
-            handle = self._talk.ask(self._attached + text)
+            handle = self._talk.submit(self._attached + text, **self._options.values)
         except KimiError as e:
             say(str(e))
             return
@@ -118,20 +124,24 @@ class Repl:
                 raise
             except KimiError as e:  # of this answer alone
                 say(f"{e} The message is forgotten.")
-                self._talk.undo()
                 return
             finally:
                 display.finish()
-        turn = handle.result()
+        self._last = turn = handle.result()
         warn(turn.warnings)
-        if (why := ending(turn, self._talk.llm.context)) is not None:
+        if (why := ending(turn, self._llm.context)) is not None:
             say(why)
         try:
-            self._talk.answered(turn)
+            if self._file is not None:
+                self._talk.save(self._file)
         except (ConfigError, OSError) as e:
             say(f"not saved: {f'{e.filename}: {e.strerror}' if isinstance(e, OSError) else e}")
         if left_by is not None:
             raise Interrupted(f"Stopped by {left_by}.")
+
+    def _reset(self) -> None:
+        self._talk = self._llm.conversation(system=self._talk.system)
+        self._last = self._kept = None
 
     def _undo(self) -> None:
         text = self._talk.undo()
@@ -150,9 +160,9 @@ class Repl:
 
     def _set(self, name: str | None = None, value: str | None = None) -> None:
         if name is not None:
-            self._talk.set(name, "" if value is None else value)
+            self._options.set(name, "" if value is None else value)
             return
-        for key, current in self._talk.options().items():
+        for key, current in self._options.settable().items():
             told = " ".join(map(repr, current)) if isinstance(current, tuple) else current
             click.echo(f"{key.replace('_', '-'):15} {'none' if told in (None, '') else told}", err=True)
 
@@ -161,17 +171,84 @@ class Repl:
         self._attached += f"{Path(file).name}:\n```\n{text}\n```\n\n"
         say(f"{file} ({len(text):,} characters) goes with the next message.")
 
+    def _save(self, name: str, replace: bool = False) -> None:
+        """Keeps the conversation under a name, or in a file where it is a path. replace: another conversation that is
+        there is lost. RequestError: there is one. ConfigError, OSError."""
+        path = conversation_path(name)
+        own = self._kept is not None and path.resolve() == self._kept.resolve()
+        if not replace and not own and is_kept(path):
+            raise RequestError(f"{name} exists; /save! {name} replaces it.")
+        self._talk.save(path)
+        self._kept = path
+        say(f"saved in {path}")
+
     def _load(self, name: str) -> None:
-        path = self._talk.load(name)
+        path = conversation_path(name)
+        if not path.exists():
+            raise FileNotFoundError(2, "there is no such conversation; /sessions lists them", str(path))
+        self._talk = self._llm.conversation(path)
+        self._last, self._kept = None, path
+        warn(self._talk.notices)
         say(f"{path}: {sum(m['role'] == 'user' for m in self._talk.messages)} messages so far")
 
     def _stats(self) -> None:
-        last = self._talk.last
-        if last is None:
+        if self._last is None:
             say("nothing was answered yet.")
             return
-        say(statistics(last.usage, last.timings, self._talk.llm.needs.token, memory_bandwidth().to_compare_with))
-        say(f"conversation {self._talk.session.num_tokens} of {self._talk.llm.context} tokens")
+        say(statistics(self._last.usage, self._last.timings, self._llm.needs.token, memory_bandwidth().to_compare_with))
+        say(f"conversation {self._talk.session.num_tokens} of {self._llm.context} tokens")
+
+
+class AnswerOptions:
+    """How answers are drawn, as /set shows and changes it."""
+
+    def __init__(self, values: dict[str, Any]):
+        """values: keywords of LLM.chat."""
+        self.values = dict(values)
+
+    def settable(self) -> dict[str, Any]:
+        """Those that /set can change, by their names."""
+        names = sorted({field.name for field in fields_at(Door.SET).values()})
+        return {name: self.values.get(name) for name in names}
+
+    def set(self, name: str, value: str) -> None:
+        """Changes one, named as on the command line or in the API; "none" gives its default back. RequestError: there
+        is no such option or value."""
+        known = fields_at(Door.SET)
+        known |= {flag.lstrip("-"): field for field in known.values() for flag in field.flags}
+        field = known.get(name.lstrip("-")) or known.get(name.lstrip("-").replace("-", "_"))
+        if field is None:
+            raise RequestError(f"There is no option {name!r}; /set lists them.")
+        if value == "none" and "none" not in field.choices:
+            self.values[field.name] = field.default
+        else:
+            self.values[field.name] = field.parsed(value)
+
+
+def conversation_path(name: str) -> Path:
+    """Where a conversation of a name lies; a name with a / is a path. RequestError: it is no name. ConfigError: there
+    is no home."""
+    if "/" in name:
+        return Path(os.path.expanduser(name))
+    if name in ("", ".", "..") or not name.isprintable() or name.endswith(FILES):
+        raise RequestError(f"{name!r} is no name for a conversation; give letters and digits, or a path with a /.")
+    return _sessions_folder() / name
+
+
+def saved_names() -> list[str]:
+    """Names of the saved conversations."""
+    try:
+        return sorted(path.stem for path in _sessions_folder().glob("*.json"))
+    except (ConfigError, OSError):
+        return []
+
+
+def _sessions_folder() -> Path:
+    """Where conversations lie that have a name only. ConfigError: there is no home."""
+    folder = user_folder("DATA")
+    if folder is None:
+        raise ConfigError("There is no home directory for conversations; name a path with a /, or set $XDG_DATA_HOME.")
+    return folder / "sessions"
 
 
 @contextmanager

@@ -6,16 +6,19 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
-from .conversation_file import check_conversation, load_conversation, save_conversation
 from .interrupts import CTRL_C
-from .options import chat_options, loading_of, model_options, require_model, sampling_options, thinking_of
+from .options import conversation_options, loading_of, model_options, require_model, sampling_options, thinking_of
 from .prompt import read_prompt
 from .telling import say, warn
+
+if TYPE_CHECKING:
+    from ..llm import LLM, Generation
 
 
 @click.command("run")
@@ -26,7 +29,7 @@ from .telling import say, warn
 )
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without the chat template.")
 @click.option("--json", "as_json", is_flag=True, help="Print one OpenAI chat.completion object.")
-@chat_options
+@conversation_options
 @model_options
 @sampling_options
 def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thinking, model, **options) -> None:
@@ -52,6 +55,8 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
     with suppress(io.UnsupportedOperation):  # no real stdout
         os.write(sys.stdout.fileno(), b"")  # nobody need wait for an answer that cannot be read
     if session is not None:
+        from ..llm import check_conversation
+
         check_conversation(session, [file, model])
     path = require_model(model)
     loading = loading_of(options)
@@ -59,34 +64,28 @@ def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thi
 
     with load_model(path, **loading) as llm:
         if raw:
-            interrupted = _answer(llm, text, None, False, True, options)[1]
+            interrupted = _answer(llm, llm.submit(text, **options), False, True, options["max_tokens"])
         else:
-            interrupted = _chat(llm, text, system, session, as_json, hide_thinking, options | thinking)
+            talk = llm.conversation(session, system)
+            warn(talk.notices)
+            handle = talk.submit(text, **options, **thinking)
+            interrupted = _answer(llm, handle, as_json, hide_thinking, options["max_tokens"])
+            if session is not None:
+                talk.save()
     if interrupted == CTRL_C:
         sys.exit(EXIT_INTERRUPTED)
     if interrupted:
         raise Interrupted(f"Stopped by {interrupted}; what there was of the answer is kept.")
 
 
-def _chat(llm, text: str, system, path: Path | None, as_json: bool, hide_thinking: bool, options: dict) -> str | None:
-    """One turn of a conversation, which a session file may hold. The signal that ended it, if one did."""
-    session, messages = (None, []) if path is None else load_conversation(llm, path)
-    if system is not None:
-        messages = [{"role": "system", "content": system}, *(m for m in messages if m["role"] != "system")]
-    messages.append({"role": "user", "content": text})
-    turn, interrupted = _answer(llm, messages, session, as_json, hide_thinking, options)
-    if path is not None:
-        save_conversation(session, [*messages, turn.message()], path)
-    return interrupted
-
-
-def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool, options: dict):
-    """Prints one answer; returns it, and the signal that ended it, if one did."""
+def _answer(
+    llm: "LLM", handle: "Generation[Any]", as_json: bool, hide_thinking: bool, max_tokens: int | None
+) -> str | None:
+    """Prints an answer; returns the signal that ended it, if one did."""
     from ..plan import memory_bandwidth
     from .display import Display, ending, statistics
     from .interrupts import first_interrupt
 
-    handle = llm.submit(prompt, session=session, **options)
     with first_interrupt(handle.cancel) as interrupted:
         display = Display(handle.num_prompt_tokens, hide_thinking, quiet=as_json)
         try:
@@ -100,11 +99,11 @@ def _answer(llm, prompt: str | list, session, as_json: bool, hide_thinking: bool
 
             document = chat_object(answer, llm.path.stem, llm.tokenizer.token_bytes)
             click.echo(json.dumps(document, ensure_ascii=False))
-        if options["max_tokens"] == 0:
+        if max_tokens == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
             told = statistics(answer.usage, answer.timings, llm.needs.token, memory_bandwidth().to_compare_with)
             why = ending(answer, llm.context)
             say(told if why is None else f"{told}; {why}")
         warn(getattr(answer, "warnings", ()))
-        return answer, interrupted()
+        return interrupted()

@@ -63,15 +63,15 @@ def _check(given: Mapping[str, Any]) -> None:
         raise RequestError(wrong, wrong.partition(" ")[0], "invalid_value")
 
 
-def chat_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def chat_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords of LLM.submit for messages. given: fields of a chat, as `read` returns them."""
     options = _without_shape(given)
     if given.get("logprobs"):
         options["logprobs"] = given.get("top_logprobs", 0)
-    return think_options(options)
+    return think_keywords(options)
 
 
-def completion_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def completion_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords of LLM.submit for a raw prompt. given: fields of a completion, as `read` returns them."""
     logprobs = {"logprobs": given["logprobs"]} if "logprobs" in given else {}
     return {"max_tokens": COMPLETION_TOKENS} | _without_shape(given) | logprobs
@@ -82,7 +82,7 @@ def _without_shape(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in shape}
 
 
-def think_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def think_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with all that is said about thinking told by no_think, think_budget and think_seconds.
 
     A budget, or the word that thinking is off, comes before a level of effort; whatever else contradicts itself is a

@@ -1,26 +1,35 @@
 """The public Python API: text in, text out."""
 
-from ..engine import EngineState, Sampling
+from ..engine import EngineState, Sampling, TokenLogprob
+from .conversation import Conversation, Session, check_conversation, is_kept
 from .generation import Generation
 from .llm import LLM, load, open_model
-from .loading import BUNDLED_MODEL, LoadOptions, bundled_note
+from .loading import BUNDLED_MODEL, LoadKeywords, LoadOptions, bundled_note
+from .parameters import ChatKeywords, ChatOptions, SamplingKeywords
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
-from .turn import ChatOptions
 
 __all__ = [
     "BUNDLED_MODEL",
     "LLM",
     "ChatCompletion",
+    "ChatKeywords",
     "ChatOptions",
     "Completion",
+    "Conversation",
     "EngineState",
     "Generation",
+    "LoadKeywords",
     "LoadOptions",
     "Piece",
     "Sampling",
+    "SamplingKeywords",
+    "Session",
     "Timings",
+    "TokenLogprob",
     "Usage",
     "bundled_note",
+    "check_conversation",
+    "is_kept",
     "load",
     "open_model",
 ]

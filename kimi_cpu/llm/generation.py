@@ -7,16 +7,20 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Generic
+
+import numpy as np
 
 from ..chat.parser import Delta
 from ..engine import EngineThread, Request, StepOutput, TokenLogprob
 from ..errors import AnswerError, NonFiniteLogits
-from .reading import CANCELLED, ChatReader, RawReader
-from .results import ChatCompletion, Completion, Piece, Timings, Usage, chat_completion, completion
+from .reading import CANCELLED
+from .results import Answer, ChatCompletion, Completion, Piece, Timings, Usage
+from .turn import Turn
 
 
-class Generation:
+class Generation(Generic[Answer]):
     """An open request: the handle that LLM.submit and LLM.samples return. Use it from any thread and any event loop.
 
     Iterate (`for`, or `async for`) for its pieces; each iteration begins with the first. `result()` waits for the whole
@@ -28,19 +32,18 @@ class Generation:
         self,
         thread: EngineThread,
         request: Request,
-        reader: RawReader | ChatReader,
+        turn: Turn[Answer],
         *,
-        done: Callable[[Request, int, ChatCompletion | Completion], None] | None = None,
-        end_thinking: Callable[[Request], None] | None = None,
+        done: Callable[[Request, int, Answer], None] | None = None,
         explain: Callable[[BaseException], BaseException] = lambda error: error,
         owner: object = None,
     ):
         """done(request, num_tokens, answer): called when the answer has ended, which has num_tokens; the engine may
-        have generated more before a stop text was seen. end_thinking(request): called on the engine's thread to
-        close the thinking. explain(error): what the caller is told of an error of the engine. owner: what
-        must live as long as the request does."""
-        self._thread, self._request, self._reader, self._done = thread, request, reader, done
-        self._end_thinking, self._explain, self._owner = end_thinking, explain, owner
+        have generated more before a stop text was seen. explain(error): what the caller is told of an error
+        of the engine. owner: what must live as long as the request does."""
+        self._thread, self._request, self._turn, self._done = thread, request, turn, done
+        self._reader = turn.reader(request.guide)
+        self._explain, self._owner = explain, owner
         self._outbox = Outbox()
         self._pieces: list[Piece] = []  # the last one has a finish_reason
         self._error: BaseException | None = None
@@ -63,6 +66,11 @@ class Generation:
         """Tokens of the prompt, special ones included."""
         return self._request.num_prompt_tokens
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the answer was read to its end, or what failed."""
+        return self._is_over
+
     def cancel(self) -> None:
         """Ends the request; what was generated so far stays, and the last piece has finish_reason "cancelled"."""
         if not self._is_over and not self._thread.is_foreign:
@@ -71,10 +79,10 @@ class Generation:
 
     def answer_now(self) -> None:
         """Closes the thinking as soon as the engine can, so that the answer comes; nothing changes outside of it."""
-        if self._end_thinking is not None and not self._is_over:
-            self._thread.steer(self._request, self._end_thinking)
+        if not self._is_over:
+            self._thread.steer(self._request, self._turn.end_thinking)
 
-    def result(self, progress: Callable[[int, int], None] | None = None) -> ChatCompletion | Completion:
+    def result(self, progress: Callable[[int, int], None] | None = None) -> Answer:
         """Waits for the whole answer. progress: called with (tokens computed, tokens of the prompt) meanwhile."""
         for piece in self:
             if progress is not None and piece.prompt_progress is not None:
@@ -109,22 +117,26 @@ class Generation:
             yield piece
             at += 1
 
-    def __await__(self) -> Generator[Any, None, ChatCompletion | Completion]:
+    def __await__(self) -> Generator[Any, None, Answer]:
         """The whole answer; cancelling the task that awaits it cancels the request."""
         return self._result_async().__await__()
 
-    def __del__(self):
+    def __repr__(self) -> str:
+        state = "ended" if self._is_over else "open"
+        return f"<Generation, {state}: {self._num_tokens} tokens of an answer to {self.num_prompt_tokens}>"
+
+    def __del__(self) -> None:
         if hasattr(self, "_is_over") and not self._is_over:
             self._thread.abort(self._request)
 
-    async def _result_async(self) -> ChatCompletion | Completion:
+    async def _result_async(self) -> Answer:
         at = 0
         while await self._wait_async(at) is not None:
             at += 1
         return self._whole()
 
-    def _whole(self) -> ChatCompletion | Completion:
-        return (chat_completion if isinstance(self._reader, ChatReader) else completion)(self._pieces)
+    def _whole(self) -> Answer:
+        return self._turn.answer(self._pieces)
 
     def _wait(self, at: int) -> Piece | None:
         """The piece at an index when it is there; None behind the last. Raises what failed."""
@@ -228,7 +240,7 @@ class Generation:
             self._done(request, self._num_tokens, self._whole())
 
 
-def result_of(handle: Generation, progress: Callable[[int, int], None] | None) -> ChatCompletion | Completion:
+def result_of(handle: Generation[Answer], progress: Callable[[int, int], None] | None) -> Answer:
     """The whole answer; whatever interrupts the wait (Ctrl-C) ends the request."""
     try:
         return handle.result(progress)
@@ -236,12 +248,30 @@ def result_of(handle: Generation, progress: Callable[[int, int], None] | None) -
         handle.cancel()
 
 
-def closing(handle: Generation) -> Iterator[Piece]:
+def closing(handle: Generation[Completion] | Generation[ChatCompletion]) -> Iterator[Piece]:
     """The pieces; who stops reading ends the request."""
     try:
         yield from handle
     finally:
         handle.cancel()
+
+
+def logits_of(thread: EngineThread, request: Request) -> np.ndarray:
+    """Waits for the logits f32[tokens, vocab] of a request that wants nothing else."""
+    outbox: SimpleQueue[StepOutput | BaseException] = SimpleQueue()
+    parts: list[np.ndarray] = []
+    done = False
+    thread.submit(request, outbox)
+    try:
+        while not done:
+            output = outbox.get()
+            if isinstance(output, BaseException):
+                raise output
+            parts.append(output.logits)
+            done = output.finish_reason is not None
+    finally:
+        thread.abort(request)
+    return np.concatenate(parts)
 
 
 def explain(path: Path, error: BaseException) -> BaseException:

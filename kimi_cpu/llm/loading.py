@@ -2,8 +2,10 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypedDict
 
 from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
@@ -48,7 +50,7 @@ class LoadOptions:
     speculate: bool = True
     read_ahead: bool = True
     cache_disk: int | str | None = None
-    cache_dir: str | os.PathLike | None = None
+    cache_dir: str | os.PathLike[str] | None = None
     prompts_first: bool = False
 
     def __post_init__(self):
@@ -68,6 +70,32 @@ class LoadOptions:
                 object.__setattr__(self, name, size_bytes(value))
         if self.cache_dir is not None and self.cache_disk is None:
             raise ConfigError("cache_dir is given without cache_disk, the bytes that may lie there.")
+
+
+class LoadKeywords(TypedDict, total=False):
+    """Keywords of kimi_cpu.load: the fields of LoadOptions. None is as good as absent."""
+
+    threads: int | None
+    context: int | None
+    kv: str | None
+    compute: str | None
+    chunk: int | None
+    parallel: int | None
+    cache_memory: int | str | None
+    speculate: bool | None
+    read_ahead: bool | None
+    cache_disk: int | str | None
+    cache_dir: str | os.PathLike[str] | None
+    prompts_first: bool | None
+
+
+def options_of(keywords: Mapping[str, Any]) -> LoadOptions:
+    """The options that keywords of kimi_cpu.load say. ConfigError."""
+    known = {f.name for f in fields(LoadOptions)}
+    unknown = sorted(set(keywords) - known)
+    if unknown:
+        raise ConfigError(f"Unknown option {unknown[0]!r}; known: {', '.join(sorted(known))}.")
+    return LoadOptions(**{name: value for name, value in keywords.items() if value is not None})
 
 
 def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
@@ -142,22 +170,21 @@ def num_threads(options: LoadOptions) -> int:
     return min(options.threads or usable_cores(), usable_cpus())
 
 
-def thread_notices(options: LoadOptions) -> tuple[str, ...]:
-    """A sentence when fewer threads are used than were asked for."""
-    used = num_threads(options)
-    if options.threads is None or options.threads == used:
-        return ()
-    return (f"{options.threads} threads were asked for, and {used} are used: so many CPUs may this process run on.",)
-
-
-def notices(path: Path, needs: Needs, memory: int) -> tuple[str, ...]:
-    """Sentences for the owner of a model before it runs. memory: bytes that this process may use."""
-    if needs.weights <= memory:
-        return ()
-    return (
-        f"{path} has {in_words(needs.weights)} of weights, but this process may use {in_words(memory)} of memory: "
-        f"up to {in_words(needs.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {path}`).",
-    )
+def notices(path: Path, needs: Needs, memory: int, options: LoadOptions) -> tuple[str, ...]:
+    """Sentences for the owner of a model before it runs: fewer threads are used than were asked for, or the weights are
+    larger than the memory. memory: bytes that this process may use."""
+    told: list[str] = []
+    threads = num_threads(options)
+    if needs.weights > memory:
+        told.append(
+            f"{path} has {in_words(needs.weights)} of weights, but this process may use {in_words(memory)} of memory: "
+            f"up to {in_words(needs.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {path}`)."
+        )
+    if options.threads is not None and options.threads > threads:
+        told.append(
+            f"{options.threads} threads were asked for, and {threads} are used: so many CPUs may this process run on."
+        )
+    return tuple(told)
 
 
 def bundled_note() -> str:

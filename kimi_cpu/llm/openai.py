@@ -1,24 +1,65 @@
-"""Answers as OpenAI's objects: plain dicts, as JSON has them."""
+"""Requests and answers as OpenAI's objects: plain dicts, as JSON has them."""
 
 import codecs
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
+from ..config.field import Door
+from ..config.parameters import chat_keywords, completion_keywords, read
 from ..engine import TokenLogprob
-from .results import ChatCompletion, Completion, Piece, Usage
+from ..errors import RequestError
+from .results import ChatCompletion, Completion, JsonObject, Piece, Usage
 
 TokenBytes = Callable[[int], bytes]
+OURS = ("session", "progress", "resume")  # keywords of LLM.chat and LLM.stream that are no fields of a request
 
 
-def head(kind: str, model: str) -> dict:
+class Asked(NamedTuple):
+    """A request: keywords of LLM's methods, and how the answer is told. include_usage: at the end of a stream."""
+
+    keywords: JsonObject
+    stream: bool
+    include_usage: bool
+
+
+def chat_call(messages: object, max_tokens: int | None, fields: JsonObject) -> Asked:
+    """A request for a chat.completion; see LLM.create_chat_completion. RequestError."""
+    limit = None if max_tokens is None else _limit(max_tokens)
+    given = _read({"messages": messages, "max_tokens": limit, **fields}, Door.CHAT)
+    include_usage = given.get("stream_options", {}).get("include_usage", False)
+    return Asked(chat_keywords(given), given.get("stream", False), include_usage)
+
+
+def completion_call(max_tokens: int | None, fields: JsonObject) -> Asked:
+    """A request for a text_completion; see LLM.create_completion. RequestError."""
+    given = _read({"max_tokens": -1 if max_tokens is None else _limit(max_tokens), **fields}, Door.COMPLETIONS)
+    return Asked(completion_keywords(given), given.get("stream", False), False)
+
+
+def _read(fields: JsonObject, door: Door) -> JsonObject:
+    """RequestError: what only a server can tell is asked for."""
+    given = read(fields, door, others=OURS)
+    for name, default in (("n", 1), ("return_progress", False)):
+        if given.get(name, default) != default:
+            raise RequestError(f"{name} is {given[name]}; in Python, LLM.samples and LLM.stream have it.", name)
+    return given
+
+
+def _limit(max_tokens: int) -> int:
+    """-1 is no limit."""
+    return -1 if isinstance(max_tokens, int) and max_tokens < 1 else max_tokens
+
+
+def head(kind: str, model: str) -> JsonObject:
     """What an object begins with. kind: "chat.completion", "text_completion", or one of their chunks."""
     prefix = "chatcmpl-" if kind.startswith("chat") else "cmpl-"
     return {"id": prefix + uuid.uuid4().hex, "object": kind, "created": int(time.time()), "model": model}
 
 
-def usage_object(usage: Usage) -> dict:
+def usage_object(usage: Usage) -> JsonObject:
     """OpenAI's usage."""
     return {
         "prompt_tokens": usage.prompt_tokens,
@@ -29,7 +70,7 @@ def usage_object(usage: Usage) -> dict:
     }
 
 
-def chat_object(turn: ChatCompletion, model: str, token_bytes: TokenBytes) -> dict:
+def chat_object(turn: ChatCompletion, model: str, token_bytes: TokenBytes) -> JsonObject:
     """A chat.completion."""
     choice = {
         "index": 0,
@@ -40,11 +81,13 @@ def chat_object(turn: ChatCompletion, model: str, token_bytes: TokenBytes) -> di
     return head("chat.completion", model) | {"choices": [choice], "usage": usage_object(turn.usage)}
 
 
-def chat_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, include_usage: bool) -> Iterator[dict]:
+def chat_chunks(
+    pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, include_usage: bool
+) -> Iterator[JsonObject]:
     """The chat.completion.chunks of a stream; the prompt's progress has none."""
     start = head("chat.completion.chunk", model)
 
-    def chunk(delta: dict, logprobs: Sequence[TokenLogprob] = (), finish_reason: str | None = None) -> dict:
+    def chunk(delta: JsonObject, logprobs: Sequence[TokenLogprob] = (), finish_reason: str | None = None) -> JsonObject:
         told = chat_logprobs(logprobs, token_bytes)
         choice = {"index": 0, "delta": delta, "logprobs": told, "finish_reason": finish_reason}
         return start | {"choices": [choice]} | ({"usage": None} if include_usage else {})
@@ -59,14 +102,14 @@ def chat_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, in
                 yield start | {"choices": [], "usage": usage_object(piece.usage)}
 
 
-def deltas(piece: Piece) -> list[dict]:
+def deltas(piece: Piece) -> list[JsonObject]:
     """OpenAI's deltas of a piece, reasoning first, one thing each."""
     found = [{"reasoning_content": piece.reasoning_content}] if piece.reasoning_content else []
     found += [{"content": piece.content}] if piece.content else []
     return found + [{"tool_calls": [call]} for call in piece.tool_calls]
 
 
-def completion_object(answer: Completion, model: str, token_bytes: TokenBytes, echo: str = "") -> dict:
+def completion_object(answer: Completion, model: str, token_bytes: TokenBytes, echo: str = "") -> JsonObject:
     """A text_completion. echo: text to repeat before the answer."""
     choice = {
         "index": 0,
@@ -77,11 +120,13 @@ def completion_object(answer: Completion, model: str, token_bytes: TokenBytes, e
     return head("text_completion", model) | {"choices": [choice], "usage": usage_object(answer.usage)}
 
 
-def completion_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, echo: str = "") -> Iterator[dict]:
+def completion_chunks(
+    pieces: Iterable[Piece], model: str, token_bytes: TokenBytes, echo: str = ""
+) -> Iterator[JsonObject]:
     """The text_completions of a stream."""
     start, offset = head("text_completion", model), len(echo)
 
-    def chunk(text: str, told: dict | None = None, finish_reason: str | None = None) -> dict:
+    def chunk(text: str, told: JsonObject | None = None, finish_reason: str | None = None) -> JsonObject:
         return start | {"choices": [{"index": 0, "text": text, "logprobs": told, "finish_reason": finish_reason}]}
 
     if echo:
@@ -93,12 +138,12 @@ def completion_chunks(pieces: Iterable[Piece], model: str, token_bytes: TokenByt
             yield chunk(piece.content, told, piece.finish_reason)
 
 
-def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> dict | None:
+def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> JsonObject | None:
     """Log-probabilities as chat completions have them; None when there are none."""
     if not logprobs:
         return None
 
-    def entry(text: str, raw: bytes, logprob: float) -> dict:
+    def entry(text: str, raw: bytes, logprob: float) -> JsonObject:
         return {"token": text, "logprob": logprob, "bytes": list(raw)}
 
     content = []
@@ -108,7 +153,7 @@ def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> 
     return {"content": content, "refusal": None}
 
 
-def completion_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes, offset: int) -> dict | None:
+def completion_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes, offset: int) -> JsonObject | None:
     """Log-probabilities as completions have them. offset: where in the text the first token begins."""
     if not logprobs:
         return None

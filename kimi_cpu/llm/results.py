@@ -1,10 +1,13 @@
 """What a caller gets back: immutable values under OpenAI's names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ..chat.parser import Delta, join
 from ..engine import TokenLogprob
+
+JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,11 @@ class Completion:
     "cancelled"."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...] = field(repr=False)
     finish_reason: str
     usage: Usage
-    timings: Timings
-    logprobs: tuple[TokenLogprob, ...] = ()
+    timings: Timings = field(repr=False)
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False)
     stop_text: str | None = None
 
 
@@ -66,23 +69,26 @@ class ChatCompletion:
 
     content: str | None
     reasoning_content: str | None
-    tool_calls: tuple[dict, ...]
+    tool_calls: tuple[JsonObject, ...]
     finish_reason: str
     usage: Usage
-    timings: Timings
-    token_ids: tuple[int, ...] = ()
+    timings: Timings = field(repr=False)
+    token_ids: tuple[int, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
-    logprobs: tuple[TokenLogprob, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False)
     stop_text: str | None = None
 
-    def message(self) -> dict:
+    def message(self) -> JsonObject:
         """The turn as a message of the conversation's next request."""
-        message = {"role": "assistant", "content": self.content}
+        message: JsonObject = {"role": "assistant", "content": self.content}
         if self.reasoning_content is not None:
             message["reasoning_content"] = self.reasoning_content
         if self.tool_calls:
             message["tool_calls"] = list(self.tool_calls)
         return message
+
+
+Answer = TypeVar("Answer", Completion, ChatCompletion)
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Piece:
 
     content: str = ""
     reasoning_content: str = ""
-    tool_calls: tuple[dict, ...] = ()
+    tool_calls: tuple[JsonObject, ...] = ()
     token_ids: tuple[int, ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
@@ -110,29 +116,33 @@ class Piece:
 
 def completion(pieces: Sequence[Piece]) -> Completion:
     """The answer to a raw prompt that its pieces, from the first to the last, add up to."""
+    last = pieces[-1]
+    assert last.finish_reason and last.usage and last.timings
     return Completion(
         text="".join(p.content for p in pieces),
         token_ids=tuple(i for p in pieces for i in p.token_ids),
-        finish_reason=pieces[-1].finish_reason,
-        usage=pieces[-1].usage,
-        timings=pieces[-1].timings,
+        finish_reason=last.finish_reason,
+        usage=last.usage,
+        timings=last.timings,
         logprobs=tuple(x for p in pieces for x in p.logprobs),
-        stop_text=pieces[-1].stop_text,
+        stop_text=last.stop_text,
     )
 
 
 def chat_completion(pieces: Sequence[Piece]) -> ChatCompletion:
     """The assistant's turn that its pieces, from the first to the last, add up to."""
+    last = pieces[-1]
+    assert last.usage and last.timings
     message = join(Delta(p.content, p.reasoning_content, p.tool_calls, p.finish_reason, p.warnings) for p in pieces)
     return ChatCompletion(
         content=message.content,
         reasoning_content=message.reasoning_content,
         tool_calls=message.tool_calls,
         finish_reason=message.finish_reason,
-        usage=pieces[-1].usage,
-        timings=pieces[-1].timings,
+        usage=last.usage,
+        timings=last.timings,
         token_ids=tuple(i for p in pieces for i in p.token_ids),
         warnings=message.warnings,
         logprobs=tuple(x for p in pieces for x in p.logprobs),
-        stop_text=pieces[-1].stop_text,
+        stop_text=last.stop_text,
     )

@@ -1,58 +1,141 @@
-"""A chat request: what the template, the parser and the guides make of messages and options."""
+"""A turn, ready for the engine: a raw prompt or the next turn of a chat, and how its answers are steered and read."""
 
+import operator
 import os.path
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from pathlib import Path
+from typing import Generic
 
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
 from ..chat.messages import normalise_messages
-from ..chat.tools import chosen_tools
 from ..config.parameters import answer_schema
 from ..engine import Request, Sampling
-from ..errors import RequestError, shown
-from ..tokenizer import Tokenizer
-from .reading import ChatGuide, ChatReader
+from ..errors import RequestError, TokenizerError, shown
+from ..modelfile import ModelFile
+from ..tokenizer import Tokenizer, tokenizer_of
+from .parameters import ChatOptions, Messages
+from .reading import ChatGuide, ChatReader, RawReader
+from .results import Answer, ChatCompletion, Completion, JsonObject, Piece, chat_completion, completion
 
 PARTIAL = ("partial", "prefix")
 THINK, THINK_END = "<think>", "</think>"
+MAX_TAIL = 64  # new tokens of a turn that attend without rebuilding keys and values of all that stands before them
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChatOptions:
-    """What a chat request may ask for besides sampling. tools, tool_choice, response_format as in OpenAI's API.
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids that a model knows, and how text becomes some of them.
 
-    no_think: close the thinking block at once; think_budget: tokens of thinking, after which it is wrapped up;
-    think_seconds: the same in seconds. template_kwargs: further variables of the chat template. parallel_tool_calls: a
-    turn may make more than one call. RequestError: a tool_choice or a response_format that cannot be met.
+    path: of the model file. size: columns of the logits, which may be more than the tokenizer's ids. tokenizer: None
+    where the file has none. stop_ids: those at which the engine ends an answer. template: of chats; None for Kimi's.
     """
 
-    tools: list[dict] | None = None
-    tool_choice: str | dict = "auto"
-    response_format: dict | None = None
-    no_think: bool = False
-    think_budget: int | None = None
-    think_seconds: float | None = None
-    template_kwargs: dict[str, Any] | None = None
-    parallel_tool_calls: bool = True
+    path: Path
+    size: int
+    tokenizer: Tokenizer | None
+    stop_ids: frozenset[int]
+    template: str | None = None
 
-    def __post_init__(self):
-        chosen_tools(self.tools, self.tool_choice)
-        answer_schema(self.response_format)
+    @classmethod
+    def of(cls, file: ModelFile) -> "Vocabulary":
+        """That of a model file. ModelFileError, TokenizerError: its tokenizer is damaged."""
+        tokenizer, config = tokenizer_of(file), file.config
+        stop_ids = {*config.eos_token_ids, *(tokenizer.eos_ids if tokenizer is not None else ())}
+        template = file.metadata.get("tokenizer.chat_template")
+        return cls(file.path, config.vocab_size, tokenizer, frozenset(stop_ids), template)
+
+    def require_tokenizer(self) -> Tokenizer:
+        """TokenizerError: the file has none."""
+        if self.tokenizer is None:
+            raise TokenizerError(f"{self.path} cannot take text: its checkpoint had no tokenizer. Token ids work.")
+        return self.tokenizer
+
+    def ids(self, prompt: str | Iterable[int]) -> list[int]:
+        """Ids of a prompt. RequestError: it is empty, or neither a text nor ids."""
+        try:
+            if isinstance(prompt, str):
+                ids = self.require_tokenizer().encode(prompt)
+            else:
+                ids = [operator.index(i) for i in prompt]
+        except TypeError as e:
+            raise RequestError(f"The prompt is {shown(prompt)}; it must be a text or a list of ids.", "prompt") from e
+        if not ids:
+            raise RequestError("The prompt is empty; at least one token is needed.", "prompt")
+        return ids
+
+    def check(self, ids: Iterable[int], param: str | None = None) -> None:
+        """RequestError: the model does not know an id. param: the field of the request that holds them."""
+        bad = next((i for i in ids if not 0 <= i < self.size), None)
+        if bad is not None:
+            where = "" if param is None else f"{param}: "
+            message = f"{where}Token id {shown(bad)} is outside the vocabulary of {self.size}."
+            raise RequestError(message, param)
 
 
-class ChatTurn:
-    """One turn to be generated: prompt_ids, and the parser and guide for what follows them.
+class Turn(ABC, Generic[Answer]):
+    """A prompt, the sampling of its answers, and how each of them is steered and read."""
+
+    prompt_ids: list[int]
+    params: Sampling
+    num_new = 1  # tokens at the prompt's end, 1 or more, before which all is likely to be in the cache
+
+    def guide(self, max_tokens: int) -> ChatGuide | None:
+        """Steers an answer of at most max_tokens; None when nothing does."""
+        return None
+
+    @abstractmethod
+    def reader(self, guide: ChatGuide | None) -> RawReader | ChatReader:
+        """Reads the answer that a guide steers."""
+
+    @abstractmethod
+    def answer(self, pieces: Sequence[Piece]) -> Answer:
+        """The answer that its pieces, from the first to the last, add up to."""
+
+    def end_thinking(self, request: Request) -> None:
+        """Lets an answer's thinking end with its next token. On the engine's thread."""
+
+
+class RawTurn(Turn[Completion]):
+    """A raw prompt to be gone on with."""
+
+    def __init__(self, prompt: str | Iterable[int], params: Sampling, vocabulary: Vocabulary):
+        """RequestError, TokenizerError."""
+        self.params, self._vocabulary = params, vocabulary
+        if params.stop:
+            vocabulary.require_tokenizer()
+        self.prompt_ids = vocabulary.ids(prompt)
+
+    def reader(self, guide: ChatGuide | None) -> RawReader:
+        """Reads the answer; the end token is shown only where it does not end it."""
+        params, silent = self.params, self._vocabulary.stop_ids
+        return RawReader(
+            self._vocabulary.tokenizer,
+            params.stop,
+            frozenset() if params.ignore_eos else silent,
+            params.logprobs is not None,
+        )
+
+    def answer(self, pieces: Sequence[Piece]) -> Completion:
+        return completion(pieces)
+
+
+class ChatTurn(Turn[ChatCompletion]):
+    """The next turn of a chat.
 
     A last message of the assistant with `"partial": True` (Moonshot's word; DeepSeek's is prefix) is the beginning of
     the turn, which goes on from there.
     """
 
-    def __init__(self, messages: list[dict], options: ChatOptions, tokenizer: Tokenizer, template: str | None):
+    def __init__(self, messages: Messages, options: ChatOptions, params: Sampling, vocabulary: Vocabulary):
+        """RequestError, TemplateError, TokenizerError."""
         if isinstance(messages, str):
             raise RequestError("messages is a text; give a list of messages, or use generate for raw prompts.")
-        self._options, self._tokenizer, self._template = options, tokenizer, template
+        self.params, self._options, self._vocabulary = params, options, vocabulary
+        self._tokenizer = vocabulary.require_tokenizer()
+        self._can_think = {THINK, THINK_END} <= self._tokenizer.special_tokens.keys()
         self._tools = None if options.tool_choice == "none" else options.tools
         messages = list(messages) if isinstance(messages, Iterable) else messages
         self._messages = normalise_messages(messages)
@@ -63,14 +146,10 @@ class ChatTurn:
         if self._opening is not None:
             self.prompt_ids += self._opening_ids(self._opening)
             self.thinking = self._begins_inside_think()
+        self.num_new = self._num_new()
 
-    def reader(self, params: Sampling, guide: ChatGuide | None) -> ChatReader:
-        """What reads the answer that a guide steers."""
-        parser = OutputParser(self._tokenizer, self._tools or (), self.thinking)
-        return ChatReader(self._tokenizer, parser, params.stop, guide, params.logprobs is not None)
-
-    def guide(self, max_tokens: int, num_logits: int, stop_ids: frozenset[int] = frozenset()) -> ChatGuide | None:
-        """What steers the answer; None when nothing does. stop_ids: those at which the engine ends it."""
+    def guide(self, max_tokens: int) -> ChatGuide | None:
+        """Steers an answer of at most max_tokens: tools, the form of the answer, the limit on thinking."""
         o, enforcer, budget = self._options, None, None
         if o.tools or o.response_format:
             enforcer = Enforcer(
@@ -82,27 +161,31 @@ class ChatTurn:
                 next_index=sum(len(m.get("tool_calls") or ()) for m in self._messages),
                 max_tokens=max_tokens,
                 parallel_tool_calls=o.parallel_tool_calls,
-                end_ids=stop_ids,
+                end_ids=self._vocabulary.stop_ids,
             )
         no_think = o.no_think and (self.thinking or self._opening is None)  # an opening may be past its thinking
         if no_think or o.think_budget is not None or o.think_seconds is not None:
             budget = ThinkingBudget(
                 self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=no_think
             )
-        return ChatGuide(enforcer, budget, num_logits) if enforcer or budget else None
+        return ChatGuide(enforcer, budget, self._vocabulary.size) if enforcer or budget else None
 
-    def num_new(self, stop_ids: frozenset[int], most: int) -> int:
-        """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
-        system's, and the header of the turn to come. 1 when they are more than `most`, or nothing ends before them."""
-        last = takewhile(lambda m: m.get("role") in ("user", "tool"), reversed(self._messages))
-        ends_left = sum(1 for _ in last) + 1
-        for count, token_id in enumerate(reversed(self.prompt_ids[-most - 1 :])):
-            ends_left -= token_id in stop_ids
-            if not ends_left:
-                return max(count, 1)
-        return 1
+    def reader(self, guide: ChatGuide | None) -> ChatReader:
+        parser = OutputParser(self._tokenizer, self._tools or (), self.thinking)
+        return ChatReader(self._tokenizer, parser, self.params.stop, guide, self.params.logprobs is not None)
 
-    def following(self, turn: dict) -> list[int]:
+    def answer(self, pieces: Sequence[Piece]) -> ChatCompletion:
+        return chat_completion(pieces)
+
+    def end_thinking(self, request: Request) -> None:
+        if not self._can_think:
+            return
+        if request.guide is None:
+            request.guide = ChatGuide(None, None, self._vocabulary.size)
+        assert isinstance(request.guide, ChatGuide)
+        request.guide.end_thinking(lambda: self._budget_after(request.output_ids))
+
+    def following(self, turn: JsonObject) -> list[int]:
         """Ids with which the prompt after this turn will begin, whatever comes: an answer, or the tools' results.
 
         The template may leave out reasoning then that it shows now. TemplateError, RequestError as for any prompt.
@@ -114,7 +197,19 @@ class ChatTurn:
         first, second = (self._encode([*self._messages, turn, message | {"content": text}]) for text in ("a", "1"))
         return os.path.commonprefix([first, second])
 
-    def _has_partial(self, messages: list[dict]) -> bool:
+    def _num_new(self) -> int:
+        """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
+        system's, and the header of the turn to come. 1 when they are more than MAX_TAIL, or nothing ends before
+        them."""
+        last = takewhile(lambda m: m.get("role") in ("user", "tool"), reversed(self._messages))
+        ends_left = sum(1 for _ in last) + 1
+        for count, token_id in enumerate(reversed(self.prompt_ids[-MAX_TAIL - 1 :])):
+            ends_left -= token_id in self._vocabulary.stop_ids
+            if not ends_left:
+                return max(count, 1)
+        return 1
+
+    def _has_partial(self, messages: list[JsonObject]) -> bool:
         """Whether the last message is the beginning of the turn. RequestError: one is elsewhere, or more than text."""
         for i, message in enumerate(messages):
             said = [key for key in PARTIAL if isinstance(message, Mapping) and message.get(key)]
@@ -132,30 +227,20 @@ class ChatTurn:
             return True
         return False
 
-    def _opening_ids(self, opening: dict) -> list[int]:
+    def _opening_ids(self, opening: JsonObject) -> list[int]:
         """Ids of a turn's beginning: of its reasoning, which stays open when no content follows, and its content."""
         names, content = self._tokenizer.special_tokens, self._tokenizer.encode(opening["content"], special=False)
         reasoning = opening.get("reasoning_content") or ""
-        if not self.can_think:
+        if not self._can_think:
             return content
         ids = [] if self.thinking else [names[THINK]]
         ids += self._tokenizer.encode(reasoning, special=False)
         return [*ids, names[THINK_END], *content] if content or not reasoning else ids
 
-    def _encode(self, messages: list[dict]) -> list[int]:
+    def _encode(self, messages: list[JsonObject]) -> list[int]:
         kwargs = self._options.template_kwargs
-        return encode_chat(messages, self._tokenizer, self._tools, template=self._template, template_kwargs=kwargs)
-
-    def end_thinking(self, request: Request, num_logits: int) -> None:
-        """Lets an answer's thinking end with its next token. On the engine's thread."""
-        if request.guide is None:
-            request.guide = ChatGuide(None, None, num_logits)
-        request.guide.end_thinking(lambda: self._budget_after(request.output_ids))
-
-    @property
-    def can_think(self) -> bool:
-        """Whether the vocabulary has the marks of thinking."""
-        return {THINK, THINK_END} <= self._tokenizer.special_tokens.keys()
+        template = self._vocabulary.template
+        return encode_chat(messages, self._tokenizer, self._tools, template=template, template_kwargs=kwargs)
 
     def _budget_after(self, output_ids: list[int]) -> ThinkingBudget:
         budget = ThinkingBudget(self._tokenizer, thinking=self.thinking)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ..config.field import Door, is_ids
 from ..config.fields import fields_at
-from ..config.parameters import chat_options, completion_options
+from ..config.parameters import chat_keywords, completion_keywords
 from ..llm import LLM, ChatCompletion, Completion, Piece, Timings, Usage
 from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs, completion_logprobs, deltas, usage_object
 from ..llm.results import total_usage
@@ -39,7 +39,7 @@ class ChatBody(body_at(Door.CHAT)):
 
     def question(self) -> Question:
         """The request for the model."""
-        return Question(self.messages, chat_options(self.given()), self.n)
+        return Question(self.messages, chat_keywords(self.given()), self.n)
 
 
 class ChatWriter:
@@ -130,7 +130,7 @@ class CompletionBody(body_at(Door.COMPLETIONS)):
 
     def questions(self) -> list[Question]:
         """The request for the model, prompt by prompt."""
-        options = completion_options(self.given())
+        options = completion_keywords(self.given())
         return [Question(prompt, options, self.n) for prompt in self.prompts]
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS
-from ..config.parameters import answer_schema, letters, think_options
+from ..config.parameters import answer_schema, letters, think_keywords
 from ..errors import RequestError, shown
 from ..llm import ChatCompletion, Piece, Usage
 from .answers import Question
@@ -77,7 +77,7 @@ class CountBody(Body):
             wishes["thinking"] = {"type": switch, "budget_tokens": self.thinking.budget_tokens}
         if self.output_config is not None:
             wishes["reasoning_effort"] = self.output_config.effort
-        options, choice = think_options(wishes), _choice(self.tool_choice)
+        options, choice = think_keywords(wishes), _choice(self.tool_choice)
         if tools := self._functions():
             options |= {"tools": tools} | choice
         elif choice.get("tool_choice", "none") != "none":

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ..config.field import Door, refuse_unknown
 from ..config.fields import EFFORTS, MAX_LOGPROBS
-from ..config.parameters import answer_schema, letters, think_options
+from ..config.parameters import answer_schema, letters, think_keywords
 from ..errors import RequestError, shown
 from ..llm import ChatCompletion, Piece, Usage
 from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs
@@ -90,7 +90,7 @@ class ResponsesBody(body_at(Door.RESPONSES)):
     def question(self) -> Question:
         """The request for the model."""
         effort = None if self.reasoning is None else self.reasoning.effort
-        options = self.given() | think_options({"reasoning_effort": effort})
+        options = self.given() | think_keywords({"reasoning_effort": effort})
         if self.tools:
             options["tools"] = [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
         if "tool_choice" in options:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import kimi_cpu
-from kimi_cpu.llm.loading import notices
+from kimi_cpu.llm.loading import LoadOptions, notices
 
 SMALL = """
 import sys
@@ -21,8 +21,8 @@ main()
 def test_weights_larger_than_the_memory_are_one_sentence_with_the_bytes_a_token(tiny_file):
     with kimi_cpu.load(tiny_file) as llm:
         needs = llm.needs
-    assert notices(tiny_file, needs, needs.weights) == ()
-    (sentence,) = notices(tiny_file, needs, needs.weights // 2)
+    assert notices(tiny_file, needs, needs.weights, LoadOptions()) == ()
+    (sentence,) = notices(tiny_file, needs, needs.weights // 2, LoadOptions())
     per_token = f"{needs.from_disk(needs.weights // 2) / 1e3:.2f} KB are read from disk for one token"
     assert str(tiny_file) in sentence and per_token in sentence and f"kimi-cpu plan {tiny_file}" in sentence
 

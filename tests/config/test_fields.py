@@ -12,7 +12,7 @@ from kimi_cpu.batch.source import CHAT, COMPLETIONS
 from kimi_cpu.config import fields as table
 from kimi_cpu.config.field import Door, Kind
 from kimi_cpu.config.fields import ANSWER, FIELDS, SAMPLING, SHAPE, THINKING, fields_at
-from kimi_cpu.config.parameters import chat_options, read
+from kimi_cpu.config.parameters import chat_keywords, read
 from kimi_cpu.engine import Sampling
 from kimi_cpu.errors import RequestError
 from kimi_cpu.llm import ChatOptions
@@ -86,22 +86,18 @@ def test_commands_have_the_fields_of_the_command_line(name):
 
 
 def test_set_has_the_fields_of_the_command_line():
-    from kimi_cpu.cli.talk import Talk
+    from kimi_cpu.cli.repl import AnswerOptions
 
-    class Model:
-        def session(self):
-            return None
-
-    talk = Talk(Model(), None, {})
-    assert set(talk.options()) == at(Door.SET) == at(Door.COMMAND_LINE)
+    options = AnswerOptions({})
+    assert set(options.settable()) == at(Door.SET) == at(Door.COMMAND_LINE)
     for value, told in (("none", None), ("2", 2)):
-        talk.set("n-predict" if value == "2" else "max-tokens", value)
-        assert talk.options()["max_tokens"] == told
+        options.set("n-predict" if value == "2" else "max-tokens", value)
+        assert options.settable()["max_tokens"] == told
     for name, value, told in (("temp", "0.5", 0.5), ("ignore-eos", "on", True), ("stop", "END", ("END",))):
-        talk.set(name, value)
-        assert told in talk.options().values()
+        options.set(name, value)
+        assert told in options.settable().values()
     with pytest.raises(RequestError, match="reasoning_effort"):
-        talk.set("reasoning-effort", "huge")
+        options.set("reasoning-effort", "huge")
 
 
 def test_plugin_has_the_fields_of_the_command_line_and_their_other_names():
@@ -134,7 +130,7 @@ def test_batch_takes_what_the_server_takes_under_every_name(door):
         call = read_body(url, least | {name: value}, {})
         assert read_body(url, least | {name: None}, {}).options == read_body(url, least, {}).options
         if door is Door.CHAT:
-            assert call.options == chat_options(read(least | {name: value}, door))
+            assert call.options == chat_keywords(read(least | {name: value}, door))
         with pytest.raises(RequestError) as refused:
             read_body(url, least | {name: wrong}, {})
         assert (refused.value.param, refused.value.code) == (name, "invalid_type")

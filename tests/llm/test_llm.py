@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 import kimi_cpu
 from kimi_cpu.chat.template import kimi_template
 from kimi_cpu.errors import ConfigError, ContextOverflow, ModelFileError, RequestError, TokenizerError
-from kimi_cpu.llm.turn import ChatOptions, ChatTurn
+from kimi_cpu.llm import ChatOptions
+from kimi_cpu.llm.turn import ChatTurn
 from tests import tiny
 
 TOOLS = [tiny.WEATHER_TOOL]
@@ -141,8 +143,8 @@ def test_thinking_can_be_closed_at_once(llm):
     "options", [{"tools": TOOLS, "tool_choice": "required"}, {"response_format": {"type": "json_object"}}]
 )
 def test_closed_thinking_and_a_bound_answer_go_together(llm, end, options):
-    conversation = ChatTurn(HELLO, ChatOptions(**options, no_think=True), llm.tokenizer, kimi_template() + end)
-    guide = conversation.guide(100, llm.tokenizer.n_vocab)
+    vocabulary = replace(llm._vocabulary, template=kimi_template() + end)
+    guide = ChatTurn(HELLO, ChatOptions(**options, no_think=True), kimi_cpu.Sampling(), vocabulary).guide(100)
     closed = llm.tokenizer.encode("</think>" if end else "<think></think>")
     for token_id in closed:
         assert guide.mask()[token_id] and guide.forced() == token_id

@@ -4,7 +4,7 @@ import pytest
 
 import kimi_cpu
 from kimi_cpu.errors import EngineDeadError, RequestError
-from kimi_cpu.llm import ChatOptions
+from kimi_cpu.llm import ChatOptions, Sampling
 from kimi_cpu.llm.turn import ChatTurn
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -19,7 +19,7 @@ def llm(tiny_file):
 
 def opened(llm, message: dict, **options) -> ChatTurn:
     partial = {"role": "assistant", "partial": True} | message
-    return ChatTurn([*HELLO, partial], ChatOptions(**options), llm.tokenizer, None)
+    return ChatTurn([*HELLO, partial], ChatOptions(**options), Sampling(), llm._vocabulary)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_control_token_in_an_opening_stays_text(llm):
 
 
 def test_closed_thinking_is_not_closed_again(llm):
-    assert opened(llm, {"content": "It is"}, no_think=True).guide(10, llm.config.vocab_size) is None
+    assert opened(llm, {"content": "It is"}, no_think=True).guide(10) is None
 
 
 def test_next_turn_sees_opening_and_answer_as_one(llm):
@@ -70,12 +70,13 @@ def test_opening_that_cannot_be_gone_on_from_is_refused(llm, message, options):
 def test_deepseeks_prefix_is_partial(llm):
     partial = {"role": "assistant", "content": "It is", "reasoning_content": "Hmm"}
     both = (
-        ChatTurn([*HELLO, partial | {key: True}], ChatOptions(), llm.tokenizer, None) for key in ("partial", "prefix")
+        ChatTurn([*HELLO, partial | {key: True}], ChatOptions(), Sampling(), llm._vocabulary)
+        for key in ("partial", "prefix")
     )
     assert len({tuple(conversation.prompt_ids) for conversation in both}) == 1
     for wrong in ([partial | {"prefix": True}, *HELLO], [*HELLO, partial | {"prefix": "yes"}]):
         with pytest.raises(RequestError, match=r"messages\[\d\].prefix"):
-            ChatTurn(wrong, ChatOptions(), llm.tokenizer, None)
+            ChatTurn(wrong, ChatOptions(), Sampling(), llm._vocabulary)
 
 
 def test_turn_of_one_call_makes_no_second(llm):

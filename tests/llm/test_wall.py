@@ -110,13 +110,20 @@ class Unreadable(RawReader):
         return super().finish(finish_reason)
 
 
+def read_by(reader, llm, **options):
+    """A turn whose answers a reader of this class reads."""
+    turn = llm._raw_turn("abc", options)
+    turn.reader = lambda guide: reader(None, (), frozenset())
+    return turn
+
+
 @pytest.fixture
 def unreadable(llm):
     """Begins requests whose answers cannot be read."""
 
     def begin(**options):
-        turn = llm._raw("abc", {"max_tokens": 800, "ignore_eos": True, "seed": 1} | options)
-        return llm._start(turn._replace(reader=lambda _: Unreadable(None, (), frozenset())))[0]
+        options = {"max_tokens": 800, "ignore_eos": True, "seed": 1} | options
+        return llm._start(read_by(Unreadable, llm, **options))[0]
 
     return begin
 
@@ -151,9 +158,8 @@ def test_reader_that_raises_at_the_end_ends_its_own_request(llm, unreadable, mon
 
 
 def test_answer_to_resume_that_cannot_be_read_is_its_callers_alone(llm):
-    turn = llm._raw("abc", {"max_tokens": 800})._replace(reader=lambda _: Unreadable(None, (), frozenset()))
     with pytest.raises(AnswerError):
-        llm._start(turn, resume=[5] * 6)[0].result()
+        llm._start(read_by(Unreadable, llm, max_tokens=800), resume=[5] * 6)[0].result()
     assert is_idle(llm)
 
 
@@ -183,8 +189,7 @@ def test_slow_reader_does_not_keep_the_engine_waiting(llm):
             assert leave.wait(20)
             return super().push(token_id, logprob)
 
-    turn = llm._raw("abc", {"max_tokens": 40, "ignore_eos": True})
-    handle = llm._start(turn._replace(reader=lambda _: Slow(None, (), frozenset())))[0]
+    handle = llm._start(read_by(Slow, llm, max_tokens=40, ignore_eos=True))[0]
     reading = threading.Thread(target=handle.result)
     reading.start()
     assert entered.wait(20)
