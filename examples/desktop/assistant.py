@@ -1,14 +1,12 @@
 """The model's side of the window: what takes long runs on one thread of its own, and tells of itself in events."""
 
-import json
-import os
 import queue
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import kimi_cpu
-from kimi_cpu.errors import KimiError, SessionError
+from kimi_cpu.errors import KimiError
 
 
 class Event(NamedTuple):
@@ -22,12 +20,13 @@ class Event(NamedTuple):
 class Assistant:
     """One conversation with one model, kept in a file. All methods return at once; events come in `events`."""
 
-    def __init__(self, model: str | None, file: Path, **options):
-        """model: a model file, or $KIMI_CPU_MODEL when None. options: of the answers, as LLM.submit takes them."""
+    def __init__(self, model: str | None, file: Path, **options: Any):
+        """model: a model file, or $KIMI_CPU_MODEL when None. options: of the answers, as LLM.chat takes them."""
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._file, self._options = file, options
-        self._llm = self._session = self._handle = None
-        self._messages: list[dict] = []
+        self._llm: kimi_cpu.LLM | None = None
+        self._talk: kimi_cpu.Conversation | None = None
+        self._handle: kimi_cpu.Generation[kimi_cpu.ChatCompletion] | None = None
         self._is_closing = False
         self._worker = ThreadPoolExecutor(1, "assistant")
         self._worker.submit(self._guarded, self._load, model)
@@ -62,20 +61,14 @@ class Assistant:
 
     def _load(self, model: str | None) -> None:
         self._llm = kimi_cpu.load(model, progress=lambda *at: self._tell("loading", at))
-        if self._messages_file.exists():
-            self._messages = json.loads(self._messages_file.read_text(encoding="utf-8"))
-        try:
-            self._session = self._llm.load_session(self._file)
-        except (FileNotFoundError, SessionError):  # the messages remain; they will be computed again
-            self._session = self._llm.session()
-        self._tell("ready", list(self._messages))
+        self._talk = self._llm.conversation(self._file)
+        self._tell("ready", list(self._talk.messages))
 
     def _answer(self, text: str) -> None:
-        if self._is_closing:
+        if self._is_closing or self._talk is None:
             return
-        self._messages.append({"role": "user", "content": text})
+        self._handle = self._talk.submit(text, **self._options)
         try:
-            self._handle = self._llm.submit(self._messages, session=self._session, **self._options)
             if self._is_closing:
                 self.stop()
             for piece in self._handle:
@@ -86,26 +79,11 @@ class Assistant:
                 if piece.content:
                     self._tell("answer", piece.content)
             turn = self._handle.result()
-        except KimiError:
-            self._messages.pop()
-            raise
         finally:
             self._handle = None
-        self._messages.append(turn.message())
-        self._save()
+        self._talk.save()
         speed = turn.usage.completion_tokens / max(turn.timings.decode_s, 1e-9)
         self._tell("ended", f"{turn.finish_reason}: {turn.usage.completion_tokens} tokens, {speed:.1f} a second")
-
-    def _save(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._messages_file.with_suffix(".partial")
-        partial.write_text(json.dumps(self._messages, ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(partial, self._messages_file)
-        self._session.save(self._file)
-
-    @property
-    def _messages_file(self) -> Path:
-        return self._file.with_name(self._file.name + ".json")
 
     def _tell(self, kind: str, value: object) -> None:
         self.events.put(Event(kind, value))
