@@ -1,6 +1,7 @@
 """The architecture, as a table: every import between rooms of kimi_cpu/ must be listed here."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -90,8 +91,15 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "uvicorn": {"server"},
     "pydantic": {"server", "llm_plugin"},
     "prometheus_client": {"server"},
-    "threading": {"batch", "chat", "cli", "llm_plugin", "server", "llm", "engine", "conversion", "kernels"},
+    "threading": {"chat", "cli", "llm_plugin", "server", "llm", "engine", "conversion", "kernels"},
     "mmap": {"modelfile", "model", "conversion"},
+}
+
+
+FOLDERS = {  # of kernels/, one rank each: the folders it may import; files beside the folders may import them all
+    "codegen": set(),
+    "micro": {"codegen"},
+    "entries": {"codegen", "micro"},
 }
 
 
@@ -99,21 +107,42 @@ def room_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+def module_of(path):
+    """Dotted name of a file; a package's is that of its folder."""
+    return ".".join(("kimi_cpu", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+@cache
 def imported(path):
     """Absolute dotted names of every import, lazy and TYPE_CHECKING ones too."""
     parts = ("kimi_cpu", *path.relative_to(PACKAGE).parent.parts)
+    names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = [*parts[: len(parts) - node.level + 1]] if node.level else []
             base += node.module.split(".") if node.module else []
-            yield from (".".join([*base, alias.name]) for alias in node.names)
+            names += [".".join([*base, alias.name]) for alias in node.names]
+    return names
+
+
+def imported_files(path):
+    """Files of the package that a file imports: `from .llm import LLM` is llm.py, `from . import llm` too."""
+    modules = (name if name in MODULES else name.rpartition(".")[0] for name in imported(path))
+    return {MODULES[module] for module in modules if module in MODULES} - {path}
 
 
 def test_rooms_form_a_dag():
     TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
     assert {room_of(f) for f in FILES} - {"__init__", "__main__"} <= set(MAY_IMPORT)
+
+
+def test_files_form_a_dag():
+    TopologicalSorter({path: imported_files(path) for path in FILES}).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -126,3 +155,18 @@ def test_imports_go_down(path):
         if top == "kimi_cpu" and rest:
             assert rest[0] in MAY_IMPORT[room] | {room}, f"{room} may not import {name}"
         assert room in OWNER.get(top, {room}), f"only {OWNER[top]} may import {top}, not {room}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_of_kernels_import_in_one_direction(folder):
+    for path in (PACKAGE / "kernels" / folder).glob("*.py"):
+        folders = {file.parent.name for file in imported_files(path)} & set(FOLDERS)
+        assert folders <= FOLDERS[folder] | {folder}, path
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_every_permission_is_used(room):
+    names = [name.split(".") for path in FILES if room_of(path) == room for name in imported(path)]
+    assert MAY_IMPORT[room] <= {rest[0] for top, *rest in names if top == "kimi_cpu" and rest}
+    packages = {package for package, rooms in OWNER.items() if room in rooms}
+    assert packages <= {top for top, *_ in names}
