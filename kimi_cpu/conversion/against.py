@@ -1,4 +1,4 @@
-"""A model file against the checkpoint that it was made from: packed again, and unpacked by another way.
+"""Compares a model file with the checkpoint that it was made from: packed again, and unpacked by another way.
 
 Equal bytes prove the values where nothing is lost, provided that the packer is right. Therefore a block of rows of each
 part is also unpacked by quant.rows16, which shares no code with the packer, and compared value by value; parts that
@@ -39,7 +39,7 @@ RANKS = "tokenizer.ranks"  # tiktoken.model, verbatim
 SLICE_VALUES = 1 << 17  # unpacked at a time: temporaries stay in the cache
 LIMITS = {"q8": 1 / 250, "int4": 1 / 7, "bf16": 1 / 256}  # error over the group's largest value that rounding can make
 TINY = np.float32(1e-30)  # groups below it have scales that bf16 may not hold
-Read = Callable[[int, int], bytes]
+Read = Callable[[int, int], bytes]  # (offset, nbytes)
 
 
 class ClassError(NamedTuple):
@@ -58,7 +58,7 @@ class ClassError(NamedTuple):
 
 @dataclass
 class Finding:
-    """What was found in one tensor or expert.
+    """The findings in one tensor or expert.
 
     is_sound: its weights can be computed with. differences: from the checkpoint, a phrase each.
     """
@@ -74,7 +74,7 @@ class Finding:
 
 
 def open_against(model: ModelFile, path: Path) -> "Against":
-    """The comparison with a checkpoint; headers, texts and names are compared here. CheckpointError names the file."""
+    """Opens the comparison with a checkpoint, and compares headers, texts and names. CheckpointError names the file."""
     _check_headers(model, path)
     source = open_source(path)
     try:
@@ -216,7 +216,7 @@ def _check_tables(model: ModelFile, source: Source, blueprint: Blueprint) -> Non
 
 
 def _dense(model: ModelFile) -> str:
-    """The --dense that the file was made with."""
+    """The value of --dense that the file was made with."""
     kinds = set(" ".join(model.packed_kinds().values()).replace("/", " ").split())
     return next((option for option, kind in native.DENSE_KINDS.items() if kind in kinds), "q8_0")
 

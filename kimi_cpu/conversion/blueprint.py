@@ -1,6 +1,7 @@
-"""A model file to be: tensors, cut into units that have a hash, cut into parts that threads pack; where each will lie.
+"""A model file to be: its tensors, cut into units that have a hash, cut into parts that are packed, and their places.
 
-ReadAhead has the system read what the next parts are packed from, DropBehind gives the memory of earlier ones back.
+Workers, threads of one conversion or comparison, take units and pack their parts. ReadAhead has the system read what
+the next parts are packed from, DropBehind gives the memory of earlier ones back.
 """
 
 import threading
@@ -17,8 +18,8 @@ from ..modelfile import HASHES, TensorSpec, hash_rows, header_bytes
 from ..modelfile.layout import ARCHITECTURE
 from .source import Source
 
-MAX_JOBS = 32  # of up to 40 MiB each (native.CHUNK_VALUES in f32, and what becomes of it); they hash 30 GB/s
-GIVE_BACK_BYTES = 256 << 20  # of parts, between two times
+MAX_WORKERS = 32  # of up to 40 MiB each (native.CHUNK_VALUES in f32, and what becomes of it); they hash 30 GB/s
+GIVE_BACK_BYTES = 256 << 20  # packed between two times that memory is given back
 
 
 class Origin(NamedTuple):
@@ -38,7 +39,7 @@ class Origin(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Bytes that one call makes. offset counts from the unit's first byte."""
+    """Bytes that one call packs. offset counts from the unit's first byte."""
 
     offset: int
     nbytes: int
@@ -69,7 +70,7 @@ class NewTensor(NamedTuple):
 
 
 class Blueprint(NamedTuple):
-    """A whole file. The last tensor, the hashes, is the driver's."""
+    """A whole file, but for its last tensor, the hashes, which the driver knows when all others are packed."""
 
     architecture: str
     metadata: dict[str, Any]
@@ -99,7 +100,7 @@ class Placement(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Of the file, in bytes."""
+        """Bytes of the file."""
         return self.offsets[-1] + self.tensors[-1].spec.nbytes
 
 
@@ -116,11 +117,11 @@ def _hashes(tensors: list[NewTensor]) -> NewTensor:
     return NewTensor(TensorSpec(HASHES, "I8", (num_rows, 32), 32 * num_rows), ())
 
 
-def num_jobs(asked: int | None) -> int:
-    """Threads: by default one a physical core that this process may use. ConfigError: fewer than one was asked for."""
-    if asked is not None and asked < 1:
-        raise ConfigError(f"jobs is {asked}; it must be 1 or more.")
-    return min(asked or usable_cores(), MAX_JOBS)
+def num_workers(jobs: int | None) -> int:
+    """Threads: `jobs`, by default one a physical core that this process may use. ConfigError: jobs is below 1."""
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"jobs is {jobs}; it must be 1 or more.")
+    return min(jobs or usable_cores(), MAX_WORKERS)
 
 
 class ReadAhead:

@@ -1,6 +1,6 @@
 """Makes the file of a blueprint: reads, packs, hashes and writes at the same time, so that the disk is the limit.
 
-A job packs a part of a unit, and hashes it while another thread writes it; meanwhile the system reads what is next.
+A worker packs a part of a unit, and hashes it while another thread writes it; meanwhile the system reads what is next.
 The output grows under OUT.partial beside OUT.journal, and survives kill -9; the name OUT appears when the file is whole
 and synced.
 """
@@ -27,15 +27,15 @@ from ..modelfile import ModelFile
 from ..modelfile.header import read_gguf
 from ..modelfile.layout import EXPERTS_SUFFIX
 from ..tokenizer import tokenizer_of
-from . import native
-from .blueprint import Blueprint, DropBehind, Part, ReadAhead, Unit, num_jobs, place
+from . import native, standard
+from .blueprint import Blueprint, DropBehind, Part, ReadAhead, Unit, num_workers, place
 from .checkpoint import open_source
 from .journal import Journal, OutputFile, forget, is_journal, keep_synced
 from .source import SOURCE, Source
 
 SYNC_BYTES = 1 << 30  # the output is synced, and the journal says so, after so many bytes
-PARTS_AHEAD = 8  # that the system reads for each job, 8 to 32 MiB
-WHOLE = "whole model file of kimi-cpu"  # what may be replaced
+PARTS_AHEAD = 8  # that the system reads for each worker, 8 to 32 MiB
+REPLACEABLE = "whole model file of kimi-cpu"
 Progress = Callable[[int, int, str], None]
 
 
@@ -54,7 +54,7 @@ def run(
     out = _find_target(out, source_path)
     with open_source(source_path) as source:
         blueprint = draw(source)
-        conversion = _Conversion(source, blueprint, out, num_jobs(jobs), progress)
+        conversion = _Conversion(source, blueprint, out, num_workers(jobs), progress)
         if resume and not force and conversion.is_finished():
             return [*blueprint.warnings, f"{out} was finished before; nothing is left to do."]
         _check_target(out, source, force)
@@ -69,18 +69,16 @@ def chosen_layout(layout: str, dense: str) -> Callable[[Source], Blueprint]:
     if layout == "native":
         return partial(native.blueprint, dense=dense)
     if layout == "standard":
-        from . import standard
-
         return partial(standard.blueprint, dense=dense)
     raise ConfigError(f"layout is {layout!r}; it must be native or standard.")
 
 
 def _find_target(out: Path, source: Path) -> Path:
-    """Where the output lies, links followed. ConfigError, OSError: nothing can be written there, because it is no
+    """The path of the output, links followed. ConfigError, OSError: nothing can be written there, because it is no
     regular file, an input, or of another program, or because what stands beside it is."""
     inputs = [source, *(source.iterdir() if source.is_dir() else ())]
     target = output_path(out, inputs)
-    check_replaceable(target, WHOLE, lambda path: _made_from(path) is not None, force=True)
+    check_replaceable(target, REPLACEABLE, lambda path: _made_from(path) is not None, force=True)
     journal = target.with_name(target.name + ".journal")
     partial = target.with_name(target.name + ".partial")
     if journal.exists() and not is_journal(journal):
@@ -91,18 +89,18 @@ def _find_target(out: Path, source: Path) -> Path:
 
 
 def _check_target(target: Path, source: Source, force: bool) -> None:
-    """ConfigError: it is a file of the source, or a model file that is not to be replaced."""
+    """ConfigError: the target is a file of the source, or a model file that is not to be replaced."""
     output_path(target, source.maps)
     made_from = _made_from(target) if target.exists() else None
     if made_from is not None and not force and made_from == source.provenance:
         raise ConfigError(
             f"{target} is a finished conversion of {source.path} already; --force (force=True) makes it anew."
         )
-    check_replaceable(target, WHOLE, lambda _: made_from is not None, force, "--force (force=True)")
+    check_replaceable(target, REPLACEABLE, lambda _: made_from is not None, force, "--force (force=True)")
 
 
 def _made_from(path: Path) -> str | None:
-    """What a model file says that it is made from; None: it is none of ours."""
+    """The provenance that a model file states; None: it is none of ours."""
     try:
         made_from = read_gguf(path).metadata.get(SOURCE)
     except (KimiError, OSError):
@@ -110,8 +108,8 @@ def _made_from(path: Path) -> str | None:
     return made_from if isinstance(made_from, str) else None
 
 
-class _Work(NamedTuple):
-    """What the jobs of a conversion share. todo: numbers of units; results: (unit, bytes done) or an exception."""
+class _Shared(NamedTuple):
+    """All that the workers share. todo: units by number; results: (unit, bytes done) or an exception."""
 
     file: OutputFile
     journal: Journal
@@ -121,13 +119,14 @@ class _Work(NamedTuple):
     todo: queue.SimpleQueue
     results: queue.SimpleQueue
     stop: threading.Event
+    first: list[int]  # number of each unit's first part, counted through all of them
 
 
 class _Conversion:
     """One blueprint on its way to one file."""
 
-    def __init__(self, source: Source, blueprint: Blueprint, out: Path, jobs: int, progress: Progress | None):
-        self.source, self.out, self.jobs, self.progress = source, out, jobs, progress
+    def __init__(self, source: Source, blueprint: Blueprint, out: Path, num_workers: int, progress: Progress | None):
+        self.source, self.out, self.num_workers, self.progress = source, out, num_workers, progress
         self.partial = out.with_name(out.name + ".partial")
         self.journal = out.with_name(out.name + ".journal")
         placement = place(blueprint)
@@ -159,7 +158,7 @@ class _Conversion:
                 _ = file.config, tokenizer_of(file)
 
     def is_finished(self) -> bool:
-        """Whether the output is what this conversion makes. The journal of its last moment goes then."""
+        """Whether the output is what this conversion makes. A journal that was left beside it goes."""
         if not self.out.exists() or self.out.stat().st_size != self.size:
             return False
         with self.out.open("rb") as file:
@@ -169,7 +168,7 @@ class _Conversion:
         return finished
 
     def run(self, resume: bool) -> None:
-        """Writes the file. Unless it is whole nothing has its name; what was done is kept if it is of use."""
+        """Writes the file. Nothing has its name before it is whole; what was done before is kept if it is of use."""
         self._check_space()
         resume = resume and self.partial.exists() and self.partial.stat().st_size == self.size
         with OutputFile(self.partial) as file:
@@ -193,7 +192,7 @@ class _Conversion:
         self.journal.unlink()
 
     def _reserve(self, file: OutputFile, resume: bool) -> None:
-        """Takes the space, before the parts are listed, which lasts seconds."""
+        """Takes the space on the disk, before the parts are listed, which lasts seconds."""
         try:
             if not resume:
                 forget(self.journal)  # before what it speaks of goes
@@ -204,7 +203,7 @@ class _Conversion:
             raise OutOfDisk(f"{self.out}: {_reason(e)}, {self.size / 1e9:.1f} GB are needed; make room.") from e
 
     def _keep(self, file: OutputFile) -> None:
-        """Lets the journal say no more than what the disk has taken."""
+        """Lets the journal say no more than what is on the disk."""
         with suppress(OSError):
             if not file.has_lost:
                 file.sync()
@@ -248,14 +247,13 @@ class _Conversion:
             parts.extend(unit.parts)
         results: queue.SimpleQueue = queue.SimpleQueue()
         stop = threading.Event()
-        self.first_part = [
-            0,
-            *accumulate(len(unit.parts) for _, unit in self.units),
-        ]  # number of each unit's first part
-        ahead = ReadAhead(self.source, parts, PARTS_AHEAD * self.jobs)
-        with ThreadPoolExecutor(self.jobs) as writers:
-            work = _Work(file, journal, ahead, DropBehind(self.source), writers, todo, results, stop)
-            workers = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(self.jobs)]
+        first = [0, *accumulate(len(unit.parts) for _, unit in self.units)]
+        ahead = ReadAhead(self.source, parts, PARTS_AHEAD * self.num_workers)
+        with ThreadPoolExecutor(self.num_workers) as writers:
+            shared = _Shared(file, journal, ahead, DropBehind(self.source), writers, todo, results, stop, first)
+            workers = [
+                threading.Thread(target=self._run_worker, args=(shared,), daemon=True) for _ in range(self.num_workers)
+            ]
             for worker in workers:
                 worker.start()
             try:
@@ -280,49 +278,50 @@ class _Conversion:
             if self.progress is not None:
                 self.progress(self.num_done, total, self.units[number][1].name)
 
-    def _work(self, work: "_Work") -> None:
-        """One job: units from `todo` until there are no more. What it has written, it says in the journal."""
+    def _run_worker(self, shared: _Shared) -> None:
+        """One worker: units from `todo` until there are no more. The journal says what it has written."""
         try:
-            while not work.stop.is_set():
-                self._unit(work, work.todo.get_nowait())
+            while not shared.stop.is_set():
+                self._make_unit(shared, shared.todo.get_nowait())
         except queue.Empty:
             pass
         except BaseException as e:
-            work.results.put(e)
+            shared.results.put(e)
 
-    def _unit(self, work: "_Work", number: int) -> None:
+    def _make_unit(self, shared: _Shared, number: int) -> None:
+        """Makes one unit and notes its hash in the journal. Results tell of each part, of the last with the unit."""
         _, unit = self.units[number]
         digest, at = sha256(), 0
         for index, part in enumerate(unit.parts):
-            if work.stop.is_set():
+            if shared.stop.is_set():
                 return
             digest.update(bytes(part.offset - at))
-            self._part(work, number, index, digest)
+            self._make_part(shared, number, index, digest)
             at = part.offset + part.nbytes
             if index < len(unit.parts) - 1:
-                work.results.put((number, part.nbytes))
+                shared.results.put((number, part.nbytes))
         digest.update(bytes(unit.nbytes - at))
-        work.journal.unit(number, digest.digest())
-        work.results.put((number, unit.nbytes - sum(part.nbytes for part in unit.parts[:-1])))
+        shared.journal.unit(number, digest.digest())
+        shared.results.put((number, unit.nbytes - sum(part.nbytes for part in unit.parts[:-1])))
 
-    def _part(self, work: "_Work", number: int, index: int, digest) -> None:
-        """One part is in the file, and in the hash. A part that is done is read back for the hash."""
+    def _make_part(self, shared: _Shared, number: int, index: int, digest) -> None:
+        """Packs one part into the file and the hash. A part that is done already is read back for the hash."""
         start, unit = self.units[number]
         part = unit.parts[index]
-        if (number, index) in work.journal.done:
-            digest.update(work.file.read(start + part.offset, part.nbytes))
+        if (number, index) in shared.journal.done:
+            digest.update(shared.file.read(start + part.offset, part.nbytes))
             return
-        work.ahead.at(self.first_part[number] + index)
+        shared.ahead.at(shared.first[number] + index)
         data = part.pack()
-        work.behind.done(part)
+        shared.behind.done(part)
         assert data.nbytes == part.nbytes, "a part has the size that the blueprint says"
-        writing = work.writers.submit(work.file.write, start + part.offset, data)
+        writing = shared.writers.submit(shared.file.write, start + part.offset, data)
         digest.update(data)
         writing.result()
-        work.journal.part(number, index)
+        shared.journal.part(number, index)
 
     def _write_hashes(self, file: OutputFile, journal: Journal) -> None:
-        """The last tensor: see modelfile.hash_rows."""
+        """Writes the last tensor: see modelfile.hash_rows."""
         rows, number = [sha256(self.head).digest()], 0
         for tensor in self.tensors[:-1]:
             digests = [journal.hashes[number + i] for i in range(len(tensor.units))]

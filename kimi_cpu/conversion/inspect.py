@@ -1,4 +1,4 @@
-"""What a checkpoint or a GGUF file holds, and the model file that it would become."""
+"""Looks at a checkpoint or a GGUF file: its contents, and the model file that it would become."""
 
 from collections import defaultdict
 from collections.abc import Callable

@@ -37,7 +37,7 @@ STAGING_BYTES = 4 << 20  # copied at a time where the bytes do not begin at a pa
 
 
 class OutputFile:
-    """An open file, for several threads of one conversion: another one that opens it gets a ConfigError."""
+    """The open output of one conversion, for its threads. Another conversion that opens it gets a ConfigError."""
 
     def __init__(self, path: Path):
         self.path, self.has_lost = path, False
@@ -51,7 +51,7 @@ class OutputFile:
             self._direct = os.open(path, os.O_RDWR | os.O_DIRECT)
 
     def resize(self, size: int, keep: bool) -> None:
-        """Makes it so large, and takes the space. keep: what is in it stays; else all of it is zeros."""
+        """Sets its size in bytes, and takes the space. keep: its content stays; else all of it is zeros."""
         if not keep:
             os.ftruncate(self._buffered, 0)
         reserve(self._buffered, size)
@@ -71,8 +71,8 @@ class OutputFile:
         return os.pread(self._buffered, nbytes, offset)
 
     def sync(self) -> None:
-        """What was written is on the disk, and no longer in the system's cache. OSError: it may be lost, as `has_lost`
-        says from then on; the system tells of it once only."""
+        """Brings what was written to the disk, and out of the system's cache. OSError: it may be lost, which the system
+        tells once only and `has_lost` from then on."""
         try:
             os.fdatasync(self._buffered)
         except OSError:
@@ -116,12 +116,12 @@ class OutputFile:
 
 
 def _staging() -> np.ndarray:
-    """Bytes that begin at a page."""
+    """u8[STAGING_BYTES] that begin at a page."""
     return np.frombuffer(mmap.mmap(-1, STAGING_BYTES), np.uint8)
 
 
 class Journal:
-    """An open journal, for several threads. done: parts, hashes: units that need not be packed again."""
+    """An open journal, for several threads. done: each (unit, part) that is packed; hashes: of whole units."""
 
     def __init__(self, path: Path, key: str, resume: bool):
         """key: names the conversion; a journal of another one does not count."""
@@ -180,12 +180,12 @@ class Journal:
 
 
 def forget(path: Path) -> None:
-    """Lets a journal say that nothing is done. OSError."""
+    """Empties a journal: nothing is done. OSError."""
     _write_whole(path, [TITLE])
 
 
 def keep_synced(path: Path) -> None:
-    """Lets a journal say only what is on the disk for sure. OSError."""
+    """Shortens a journal to what is on the disk for sure. OSError."""
     lines = _undamaged(_read(path))
     _write_whole(path, [*lines[:1], f"boot {_boot_id()}", *_trusted(lines, boot="")])
 

@@ -25,7 +25,7 @@ SOURCE = "kimi-cpu.source"  # metadata of every model file that a conversion mak
 
 
 class SourceTensor(NamedTuple):
-    """Where a tensor lies: dtype as its file names it, logical shape, position in the file in bytes."""
+    """A tensor and its place: dtype as its file names it, logical shape, position in the file in bytes."""
 
     name: str
     dtype: str
@@ -140,7 +140,7 @@ class Source:
         """The matrix of a module such as model.layers.3.mlp.experts.7.gate_proj.
 
         Rows that rotate are in interleaved order, and INT4 scales are bf16 and belong to groups of 32, whatever the
-        checkpoint's. Raises CheckpointError when an INT4 matrix cannot be said so exactly, or states another shape.
+        checkpoint's. Raises CheckpointError for an INT4 matrix that cannot be so exactly, or states another shape.
         """
         if self.describe(module)[0] == "INT4":
             matrix = self._int4(module)
@@ -172,7 +172,7 @@ class Source:
                 yield tensor.file, tensor.offset + start * row_bytes, tensor.offset + stop * row_bytes
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Closes the files."""
         self.tensors = {}
         for mapped in self.maps.values():
             mapped.close()
@@ -232,7 +232,7 @@ class Source:
             )
 
     def _count_rounded(self, module: str, count: int) -> None:
-        """Keep one warning that says how many scales were rounded, however often a module is read."""
+        """Keeps one warning that says how many scales were rounded, however often a module is read."""
         if not count:
             return
         with self._lock:

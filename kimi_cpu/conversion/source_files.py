@@ -80,7 +80,7 @@ def read_header(path: Path) -> tuple[dict[str, HeaderTensor], int, str]:
 
 
 def _no_header(head: bytes, length: int, size: int) -> str:
-    """Of a file that begins with no header: what it is instead, and what to do."""
+    """Says what a file is that begins with no header, and what to do."""
     if size > 8 and (is_text(head) or recognised(head) is not None):
         return mistaken(head, "safetensors file")
     return f"the header claims {length:,} bytes but the file has {size:,}; download it again."
@@ -150,7 +150,7 @@ def _check_cover(path: Path, tensors: dict[str, HeaderTensor], data: int, size: 
 
 
 class MappedFile:
-    """An open file, for several threads."""
+    """A file mapped read-only, for several threads. Its pages are asked for ahead of reading, and given back behind."""
 
     def __init__(self, path: Path):
         """CheckpointError: it cannot be mapped; OutOfMemory: this process may not map so much."""
@@ -186,7 +186,7 @@ class MappedFile:
             os.posix_fadvise(self._descriptor, begin, end - begin, os.POSIX_FADV_DONTNEED)
 
     def close(self) -> None:
-        """Lets go of the file; the map goes with its last view."""
+        """Closes the file; the map goes with its last view."""
         os.close(self._descriptor)
         self._map = None
 
@@ -206,7 +206,7 @@ def joined(places: list[tuple[Path, int, int]]) -> Iterator[tuple[Path, int, int
 
 
 def instead(directory: Path) -> str:
-    """What to give in place of a directory that has no config.json."""
+    """Says what to give in place of a directory that has no config.json."""
     if (directory / "adapter_config.json").exists():
         return "this is a LoRA adapter; merge it into its model first, and give that."
     snapshot = next(iter(sorted(directory.glob("snapshots/*/config.json"))), None)
@@ -219,7 +219,7 @@ def instead(directory: Path) -> str:
 
 
 def other_weights(directory: Path) -> str:
-    """What a directory holds in place of safetensors, and what to do: the end of a sentence."""
+    """Says what a directory holds in place of safetensors, and what to do: the end of a sentence."""
     for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt"):
         file = next(iter(sorted(directory.glob(pattern))), None)
         if file is not None:
@@ -233,7 +233,7 @@ def other_weights(directory: Path) -> str:
 
 
 def stranger(name: str) -> str:
-    """What is said of a tensor inside a layer that the configuration does not know."""
+    """Says whose a tensor of a layer is that the configuration does not know: the end of a sentence."""
     whose = next((whose for part, whose in OTHERS.items() if part in name), None)
     if whose is None:
         return "is none that this configuration has; config.json may be another's."
@@ -241,7 +241,7 @@ def stranger(name: str) -> str:
 
 
 def no_language_model(path: Path, names: Iterable[str], num_vision: int) -> str:
-    """What is said of tensors none of which is the language model's; num_vision: those of a vision tower."""
+    """Says that no tensor is the language model's. num_vision: tensors of a vision tower among them."""
     if num_vision:
         return (
             f"{path}: holds the {num_vision} tensors of a vision tower and no language model; "

@@ -27,7 +27,7 @@ from .tensors import layer_linears, vectors
 
 ARCHITECTURE = "deepseek2"
 SIGMOID = 2  # llama.cpp: LLAMA_EXPERT_GATING_FUNC_TYPE_SIGMOID
-CHUNK_VALUES = 1 << 20  # values packed at a time: bounds a job's memory to 40 MiB, f32 and what becomes of it
+CHUNK_VALUES = 1 << 20  # values packed at a time: bounds a worker's memory to 40 MiB, f32 and what becomes of it
 DENSE_TYPES = {"q8_0": "Q8_0", "bf16": "BF16"}  # --dense: GGML type
 BLOCK_BYTES = {"Q4_0": 18, "Q8_0": 34}  # ggml: 32 inputs
 NORMAL, CONTROL = 1, 3  # llama.cpp: llama_token_type

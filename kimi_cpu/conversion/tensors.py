@@ -85,7 +85,7 @@ def vectors(config: ModelConfig) -> Iterator[tuple[str, int]]:
 
 
 class Quantization(NamedTuple):
-    """How matrices are stored. scale_block: rows and columns of one FP8 scale. groups: how many inputs of a row may
+    """The storage of matrices. scale_block: rows and columns of one FP8 scale. groups: how many inputs of a row may
     share an INT4 scale; None: all of them."""
 
     scale_block: tuple[int, int] = (128, 128)
@@ -99,7 +99,7 @@ def quantization_of(hf: dict) -> dict | None:
 
 
 def check_quantization(hf: dict) -> Quantization:
-    """What the parsed config.json says. Raises ConfigError, naming the key, for what the converter cannot read."""
+    """Quantization of a parsed config.json. Raises ConfigError, naming the key, for one that cannot be read here."""
     quantization = quantization_of(hf)
     if quantization is None:
         return Quantization()

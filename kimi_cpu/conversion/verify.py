@@ -22,7 +22,7 @@ from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
 from ..quant.rows16 import BLOCK_BYTES, ROWS, packed_bytes
 from ..tokenizer import tokenizer_of
 from .against import Against, ClassError, Finding, open_against
-from .blueprint import num_jobs
+from .blueprint import num_workers
 
 MAX_HASHES_BYTES = 1 << 20  # how far back the hashes are looked for in a corrupt file; those of Kimi K2 have 0.8 MB
 NUM_NAMED = 5  # mismatches that an error names
@@ -36,7 +36,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Report:
-    """What was proved; a failed check is an exception. errors: largest error of each class of re-quantised tensors."""
+    """The result of a proof; a failed check is an exception. errors: the largest of each class of requantised ones."""
 
     path: Path
     against: Path | None
@@ -79,7 +79,7 @@ def verify(
         _check_padding(model)
         comparison = None if against is None else stack.enter_context(open_against(model, Path(against)))
         items = list(_items(model))
-        findings = _run(path, items, comparison, num_jobs(jobs), progress)
+        findings = _run(path, items, comparison, num_workers(jobs), progress)
         report = _report(model, comparison, items, findings)
         tokenizer_of(model)
         return report
@@ -150,11 +150,11 @@ def _items(model: ModelFile) -> Iterator[_Item]:
             yield _Item(row, tensor.offset, tensor.nbytes, digest, whole)
 
 
-def _run(path: Path, items: list[_Item], comparison: Against | None, jobs: int, progress) -> list[Finding]:
-    """What was found in each item, in no order. Progress is reported from this thread."""
+def _run(path: Path, items: list[_Item], comparison: Against | None, workers: int, progress) -> list[Finding]:
+    """The findings of all items, in no order. Progress is reported from this thread."""
     total, done, findings = sum(item.nbytes for item in items), 0, []
     descriptor = os.open(path, os.O_RDONLY)
-    pool, stop = ThreadPoolExecutor(jobs), threading.Event()
+    pool, stop = ThreadPoolExecutor(workers), threading.Event()
     try:
         futures = {pool.submit(_check, path, descriptor, item, comparison, stop): item for item in items}
         for future in as_completed(futures):
@@ -253,7 +253,9 @@ def _pieces(model: ModelFile, name: str, nbytes: int) -> Iterator[Piece]:
 
 
 def _is_sound(kind: str | None, data: bytes) -> bool:
-    """Whether all weights in a piece of a kind can be computed with."""
+    """Whether a piece of a kind can be computed with: no weight is NaN, infinite, or so large that its square is.
+
+    A gap must be zeros: else a matrix is described as another kind."""
     if kind is None or not data:
         return True
     if kind == GAP:

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: the least of what is there and of what the system lets it have."""
+"""The machine, as far as this process may use it: the least of what is there and of what the system lets it have."""
 
 from .bandwidth import MemoryBandwidth, Pass
 from .usable import address_space, bound_heap, usable_cores, usable_cpus, usable_memory

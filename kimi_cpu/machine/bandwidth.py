@@ -1,4 +1,4 @@
-"""How fast this machine's memory can be read: the bound of decoding, measured once and kept between processes.
+"""The bandwidth of this machine's memory: the bound of decoding, measured once and kept between processes.
 
 Another program can only make it look slower: the best of some passes counts, it is kept when that pass had the CPUs for
 itself, and it is measured again when a run was faster.
@@ -26,7 +26,7 @@ class Pass(NamedTuple):
 
 
 class MemoryBandwidth:
-    """The memory's bandwidth, as far as it is known. Whoever can read memory fast says how: this room has no kernel."""
+    """The memory's bandwidth, as far as it is known. The caller says how to read memory: this room has no kernel."""
 
     def __init__(self, folder: Path | None, fastest_pass: Callable[[], Pass]):
         """folder: where the number is kept; None: nowhere. fastest_pass: reads the memory some times."""

@@ -46,7 +46,7 @@ def _memory_v2(group: Path) -> Iterator[int | None]:
 
 
 def _of_groups(root: Path, controller: str, v1: Callable, v2: Callable) -> Iterator:
-    """What v1 or v2 read in each of the process's groups that has the controller."""
+    """The values that v1 or v2 read in each of the process's groups that has the controller."""
     paths = _group_paths(root)
     for line in _lines(root / "proc/self/mountinfo"):  # proc_pid_mountinfo(5)
         before, _, after = line.partition(" - ")

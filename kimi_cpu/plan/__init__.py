@@ -1,4 +1,4 @@
-"""What a model needs, and how it will run on a machine. Knows sizes in bytes and GB/s; never sees a weight."""
+"""Plans a model on a machine: the memory that it needs, whether it fits, how fast it can be. Never sees a weight."""
 
 from .needs import Needs, needs
 from .predict import Machine, Prediction, memory_bandwidth, predict

@@ -1,4 +1,4 @@
-"""What a model needs of memory and disk, from its configuration and the sizes of its tensors."""
+"""The memory that a model needs, and the bytes that a token reads, from configuration and sizes of tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -15,8 +15,8 @@ class Machine(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """missing: bytes of RAM that weights and cache exceed the memory by, 0 when they fit. from_disk: bytes read from
-    disk for one token then, at most. tokens_per_s: of one sequence at most, were all weights in RAM."""
+    """missing: bytes of RAM by which weights and cache exceed the memory, 0 when they fit. from_disk: bytes read from
+    disk for one token then, at most. tokens_per_s: of one sequence, at most, with all weights in RAM."""
 
     missing: int
     from_disk: int
@@ -24,7 +24,7 @@ class Prediction(NamedTuple):
 
 
 def predict(needs: Needs, machine: Machine) -> Prediction:
-    """How a model will run on a machine."""
+    """The prediction for a model on a machine."""
     return Prediction(
         missing=max(0, needs.memory - machine.memory),
         from_disk=needs.from_disk(max(0, machine.memory - needs.cache)),
