@@ -5,11 +5,26 @@ from pathlib import Path
 
 import click
 
-from ..config import parameters
+from ..config import parameters, size_bytes
 from ..config.field import Door, Field, Kind
 from ..config.fields import SAMPLING, THINKING
-from ..errors import RequestError
-from .sizes import SIZE
+from ..errors import ConfigError, RequestError
+
+
+class SizeType(click.ParamType):
+    """48GiB, 64G, 1500000: bytes."""
+
+    name = "size"
+
+    def convert(self, value, param, ctx) -> int:
+        """Bytes of a text."""
+        try:
+            return size_bytes(value)
+        except ConfigError as e:
+            self.fail(str(e), param, ctx)
+
+
+SIZE = SizeType()
 
 
 def model_options(command):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..config import in_words
-from .sizes import SIZE
+from .options import SIZE
 
 BANDWIDTH = 100.0  # GB/s: a round figure, as the model will not always run on the machine where it is planned
 

@@ -8,8 +8,7 @@ import click
 
 from ..errors import ConfigError
 from .loading import load_model
-from .options import model_options, require_model, reuse_options
-from .sizes import SIZE
+from .options import SIZE, model_options, require_model, reuse_options
 from .telling import say
 
 MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
