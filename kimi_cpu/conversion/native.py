@@ -17,7 +17,7 @@ from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, VERSION
 from ..quant import bf16
 from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
 from .blueprint import Blueprint, NewTensor, Origin, Part, Unit, constant, whole
-from .source import SOURCE, FloatLinear, Int4Linear, Source
+from .source import SOURCE, FloatLinear, Int4Linear, Source, check_finite
 
 CHUNK_VALUES = 2 << 20  # values packed at a time: what is packed is hashed and written while it is in the cache
 DENSE_KINDS = {"q8_0": "q8", "bf16": "bf16"}  # --dense: packed kind
@@ -250,8 +250,7 @@ def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> 
     else:
         values = place(linear.read(start, stop), order, start)
         data, bad = _PACK_F32[kind](values)
-    if bad:
-        raise CheckpointError(f"{linear.where} has {bad} values that are NaN or infinite; download the file again.")
+    check_finite(linear.where, bad)
     return data
 
 

@@ -275,6 +275,12 @@ def naming(path: Path) -> Iterator[None]:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
 
 
+def check_finite(where: str, num_bad: int) -> None:
+    """CheckpointError when some values of a tensor are NaN or infinite."""
+    if num_bad:
+        raise CheckpointError(f"{where} has {num_bad} values that are NaN or infinite; download the file again.")
+
+
 def _finite(tensor: SourceTensor, scales: np.ndarray) -> np.ndarray:
     """The scales (bf16 bits), all of them finite; else CheckpointError."""
     if (scales & 0x7FFF).max(initial=0) >= 0x7F80:  # exponent all ones: infinity or NaN

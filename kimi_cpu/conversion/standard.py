@@ -22,7 +22,7 @@ from ..tokenizer.vocabulary import byte_characters, read_ranks
 from .blueprint import Blueprint, NewTensor, Origin, Part, Unit, whole
 from .gguf_source import STACKED, gguf_name
 from .native import check_tokenizer
-from .source import SOURCE, FloatLinear, Int4Linear, Source, naming
+from .source import SOURCE, FloatLinear, Int4Linear, Source, check_finite, naming
 from .tensors import layer_linears, vectors
 
 ARCHITECTURE = "deepseek2"
@@ -146,7 +146,7 @@ class _Builder:
 
     def _values(self, tensor: str) -> np.ndarray:
         values = np.ascontiguousarray(self.source.values(tensor))
-        _check_finite(self.source.where(tensor), np.count_nonzero(~np.isfinite(values)))
+        check_finite(self.source.where(tensor), np.count_nonzero(~np.isfinite(values)))
         return values.reshape(-1).view(np.uint8)
 
     def _matrix(self, name: str, module: str) -> None:
@@ -222,7 +222,7 @@ class _Builder:
             packed, scales = linear.packed[start:stop], linear.scales[start:stop]
         else:
             x = linear.read(start, stop)
-            _check_finite(linear.where, np.count_nonzero(~np.isfinite(x)))
+            check_finite(linear.where, np.count_nonzero(~np.isfinite(x)))
             nibbles, scales = rows16.quantize_int4(x)
             packed = (nibbles[:, 0::2] | nibbles[:, 1::2] << np.uint8(4)).view(np.int32)
         data, rounded, impossible = pack.pack_q4_0(packed, scales)
@@ -249,7 +249,7 @@ def _pack_dense(where: str, x: np.ndarray, kind: str) -> np.ndarray:
     else:
         bits = x if is_bits else bf16.from_f32(x)
         data, bad = np.ascontiguousarray(bits).reshape(-1).view(np.uint8), np.count_nonzero((bits & 0x7F80) == 0x7F80)
-    _check_finite(where, bad)
+    check_finite(where, bad)
     return data
 
 
@@ -279,11 +279,6 @@ def row_bytes(kind: str, cols: int) -> int:
 def _chunks(rows: int, cols: int) -> Iterable[tuple[int, int]]:
     step = max(1, CHUNK_VALUES // cols)
     return ((start, min(start + step, rows)) for start in range(0, rows, step))
-
-
-def _check_finite(where: str, bad: int) -> None:
-    if bad:
-        raise CheckpointError(f"{where} has {bad} values that are NaN or infinite; download the file again.")
 
 
 def tokenizer_metadata(source: Source) -> dict:
