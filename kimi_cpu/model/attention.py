@@ -23,7 +23,7 @@ def attention(
     eps, scale = LATENT_NORM_EPS, rope.softmax_scale(config.qk_head_dim, config.rope_scaling)
 
     # Queries (6, 7), and what is kept of keys and values (1, 3): their latent, normalised, and one rotated key.
-    if w.q_a_proj is None:
+    if w.q_a_proj is None or w.q_a_layernorm is None:
         k.linear((w.q_proj, w.kv_a_proj_with_mqa), ws.normed, (ws.q, ws.ckv), rows=T)  # [T, A * (N + R)], [T, L + R]
     else:
         k.linear((w.q_a_proj, w.kv_a_proj_with_mqa), ws.normed, (ws.q_a, ws.ckv), rows=T)  # [T, Q], [T, L + R]

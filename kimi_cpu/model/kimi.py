@@ -11,7 +11,7 @@ from ..kernels import Program, Recorder, StepArg
 from .kv_cache import KVCache
 from .layer import record_layer
 from .moe import Residency
-from .weights import Weights
+from .weights import HeadWeights, Weights
 from .workspace import ForwardBatch, StepArgs, Workspace
 
 HEAD_ROWS = 64  # whose logits have a place of their own: 42 MB of K2's vocabulary, real when they are used
@@ -24,6 +24,7 @@ class Watch(Protocol):
 
     def __call__(self, done: int, total: int) -> bool:
         """Before each layer: so many are done. True: the pass is to end."""
+        ...
 
 
 class Kimi:
@@ -92,6 +93,7 @@ class Kimi:
         config, w, ws, cache = self.config, self.weights, self._workspace, self.pages.view
         step = self._step = StepArgs(config, self.max_tokens, cache)
         if self._has_embedding:
+            assert w.embed_tokens is not None, "no embedding is bound"
             k = Recorder()
             k.embed(w.embed_tokens, step.token_ids, ws.hidden, rows=step.rows)  # [T, H]
             self._embed = k.compile()
@@ -100,14 +102,15 @@ class Kimi:
             for place, n in enumerate(self.layers)
         ]
         if self._has_head:
-            self._head = Head(w, config, ws)
+            assert w.head is not None, "no head is bound"
+            self._head = Head(w.head, config, ws)
         self._context = context
 
 
 class Head:
     """lm_head(norm(hidden)) of some rows."""
 
-    def __init__(self, w: Weights, config: ModelConfig, ws: Workspace):
+    def __init__(self, w: HeadWeights, config: ModelConfig, ws: Workspace):
         self._workspace, self._lm_head = ws, (w.lm_head,)
         self._rows, self._few_rows = StepArg(), StepArg()
         few = min(HEAD_ROWS, len(ws.hidden))

@@ -56,28 +56,39 @@ class LayerWeights:
 
 
 @dataclass(frozen=True)
+class HeadWeights:
+    """From hidden values to logits."""
+
+    norm: np.ndarray  # f32[H]
+    lm_head: Matrix  # [vocab, H]
+
+
+@dataclass(frozen=True)
 class Weights:
     """A model, or some layers of it with or without its ends."""
 
     embed_tokens: Matrix | None  # [vocab, H]
     layers: dict[int, LayerWeights]  # by number
-    norm: np.ndarray | None  # f32[H]
-    lm_head: Matrix | None  # [vocab, H]
+    head: HeadWeights | None
 
 
 def bind(file: ModelFile, layers: range | None = None, embed: bool = True, head: bool = True) -> Weights:
     """Views of a native file's tensors, which were checked against its configuration when that was read.
 
-    layers: by default all. Without `embed` there is no embedding, without `head` neither the last norm nor lm_head.
+    layers: by default all. embed, head: whether the model's ends are wanted.
     """
     config = file.config
     numbers = range(config.num_hidden_layers) if layers is None else layers
     return Weights(
         embed_tokens=file.matrix(EMBEDDING) if embed else None,
         layers={n: _layer(file, config, n) for n in numbers},
-        norm=file.array("output_norm.weight") if head else None,
-        lm_head=file.matrix(EMBEDDING if config.tie_word_embeddings else "output.weight") if head else None,
+        head=_head(file, config) if head else None,
     )
+
+
+def _head(file: ModelFile, config: ModelConfig) -> HeadWeights:
+    lm_head = file.matrix(EMBEDDING if config.tie_word_embeddings else "output.weight")
+    return HeadWeights(file.array("output_norm.weight"), lm_head)
 
 
 def _layer(file: ModelFile, config: ModelConfig, n: int) -> LayerWeights:

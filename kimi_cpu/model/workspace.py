@@ -90,7 +90,7 @@ class Workspace:
         self.normed = make_activation(max_tokens, c.hidden_size, int8)  # [T, H]
         self.ckv = np.zeros((max_tokens, latent), np.float32)  # [T, L + R]
         self.q_a = np.zeros((max_tokens, c.q_lora_rank or 0), np.float32)  # [T, Q]
-        self.q_latent = make_activation(max_tokens, c.q_lora_rank, int8) if c.q_lora_rank else None  # [T, Q]
+        self.q_latent = make_activation(max_tokens, c.q_lora_rank or 0, int8)  # [T, Q]
         self.q = np.zeros((max_tokens, heads * c.qk_head_dim), np.float32)  # [T, A * (N + R)]
         self.heads_q = self.q.reshape(max_tokens, heads, c.qk_head_dim)  # [T, A, N + R]
         self.q_absorbed = np.zeros((max_tokens, heads, latent), np.float32)  # [D, A, L + R]

@@ -38,7 +38,7 @@ def test_stage_binds_its_own_weights_only_and_its_cache_is_as_deep(tiny_file):
     with opened(tiny_file) as make:
         whole, first, second = make(), make(layers=range(0, 1), head=False), make(layers=range(1, 4), embed=False)
         assert [*first.weights.layers] == [0] and [*second.weights.layers] == [1, 2, 3]
-        assert first.weights.lm_head is first.weights.norm is second.weights.embed_tokens is None
+        assert first.weights.head is second.weights.embed_tokens is None
         assert first.pages.page_bytes + second.pages.page_bytes == whole.pages.page_bytes
 
 
