@@ -1,7 +1,8 @@
 """Constrained decoding by a token mask: declared tools only, arguments valid under their schemas, answers in JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
+from typing import Any
 
 import numpy as np
 
@@ -51,9 +52,9 @@ class Enforcer:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        tools: list[dict] | None = None,
-        tool_choice: str | dict = "auto",
-        response_format: dict | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] = "auto",
+        response_format: Mapping[str, Any] | None = None,
         thinking: bool = False,
         next_index: int = 0,
         max_tokens: int | None = None,
@@ -74,11 +75,11 @@ class Enforcer:
         self._ids = {name: tokenizer.special_tokens[name] for name in names}
         others = {i for i in end_ids if i < self._vocabulary.n_vocab} - set(tokenizer.eos_ids)
         self._end_ids = [*tokenizer.eos_ids, *sorted(others)]
-        tools, self._must_call = chosen_tools(tools, tool_choice)
+        chosen, self._must_call = chosen_tools(tools, tool_choice)
         limits = RequestLimits()
         self._tools: dict[str, JsonGrammar] = {}
         self._tool_warnings: dict[str, str | None] = {}
-        for name, p in tools.items():
+        for name, p in chosen.items():
             grammar, self._tool_warnings[name] = self._vocabulary.arguments_grammar(p.schema, name, p.strict)
             limits.check(grammar.counts, "tools")
             self._tools[name] = grammar
