@@ -2,7 +2,7 @@
 
 from .disk_store import DiskStore
 from .engine import Engine, EngineState, StepOutput
-from .request import Guide, Request, Sampling
+from .request import Guide, Kind, Request, Sampling
 from .sampling import TokenLogprob
 from .speculation import Speculation
 from .thread import EngineThread
@@ -13,6 +13,7 @@ __all__ = [
     "EngineState",
     "EngineThread",
     "Guide",
+    "Kind",
     "Request",
     "Sampling",
     "Speculation",

@@ -1,21 +1,22 @@
-"""add, step, abort: the loop from scheduled tokens to drawn ones. Knows nothing but ids."""
+"""add, step, abort: requests become steps of a model, and its logits their tokens. Knows nothing but ids."""
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..errors import AnswerError, KimiError, NonFiniteLogits
 from ..model import ForwardBatch, Watch
-from .batching import forward_batch
 from .disk_store import DiskStore
 from .prefix_cache import Pages, PrefixCache
-from .request import Request
+from .request import Kind, Request
 from .sampling import TokenLogprob, check_finite, draw
-from .scheduler import Scheduled, Scheduler
-from .watch import StepWatch
+from .scheduler import Fairness, Scheduled, Scheduler, forward_batch
+
+PROGRESS_S = 0.5  # a step tells of itself this often; one that is shorter does not
 
 
 class Model(Protocol):
@@ -23,10 +24,23 @@ class Model(Protocol):
 
     max_tokens: int  # of a batch
     vocab_size: int
+    depth: int  # batches that may be submitted before the first of them is done
     pages: Pages
 
     def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
         """Logits f32[N, vocab] of the rows asked for; None when `watch` ended it."""
+        ...
+
+
+class Drafts(Protocol):
+    """Guesses at what follows; see Speculation."""
+
+    def propose(self, request: Request, num_rows: int, limit: int) -> list[int]:
+        """Ids that may follow a request's last token."""
+        ...
+
+    def observe(self, num_rows: int, seconds: float) -> None:
+        """A step of decode rows alone took so long."""
 
 
 class StepOutput(NamedTuple):
@@ -41,16 +55,6 @@ class StepOutput(NamedTuple):
     error: KimiError | None = None  # why the request failed, alone
 
 
-class Drafts(Protocol):
-    """Guesses at what follows; see Speculation."""
-
-    def propose(self, request: Request, num_rows: int, limit: int) -> list[int]:
-        """Ids that may follow a request's last token."""
-
-    def observe(self, num_rows: int, seconds: float) -> None:
-        """A step of decode rows alone took so long."""
-
-
 class EngineState(NamedTuple):
     """How busy an engine is: sequences that run and that wait, pages of the cache and those that nobody holds."""
 
@@ -58,6 +62,18 @@ class EngineState(NamedTuple):
     num_waiting: int
     num_pages: int
     num_free_pages: int
+
+
+class Plan:
+    """A step in flight: what the model is to compute, and for which requests."""
+
+    def __init__(self, step: list[Scheduled], engine: "Engine", started_s: float, drafting: bool):
+        """drafting: drafts were sought."""
+        self.step, self.started_s, self.drafting = step, started_s, drafting
+        self.batch, self.rows = forward_batch(step)  # rows: of the logits, those of each request
+        self.watch = StepWatch(step, engine)
+        self.has_answers = engine.scheduler.has_answers
+        self.has_prompts = any(scheduled.request.num_missing > 1 for scheduled in step)
 
 
 class Engine:
@@ -76,14 +92,16 @@ class Engine:
         store: DiskStore | None = None,
         fair: bool = False,
     ):
-        self.model, self.speculation, self.fair = model, speculation, fair
+        self.model, self.speculation = model, speculation
         self.interrupted: Callable[[], bool] = lambda: False
         self.report: Callable[[StepOutput], None] = lambda output: None
         self.clock: Callable[[], float] = time.perf_counter
-        self._owed_s = 0.0  # to running answers
-        self._watch = StepWatch(self._unwanted, self._tell, lambda: self.clock())
-        self.cache = PrefixCache(model.pages, store)
-        self.scheduler = Scheduler(self.cache, model.max_tokens, max_running, model.vocab_size)
+        self.cache, self.fairness = PrefixCache(model.pages, store), Fairness(fair)
+        self.scheduler = Scheduler(
+            self.cache, self.fairness, model.max_tokens, max_running, model.vocab_size, model.depth
+        )
+        self._plans: list[Plan] = []  # in flight, oldest first
+        self._futures: dict[Plan, Future[np.ndarray | None]] = {}
 
     @property
     def state(self) -> EngineState:
@@ -93,15 +111,16 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
+        """Whether a step has something to do."""
         s = self.scheduler
-        return bool(s.waiting or s.running or s.idle or self.cache.has_pending)
+        return bool(self._plans or s.running or s.waiting or s.idle or self.cache.has_pending)
 
     def add(self, request: Request) -> None:
         """Queues a request."""
         self.scheduler.add(request)
 
     def abort(self, request: Request) -> None:
-        """Forgets a request; its pages are free."""
+        """Forgets a request; its pages are free, once no step in flight writes them."""
         self.scheduler.remove(request)
 
     def fail(self, request: Request, error: BaseException) -> StepOutput:
@@ -113,91 +132,98 @@ class Engine:
         return StepOutput(request, None, "error", None, None, request.num_computed, AnswerError.of(error))
 
     def look(self) -> None:
-        """Ends the running step, within a layer, if it is not wanted any more. From any thread, after what changed."""
-        self._watch.look()
+        """Ends steps in flight, within a layer, that are not wanted any more. From any thread, after what changed."""
+        for plan in tuple(self._plans):
+            plan.watch.look()
 
     def close(self) -> None:
-        """Writes what waits to be written to disk."""
+        """Ends the steps in flight and writes what waits to be written to disk."""
+        self.drain()
         while self.cache.has_pending:
             self.cache.write_pending()
 
-    def step(self) -> list[StepOutput]:
-        """One forward pass over what the scheduler chose; tokens for each request that is due, one or more.
+    def drain(self) -> None:
+        """Ends the steps in flight; what they computed is lost."""
+        for plan in tuple(self._plans):
+            plan.watch.stop[0] = 1
+        for plan in tuple(self._plans):
+            with suppress(BaseException):
+                self._futures.pop(plan).result()
+            self.finish(plan, None)
 
-        Empty when the request was aborted meanwhile for which most of the step was computed: the others lose the step
-        and nothing else. One page that waits for it is written to disk besides.
+    def step(self) -> list[StepOutput]:
+        """Has the model compute as many steps at once as it takes, and finishes the first of them; see `finish`.
+
+        What the model raises leaves all requests as they were before that step.
+        """
+        while len(self._plans) < self.scheduler.depth and (plan := self.begin()) is not None:
+            self._futures[plan] = self.model.submit(plan.batch, plan.watch)
+        if not self._plans:
+            return []
+        plan = self._plans[0]
+        try:
+            logits = self._futures.pop(plan).result()
+        except BaseException:
+            self.finish(plan, None)
+            raise
+        return self.finish(plan, logits)
+
+    def begin(self) -> Plan | None:
+        """The next step, which is in flight from now on; None when nothing can run now.
+
+        One page that waits for it is written to disk besides.
         """
         self.cache.write_pending()
-        step = self.scheduler.schedule(prompts=self._owed_s <= 0)
+        step = self.scheduler.schedule()
         if not step:
+            return None
+        started_s = self.clock()
+        drafting = self.speculation is not None and all(r.output_ids and r.num_missing == 1 for r, *_ in step)
+        if drafting:
+            step = self._with_drafts(self.speculation, step)
+        plan = Plan(step, self, started_s, drafting)
+        self._plans.append(plan)
+        return plan
+
+    def finish(self, plan: Plan, logits: np.ndarray | None) -> list[StepOutput]:
+        """What came of a step for its requests: tokens for each that is due, one or more.
+
+        logits: what the model gave for the plan's batch; None: nothing. Empty when the request was aborted meanwhile
+        for which most of the step was computed: the others lose the step and nothing else.
+        """
+        self._plans.remove(plan)
+        step = self.scheduler.retire(plan.step)
+        if logits is None or plan.watch.stop[0]:
             return []
-        started_s, num_answers = self.clock(), sum(r.num_missing == 1 for r, *_ in step)
-        num_prompts = len(step) - num_answers
-        drafting = self.speculation is not None and not num_prompts and all(r.output_ids for r, *_ in step)
-        outputs = []
-        if drafting:
-            step = self._with_drafts(step, outputs)
-            if not step:
-                return outputs
-        batch, owners = forward_batch(step)
-        self._watch.begin(step)
-        logits = self.model.submit(batch, self._watch).result()
-        if self._watch.end() or logits is None:
-            return outputs
-        rows = {request: [] for request, *_ in step}
-        for row, request in enumerate(owners):
-            rows[request].append(row)
-        step = [scheduled for scheduled in step if not scheduled.request.aborted]
+        outputs: list[StepOutput] = []
         for scheduled in step:
-            outputs += self._outputs(scheduled, logits[rows[scheduled.request]])
-        elapsed_s = self.clock() - started_s
-        if drafting:
-            self.speculation.observe(len(batch.token_ids), elapsed_s)
-        if self.fair:
-            self._settle(elapsed_s, num_answers, num_prompts)
+            if not scheduled.request.aborted:
+                outputs += self._outputs(scheduled, logits[plan.rows[scheduled.request]])
+        seconds = self.clock() - plan.started_s
+        if self.speculation is not None and plan.drafting:
+            self.speculation.observe(len(plan.batch.token_ids), seconds)
+        self.fairness.settle(seconds, plan.has_answers, plan.has_prompts)
         return outputs
 
-    def _settle(self, elapsed_s: float, num_answers: int, num_prompts: int) -> None:
-        """What prompts owe to answers after a step of so many of each."""
-        if not num_answers:
-            self._owed_s = 0.0
-        elif num_prompts:
-            self._owed_s = elapsed_s
-        else:
-            self._owed_s -= elapsed_s
-
-    def _with_drafts(self, step: list[Scheduled], outputs: list[StepOutput]) -> list[Scheduled]:
-        """The step with drafts; requests for which none can be made end, in outputs."""
-        room, out = self.model.max_tokens - len(step), []
-        for request, count, _ in step:
+    def _with_drafts(self, speculation: Drafts, step: list[Scheduled]) -> list[Scheduled]:
+        """The step with drafts, or with the reason why none could be made."""
+        room, drafted = self.model.max_tokens - len(step), []
+        for scheduled in step:
+            request = scheduled.request
             limit = min(room, request.max_tokens - len(request.output_ids) - 1)
             try:
-                draft = self.speculation.propose(request, len(step), limit)
+                draft = speculation.propose(request, len(step), limit)
             except Exception as e:
-                outputs.append(self.fail(request, e))
+                drafted.append(scheduled._replace(error=e))
                 continue
             draft = draft[: self.scheduler.room_for_draft(request, len(draft))]
             room -= len(draft)
-            out.append(Scheduled(request, count, tuple(draft)))
-        return out
-
-    def _tell(self, step: list[Scheduled], done: int, total: int) -> None:
-        """Reports prompts in a step, `done` of whose layers are computed: that share of their tokens."""
-        for request, count, _ in step:
-            if not request.output_ids and not request.logits:
-                output = StepOutput(request, None, None, None, None, request.num_computed + count * done // total)
-                self.report(output)
-
-    def _unwanted(self, step: list[Scheduled]) -> bool:
-        """Whether a step is to end: few aborted tokens do not cost the many others their step."""
-        aborted = sum(s.num_tokens for s in step if s.request.aborted)
-        if aborted and 2 * aborted > sum(s.num_tokens for s in step):
-            return True
-        return step[0].request.idle and self.interrupted()
+            drafted.append(scheduled._replace(draft_ids=draft))
+        return drafted
 
     def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> list[StepOutput]:
         """What a step brought for one request; whatever is raised on its behalf ends this request and no other."""
-        outputs = []
+        outputs: list[StepOutput] = []
         try:
             for output in self._drawn(scheduled, logits):
                 outputs.append(output)
@@ -207,28 +233,69 @@ class Engine:
 
     def _drawn(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
         """What a step brought for one request, from its rows of logits."""
-        request, count, draft_ids = scheduled
-        self.cache.commit(request, count)
+        request = scheduled.request
+        if scheduled.error is not None:
+            raise scheduled.error
+        self.cache.commit(request, scheduled.num_tokens)
         if not request.max_tokens or not len(logits):
             check_finite(logits)
             done = not request.max_tokens and request.num_missing == 0
-            yield self._output(request, None, None, "length" if done else None, logits if request.logits else None)
+            yield self._output(request, None, "length" if done else None, logits=logits)
             return
         request.num_steps += 1
-        for row, drafted in zip(logits, (*draft_ids, None), strict=True):
+        for row, drafted in zip(logits, (*scheduled.draft_ids, None), strict=True):
             token_id, logprob = draw(row, request)
             request.output_ids.append(token_id)
             if token_id == drafted:
                 self.cache.commit(request, 1)
-            yield self._output(request, token_id, logprob, _finish_reason(request, token_id))
+            yield self._output(request, token_id, _finish_reason(request, token_id), logprob)
             if request.finish_reason or token_id != drafted:
                 return
 
-    def _output(self, request, token_id, logprob, finish_reason, logits=None) -> StepOutput:
+    def _output(
+        self,
+        request: Request,
+        token_id: int | None,
+        finish_reason: str | None,
+        logprob: TokenLogprob | None = None,
+        logits: np.ndarray | None = None,
+    ) -> StepOutput:
         request.finish_reason = finish_reason
         if finish_reason:
             self.scheduler.remove(request)
-        return StepOutput(request, token_id, finish_reason, logprob, logits, request.num_computed)
+        wanted = logits if request.kind is Kind.LOGITS else None
+        return StepOutput(request, token_id, finish_reason, logprob, wanted, request.num_computed)
+
+
+class StepWatch:
+    """A step in flight as the model and other threads see it: they may end it, and hear how far it is."""
+
+    def __init__(self, step: list[Scheduled], engine: Engine):
+        self.stop = np.zeros(1, np.int64)  # see model.Watch
+        self._step, self._engine, self._told_s = step, engine, engine.clock()
+
+    def __call__(self, done: int, total: int) -> bool:
+        """See model.Watch; reports prompts of the step as that share of their tokens that the layers done are."""
+        now_s = self._engine.clock()
+        if done and now_s - self._told_s >= PROGRESS_S:
+            self._told_s = now_s
+            for request, count, *_ in self._step:
+                if not request.output_ids and request.kind is not Kind.LOGITS:
+                    num_computed = request.num_computed + count * done // total
+                    self._engine.report(StepOutput(request, None, None, None, None, num_computed))
+        return bool(self.stop[0]) or self._is_unwanted()
+
+    def look(self) -> None:
+        """Ends the step if it is unwanted now. From any thread."""
+        if self._is_unwanted():
+            self.stop[0] = 1
+
+    def _is_unwanted(self) -> bool:
+        """Whether the step is to end: few aborted tokens do not cost the many others their step."""
+        aborted = sum(s.num_tokens for s in self._step if s.request.aborted)
+        if aborted and 2 * aborted > sum(s.num_tokens for s in self._step):
+            return True
+        return self._step[0].request.kind is Kind.IDLE and self._engine.interrupted()
 
 
 def _finish_reason(request: Request, token_id: int) -> str | None:

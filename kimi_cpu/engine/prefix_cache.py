@@ -12,7 +12,7 @@ import numpy as np
 from ..model import PAGE_TOKENS
 from .block_pool import ROOT, BlockPool, Match, Tokens, chain_key, num_pages
 from .disk_store import DiskStore
-from .request import Request
+from .request import Kind, Request
 
 
 class Pages(Protocol):
@@ -48,7 +48,7 @@ class PrefixCache:
 
         The last token is always computed, even if its page is there: its logits are needed.
         """
-        tokens = request.tokens(0, 0 if request.logits else request.num_tokens - 1)
+        tokens = request.tokens(0, 0 if request.kind is Kind.LOGITS else request.num_tokens - 1)
         match = self.pool.match(tokens)
         self.pool.hold(match.block_ids)
         if num_pages(request.num_tokens) - len(match.block_ids) + spare > self.pool.num_free:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +60,14 @@ class Guide(Protocol):
         """A token was generated."""
 
 
+class Kind(Enum):
+    """What a request is for."""
+
+    ANSWER = "answer"  # tokens are drawn after its prompt
+    LOGITS = "logits"  # the logits of its prompt are wanted and nothing else
+    IDLE = "idle"  # its prompt is computed while there is no other request, and gives way at once when one comes
+
+
 class Request:
     """A prompt and what was generated for it."""
 
@@ -67,28 +76,26 @@ class Request:
         prompt_ids: list[int],
         sampling: Sampling,
         max_tokens: int,
+        *,
+        kind: Kind = Kind.ANSWER,
         stop_ids: frozenset[int] = frozenset(),
         guide: Guide | None = None,
         forms: np.ndarray | None = None,
         tail: int = 1,
-        logits: bool = False,
         parent: "Request | None" = None,
-        idle: bool = False,
     ):
         """max_tokens: with the context's limit in it; 0: the prompt is computed and no token drawn. forms:
         u8[len(prompt_ids)] of a prompt that goes on from what this engine computed, EXPANDED for what is new. tail: so
         many tokens, 1 or more, at the end of a prompt whose logits are wanted are ABSORBED: what stands before them is
-        likely to be in the cache, and an expanded token rebuilds all of it. logits: the logits of the prompt are wanted
-        and nothing else. parent: a request with the same prompt, whose pages this one takes when they are ready. idle:
-        runs while no other request is there, and gives way at once when one comes."""
+        likely to be in the cache, and an expanded token rebuilds all of it. parent: a request with the same prompt,
+        whose pages this one takes when they are ready."""
         self.prompt_ids = prompt_ids
+        self.kind = kind
         self.sampling = sampling
         self.max_tokens = max_tokens
         self.stop_ids = stop_ids
         self.guide = guide
-        self.logits = logits
         self.parent = parent
-        self.idle = idle
         self.seed = secrets.randbelow(NUM_SEEDS) if sampling.seed is None else sampling.seed % NUM_SEEDS
         self.output_ids: list[int] = []
         self.num_computed = 0  # tokens whose latents are in the cache
@@ -99,7 +106,7 @@ class Request:
         self.finish_reason: str | None = None  # "stop", "length" or "error"
         self.aborted = False  # set by any thread, which has the engine look then
         given = np.full(len(prompt_ids), EXPANDED, np.uint8) if forms is None else np.array(forms, np.uint8)
-        if max_tokens or logits:
+        if max_tokens or kind is Kind.LOGITS:
             given[-tail:] = ABSORBED
         self._prompt = Tokens(np.asarray(prompt_ids, np.int32), given)
 

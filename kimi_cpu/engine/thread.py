@@ -7,12 +7,16 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from ..errors import EngineDeadError, ForkError
 from .engine import Engine, EngineState, StepOutput
 from .request import Request
+
+T = TypeVar("T")
 
 
 class Outbox(Protocol):
@@ -28,13 +32,14 @@ class EngineThread:
     In a fork of its process there is no such thread: ForkError.
     """
 
-    def __init__(self, engine: Engine, prepare=None):
+    def __init__(self, engine: Engine, prepare: Callable[[], object] | None = None):
         """prepare: called once on the thread before anything else (threads of the kernels belong to it)."""
         self._engine, self._prepare, self._pid = engine, prepare, os.getpid()
-        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # to be called between two steps
         self._outboxes: dict[Request, Outbox] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
         self._dead: BaseException | None = None
+        self._is_closing = False
         engine.interrupted = lambda: not self._inbox.empty()
         engine.report = self._deliver
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
@@ -52,14 +57,13 @@ class EngineThread:
 
     def submit(self, request: Request, outbox: Outbox | None = None) -> None:
         """Queues a request; its StepOutputs, or in the end an error, arrive in the outbox. EngineDeadError."""
-        self._send("add", request, outbox)
+        self._send(partial(self._add, request, outbox))
 
     def state(self) -> EngineState:
         """How busy the engine is; never waits. EngineDeadError."""
         self.require_own_process()
         with self._lock:
-            if self._dead is not None:
-                raise _dead_error(self._dead)
+            self._require_life()
         return self._engine.state
 
     def abort(self, request: Request) -> None:
@@ -67,75 +71,80 @@ class EngineThread:
         if self.is_foreign:
             return
         request.aborted = True
-        self._put("abort", request, None)
+        self._put(partial(self._abort, request))
 
-    def call(self, function: Callable[[Engine], Any]) -> Any:
+    def call(self, function: Callable[[Engine], T]) -> T:
         """function(engine) run on the thread between two steps: what it returns, or the exception that it raised."""
-        outbox: queue.SimpleQueue = queue.SimpleQueue()
-        self._send("call", function, outbox)
-        result = outbox.get()
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        future: Future[T] = Future()
+        self._send(partial(self._call, function, future))
+        return future.result()
 
     def steer(self, request: Request, function: Callable[[Request], None]) -> None:
         """function(request) will run on the thread between two steps; what it raises ends the request."""
         self.require_own_process()
-        self._put("steer", request, function)
+        self._put(partial(self._steer, request, function))
 
     def close(self) -> None:
         """Ends the thread, also within a layer; open requests get EngineDeadError. May be called again."""
         self.require_own_process()
         for request in list(self._outboxes):
             request.aborted = True
-        self._put("close", None, None)
+        self._put(self._close)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def _send(self, what: str, subject: Any, outbox: Outbox | None) -> None:
+    def _send(self, action: Callable[[], None]) -> None:
         self.require_own_process()
         with self._lock:
-            if self._dead is not None:
-                raise _dead_error(self._dead)
-            self._put(what, subject, outbox)
+            self._require_life()
+            self._put(action)
 
-    def _put(self, what: str, subject: Any, other: Any) -> None:
-        self._inbox.put((what, subject, other))
+    def _put(self, action: Callable[[], None]) -> None:
+        self._inbox.put(action)
         self._engine.look()
+
+    def _require_life(self) -> None:
+        if self._dead is not None:
+            raise _dead_error(self._dead)
 
     def _run(self) -> None:
         try:
             if self._prepare is not None:
                 self._prepare()
-            while self._handle_messages():
+            while self._do_what_was_asked():
                 for output in self._engine.step():
                     self._deliver(output)
             self._die(EngineDeadError("The model was closed."))
             self._engine.close()
         except BaseException as e:  # whatever it was, every open request must hear of it
             self._die(e)
+            self._engine.drain()
 
-    def _handle_messages(self) -> bool:
-        """Takes all messages, waiting for one when there is nothing to run. False: close."""
-        while True:
+    def _do_what_was_asked(self) -> bool:
+        """Empties the inbox, waiting for something when there is nothing to run. False: close."""
+        while not self._is_closing:
             try:
-                what, subject, other = self._inbox.get(block=not self._engine.has_work)
+                action = self._inbox.get(block=not self._engine.has_work)
             except queue.Empty:
                 return True
-            match what:
-                case "close":
-                    return False
-                case "add":
-                    if other is not None:
-                        self._outboxes[subject] = other
-                    self._engine.add(subject)
-                case "call":
-                    other.put(_outcome(subject, self._engine))
-                case "steer":
-                    self._steer(subject, other)
-                case "abort":
-                    self._outboxes.pop(subject, None)
-                    self._engine.abort(subject)
+            action()
+        return False
+
+    def _add(self, request: Request, outbox: Outbox | None) -> None:
+        if outbox is not None:
+            self._outboxes[request] = outbox
+        self._engine.add(request)
+
+    def _abort(self, request: Request) -> None:
+        self._outboxes.pop(request, None)
+        self._engine.abort(request)
+
+    def _call(self, function: Callable[[Engine], T], future: "Future[T]") -> None:
+        try:
+            self._require_life()
+            future.set_result(function(self._engine))
+        except BaseException as e:  # the caller's, not the engine's
+            future.set_exception(e)
 
     def _steer(self, request: Request, function: Callable[[Request], None]) -> None:
         try:
@@ -143,6 +152,9 @@ class EngineThread:
         except BaseException as e:  # as Engine._outputs
             if request in self._outboxes:
                 self._deliver(self._engine.fail(request, e))
+
+    def _close(self) -> None:
+        self._is_closing = True
 
     def _deliver(self, output: StepOutput) -> None:
         """Puts what came of a request where it belongs; one whose outbox takes nothing any more is forgotten."""
@@ -157,14 +169,13 @@ class EngineThread:
             self.abort(request)  # between two steps: this may be within one
 
     def _die(self, reason: BaseException) -> None:
+        """Tells everybody who waits, or whose request was not even taken up."""
         with self._lock:
             self._dead = reason
-            unanswered = list(self._outboxes.values())
-            while not self._inbox.empty():
-                what, _, other = self._inbox.get()
-                if what in ("add", "call") and other is not None:
-                    unanswered.append(other)
-        for outbox in unanswered:
+        while not self._inbox.empty():
+            with suppress(Exception):
+                self._inbox.get()()
+        for outbox in self._outboxes.values():
             with suppress(Exception):  # the others must hear of it
                 outbox.put(_dead_error(reason))
         self._outboxes.clear()
@@ -177,11 +188,3 @@ def _dead_error(reason: BaseException) -> EngineDeadError:
     )
     error.__cause__ = None if isinstance(reason, EngineDeadError) else reason
     return error
-
-
-def _outcome(function: Callable[[Engine], Any], engine: Engine) -> Any:
-    """What a call returns, or the exception that it raises: the caller's, not the engine's."""
-    try:
-        return function(engine)
-    except BaseException as e:
-        return e

@@ -13,7 +13,7 @@ from typing import Any, Unpack, overload
 import numpy as np
 
 from ..config.fields import COMPLETION_TOKENS, NUM_SEEDS
-from ..engine import EngineState, EngineThread, Request, Sampling
+from ..engine import EngineState, EngineThread, Kind, Request, Sampling
 from ..errors import AnswerError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..machine import usable_memory
@@ -307,7 +307,7 @@ class LLM:
         self._vocabulary.check(ids)
         room_for(len(ids), self.context, 0)
         try:
-            return logits_of(self._thread, Request(ids, Sampling(), 0, logits=True))
+            return logits_of(self._thread, Request(ids, Sampling(), 0, kind=Kind.LOGITS))
         except NonFiniteLogits as e:
             raise explain(self.path, e) from e
 
@@ -376,7 +376,16 @@ class LLM:
             params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
         forms = None if session is None else session.forms(turn.prompt_ids)
         guide, stop_ids = turn.guide(max_tokens), self._vocabulary.stop_ids
-        return Request(turn.prompt_ids, params, max_tokens, stop_ids, guide, forms, turn.num_new, parent=parent)
+        return Request(
+            turn.prompt_ids,
+            params,
+            max_tokens,
+            stop_ids=stop_ids,
+            guide=guide,
+            forms=forms,
+            tail=turn.num_new,
+            parent=parent,
+        )
 
     def _read_next(self, turn: ChatTurn, answer: ChatCompletion, session: Session | None) -> None:
         """Has what the next turn's prompt will begin with computed in idle time."""
@@ -390,7 +399,7 @@ class LLM:
         with suppress(Exception):  # it only saves time, whatever a template makes of the turn
             ids = turn.following(message)[: self.context - 1]
             forms = None if session is None else session.forms(ids)
-            self._thread.submit(Request(ids, Sampling(), 0, forms=forms, idle=True))
+            self._thread.submit(Request(ids, Sampling(), 0, forms=forms, kind=Kind.IDLE))
 
 
 def _close(thread: EngineThread, file: ModelFile) -> None:

@@ -34,6 +34,8 @@ class Kimi:
     values.
     """
 
+    depth = 1  # batches that may be submitted before the first of them is done
+
     def __init__(
         self,
         config: ModelConfig,
@@ -59,9 +61,12 @@ class Kimi:
         self._context: np.ndarray | None = None
 
     def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
-        """What `forward` returns, computed at once on the calling thread: the future is finished."""
+        """What `forward` returns or raises, computed at once on the calling thread: the future is finished."""
         future: Future[np.ndarray | None] = Future()
-        future.set_result(self.forward(batch, watch))
+        try:
+            future.set_result(self.forward(batch, watch))
+        except BaseException as e:
+            future.set_exception(e)
         return future
 
     def forward(self, batch: ForwardBatch, watch: Watch, hidden: np.ndarray | None = None) -> np.ndarray | None:

@@ -34,6 +34,7 @@ class FakeModel:
     """Writes (id, form) into the cache's slots; the next id hashes every (token, position) that a row reaches."""
 
     vocab_size = VOCAB
+    depth = 1
 
     def __init__(self, max_tokens, num_pages):
         self.max_tokens, self.pages = max_tokens, FakePages(num_pages)
@@ -41,7 +42,10 @@ class FakeModel:
 
     def submit(self, batch, watch):
         future = Future()
-        future.set_result(self.forward(batch, watch))
+        try:
+            future.set_result(self.forward(batch, watch))
+        except BaseException as e:
+            future.set_exception(e)
         return future
 
     def forward(self, batch, watch):

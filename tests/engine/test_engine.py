@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kimi_cpu.engine import Engine, Request, Sampling
+from kimi_cpu.engine import Engine, Kind, Request, Sampling
 from kimi_cpu.engine.block_pool import BlockPool
 from kimi_cpu.errors import RequestError
 
@@ -131,7 +131,7 @@ def test_stop_id_ends_a_request_and_ignore_eos_does_not():
 
 def test_logits_request_gets_every_row_of_its_prompt():
     prompt = list(range(3, 50))
-    request = Request(prompt, Sampling(), 0, logits=True)
+    request = Request(prompt, Sampling(), 0, kind=Kind.LOGITS)
     engine = Engine(FakeModel(16, 6))
     engine.add(request)
     rows = []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kimi_cpu.engine import DiskStore, Engine
+from kimi_cpu.engine import DiskStore, Engine, Kind
 from kimi_cpu.model import PAGE_TOKENS
 
 from .fake import VOCAB, FakeModel, Guesses, expected, finish, greedy
@@ -72,7 +72,7 @@ def run_schedule(engine, schedule):
             engine.add(request)
             alive.append(request)
         elif what == "idle":
-            engine.add(greedy(PREFIX[: args[0]], 0, idle=True))
+            engine.add(greedy(PREFIX[: args[0]], 0, kind=Kind.IDLE))
         elif what == "step":
             for _ in range(args[0]):
                 engine.step()
@@ -80,7 +80,7 @@ def run_schedule(engine, schedule):
         elif what == "abort" and alive:
             engine.abort(alive.pop(args[0] % len(alive)))
         elif what == "preempt" and len(engine.scheduler.running) > 1:
-            engine.scheduler._preempt(engine.scheduler.running[-1])
+            engine.scheduler.preempt(engine.scheduler.running[-1])
         check_pool(engine)
     while engine.has_work:
         engine.step()
@@ -214,7 +214,7 @@ def test_drafts_take_no_page_from_another_request():
 
 def test_idle_request_gives_way_at_once_and_what_it_computed_is_found():
     engine = make(num_pages=20, chunk=16)
-    idle, real = greedy(PREFIX, 0, idle=True), greedy([5, 6], 3)
+    idle, real = greedy(PREFIX, 0, kind=Kind.IDLE), greedy([5, 6], 3)
     engine.add(idle)
     for _ in range(6):
         engine.step()

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from kimi_cpu.engine import Engine, EngineThread
+from kimi_cpu.engine import Engine, EngineThread, Kind
 from kimi_cpu.errors import EngineDeadError
 
 from .fake import VOCAB, FakeModel, expected, greedy
@@ -74,7 +74,7 @@ def test_request_interrupts_the_step_of_an_idle_one():
 
     entered = threading.Event()
     thread = EngineThread(Engine(Slow(100, 8)))
-    thread.submit(greedy([5] * 90, 0, idle=True))
+    thread.submit(greedy([5] * 90, 0, kind=Kind.IDLE))
     assert entered.wait(20)
     assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
     thread.close()
@@ -122,7 +122,7 @@ def test_step_is_ended_within_a_layer(how):
 def test_request_interrupts_the_step_of_an_idle_one_within_a_layer():
     model = Long()
     thread = EngineThread(Engine(model))
-    thread.submit(greedy([5] * 90, 0, idle=True))
+    thread.submit(greedy([5] * 90, 0, kind=Kind.IDLE))
     assert model.entered.wait(20)
     assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
     assert model.num_stopped >= 1

@@ -38,7 +38,7 @@ class Watching:
 
     def __init__(self, model):
         self.model, self.max_tokens = model, model.max_tokens
-        self.vocab_size, self.pages = model.vocab_size, model.pages
+        self.vocab_size, self.depth, self.pages = model.vocab_size, model.depth, model.pages
         self.watched, self.logits = None, {}
         self.interrupted = ()  # numbers of the steps that end at their second layer
         self.num_steps = 0
@@ -150,7 +150,7 @@ def test_preemption_changes_nothing(make, ask, alone, found_again):
     engine.add(request)
     while len(request.output_ids) < 20:
         engine.step()
-    engine.scheduler._preempt(request)
+    engine.scheduler.preempt(request)
     if not found_again:  # its pages are taken by others meanwhile: prompt and answer are computed again
         pool = engine.cache.pool
         pool.release(pool.allocate(pool.num_free))

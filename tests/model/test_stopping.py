@@ -28,7 +28,7 @@ class Flaky:
 
     def __init__(self, model):
         self.model, self.max_tokens, self.num_steps = model, model.max_tokens, 0
-        self.vocab_size, self.pages = model.vocab_size, model.pages
+        self.vocab_size, self.depth, self.pages = model.vocab_size, model.depth, model.pages
 
     def submit(self, batch, watch):
         self.num_steps += 1
