@@ -4,6 +4,7 @@ llm's own process."""
 import json
 import threading
 from collections.abc import AsyncGenerator, Iterator
+from typing import Any
 
 import llm
 from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
@@ -23,14 +24,15 @@ def register_models(register) -> None:
 
 
 _TYPES = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.FLAG: bool}  # others are texts
+_FIELDS: dict[str, Any] = {
+    name: (_TYPES.get(field.kind, str) | None, Field(None, description=field.help))
+    for name, field in fields_at(Door.PLUGIN).items()
+}
 Options = create_model(
     "Options",
     __base__=llm.Options,
-    __doc__="What `llm -o NAME VALUE` takes; kimi_cpu checks the values.",
-    **{
-        name: (_TYPES.get(field.kind, str) | None, Field(None, description=field.help))
-        for name, field in fields_at(Door.PLUGIN).items()
-    },
+    __doc__="The options of `llm -o NAME VALUE`; kimi_cpu checks the values.",
+    **_FIELDS,
 )
 
 
@@ -65,7 +67,7 @@ class _Shared:
         if prompt.schema:
             schema = {"name": "answer", "schema": prompt.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}
-        tools = [_tool(tool) for tool in prompt.tools] or None
+        tools = [_tool(tool) for tool in prompt.tools if isinstance(tool, llm.Tool)] or None  # llm refuses others
         messages = [message for m in prompt.messages for message in _messages(m)]
         try:
             return self._model.get().submit(messages, tools, **options)
@@ -137,7 +139,7 @@ def _messages(message: Message) -> Iterator[dict]:
         yield {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.output}
     if results:
         return
-    out = {"role": message.role, "content": text}
+    out: dict[str, Any] = {"role": message.role, "content": text}
     if reasoning:
         out["reasoning_content"] = reasoning
     if calls:

@@ -1,8 +1,8 @@
 """Constrained decoding by a token mask: declared tools only, arguments valid under their schemas, answers in JSON."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from enum import Enum, auto
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 
@@ -52,9 +52,9 @@ class Enforcer:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: str | Mapping[str, Any] = "auto",
-        response_format: Mapping[str, Any] | None = None,
+        tools: list[dict] | None = None,
+        tool_choice: str | dict = "auto",
+        response_format: dict | None = None,
         thinking: bool = False,
         next_index: int = 0,
         max_tokens: int | None = None,
@@ -322,5 +322,5 @@ class Enforcer:
         mask[ids] = True
         return mask
 
-    def _refuse(self, token_id: int) -> None:
+    def _refuse(self, token_id: int) -> NoReturn:
         raise ValueError(f"Token {token_id} is not allowed in the {self._phase.name.lower()} of this answer.")

@@ -18,7 +18,7 @@ from .schema import Schema, parts_of, prepare_schema
 from .schema_document import Limits, Place, SchemaError
 
 # JSON as the model writes it, at most one space in a row: {"city": "Beijing"}
-SPACING = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+SPACING: Any = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
 PARSER_LIMITS = LLParserLimits(
     max_items_in_row=8_000,  # an object of 1,000 optional properties takes four for each
     max_lexer_states=32_000,  # 20 MB; they stay as long as the grammar is kept
@@ -107,11 +107,14 @@ class Vocabulary:
 
     def _first_refused(self, schema: Schema, reason: str) -> tuple[Place, str]:
         """The innermost schema that the compiler refuses by itself, as far as that is found soon, and its reason."""
+        assert isinstance(schema.value, dict)  # True and False are compiled
         defs, place = schema.value.get("$defs", {}), ()
         parts, give_up_at = list(parts_of(schema.value, place)), time.monotonic() + MAX_SEARCH_S
         while parts and time.monotonic() < give_up_at:
             part, here = parts.pop(0)
-            refused = None if isinstance(part, bool) else _error_of(self._json_matcher(part | {"$defs": defs}))
+            if isinstance(part, bool):
+                continue
+            refused = _error_of(self._json_matcher(part | {"$defs": defs}))
             if refused is not None:
                 place, reason, parts = here, refused, list(parts_of(part, here))
         return place, reason

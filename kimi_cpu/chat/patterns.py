@@ -1,9 +1,9 @@
 """Regular expressions of schemas: a short text that matches one, and its size when its repetitions are written out."""
 
 import re
-from re import _compiler as regex_compiler  # of `re`: there is no public parse tree
-from re import _constants as codes
-from re import _parser as regex_parser
+from re import _compiler as regex_compiler  # pyright: ignore  (there is no public parse tree, and no stub of this one)
+from re import _constants as codes  # pyright: ignore
+from re import _parser as regex_parser  # pyright: ignore
 from re import error as RegexError
 
 MAX_MATCH = 256  # characters of a short text; a pattern that needs more has none

@@ -86,17 +86,18 @@ class _Preparation:
         self._limits = limits
         self._document = Document(root)
         self._names: dict[int, str] = {}  # id of a referenced schema -> its name in `$defs`
-        self._pending: list[tuple[str, object, Place, str]] = []
+        self._pending: list[tuple[str, dict | bool, Place, str]] = []
         self._examples: set[str] = set()
         self._required: set[str] = set()
         self.prepared = Schema(True)
-        value, defs = self._clean(root, (), ""), {}
+        value = self._clean(root, (), "")
+        defs: dict[str, dict | bool] = {}
         value = _as_object(value) if objects else value
         while self._pending:
             name, target, place, base = self._pending.pop()
             self.prepared.places[name] = place
             defs[name] = self._clean(target, place, base)
-        self.prepared.value = value | {"$defs": defs} if defs else value
+        self.prepared.value = value | {"$defs": defs} if isinstance(value, dict) and defs else value
         require_end(self.prepared.value, self.prepared.places, limits)
 
     def _clean(self, schema: dict | bool, place: Place, base: str) -> dict | bool:
@@ -108,8 +109,9 @@ class _Preparation:
         self._limits.check(new, place)
         for key, value in new.items():
             here = (*place, written_as(schema, key))
-            if key in UNSUPPORTED and value is not False:
-                self.prepared.left_out.append(here)
+            if key in UNSUPPORTED:
+                if value is not False:
+                    self.prepared.left_out.append(here)
             elif key in NAMED:
                 clean[key] = {name: self._clean(part, (*here, name), base) for name, part in value.items()}
             elif key in MANY:
@@ -190,7 +192,7 @@ def _bound_numbers(clean: dict) -> None:
                 _keep_off(clean, bounds, exclusive, inclusive)
 
 
-def _keep_off(clean: dict, bounds: dict, exclusive: str, inclusive: str) -> None:
+def _keep_off(clean: dict, bounds: dict[str, float], exclusive: str, inclusive: str) -> None:
     """Makes an inclusive bound, a little inside, of an exclusive one, if that leaves any number."""
     sign, bound = SIGNS[inclusive], bounds[exclusive]
     inside = round(bound + sign * MARGIN * max(1, abs(bound)), 12)
@@ -276,7 +278,7 @@ class _Graph:
         for schema, _ in self.schemas():
             for place, part in () if isinstance(schema, bool) else ((p, s) for s, p in parts_of(schema, ())):
                 if place[0] not in IN_PLACE:
-                    name = place[1] if place[0] == "properties" else None
+                    name = str(place[1]) if place[0] == "properties" else None
                     found.setdefault(name, set()).update(self._patterns(part))
         for name, patterns in found.items():
             if len(patterns | found[None]) > MAX_JOINED_PATTERNS:

@@ -7,6 +7,8 @@ tools/probe_schema_limits.py looks for where that ends, and docs/server.md lists
 
 import re
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 from urllib.parse import unquote, urljoin
 
 from ..errors import RequestError, shown
@@ -84,11 +86,10 @@ class Document:
             return self._named[f"{uri}#{fragment}"]
         target, found, base = self._named[uri]
         for step in fragment.split("/")[1:]:
-            key = step.replace("~1", "/").replace("~0", "~")
+            name = step.replace("~1", "/").replace("~0", "~")
             base = own_base(target, base) if isinstance(target, dict) else base
             try:
-                key = int(key) if isinstance(target, list) else key
-                target = target[key]
+                key, target = (int(name), target[int(name)]) if isinstance(target, list) else (name, target[name])
             except (LookupError, TypeError, ValueError):
                 raise SchemaError(place, f"{shown(reference)} names nothing in the schema") from None
             found = (*found, key)
@@ -107,7 +108,7 @@ class Document:
         except jsonschema_rs.ValidationError as error:
             raise SchemaError((*place, *_original(schema, error.instance_path)), error.message) from None
 
-    def _modern(self, schema: object, place: Place, base: str) -> object:
+    def _modern(self, schema: object, place: Place, base: str) -> Any:
         """A schema with all schemas in it in the words of draft 2020-12."""
         self._checked.add(id(schema))
         if not isinstance(schema, dict):
@@ -150,7 +151,8 @@ class Limits:
     def check(self, schema: dict, place: Place) -> None:
         """Counts one modern schema, without those in it. SchemaError: it is one too many, or too large."""
         names = {*schema.get("properties", ()), *schema.get("required", ())}
-        patterns = {(*place, "patternProperties", pattern): pattern for pattern in schema.get("patternProperties", ())}
+        named = schema.get("patternProperties", ())
+        patterns: dict[Place, str] = {(*place, "patternProperties", pattern): pattern for pattern in named}
         if "pattern" in schema:
             patterns[*place, "pattern"] = schema["pattern"]
         values = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else [])]
@@ -251,7 +253,7 @@ def json_path(place: Place) -> str:
     return path if len(path) <= MAX_PLACE else f"{path[: MAX_PLACE // 2]}…{path[-MAX_PLACE // 2 :]}"
 
 
-def _original(schema: object, path: list[str | int]) -> Place:
+def _original(schema: Any, path: Iterable[str | int]) -> Place:
     """A path in the modern form of a schema as a path in the schema."""
     place = []
     for key in path:

@@ -24,8 +24,8 @@ MARKS = (*map(chr, range(0xFDD0, 0xFDF0)), *map(chr, range(0xF0000, 0xFFFFE)))
 
 
 def render_chat(
-    messages: Iterable[Mapping[str, Any]],
-    tools: Iterable[Mapping[str, Any]] | None = None,
+    messages: Iterable[Mapping],
+    tools: Iterable[Mapping] | None = None,
     add_generation_prompt: bool = True,
     template: str | None = None,
     **template_kwargs: object,
@@ -39,9 +39,9 @@ def render_chat(
 
 
 def encode_chat(
-    messages: Iterable[Mapping[str, Any]],
+    messages: Iterable[Mapping],
     tokenizer: Tokenizer,
-    tools: Iterable[Mapping[str, Any]] | None = None,
+    tools: Iterable[Mapping] | None = None,
     add_generation_prompt: bool = True,
     template: str | None = None,
     template_kwargs: Mapping[str, object] | None = None,
@@ -81,11 +81,11 @@ def kimi_template() -> str:
 
 
 def _variables(
-    messages: list[dict[str, Any]],
-    tools: Iterable[Mapping[str, Any]] | None,
+    messages: list[dict],
+    tools: Iterable[Mapping] | None,
     add_generation_prompt: bool,
     template_kwargs: Mapping[str, object],
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The variables of a template. RequestError: template_kwargs has one that the renderer gives."""
     taken = next((name for name in template_kwargs if name in RENDERER), None)
     if taken is not None:
@@ -114,7 +114,7 @@ def _unused_mark(texts: list[str]) -> str:
     return next(mark for mark in MARKS if not any(mark in text for text in texts))
 
 
-def _marked(value: object, starts: re.Pattern[str], replacement: str) -> object:
+def _marked(value: object, starts: re.Pattern[str], replacement: str) -> Any:
     """The value with a mark after every character that could begin a special token, in all strings and keys."""
     if isinstance(value, str):
         cut = (value[at : at + PART] for at in range(0, len(value), PART))

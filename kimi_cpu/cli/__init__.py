@@ -52,18 +52,15 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        return importlib.import_module(f".{name}", __name__).command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _command(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """Gives the command the defaults of the configuration file."""
         name, command, args = super().resolve_command(ctx, args)
         config = read_config()
-        if config and command is not None:
-            commands = [self.get_command(ctx, other) for other in COMMANDS]
-            ctx.default_map = {name: defaults(config, command, commands)}
+        if config and name is not None and command is not None:
+            ctx.default_map = {name: defaults(config, command, [*map(_command, COMMANDS)])}
         return name, command, args
 
     def make_context(self, *args, **kwargs) -> click.Context:
@@ -79,6 +76,10 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _command(name: str) -> click.Command:
+    return importlib.import_module(f".{name}", __name__).command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

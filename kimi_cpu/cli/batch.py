@@ -175,5 +175,6 @@ class Stops:
         self._stop(name)
 
     def _stop(self, reason: str) -> None:
+        assert self._run is not None
         self.reason = self.reason or reason
         self._run.stop()

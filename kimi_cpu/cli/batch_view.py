@@ -42,7 +42,7 @@ def view() -> Iterator[Callable[[Progress], None]]:
 class Lines:
     """A sentence every half minute, and one at the end."""
 
-    def __init__(self, write: Callable[[str], None], rates: "Rates"):
+    def __init__(self, write: Callable[..., None], rates: "Rates"):
         self._write, self._rates = write, rates
         self._shown_at = time.monotonic()
         self._sentence = ""

@@ -15,5 +15,6 @@ def command(ctx: click.Context, shell: str) -> None:
     kimi-cpu completion zsh >> ~/.zshrc
     kimi-cpu completion fish > ~/.config/fish/completions/kimi-cpu.fish
     """
-    root = ctx.find_root()
-    click.echo(get_completion_class(shell)(root.command, {}, "kimi-cpu", "_KIMI_CPU_COMPLETE").source())
+    root, completion = ctx.find_root(), get_completion_class(shell)
+    assert completion is not None
+    click.echo(completion(root.command, {}, "kimi-cpu", "_KIMI_CPU_COMPLETE").source())

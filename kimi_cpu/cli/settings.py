@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,8 +22,10 @@ def read_config() -> dict:
     """What the file holds; nothing when there is none, or it lies in a home that is somebody else's. ConfigError: it is
     no TOML. OSError: it cannot be read."""
     path = config_path()
+    if path is None:
+        return {}
     try:
-        return {} if path is None else tomllib.loads(decoded(path.read_bytes()))
+        return tomllib.loads(decoded(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:
@@ -34,7 +36,7 @@ def read_config() -> dict:
         raise ConfigError(f"{path} is not valid TOML: {e}") from e
 
 
-def defaults(config: dict, command: click.Command, commands: Iterable[click.Command]) -> dict:
+def defaults(config: dict, command: click.Command, commands: Sequence[click.Command]) -> dict:
     """Values by parameter's name for one command: keys outside of tables hold for every command that has the option,
     those in a command's own table for it alone. ConfigError: a key that is nobody's."""
     found = {}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -178,7 +178,7 @@ def _files(model: ModelFile) -> list[tuple[str, int, str]]:
     """(name, size, SHA-256 of the header) of the files that a model says it was made from. ModelFileError."""
     try:
         listed = json.loads(model.metadata[SOURCE])["files"]
-        files = [(f["name"], f["size"], f["header_sha256"]) for f in listed]
+        files: list[tuple[Any, Any, Any]] = [(f["name"], f["size"], f["header_sha256"]) for f in listed]
     except (KeyError, TypeError, ValueError, RecursionError):
         files = [(None, None, None)]
     for name, size, digest in files:
@@ -259,6 +259,7 @@ def _same_int4(linear: Int4Linear, rows: np.ndarray, data: np.ndarray) -> bool:
 
 
 def _same_bf16(linear: FloatLinear, rows: np.ndarray, data: np.ndarray) -> bool:
+    assert linear.bits is not None  # what is packed as bf16 was bf16
     chosen, matrix = _sample(rows, data, "bf16", linear.cols)
     expected = np.where(chosen[:, None] >= 0, linear.bits[chosen], np.uint16(0))
     return np.array_equal(rows16.unpack_bf16(matrix), expected)

@@ -201,6 +201,7 @@ def check_tokenizer(source: Source) -> bytes:
     """The source's tokenizer, compiled. CheckpointError unless a model with it can be asked: loading asks the same."""
     from ..tokenizer import Tokenizer, check_ends, compile_sentencepiece
 
+    assert source.ranks is not None
     try:
         text = source.texts.get("tokenizer_config")
         compiled = compile_sentencepiece(source.ranks)

@@ -134,7 +134,8 @@ class Source:
             value = self.tensors[f"{module}.v_b"].shape[1]
             return self.tensors[f"{module}.v_b"].dtype, heads * (nope + value), latents
         weight = self.tensors[f"{module}.weight"]
-        return "INT4" if weight.dtype == "Q4_0" else weight.dtype, *weight.shape
+        rows, cols = weight.shape
+        return "INT4" if weight.dtype == "Q4_0" else weight.dtype, rows, cols
 
     def linear(self, module: str) -> Int4Linear | FloatLinear:
         """The matrix of a module such as model.layers.3.mlp.experts.7.gate_proj.
@@ -255,7 +256,8 @@ class Source:
             return values if scales is None else scale_blocks(values, scales, start, self.scale_block)
 
         bits = raw if tensor.dtype == "BF16" and scales is None else None
-        return FloatLinear(tensor.where, tensor.dtype, *tensor.shape, read, bits)
+        rows, cols = tensor.shape
+        return FloatLinear(tensor.where, tensor.dtype, rows, cols, read, bits)
 
     def _heads(self, module: str) -> FloatLinear:
         """kv_b_proj from the halves in a GGUF file: k_b [heads, latents, nope] and v_b [heads, value, latents]."""
@@ -275,7 +277,7 @@ def naming(path: Path) -> Iterator[None]:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
 
 
-def check_finite(where: str, num_bad: int) -> None:
+def check_finite(where: str, num_bad: int | np.integer) -> None:
     """CheckpointError when some values of a tensor are NaN or infinite."""
     if num_bad:
         raise CheckpointError(f"{where} has {num_bad} values that are NaN or infinite; download the file again.")

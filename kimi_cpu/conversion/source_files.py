@@ -188,7 +188,7 @@ class MappedFile:
     def close(self) -> None:
         """Closes the file; the map goes with its last view."""
         os.close(self._descriptor)
-        self._map = None
+        del self._map
 
 
 def joined(places: list[tuple[Path, int, int]]) -> Iterator[tuple[Path, int, int]]:

@@ -303,7 +303,7 @@ def tokenizer_metadata(source: Source) -> dict:
     base = read_ranks(source.ranks)
     text = source.texts.get("tokenizer_config")
     special = special_tokens_from_config(None if text is None else json.loads(text), len(base))
-    tokens = byte_characters(base) + sorted(special, key=special.get)
+    tokens = byte_characters(base) + sorted(special, key=special.__getitem__)
     if len(tokens) != config.vocab_size:
         raise CheckpointError(
             f"{source.path}: the tokenizer has {len(tokens):,} tokens, but vocab_size is {config.vocab_size:,}; "

@@ -209,7 +209,7 @@ def _report(model: ModelFile, comparison: Against | None, items: list[_Item], fi
             "bytes of no matrix, though the hashes are right; convert a good checkpoint again."
         )
     differences = [text for finding in findings for text in finding.differences]
-    if differences:
+    if differences and comparison is not None:
         raise CheckpointError(f"{model.path} and {comparison.source.path} differ: {_some(differences)}.")
     errors: dict[str, ClassError] = {}
     for finding in findings:
@@ -270,7 +270,7 @@ def _is_sound(kind: str | None, data: bytes) -> bool:
 
 
 def _cut(start: int, nbytes: int, kind: str | None) -> Iterator[Piece]:
-    block = BLOCK_BYTES.get(kind, 4)
+    block = 4 if kind is None else BLOCK_BYTES.get(kind, 4)
     step = PIECE_BYTES // block * block
     for at in range(start, start + nbytes, step):
         yield at, min(step, start + nbytes - at), kind

@@ -29,12 +29,11 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def kimi_cpu(monkeypatch, capfd):
-    """kimi-cpu in this process: called with arguments, and with what stdin holds, text or bytes."""
+    """kimi-cpu in this process: called with arguments, and with what stdin holds."""
 
     def call(*args, stdin=""):
-        held = stdin.encode() if isinstance(stdin, str) else stdin
         monkeypatch.setattr(sys, "argv", ["kimi-cpu", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(held)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         code = 0
         try:
             main()
