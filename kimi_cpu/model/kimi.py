@@ -18,7 +18,7 @@ HEAD_ROWS = 64  # whose logits have a place of their own: 42 MB of K2's vocabula
 
 
 class Watch(Protocol):
-    """Who follows a forward pass, and may end it."""
+    """Follows a forward pass and may end it."""
 
     stop: np.ndarray  # i64[1]; any thread ends the pass by another value than 0, also within a layer
 
@@ -61,7 +61,7 @@ class Kimi:
         self._context: np.ndarray | None = None
 
     def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
-        """What `forward` returns or raises, computed at once on the calling thread: the future is finished."""
+        """The result or exception of `forward`, computed at once on the calling thread: a finished future."""
         future: Future[np.ndarray | None] = Future()
         try:
             future.set_result(self.forward(batch, watch))
@@ -91,7 +91,7 @@ class Kimi:
         return None if watch.stop[0] else result
 
     def _record(self) -> None:
-        """Records all programs, when this thread's kernels run with another context than those that there are."""
+        """Records all programs, unless they are there and this thread's kernels still run with the same context."""
         context = kernels.context()
         if self._context is context:
             return

@@ -12,15 +12,16 @@ from .workspace import StepArgs, Workspace
 
 
 class Residency(Protocol):
-    """Who brings routed experts to memory when not all of them fit, and writes where they are to `Experts.address`."""
+    """Brings routed experts to memory when not all of them fit, and writes to `Experts.address` where they are."""
 
     def arrivals(self, layer: int, dispatch: Dispatch, stop: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """(places i64[n], ready) until all active experts are computed, for a layer whose routing is known.
+        """Pairs (places i64[n], ready) until a layer whose routing is known has all its active experts.
 
-        places: of dispatch.active, whose gate and up are in memory; each place comes once, in any order. ready: so
-        many experts from the beginning of the list may be added to the output: their places have come, and down of
-        those that were not added before is in memory. All this may go again when the next pair is asked for. The
-        last `ready` is num_active; only when stop i64[1] is not 0 it may end before.
+        places: experts by their places in dispatch.active; gate and up of these are in memory. Each place comes once,
+        in any order. ready: so many experts from the beginning of dispatch.active can be added to the output: their
+        places have come, and down of those that have not been added is in memory. The memory may be used otherwise as
+        soon as the next pair is asked for. The last `ready` is num_active; when stop i64[1] is set, and only then, the
+        pairs may end before.
         """
         ...
 

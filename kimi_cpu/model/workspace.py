@@ -1,4 +1,4 @@
-"""One step of the model: the tokens that come in, the arrays that it works in, and what its kernels are told anew."""
+"""One step of the model: the tokens that come in, the arguments of kernels that change, and the activations."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class ForwardBatch(NamedTuple):
 
 
 class StepArgs:
-    """What kernels are told anew each step: numbers, and arrays of which the first so many values count."""
+    """Arguments of kernels that change from step to step, the same for all layers. Of arrays the first rows count."""
 
     def __init__(self, config: ModelConfig, max_tokens: int, cache: Cache):
         c = config
@@ -49,7 +49,7 @@ class StepArgs:
         self._cache, self._heads, self._planned = cache, c.num_attention_heads, (1, 1)
 
     def set(self, batch: ForwardBatch, stop: np.ndarray) -> None:
-        """For a batch."""
+        """Takes the arguments of the next step from its batch; stop: its watch's flag."""
         num_tokens, n = len(batch.token_ids), batch.num_decode_seqs
         self.stop = stop
         self.rows.set(num_tokens)

@@ -24,7 +24,7 @@ class Watching:
 
 
 def alone(model):
-    """A function of a batch: what the model makes of it."""
+    """The model's forward pass as a function of a batch, which nobody ends."""
     return lambda batch: model.forward(batch, Watching())
 
 

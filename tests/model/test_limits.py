@@ -1,4 +1,4 @@
-"""What a configuration may hold gives finite logits: the bounds of its numbers are those of f32."""
+"""Logits are finite at the limits that a configuration may reach: the bounds of its numbers are those of f32."""
 
 import numpy as np
 import pytest
