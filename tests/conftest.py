@@ -1,7 +1,10 @@
-"""Fixtures that several rooms share: a tiny checkpoint, and the files made from it."""
+"""Fixtures that several rooms share: a tiny checkpoint, the files made from it, and the command line."""
 
+import io
 import signal
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -43,3 +46,30 @@ def tiny_file(tiny_checkpoint, tmp_path_factory, kernels_ready) -> Path:
     path = tmp_path_factory.mktemp("default") / "tiny.gguf"
     convert(tiny_checkpoint, path)
     return path
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def kimi_cpu(monkeypatch, capfd):
+    """kimi-cpu in this process: called with arguments, and with what stdin holds."""
+
+    def call(*args, stdin=""):
+        from kimi_cpu.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["kimi-cpu", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = 0
+        try:
+            main()
+        except SystemExit as e:
+            code = e.code
+        return Done(code, *capfd.readouterr())
+
+    return call

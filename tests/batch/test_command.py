@@ -21,24 +21,23 @@ def command(*args):
     return [sys.executable, "-m", "kimi_cpu", "batch", *map(str, args)]
 
 
-def test_summary_goes_to_stdout_and_failed_lines_to_the_exit_code(tiny_file, tmp_path):
+def test_summary_goes_to_stdout_and_failed_lines_to_the_exit_code(kimi_cpu, tiny_file, tmp_path):
     source = write(tmp_path / "in.jsonl", [request("a", 5), "{", request("b", 5, temperature=0)])
-    args = command(source, "-o", tmp_path / "out.jsonl", "-m", tiny_file, "-c", 256, "--json")
-    done = subprocess.run(args, capture_output=True, text=True)
-    summary = json.loads(done.stdout)
-    assert done.returncode == 3
+    done = kimi_cpu("batch", source, "-o", tmp_path / "out.jsonl", "-m", tiny_file, "-c", 256, "--json")
+    summary = json.loads(done.out)
+    assert done.code == 3
     assert (summary["results"], summary["failed"], summary["completion_tokens"]) == (3, 1, 10)
-    assert "3 of 3 requests, 1 failed" in done.stderr and "Traceback" not in done.stderr
+    assert "3 of 3 requests, 1 failed" in done.err and "Traceback" not in done.err
     assert {line["custom_id"] for line in results(tmp_path / "out.jsonl")} == {"a", "b", None}
 
 
-def test_zero_counts_among_the_options(tiny_file, tmp_path):
+def test_zero_counts_among_the_options(kimi_cpu, tiny_file, tmp_path):
     source = write(tmp_path / "in.jsonl", [request("a", 12, ignore_eos=True)])
     texts = set()
     for seed in (1, 2):
         output = tmp_path / f"out-{seed}.jsonl"
-        args = command(source, "-o", output, "-m", tiny_file, "-c", 256, "--temp", 0, "--seed", seed)
-        assert subprocess.run(args, capture_output=True).returncode == 0
+        args = (source, "-o", output, "-m", tiny_file, "-c", 256, "--temp", 0, "--seed", seed)
+        assert kimi_cpu("batch", *args).code == 0
         texts.add(results(output)[0]["response"]["body"]["choices"][0]["text"])
     assert len(texts) == 1
 
@@ -83,7 +82,7 @@ def num_checkpoints(journal):
         (["IN", "-o", "OUT", "-m", "FILE", "--deadline", "soon"], 2, "soon"),
     ],
 )
-def test_mistakes_are_told_before_a_model_is_loaded(tmp_path, args, code, text):
+def test_mistakes_are_told_before_a_model_is_loaded(kimi_cpu, tmp_path, args, code, text):
     write(tmp_path / "in.jsonl", [request("a")])
     names = {
         "IN": tmp_path / "in.jsonl",
@@ -91,8 +90,8 @@ def test_mistakes_are_told_before_a_model_is_loaded(tmp_path, args, code, text):
         "FILE": tmp_path / "none.gguf",
         "DIRECTORY": tmp_path,
     }
-    done = subprocess.run(command(*(names.get(a, a) for a in args)), capture_output=True, text=True)
-    assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (code, True, False)
+    done = kimi_cpu("batch", *(names.get(a, a) for a in args))
+    assert (done.code, text in done.err, "Traceback" in done.err) == (code, True, False)
 
 
 @pytest.mark.parametrize(
@@ -123,15 +122,28 @@ def test_deadline_that_cannot_be_read_is_refused(text):
 
 
 @pytest.fixture
-def batch(tiny_file, tmp_path):
-    """kimi-cpu batch in a shell: called with a line in which BATCH stands for it, MODEL for its last options."""
+def folder(tmp_path):
+    """A folder with two requests."""
+    write(tmp_path / "in.jsonl", [request("a", 5), request("b", 6)])
+    return tmp_path
 
-    def call(line, **options):
+
+@pytest.fixture
+def batch(kimi_cpu, tiny_file, folder, monkeypatch):
+    """kimi-cpu batch in that folder: called with a line of arguments, the model's follow."""
+    monkeypatch.chdir(folder)
+    return lambda line: kimi_cpu("batch", *line.split(), "-m", tiny_file, "-c", 256)
+
+
+@pytest.fixture
+def shell(tiny_file, folder):
+    """A line of bash in that folder, in which BATCH stands for kimi-cpu batch and MODEL for the model's arguments."""
+
+    def call(line):
         line = line.replace("BATCH", f"{sys.executable} -m kimi_cpu batch")
         line = line.replace("MODEL", f"-m {tiny_file} -c 256")
-        return subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=120, **options)
+        return subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, timeout=120)
 
-    write(tmp_path / "in.jsonl", [request("a", 5), request("b", 6)])
     return call
 
 
@@ -146,15 +158,15 @@ def test_output_that_must_not_be_written_is_refused_before_the_model_is_loaded(b
     (tmp_path / "hard").hardlink_to(tmp_path / "in.jsonl")
     (tmp_path / "notes.txt").write_text("precious")
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
-    done = batch(f"BATCH in.jsonl -o {out} MODEL")
-    assert done.returncode in (1, 2) and done.stderr.count(b"\n") == 1 and not done.stdout
+    done = batch(f"in.jsonl -o {out}")
+    assert done.code in (1, 2) and done.err.count("\n") == 1 and not done.out
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
 
 
 @pytest.mark.parametrize("line", ["cat in.jsonl | BATCH -", "BATCH - < in.jsonl", "BATCH <(cat in.jsonl)"])
-def test_requests_may_come_through_a_pipe(batch, tmp_path, line):
+def test_requests_may_come_through_a_pipe(shell, tmp_path, line):
     for found in (0, 2):
-        done = batch(f"{line.replace('BATCH', 'BATCH -o out.jsonl --json MODEL')}")
+        done = shell(f"{line.replace('BATCH', 'BATCH -o out.jsonl --json MODEL')}")
         summary = json.loads(done.stdout)
         assert (summary["results"], summary["found"], summary["failed"]) == (2, found, 0)
     assert {line["custom_id"] for line in results(tmp_path / "out.jsonl")} == {"a", "b"}
@@ -162,34 +174,35 @@ def test_requests_may_come_through_a_pipe(batch, tmp_path, line):
 
 @pytest.mark.parametrize("source", ["/dev/zero", "/dev/null"])
 def test_requests_do_not_come_from_a_device(batch, source):
-    done = batch(f"BATCH {source} -o out.jsonl MODEL")
-    assert done.returncode == 1 and b"is no file and no pipe" in done.stderr
+    done = batch(f"{source} -o out.jsonl")
+    assert done.code == 1 and "is no file and no pipe" in done.err
 
 
 def test_results_stream_to_stdout_and_stderr_says_what_that_means(batch, tmp_path):
-    done = batch("BATCH in.jsonl -o - --ordered MODEL")
-    assert [json.loads(line)["custom_id"] for line in done.stdout.splitlines()] == ["a", "b"]
-    assert done.returncode == 0 and b"results go to stdout, without a journal" in done.stderr
+    done = batch("in.jsonl -o - --ordered")
+    assert [json.loads(line)["custom_id"] for line in done.out.splitlines()] == ["a", "b"]
+    assert done.code == 0 and "results go to stdout, without a journal" in done.err
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 @pytest.mark.parametrize("option", ["--resume", "--json"])
 def test_stream_of_results_takes_no_option_that_needs_a_file(batch, option):
-    assert batch(f"BATCH in.jsonl -o - {option} MODEL").returncode == 2
+    assert batch(f"in.jsonl -o - {option}").code == 2
 
 
-def test_reader_of_streamed_results_may_leave(batch, tmp_path):
+def test_reader_of_streamed_results_may_leave(shell, tmp_path):
     write(tmp_path / "in.jsonl", [request(f"q-{i}", 2) for i in range(3000)])
-    done = batch("BATCH in.jsonl -o - MODEL | head -1; exit ${PIPESTATUS[0]}")
+    done = shell("BATCH in.jsonl -o - MODEL | head -1; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stdout.count(b"\n"), b"Traceback" in done.stderr) == (141, 1, False)
 
 
-def test_other_model_or_options_after_the_end_are_refused(batch, tmp_path):
-    assert batch("BATCH in.jsonl -o out.jsonl MODEL").returncode == 0
+def test_other_model_or_options_after_the_end_are_refused(kimi_cpu, batch, tmp_path):
+    assert batch("in.jsonl -o out.jsonl").code == 0
     before = (tmp_path / "out.jsonl").read_bytes()
-    for other in ("--temp 0", "--seed 7", "--think-budget 5", "--compute f32", "-m /dev/null"):
-        done = batch(f"BATCH in.jsonl -o out.jsonl MODEL {other}")
-        assert done.returncode != 0 and (tmp_path / "out.jsonl").read_bytes() == before, other
+    for other in ("--temp 0", "--seed 7", "--think-budget 5", "--compute f32"):
+        assert batch(f"in.jsonl -o out.jsonl {other}").code != 0 and (tmp_path / "out.jsonl").read_bytes() == before
+    assert kimi_cpu("batch", "in.jsonl", "-o", "out.jsonl", "-m", "/dev/null").code != 0
+    assert (tmp_path / "out.jsonl").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 

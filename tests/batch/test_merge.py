@@ -57,17 +57,17 @@ def test_file_of_something_else_is_refused_with_its_line(tmp_path):
         merged(tmp_path, [good("a"), b"{}\n"])
 
 
-def test_command_writes_a_whole_file_or_none(tmp_path):
+def test_command_writes_a_whole_file_or_none(kimi_cpu, tmp_path):
     (tmp_path / "a").write_bytes(good("a"))
     (tmp_path / "b").write_bytes(good("b") + b"nonsense\n")
     (tmp_path / "out").write_bytes(good("old"))
-    merge_command = [sys.executable, "-m", "kimi_cpu", "merge", tmp_path / "a", tmp_path / "b"]
-    done = subprocess.run([*merge_command, "-o", tmp_path / "out", "--force"], capture_output=True, text=True)
-    assert (done.returncode, (tmp_path / "out").read_bytes()) == (1, good("old"))
-    assert "line 2" in done.stderr and done.stderr.count("\n") == 1
+    args = ["merge", tmp_path / "a", tmp_path / "b"]
+    done = kimi_cpu(*args, "-o", tmp_path / "out", "--force")
+    assert (done.code, (tmp_path / "out").read_bytes()) == (1, good("old"))
+    assert "line 2" in done.err and done.err.count("\n") == 1
     (tmp_path / "b").write_bytes(good("b"))
-    done = subprocess.run(merge_command, capture_output=True)
-    assert (done.returncode, done.stdout) == (0, good("a") + good("b"))
+    done = kimi_cpu(*args)
+    assert (done.code, done.out.encode()) == (0, good("a") + good("b"))
 
 
 def test_results_of_another_run_are_refused_with_both_places(tmp_path):
@@ -115,19 +115,30 @@ def test_pipes_are_merged_as_files_are(tmp_path, sources):
     [
         ("merge /dev/zero", b"/dev/zero is no file and no pipe"),
         ("merge <(yes)", b"line 1, is no result of kimi-cpu batch"),
-        ("merge a -o a", b"a is an input"),
-        ("merge a -o hard", b"hard is an input"),
-        ("merge a -o soft", b"a is an input"),
-        ("merge a.partial -o a", b"a.partial is an input"),
-        ("merge a -o notes", b"notes is no result of kimi-cpu batch, so it is never replaced"),
-        ("merge a -o notes --force", b"notes is no result of kimi-cpu batch, so it is never replaced"),
-        ("merge a -o b", b"b exists; --force replaces it"),
-        ("merge a -o to_null", b"to_null is no regular file; name one"),
-        ("merge a -o to_stdout", b"to_stdout is no regular file; name one"),
-        ("merge a -o fifo", b"fifo is no regular file; name one"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_destroys_nothing(tmp_path, line, text):
+def test_input_without_end_is_one_sentence(tmp_path, line, text):
+    done = shell(line, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
+    assert text in done.stderr and not contents(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("merge a -o a", "a is an input"),
+        ("merge a -o hard", "hard is an input"),
+        ("merge a -o soft", "a is an input"),
+        ("merge a.partial -o a", "a.partial is an input"),
+        ("merge a -o notes", "notes is no result of kimi-cpu batch, so it is never replaced"),
+        ("merge a -o notes --force", "notes is no result of kimi-cpu batch, so it is never replaced"),
+        ("merge a -o b", "b exists; --force replaces it"),
+        ("merge a -o to_null", "to_null is no regular file; name one"),
+        ("merge a -o to_stdout", "to_stdout is no regular file; name one"),
+        ("merge a -o fifo", "fifo is no regular file; name one"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_destroys_nothing(kimi_cpu, monkeypatch, tmp_path, line, text):
     (tmp_path / "a").write_bytes(good("a"))
     (tmp_path / "b").write_bytes(good("b"))
     (tmp_path / "a.partial").write_bytes(good("c"))
@@ -138,9 +149,10 @@ def test_what_cannot_be_is_one_sentence_and_destroys_nothing(tmp_path, line, tex
     (tmp_path / "to_stdout").symlink_to("/dev/stdout")
     os.mkfifo(tmp_path / "fifo")
     before = contents(tmp_path)
-    done = shell(line, tmp_path)
-    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
-    assert text in done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = kimi_cpu(*line.split())
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert text in done.err
     assert contents(tmp_path) == before
 
 
@@ -149,9 +161,10 @@ def contents(folder):
     return {p.name: os.readlink(p) if p.is_symlink() else p.is_file() and p.read_bytes() for p in folder.iterdir()}
 
 
-def test_dash_is_stdout_and_force_replaces_results(tmp_path):
+def test_dash_is_stdout_and_force_replaces_results(kimi_cpu, monkeypatch, tmp_path):
     (tmp_path / "a").write_bytes(good("a"))
     (tmp_path / "b").write_bytes(good("b"))
-    assert shell("merge a -o -", tmp_path).stdout == good("a")
-    assert shell("merge a -o b --force", tmp_path).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert kimi_cpu("merge", "a", "-o", "-").out.encode() == good("a")
+    assert kimi_cpu("merge", "a", "-o", "b", "--force").code == 0
     assert (tmp_path / "b").read_bytes() == good("a") and not (tmp_path / "-").exists()
