@@ -4,30 +4,79 @@ Names are bound at first use: importing the package loads neither Numba nor a mo
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
-_HOME = {  # public name: the module that defines it
-    "ChatCompletion": "llm",
-    "Completion": "llm",
-    "LLM": "llm",
-    "Piece": "llm",
-    "Sampling": "engine",
+if TYPE_CHECKING:
+    from . import errors
+    from .chat import Message, parse_output, render_chat
+    from .config import ModelConfig
+    from .conversion import convert
+    from .llm import (
+        LLM,
+        ChatCompletion,
+        ChatKeywords,
+        Completion,
+        Conversation,
+        EngineState,
+        Generation,
+        LoadKeywords,
+        Piece,
+        Sampling,
+        SamplingKeywords,
+        Session,
+        Timings,
+        TokenLogprob,
+        Usage,
+        load,
+    )
+    from .plan import Needs
+    from .tokenizer import Tokenizer
+
+__all__ = [
+    "ChatCompletion",
+    "ChatKeywords",
+    "Completion",
+    "Conversation",
+    "EngineState",
+    "Generation",
+    "LLM",
+    "LoadKeywords",
+    "Message",
+    "ModelConfig",
+    "Needs",
+    "Piece",
+    "Sampling",
+    "SamplingKeywords",
+    "Session",
+    "Timings",
+    "TokenLogprob",
+    "Tokenizer",
+    "Usage",
+    "convert",
+    "errors",
+    "load",
+    "parse_output",
+    "render_chat",
+]
+
+_ELSEWHERE = {  # public name: its home, where that is not llm
+    "Message": "chat",
+    "ModelConfig": "config",
+    "Needs": "plan",
     "Tokenizer": "tokenizer",
-    "Usage": "llm",
     "convert": "conversion",
-    "errors": "errors",
-    "load": "llm",
     "parse_output": "chat",
     "render_chat": "chat",
 }
 
-__all__ = sorted(_HOME)
 
-
-def __getattr__(name: str):
-    if name not in _HOME:
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
         raise AttributeError(f"module 'kimi_cpu' has no attribute {name!r}")
-    module = importlib.import_module(f".{_HOME[name]}", __name__)
-    value = module if name == "errors" else getattr(module, name)
+    if name == "errors":
+        value = importlib.import_module(".errors", __name__)
+    else:
+        value = getattr(importlib.import_module(f".{_ELSEWHERE.get(name, 'llm')}", __name__), name)
     globals()[name] = value
     return value
 

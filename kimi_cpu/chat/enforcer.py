@@ -1,8 +1,8 @@
 """Constrained decoding by a token mask: declared tools only, arguments valid under their schemas, answers in JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -52,9 +52,9 @@ class Enforcer:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        tools: list[dict] | None = None,
-        tool_choice: str | dict = "auto",
-        response_format: dict | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] = "auto",
+        response_format: Mapping[str, Any] | None = None,
         thinking: bool = False,
         next_index: int = 0,
         max_tokens: int | None = None,

@@ -7,6 +7,7 @@ ends its turn silently when ids in the history are not `functions.NAME:IDX` with
 import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..config.field import refuse_unknown
 from ..config.parameters import REASONING_KEYS, letters
@@ -26,7 +27,7 @@ CALL_KEYS = frozenset({"id", "type", "function", "index", "cache_control", "extr
 FUNCTION_KEYS = frozenset({"name", "arguments", "parsed_arguments"})
 
 
-def normalise_messages(messages: Iterable[Mapping], mend: bool = True) -> list[dict]:
+def normalise_messages(messages: Iterable[Mapping[str, Any]], mend: bool = True) -> list[dict[str, Any]]:
     """Messages with only the keys role, content (a string), and, where they apply, name, reasoning_content (a string),
     tool_calls (not empty) and tool_call_id; calls and results in OpenAI's older form become such. Arguments of calls
     stay strings or objects as they came. mend: parts that the template would print wrongly are put right (a null
@@ -38,7 +39,7 @@ def normalise_messages(messages: Iterable[Mapping], mend: bool = True) -> list[d
     return [_message(message, f"messages[{i}]", ids) for i, message in enumerate(messages)]
 
 
-def normalise_tools(tools: Iterable[Mapping] | None) -> list[dict] | None:
+def normalise_tools(tools: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
     """Tools with the keys of every object sorted, and without hints for caches; None when there are none. RequestError:
     a tool without a name, a name twice, or something that is not JSON."""
     if tools is None:
@@ -129,7 +130,7 @@ class _CallIds:
         return new
 
 
-def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
+def _message(message: Mapping[str, Any], where: str, ids: _CallIds) -> dict[str, Any]:
     """One message in normal form."""
     if not isinstance(message, Mapping):
         raise RequestError(f"{where} is not an object with role and content.")
@@ -163,7 +164,7 @@ def _message(message: Mapping, where: str, ids: _CallIds) -> dict:
     return result
 
 
-def _reasoning(message: Mapping, where: str) -> str | None:
+def _reasoning(message: Mapping[str, Any], where: str) -> str | None:
     """The reasoning before an assistant's answer, under the first of its names that holds one."""
     for key in ("reasoning_content", "reasoning"):
         if message.get(key) is not None:
@@ -177,7 +178,7 @@ def _reasoning(message: Mapping, where: str) -> str | None:
     return None
 
 
-def _calls(message: Mapping, where: str, ids: _CallIds) -> list[dict]:
+def _calls(message: Mapping[str, Any], where: str, ids: _CallIds) -> list[dict[str, Any]]:
     """The calls of an assistant message, in OpenAI's present or older form."""
     calls, old = message.get("tool_calls"), message.get("function_call")
     if not old:
@@ -212,7 +213,7 @@ def _content(content: object, where: str, mend: bool) -> str | list:
     return "".join(texts)
 
 
-def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict]:
+def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict[str, Any]]:
     """The calls of an assistant message, with new ids; none for null or an empty list."""
     if calls is None:
         return []
@@ -231,7 +232,7 @@ def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict]:
     return result
 
 
-def _function(function: object, where: str, mend: bool) -> tuple[str, str | dict]:
+def _function(function: object, where: str, mend: bool) -> tuple[str, str | dict[str, Any]]:
     """The name and the arguments of a call."""
     name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(name, str) or not name:
@@ -241,7 +242,7 @@ def _function(function: object, where: str, mend: bool) -> tuple[str, str | dict
     return name, _arguments(function.get("arguments"), f"{where}.arguments")
 
 
-def _arguments(arguments: object, where: str) -> str | dict:
+def _arguments(arguments: object, where: str) -> str | dict[str, Any]:
     """Arguments as the template takes them: a string is printed as it is, an object as JSON, and nothing means {}."""
     if arguments is None:
         return "{}"
@@ -259,7 +260,7 @@ def _text(value: object, where: str) -> str | None:
     return value
 
 
-def _json(value: Mapping, where: str) -> dict:
+def _json(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A copy of a value, in plain JSON types. RequestError: JSON cannot hold it."""
     try:
         return json.loads(json.dumps(value if isinstance(value, dict) else dict(value), allow_nan=False))

@@ -8,9 +8,10 @@ Only ids drive the machine: a control token typed as text is text. What the mode
 and the known engines' users would expect; tests/chat/toolcall_golden.json lists it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from ..tokenizer import StreamDecoder, Tokenizer
 from .tools import is_openai_id, read_header, tool_names
@@ -34,7 +35,7 @@ class Delta:
 
     content: str = ""
     reasoning_content: str = ""
-    tool_calls: tuple[dict, ...] = ()
+    tool_calls: tuple[dict[str, Any], ...] = ()
     finish_reason: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -53,7 +54,7 @@ class Message:
 
     reasoning_content: str | None
     content: str | None
-    tool_calls: tuple[dict, ...]
+    tool_calls: tuple[dict[str, Any], ...]
     finish_reason: str
     warnings: tuple[str, ...] = ()
 
@@ -61,7 +62,7 @@ class Message:
 def parse_output(
     ids: Iterable[int],
     tokenizer: Tokenizer,
-    tools: Iterable[str | dict] | None = None,
+    tools: Iterable[str | Mapping[str, Any]] | None = None,
     thinking: bool = False,
     finish_reason: str | None = None,
 ) -> Message:
@@ -88,7 +89,9 @@ CALL = (State.HEADER, State.ARGUMENTS)
 class OutputParser:
     """The state machine of one turn: push every generated id, then finish."""
 
-    def __init__(self, tokenizer: Tokenizer, tools: Iterable[str | dict] | None = None, thinking: bool = False):
+    def __init__(
+        self, tokenizer: Tokenizer, tools: Iterable[str | Mapping[str, Any]] | None = None, thinking: bool = False
+    ):
         """tools: declared tools, as names or in OpenAI's form; None if they are unknown, so that any name will do;
         empty if none may be called, so that a call becomes content. thinking: the prompt ends inside <think>."""
         self._tokenizer = tokenizer
@@ -306,7 +309,7 @@ def join(deltas: Iterable[Delta]) -> Message:
     return Message("".join(reasoning) or None, "".join(content) or None, tuple(calls), reason, warnings)
 
 
-def _add_call(calls: list[dict], delta: dict) -> None:
+def _add_call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> None:
     """Begins a call, or lengthens the arguments of the one at the delta's index."""
     if "id" in delta:
         calls.append({"id": delta["id"], "type": delta["type"], "function": dict(delta["function"])})

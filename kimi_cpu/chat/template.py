@@ -24,8 +24,8 @@ MARKS = (*map(chr, range(0xFDD0, 0xFDF0)), *map(chr, range(0xF0000, 0xFFFFE)))
 
 
 def render_chat(
-    messages: Iterable[Mapping],
-    tools: Iterable[Mapping] | None = None,
+    messages: Iterable[Mapping[str, Any]],
+    tools: Iterable[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = True,
     template: str | None = None,
     **template_kwargs: object,
@@ -39,9 +39,9 @@ def render_chat(
 
 
 def encode_chat(
-    messages: Iterable[Mapping],
+    messages: Iterable[Mapping[str, Any]],
     tokenizer: Tokenizer,
-    tools: Iterable[Mapping] | None = None,
+    tools: Iterable[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = True,
     template: str | None = None,
     template_kwargs: Mapping[str, object] | None = None,
@@ -81,8 +81,8 @@ def kimi_template() -> str:
 
 
 def _variables(
-    messages: list[dict],
-    tools: Iterable[Mapping] | None,
+    messages: list[dict[str, Any]],
+    tools: Iterable[Mapping[str, Any]] | None,
     add_generation_prompt: bool,
     template_kwargs: Mapping[str, object],
 ) -> dict[str, Any]:

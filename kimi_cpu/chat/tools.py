@@ -1,8 +1,8 @@
 """Tools: which of them a request lets the model call, in OpenAI's form, and which one the header of a call means."""
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..config.field import refuse_unknown
 from ..errors import RequestError, shown
@@ -25,7 +25,7 @@ class Parameters(NamedTuple):
     strict: bool
 
 
-def declared_tools(tools: list[dict] | None) -> dict[str, Parameters]:
+def declared_tools(tools: Sequence[Mapping[str, Any]] | None) -> dict[str, Parameters]:
     """Name -> parameters of the tools that a request declares. RequestError: one is malformed or declared twice."""
     declared: dict[str, Parameters] = {}
     if tools is not None and len(tools) > MAX_TOOLS:
@@ -49,7 +49,9 @@ def declared_tools(tools: list[dict] | None) -> dict[str, Parameters]:
     return declared
 
 
-def chosen_tools(tools: list[dict] | None, tool_choice: str | dict) -> tuple[dict[str, Parameters], bool]:
+def chosen_tools(
+    tools: Sequence[Mapping[str, Any]] | None, tool_choice: str | Mapping[str, Any]
+) -> tuple[dict[str, Parameters], bool]:
     """The tools that may be called, by name, and whether one must be. RequestError: a choice that cannot be met."""
     declared = declared_tools(tools)
     if tool_choice == "none":
@@ -68,8 +70,8 @@ def chosen_tools(tools: list[dict] | None, tool_choice: str | dict) -> tuple[dic
         raise RequestError(f"tool_choice is {kind!r}, but no tools are declared; give tools, or leave it out.")
     if kind == "required":
         return declared, True
-    assert isinstance(tool_choice, dict)
-    allowed = tool_choice.get("allowed_tools", tool_choice)  # the Responses API has mode and tools beside the type
+    given = tool_choice if isinstance(tool_choice, dict) else {}
+    allowed = given.get("allowed_tools", given)  # the Responses API has mode and tools beside the type
     mode, listed = (allowed.get("mode"), allowed.get("tools")) if isinstance(allowed, dict) else (None, None)
     if mode not in ("auto", "required"):
         raise RequestError(f"tool_choice.allowed_tools.mode is {shown(mode)}; it must be 'auto' or 'required'.")

@@ -133,8 +133,8 @@ LABELS = {"name": (str, "a text"), "description": (str, "a text"), "strict": (bo
 
 
 def answer_schema(
-    response_format: dict | None, where: str = "response_format", flat: bool = False
-) -> dict | bool | None:
+    response_format: Mapping[str, Any] | None, where: str = "response_format", flat: bool = False
+) -> dict[str, Any] | bool | None:
     """The JSON schema that the answer must have, None for free text.
 
     The forms are OpenAI's, and llama.cpp's json_object with a schema. where: the field's name for the client. flat:
@@ -167,7 +167,7 @@ def answer_schema(
     return _schema(rest, where)
 
 
-def _schema(holder: dict, where: str) -> dict | bool:
+def _schema(holder: dict[str, Any], where: str) -> dict[str, Any] | bool:
     schema = holder.get("schema")
     if not isinstance(schema, dict | bool):
         raise RequestError(f"{where}.schema is missing or no schema; it must be an object, true or false.")

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import Protocol, Unpack, cast
 
 import numpy as np
 
@@ -228,12 +228,15 @@ def _messages_path(path: Path) -> Path:
 def _read_messages(path: Path) -> list[JsonObject]:
     """ValueError: they are none. OSError."""
     try:
-        messages = json.loads(decoded(read_regular(path, MAX_MESSAGES_BYTES)))
+        messages: object = json.loads(decoded(read_regular(path, MAX_MESSAGES_BYTES)))
     except RecursionError as e:
         raise ValueError from e
-    if not isinstance(messages, list) or not all(isinstance(m, dict) and "role" in m for m in messages):
+    if not isinstance(messages, list):
         raise ValueError
-    return messages
+    items = cast("list[JsonObject]", messages)
+    if not all(isinstance(m, dict) and "role" in m for m in items):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError
+    return items
 
 
 def _holds_messages(path: Path) -> bool:

@@ -191,8 +191,8 @@ class Generation(Generic[Answer]):
         self._error, self._is_over = AnswerError.of(error), True
 
     def _read(self, came_s: float, output: StepOutput | BaseException | str) -> None:
-        if output is CANCELLED:
-            self._finish(CANCELLED, came_s)
+        if isinstance(output, str):  # CANCELLED
+            self._finish(output, came_s)
         elif isinstance(output, BaseException):
             self._error, self._is_over = self._explain(output), True
         elif output.token_id is None:
@@ -216,10 +216,16 @@ class Generation(Generic[Answer]):
         self._num_reasoning += bool(delta.reasoning_content)
         self._pieces.append(self._piece(delta, token_ids=(token_id,), logprobs=logprobs))
 
-    def _piece(self, delta: Delta, **fields) -> Piece:
+    def _piece(self, delta: Delta, **fields: Any) -> Piece:
         request = self._request
-        prompt = {"prompt_tokens": request.num_prompt_tokens, "prompt_cached": request.num_cached}
-        return Piece(delta.content, delta.reasoning_content, delta.tool_calls, **prompt, **fields)
+        return Piece(
+            delta.content,
+            delta.reasoning_content,
+            delta.tool_calls,
+            prompt_tokens=request.num_prompt_tokens,
+            prompt_cached=request.num_cached,
+            **fields,
+        )
 
     def _finish(self, finish_reason: str, came_s: float) -> None:
         (delta, logprobs), request = self._reader.finish(finish_reason), self._request
@@ -267,7 +273,8 @@ def logits_of(thread: EngineThread, request: Request) -> np.ndarray:
             output = outbox.get()
             if isinstance(output, BaseException):
                 raise output
-            parts.append(output.logits)
+            if output.logits is not None:
+                parts.append(output.logits)
             done = output.finish_reason is not None
     finally:
         thread.abort(request)
@@ -297,7 +304,7 @@ class Outbox:
         self._items: deque[tuple[float, Any]] = deque()
         self._changed = threading.Condition()
         self._num_changes = 0
-        self._wakers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future]] = []
+        self._wakers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self.listener: Callable[[], None] | None = None  # called after each put, by its thread
 
     @property
@@ -333,10 +340,10 @@ class Outbox:
         with self._changed:
             self._changed.wait_for(lambda: self._num_changes != num_changes)
 
-    def future(self, num_changes: int) -> asyncio.Future:
+    def future(self, num_changes: int) -> asyncio.Future[None]:
         """Of the running event loop, done when num_changes is another."""
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
+        future: asyncio.Future[None] = loop.create_future()
         with self._changed:
             if self._num_changes == num_changes:
                 self._wakers.append((loop, future))
@@ -345,6 +352,6 @@ class Outbox:
         return future
 
 
-def _resolve(future: asyncio.Future) -> None:
+def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():  # its waiter may have been cancelled
         future.set_result(None)

@@ -12,7 +12,6 @@ from typing import Any, Unpack, overload
 
 import numpy as np
 
-from ..config.field import is_ids
 from ..config.fields import COMPLETION_TOKENS, NUM_SEEDS
 from ..engine import EngineState, EngineThread, Kind, Request, Sampling
 from ..errors import AnswerError, NonFiniteLogits, RequestError, shown
@@ -33,6 +32,7 @@ from .parameters import (
     SamplingKeywords,
     Tools,
     chat_parameters,
+    is_messages,
     raw_parameters,
     room_for,
     well_formed,
@@ -175,8 +175,7 @@ class LLM:
         resume: ids that this model generated for the same request and seed before; the answer goes on from there with
         the tokens that it would have had, and its pieces begin with these.
         """
-        turn = self._turn(prompt, tools, options)
-        return closing(self._start(turn, session, resume=resume)[0])
+        return closing(self._start(self._turn(prompt, tools, options), session, resume=resume)[0])
 
     @overload
     def submit(
@@ -237,7 +236,7 @@ class LLM:
 
         With a seed, the answers have seed, seed + 1, …
         """
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise RequestError(f"n is {shown(n)}; it must be 1 or more.")
         return self._start(self._turn(prompt, tools, options), session, n)
 
@@ -272,7 +271,7 @@ class LLM:
         """
         asked, name = openai.completion_call(max_tokens, fields), model or self.path.stem
         token_bytes = self.tokenizer.token_bytes
-        text = "" if not echo else self.detokenize(prompt) if is_ids(prompt) else prompt
+        text = "" if not echo else prompt if isinstance(prompt, str) else self.detokenize(self._vocabulary.ids(prompt))
         if asked.stream:
             return openai.completion_chunks(self.stream(prompt, **asked.keywords), name, token_bytes, text)
         return openai.completion_object(self.generate(prompt, **asked.keywords), name, token_bytes, text)
@@ -317,8 +316,8 @@ class LLM:
     ) -> Generation[ChatCompletion]:
         return self._start(self._chat_turn(messages, tools, options), session, answered=answered)[0]
 
-    def _turn(self, prompt: Any, tools: Tools | None, options: Mapping[str, Any]) -> RawTurn | ChatTurn:
-        if isinstance(prompt, Sequence) and len(prompt) and isinstance(prompt[0], Mapping):
+    def _turn(self, prompt: Any, tools: Tools | None, options: Mapping[str, Any]) -> Turn[Any]:
+        if is_messages(prompt):
             return self._chat_turn(prompt, tools, options)
         return self._raw_turn(prompt, options if tools is None else {**options, "tools": tools})
 
@@ -328,8 +327,7 @@ class LLM:
 
     def _chat_turn(self, messages: Messages, tools: Tools | None, options: Mapping[str, Any]) -> ChatTurn:
         self._thread.require_own_process()
-        messages = well_formed(messages)
-        return ChatTurn(messages, *chat_parameters({**options, "tools": tools}), self._vocabulary)
+        return ChatTurn(well_formed(messages), *chat_parameters({**options, "tools": tools}), self._vocabulary)
 
     def _start(
         self,
@@ -355,7 +353,7 @@ class LLM:
                 session.follow(request, num_tokens)
             if answered is not None:
                 answered(answer)
-            if isinstance(turn, ChatTurn) and n == 1:
+            if isinstance(turn, ChatTurn) and isinstance(answer, ChatCompletion) and n == 1:
                 self._read_next(turn, answer, session)
 
         generations: list[Generation[Answer]] = []
@@ -370,9 +368,7 @@ class LLM:
             raise
         return generations
 
-    def _request(
-        self, turn: Turn[Answer], session: Session | None, number: int, parent: Request | None = None
-    ) -> Request:
+    def _request(self, turn: Turn[Any], session: Session | None, number: int, parent: Request | None = None) -> Request:
         """The number-th sample of a turn."""
         max_tokens, params = room_for(len(turn.prompt_ids), self.context, turn.params.max_tokens), turn.params
         self._vocabulary.check(params.logit_bias or (), "logit_bias")

@@ -53,7 +53,7 @@ class LoadOptions:
     cache_dir: str | os.PathLike[str] | None = None
     prompts_first: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.compute not in KV:
             raise ConfigError(f"compute is {self.compute!r}; it must be one of {', '.join(KV)}.")
         if self.kv not in KV[self.compute]:
@@ -67,7 +67,7 @@ class LoadOptions:
         for name in ("cache_memory", "cache_disk"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, size_bytes(value))
+                size_bytes(value)
         if self.cache_dir is not None and self.cache_disk is None:
             raise ConfigError("cache_dir is given without cache_disk, the bytes that may lie there.")
 
@@ -113,7 +113,9 @@ def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
             "Choose a smaller chunk, or give this process more address space (ulimit -v)."
         ) from e
     speculation = Speculation() if options.speculate else None
-    store = None if options.cache_disk is None else _store(file, options, cache.page_bytes)
+    store = (
+        None if options.cache_disk is None else _store(file, options, size_bytes(options.cache_disk), cache.page_bytes)
+    )
     fair = not options.prompts_first
     return Engine(model, options.parallel, speculation, store, fair), context
 
@@ -126,15 +128,16 @@ def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, i
         raise ConfigError(f"context is {context}; {path} allows 1 to {limit} tokens.")
     page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
     needed = -(-context // PAGE_TOKENS)
-    if options.cache_memory is None:
+    given = None if options.cache_memory is None else size_bytes(options.cache_memory)
+    if given is None:
         allowed = max(needed, usable_memory() // CACHE_SHARE // page_bytes)
     else:
-        allowed = options.cache_memory // page_bytes
+        allowed = given // page_bytes
         if options.context is None and 0 < allowed < needed:
             context, needed = allowed * PAGE_TOKENS, allowed
     if allowed < needed:
         raise ConfigError(
-            f"cache_memory is {options.cache_memory} bytes; a context of {context} tokens needs {needed * page_bytes}. "
+            f"cache_memory is {given} bytes; a context of {context} tokens needs {needed * page_bytes}. "
             f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
         )
     return context, min(allowed, options.parallel * needed)
@@ -145,21 +148,24 @@ def model_hash(file: ModelFile) -> str:
     return file.view(HASHES)[-32:].tobytes().hex()
 
 
-def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore | None:
+def _store(file: ModelFile, options: LoadOptions, limit_bytes: int, page_bytes: int) -> DiskStore | None:
     """Pages are found again by the same weights, cache, arithmetic and instruction set only: the same bits.
 
     None, and a warning, when the directory cannot be used: answers come without it.
     """
-    if options.cache_disk < 2 * page_bytes:
-        raise ConfigError(f"cache_disk is {options.cache_disk} bytes; a page of 64 tokens alone takes {page_bytes}.")
+    if limit_bytes < 2 * page_bytes:
+        raise ConfigError(f"cache_disk is {limit_bytes} bytes; a page of 64 tokens alone takes {page_bytes}.")
     namespace = " ".join([model_hash(file), options.kv, options.compute, runtime.isa().name])
     home = user_folder("CACHE")
-    if options.cache_dir is None and home is None:
+    if options.cache_dir is not None:
+        directory = Path(options.cache_dir)
+    elif home is not None:
+        directory = home / "prefixes"
+    else:
         log.warning("there is no home directory; prefixes are not kept on disk. cache_dir can name a folder.")
         return None
-    directory = home / "prefixes" if options.cache_dir is None else Path(options.cache_dir)
     try:
-        return DiskStore(directory, options.cache_disk, namespace)
+        return DiskStore(directory, limit_bytes, namespace)
     except OSError as e:
         log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory, e.strerror)
         return None

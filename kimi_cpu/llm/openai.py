@@ -50,7 +50,7 @@ def _read(fields: JsonObject, door: Door) -> JsonObject:
 
 def _limit(max_tokens: int) -> int:
     """-1 is no limit."""
-    return -1 if isinstance(max_tokens, int) and max_tokens < 1 else max_tokens
+    return -1 if isinstance(max_tokens, int) and max_tokens < 1 else max_tokens  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def head(kind: str, model: str) -> JsonObject:
@@ -98,7 +98,7 @@ def chat_chunks(
             yield chunk(delta, piece.logprobs if "content" in delta else ())
         if piece.finish_reason is not None:
             yield chunk({}, (), piece.finish_reason)
-            if include_usage:
+            if include_usage and piece.usage is not None:
                 yield start | {"choices": [], "usage": usage_object(piece.usage)}
 
 
@@ -146,7 +146,7 @@ def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> 
     def entry(text: str, raw: bytes, logprob: float) -> JsonObject:
         return {"token": text, "logprob": logprob, "bytes": list(raw)}
 
-    content = []
+    content: list[JsonObject] = []
     for x, (text, raw) in zip(logprobs, token_texts(logprobs, token_bytes), strict=True):
         top = [entry(_text(token_bytes(i)), token_bytes(i), value) for i, value in x.top]
         content.append(entry(text, raw, x.logprob) | {"top_logprobs": top})

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeGuard, cast
 
 from ..chat.tools import chosen_tools
 from ..config.field import Door
@@ -106,6 +106,12 @@ def _sampling(given: dict[str, Any]) -> Sampling:
     return replace(base, **given)
 
 
+def is_messages(prompt: object) -> TypeGuard[Messages]:
+    """Whether a prompt is a chat's, and not a text or ids."""
+    items = cast("Sequence[object]", prompt) if isinstance(prompt, Sequence) else ()
+    return len(items) > 0 and isinstance(items[0], Mapping)
+
+
 def room_for(num_tokens: int, context: int, max_tokens: int | None) -> int:
     """Tokens that may be generated after a prompt of num_tokens, at most max_tokens. ContextOverflow."""
     room = context - num_tokens
@@ -130,5 +136,5 @@ def well_formed(value: Any, depth: int = MAX_DEPTH) -> Any:
     if not depth:
         raise RequestError(f"A value is nested more than {MAX_DEPTH} deep; make it flatter.")
     if isinstance(value, list):
-        return [well_formed(item, depth - 1) for item in value]
-    return {well_formed(name): well_formed(item, depth - 1) for name, item in value.items()}
+        return [well_formed(item, depth - 1) for item in cast("list[Any]", value)]
+    return {well_formed(name): well_formed(item, depth - 1) for name, item in cast("dict[Any, Any]", value).items()}

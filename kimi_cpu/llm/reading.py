@@ -10,7 +10,7 @@ import numpy as np
 from ..chat import Enforcer, OutputParser, ThinkingBudget
 from ..chat.ending import StopTexts
 from ..chat.parser import CALL, Delta, State
-from ..engine import TokenLogprob
+from ..engine import Guide, TokenLogprob
 from ..tokenizer import StreamDecoder, Tokenizer
 
 CANCELLED = "cancelled"  # finish_reason of an answer that the caller ended
@@ -176,7 +176,7 @@ class RawReader:
         if self._decoder is None:
             return Delta(), () if logprob is None else (logprob,)
         text = self._stops.push(self._decoder.push(token_id))
-        if self._attribution is not None:
+        if self._attribution is not None and self._tokenizer is not None:
             self._attribution.push(self._tokenizer.token_bytes(token_id), logprob)
         text, logprobs = _shown(text, self._attribution)
         return Delta(text), logprobs
@@ -193,7 +193,7 @@ class ChatReader:
     for one comes before a tool call. logprobs: as in RawReader; those of the content are given back."""
 
     def __init__(
-        self, tokenizer: Tokenizer, parser: OutputParser, stop: tuple[str, ...], guide: ChatGuide | None, logprobs: bool
+        self, tokenizer: Tokenizer, parser: OutputParser, stop: tuple[str, ...], guide: Guide | None, logprobs: bool
     ):
         self._tokenizer, self._parser, self._guide = tokenizer, parser, guide
         self._stops = StopTexts(stop)
@@ -208,7 +208,7 @@ class ChatReader:
         """What one more id adds, and the log-probabilities of the tokens in its content."""
         part = self._part
         if self._attribution is not None:
-            self._follow(token_id, logprob)
+            self._follow(self._attribution, token_id, logprob)
         delta = self._parser.push(token_id)
         is_interrupted = self._part is not part
         content = self._stops.push(delta.content) + (self._stops.flush() if is_interrupted else "")
@@ -220,7 +220,7 @@ class ChatReader:
         cancelled = finish_reason == CANCELLED
         delta = self._parser.finish("length" if cancelled else finish_reason)
         content, logprobs = _last(self._stops.push(delta.content) + self._stops.flush(), self._attribution)
-        warnings = delta.warnings + (() if self._guide is None else self._guide.warnings)
+        warnings = delta.warnings + (self._guide.warnings if isinstance(self._guide, ChatGuide) else ())
         reason = CANCELLED if cancelled else delta.finish_reason
         return Delta(content, delta.reasoning_content, delta.tool_calls, reason, warnings), logprobs
 
@@ -229,12 +229,12 @@ class ChatReader:
         """The part of the turn that the next id belongs to; calls are parts of their section."""
         return State.SECTION if self._parser.state in CALL else self._parser.state
 
-    def _follow(self, token_id: int, logprob: TokenLogprob | None) -> None:
+    def _follow(self, attribution: Attribution, token_id: int, logprob: TokenLogprob | None) -> None:
         """A token may become content, unless it is of the thinking; a section that cannot be read does."""
         if self._tokenizer.is_special(token_id):
-            self._attribution.end_of_text()
+            attribution.end_of_text()
         elif self._part not in (State.REASONING, State.AFTER):
-            self._attribution.push(self._tokenizer.token_bytes(token_id), logprob)
+            attribution.push(self._tokenizer.token_bytes(token_id), logprob)
 
 
 def _shown(text: str, attribution: Attribution | None) -> tuple[str, Logprobs]:

@@ -3,7 +3,7 @@
 import operator
 import os.path
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Generic
 from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
 from ..chat.messages import normalise_messages
 from ..config.parameters import answer_schema
-from ..engine import Request, Sampling
+from ..engine import Guide, Request, Sampling
 from ..errors import RequestError, TokenizerError, shown
 from ..modelfile import ModelFile
 from ..tokenizer import Tokenizer, tokenizer_of
@@ -87,7 +87,7 @@ class Turn(ABC, Generic[Answer]):
         return None
 
     @abstractmethod
-    def reader(self, guide: ChatGuide | None) -> RawReader | ChatReader:
+    def reader(self, guide: Guide | None) -> RawReader | ChatReader:
         """Reads the answer that a guide steers."""
 
     @abstractmethod
@@ -108,12 +108,12 @@ class RawTurn(Turn[Completion]):
             vocabulary.require_tokenizer()
         self.prompt_ids = vocabulary.ids(prompt)
 
-    def reader(self, guide: ChatGuide | None) -> RawReader:
+    def reader(self, guide: Guide | None) -> RawReader:
         """Reads the answer; the end token is shown only where it does not end it."""
         params, silent = self.params, self._vocabulary.stop_ids
         return RawReader(
             self._vocabulary.tokenizer,
-            params.stop,
+            stop_texts(params),
             frozenset() if params.ignore_eos else silent,
             params.logprobs is not None,
         )
@@ -137,7 +137,8 @@ class ChatTurn(Turn[ChatCompletion]):
         self._tokenizer = vocabulary.require_tokenizer()
         self._can_think = {THINK, THINK_END} <= self._tokenizer.special_tokens.keys()
         self._tools = None if options.tool_choice == "none" else options.tools
-        messages = list(messages) if isinstance(messages, Iterable) else messages
+        if isinstance(messages, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            messages = list(messages)
         self._messages = normalise_messages(messages)
         is_opened = self._has_partial(messages)
         self._opening = self._messages.pop() if is_opened else None
@@ -170,9 +171,9 @@ class ChatTurn(Turn[ChatCompletion]):
             )
         return ChatGuide(enforcer, budget, self._vocabulary.size) if enforcer or budget else None
 
-    def reader(self, guide: ChatGuide | None) -> ChatReader:
+    def reader(self, guide: Guide | None) -> ChatReader:
         parser = OutputParser(self._tokenizer, self._tools or (), self.thinking)
-        return ChatReader(self._tokenizer, parser, self.params.stop, guide, self.params.logprobs is not None)
+        return ChatReader(self._tokenizer, parser, stop_texts(self.params), guide, self.params.logprobs is not None)
 
     def answer(self, pieces: Sequence[Piece]) -> ChatCompletion:
         return chat_completion(pieces)
@@ -195,7 +196,7 @@ class ChatTurn(Turn[ChatCompletion]):
         calls = turn.get("tool_calls")
         message = {"role": "tool", "tool_call_id": calls[0]["id"]} if calls else {"role": "user"}
         first, second = (self._encode([*self._messages, turn, message | {"content": text}]) for text in ("a", "1"))
-        return os.path.commonprefix([first, second])
+        return list(os.path.commonprefix([first, second]))
 
     def _num_new(self) -> int:
         """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
@@ -209,10 +210,10 @@ class ChatTurn(Turn[ChatCompletion]):
                 return max(count, 1)
         return 1
 
-    def _has_partial(self, messages: list[JsonObject]) -> bool:
+    def _has_partial(self, messages: Messages) -> bool:
         """Whether the last message is the beginning of the turn. RequestError: one is elsewhere, or more than text."""
         for i, message in enumerate(messages):
-            said = [key for key in PARTIAL if isinstance(message, Mapping) and message.get(key)]
+            said = [key for key in PARTIAL if message.get(key)]
             if not said:
                 continue
             where = f"messages[{i}].{said[0]}"
@@ -253,3 +254,8 @@ class ChatTurn(Turn[ChatCompletion]):
         names = self._tokenizer.special_tokens
         marks = {names.get(THINK): True, names.get(THINK_END): False}
         return next((marks[i] for i in reversed(self.prompt_ids) if i in marks), False)
+
+
+def stop_texts(params: Sampling) -> tuple[str, ...]:
+    """The texts that end an answer."""
+    return (params.stop,) if isinstance(params.stop, str) else params.stop
