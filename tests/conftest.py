@@ -58,13 +58,14 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def kimi_cpu(monkeypatch, capfd):
-    """kimi-cpu in this process: called with arguments, and with what stdin holds."""
+    """kimi-cpu in this process: called with arguments, and with what stdin holds, text or bytes."""
 
     def call(*args, stdin=""):
+        held = stdin.encode() if isinstance(stdin, str) else stdin
         from kimi_cpu.cli import main
 
         monkeypatch.setattr(sys, "argv", ["kimi-cpu", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(held)))
         code = 0
         try:
             main()

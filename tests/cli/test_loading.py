@@ -1,25 +1,14 @@
 """A model whose weights exceed the memory says so in one line when it is loaded, and nothing else does."""
 
-import subprocess
-import sys
-
 import pytest
 
-import kimi_cpu
+from kimi_cpu import load
+from kimi_cpu.llm import llm as llm_module
 from kimi_cpu.llm.loading import LoadOptions, notices
-
-SMALL = """
-import sys
-import kimi_cpu.llm.llm as llm
-llm.usable_memory = lambda: {memory}
-sys.argv = ["kimi-cpu", *{args}]
-from kimi_cpu.cli import main
-main()
-"""
 
 
 def test_weights_larger_than_the_memory_are_one_sentence_with_the_bytes_a_token(tiny_file):
-    with kimi_cpu.load(tiny_file) as llm:
+    with load(tiny_file) as llm:
         needs = llm.needs
     assert notices(tiny_file, needs, needs.weights, LoadOptions()) == ()
     (sentence,) = notices(tiny_file, needs, needs.weights // 2, LoadOptions())
@@ -28,12 +17,12 @@ def test_weights_larger_than_the_memory_are_one_sentence_with_the_bytes_a_token(
 
 
 def test_a_model_that_fits_has_no_notices(tiny_file):
-    with kimi_cpu.load(tiny_file) as llm:
+    with load(tiny_file) as llm:
         assert llm.notices == ()
 
 
 @pytest.mark.parametrize("command", ["run", "chat", "batch", "bench"])
-def test_every_command_that_loads_a_model_says_it_once(tiny_file, tmp_path, command):
+def test_every_command_that_loads_a_model_says_it_once(kimi_cpu, tiny_file, tmp_path, monkeypatch, command):
     (tmp_path / "in").write_text("a")
     args = {
         "run": ["run", "--raw", "-n", "1", "a"],
@@ -41,8 +30,8 @@ def test_every_command_that_loads_a_model_says_it_once(tiny_file, tmp_path, comm
         "batch": ["batch", str(tmp_path / "in"), "--text", "-o", str(tmp_path / "out"), "-n", "1"],
         "bench": ["bench", "-p", "1", "-n", "0"],
     }[command]
-    code = SMALL.format(memory=1000, args=[*args, "-m", str(tiny_file)])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("of weights, but this process may use 1.00 KB of memory") == 1, done.stderr
-    assert "of weights" not in done.stdout
+    monkeypatch.setattr(llm_module, "usable_memory", lambda: 1000)
+    done = kimi_cpu(*args, "-m", tiny_file)
+    assert done.code == 0, done.err
+    assert done.err.count("of weights, but this process may use 1.00 KB of memory") == 1, done.err
+    assert "of weights" not in done.out

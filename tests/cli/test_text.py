@@ -2,8 +2,6 @@
 
 import codecs
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -58,8 +56,7 @@ def test_a_byte_order_mark_is_no_part_of_a_conversation(kimi_cpu, tiny_file, hom
     assert asked == ["one", "note:\n```\na note\n```\n\ntwo"]
 
 
-def test_what_is_piped_to_a_conversation_must_be_text(tiny_file, home):
-    command = [sys.executable, "-m", "kimi_cpu", "chat", "-m", str(tiny_file)]
+def test_what_is_piped_to_a_conversation_must_be_text(kimi_cpu, tiny_file):
     for sent, told in (("Hello\n".encode("utf-16"), "text in UTF-16"), (b"caf\xe9\n", "no text in UTF-8 (byte 3)")):
-        done = subprocess.run(command, input=sent, capture_output=True)
-        assert done.returncode == 1 and told in done.stderr.decode() and done.stderr.count(b"\n") == 1
+        done = kimi_cpu("chat", "-m", tiny_file, stdin=sent)
+        assert done.code == 1 and told in done.err and done.err.count("\n") == 1

@@ -29,6 +29,13 @@ from .wire import send
 
 MAX_DELAY_S, MAX_HEALTH_S, MAX_GROWTH = 1.0, 0.5, 0.1
 CONTROL_S = 20.0
+IMPATIENT = """
+import functools, sys
+from kimi_cpu import server
+from kimi_cpu.cli import main
+server.Settings = functools.partial(server.Settings, slow_s=float(sys.argv.pop(1)))
+main()
+"""
 
 
 def main() -> None:
@@ -109,11 +116,13 @@ def _resident_mib(process: psutil.Process) -> int:
 
 
 @contextmanager
-def serving(memory_gib: float):
-    """`kimi-cpu serve` with the bundled model under a limit on its address space; yields its port and process."""
+def serving(memory_gib: float, slow_s: float | None = None):
+    """`kimi-cpu serve` with the bundled model under a limit on its address space; yields its port and process. slow_s:
+    seconds for which it waits for a client, where they are not its own default."""
     port = free_port()
     limit = int(memory_gib * 2**30)
-    command = [sys.executable, "-m", "kimi_cpu", "serve", "--port", str(port)]
+    program = ["-m", "kimi_cpu"] if slow_s is None else ["-c", IMPATIENT, str(slow_s)]
+    command = [sys.executable, *program, "serve", "--port", str(port)]
     environment = {k: v for k, v in os.environ.items() if k != "KIMI_CPU_MODEL"}
     server = subprocess.Popen(
         command,
