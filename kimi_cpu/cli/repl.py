@@ -68,7 +68,7 @@ class Repl:
         self._again: str | None = None  # a message to be sent without being typed
 
     async def run(self) -> None:
-        """Until the end of the input. KeyboardInterrupt: Ctrl-C at an empty prompt."""
+        """Runs until the end of the input. KeyboardInterrupt: Ctrl-C at an empty prompt."""
         signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's waits for a task that reads a line
         lines: Lines = TypedLines(self._commands) if sys.stdin.isatty() else PipedLines()
         while True:
@@ -200,7 +200,7 @@ class Repl:
 
 
 class AnswerOptions:
-    """How answers are drawn, as /set shows and changes it."""
+    """The options by which answers are drawn; /set shows and changes them."""
 
     def __init__(self, values: dict[str, Any]):
         """values: keywords of LLM.chat."""
@@ -226,8 +226,8 @@ class AnswerOptions:
 
 
 def conversation_path(name: str) -> Path:
-    """Where a conversation of a name lies; a name with a / is a path. RequestError: it is no name. ConfigError: there
-    is no home."""
+    """The file of a conversation; a name with a / is a path. RequestError: it is no name. ConfigError: there is no
+    home."""
     if "/" in name:
         return Path(os.path.expanduser(name))
     if name in ("", ".", "..") or not name.isprintable() or name.endswith(FILES):
@@ -244,7 +244,7 @@ def saved_names() -> list[str]:
 
 
 def _sessions_folder() -> Path:
-    """Where conversations lie that have a name only. ConfigError: there is no home."""
+    """The folder of conversations that have a name only. ConfigError: there is no home."""
     folder = user_folder("DATA")
     if folder is None:
         raise ConfigError("There is no home directory for conversations; name a path with a /, or set $XDG_DATA_HOME.")

@@ -24,8 +24,8 @@ Answered = Callable[[ChatCompletion], None]
 
 
 class Session:
-    """What was computed for a conversation, to be passed to LLM.chat with its messages: tokens that the model has read
-    or generated before are recognised as such, and not computed again. LLM.session makes one."""
+    """The tokens of a conversation, and how each was computed. Pass it to LLM.chat with the messages, and nothing that
+    the model has read or generated before is computed again. LLM.session makes one."""
 
     def __init__(self, thread: EngineThread, model_hash: str, inner: engine_session.Session | None = None):
         self._thread, self._model_hash = thread, model_hash

@@ -39,8 +39,8 @@ class Generation(Generic[Answer]):
         owner: object = None,
     ):
         """done(request, num_tokens, answer): called when the answer has ended, which has num_tokens; the engine may
-        have generated more before a stop text was seen. explain(error): what the caller is told of an error
-        of the engine. owner: what must live as long as the request does."""
+        have generated more before a stop text was seen. explain(error): the error that the caller gets for one of the
+        engine. owner: kept alive as long as the request."""
         self._thread, self._request, self._turn, self._done = thread, request, turn, done
         self._reader = turn.reader(request.guide)
         self._explain, self._owner = explain, owner
@@ -68,7 +68,7 @@ class Generation(Generic[Answer]):
 
     @property
     def is_read(self) -> bool:
-        """Whether the answer was read to its end, or what failed."""
+        """Whether the answer was read to its end, or to what failed."""
         return self._is_over
 
     def cancel(self) -> None:
@@ -282,7 +282,7 @@ def logits_of(thread: EngineThread, request: Request) -> np.ndarray:
 
 
 def explain(path: Path, error: BaseException) -> BaseException:
-    """An error of the engine with the file that it comes from."""
+    """The error of the engine as the caller gets it: it names the file whose weights gave NaN."""
     if not isinstance(error, NonFiniteLogits):
         return error
     told = NonFiniteLogits(
@@ -294,10 +294,11 @@ def explain(path: Path, error: BaseException) -> BaseException:
 
 
 class Outbox:
-    """Where the engine's thread leaves what it made of a request, for threads and event loops that wait for it.
+    """The queue from the engine's thread to the threads and event loops that wait for a request's tokens.
 
-    A queue: `put` from any thread; wait in threads, or in event loops, which costs no thread. Whoever reads holds
-    `reading` for `take` and for what must go with it; `put` never waits for that."""
+    `put` from any thread; wait in threads, or in event loops, which costs no thread. A reader holds `reading` during
+    `take` and all that must go with it; `put` never waits for that.
+    """
 
     def __init__(self):
         self.reading = threading.Lock()
@@ -309,7 +310,7 @@ class Outbox:
 
     @property
     def num_changes(self) -> int:
-        """Grows with whatever is put or read: who finds nothing waits until it is another than before he looked."""
+        """Changes so far, by writers and readers: a reader that finds nothing waits until it is another than before."""
         return self._num_changes
 
     def put(self, item: Any) -> None:
@@ -320,7 +321,7 @@ class Outbox:
             self.listener()
 
     def take(self) -> tuple[float, Any]:
-        """When the oldest item came, and the item. IndexError when there is none."""
+        """The oldest item, and before it the time when it came. IndexError when there is none."""
         return self._items.popleft()
 
     def wake(self) -> None:
@@ -341,7 +342,7 @@ class Outbox:
             self._changed.wait_for(lambda: self._num_changes != num_changes)
 
     def future(self, num_changes: int) -> asyncio.Future[None]:
-        """Of the running event loop, done when num_changes is another."""
+        """A future of the running event loop, done when num_changes is another."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._changed:

@@ -170,7 +170,7 @@ class LLM:
         resume: Sequence[int] = (),
         **options: Unpack[ChatKeywords],
     ) -> Iterator[Piece]:
-        """generate (prompt: a text, or ids) or chat (a list of messages), piece by piece; closing it cancels.
+        """As generate (prompt: a text, or ids) or chat (a list of messages), piece by piece; closing it cancels.
 
         resume: ids that this model generated for the same request and seed before; the answer goes on from there with
         the tokens that it would have had, and its pieces begin with these.
@@ -277,7 +277,7 @@ class LLM:
         return openai.completion_object(self.generate(prompt, **asked.keywords), name, token_bytes, text)
 
     def session(self) -> Session:
-        """What is computed for a conversation, nothing yet; to be passed to chat and stream, and saved."""
+        """A session without tokens yet, to be passed to chat and stream, and saved."""
         return Session(self._thread, self.model_hash)
 
     def load_session(self, path: str | os.PathLike[str]) -> Session:
@@ -297,7 +297,7 @@ class LLM:
         return talk
 
     def state(self) -> EngineState:
-        """How busy the engine is; answers at once. EngineDeadError: it has stopped."""
+        """The engine's load: requests and pages; answers at once. EngineDeadError: the engine has stopped."""
         return self._thread.state()
 
     def logits(self, ids: Sequence[int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How a model is loaded: the options, and the engine that comes of them and of a file."""
+"""Loading a model: the options, and the engine that is made of them and of a file."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ CACHE_SHARE = 8  # of the memory that this process may use, the part that the ca
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """Ways to load a model. Raises ConfigError for a value that cannot be.
+    """The options of kimi_cpu.load. ConfigError: a value is impossible.
 
     threads: default one a physical core, at most the CPUs that this process may run on. context: tokens a request may
     hold, default the model's own. kv: type of the cache: "f16", "int8" (with compute "int8") or "f32" (with compute
@@ -90,7 +90,7 @@ class LoadKeywords(TypedDict, total=False):
 
 
 def options_of(keywords: Mapping[str, Any]) -> LoadOptions:
-    """The options that keywords of kimi_cpu.load say. ConfigError."""
+    """The options that keywords of kimi_cpu.load give. ConfigError: one is unknown, or impossible."""
     known = {f.name for f in fields(LoadOptions)}
     unknown = sorted(set(keywords) - known)
     if unknown:
@@ -194,7 +194,7 @@ def notices(path: Path, needs: Needs, memory: int, options: LoadOptions) -> tupl
 
 
 def bundled_note() -> str:
-    """What a program says when it falls back to the bundled model: what it is, and what to do for more."""
+    """The sentence of a program that falls back to the bundled model: its size, and how to get a better one."""
     with ModelFile.open(BUNDLED_MODEL) as file:
         millions = file.num_weights / 1e6
     return (

@@ -54,7 +54,7 @@ def _limit(max_tokens: int) -> int:
 
 
 def head(kind: str, model: str) -> JsonObject:
-    """What an object begins with. kind: "chat.completion", "text_completion", or one of their chunks."""
+    """The fields that every object begins with. kind: "chat.completion", "text_completion", or one of their chunks."""
     prefix = "chatcmpl-" if kind.startswith("chat") else "cmpl-"
     return {"id": prefix + uuid.uuid4().hex, "object": kind, "created": int(time.time()), "model": model}
 

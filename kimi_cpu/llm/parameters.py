@@ -20,7 +20,7 @@ SAMPLING = "sampling"  # the keyword of a whole Sampling
 
 
 class SamplingKeywords(TypedDict, total=False):
-    """How the tokens of an answer are drawn: keywords of LLM.generate, and of the other methods with a raw prompt.
+    """Keywords of LLM.generate, and of the other methods with a raw prompt: they say how tokens are drawn.
 
     They are the fields of Sampling, which explains them, with two other names of max_tokens and one of repeat_penalty.
     sampling: a whole Sampling, which the others change. None is as good as absent.
@@ -67,7 +67,7 @@ class ChatKeywords(SamplingKeywords, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ChatOptions:
-    """What a chat request may ask for besides sampling. tools, tool_choice, response_format as in OpenAI's API.
+    """The wishes of a chat request besides sampling. tools, tool_choice, response_format as in OpenAI's API.
 
     no_think: close the thinking block at once; think_budget: tokens of thinking, after which it is wrapped up;
     think_seconds: the same in seconds. template_kwargs: further variables of the chat template. parallel_tool_calls: a

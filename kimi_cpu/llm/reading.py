@@ -71,14 +71,14 @@ class _Token:
 
 
 class Attribution:
-    """Follows tokens into a text: `push` each, then `show` what was let through of their text, in their order.
+    """Finds the tokens of the text that is shown: `push` each token, then `show` the part of their text that is shown.
 
-    Text is given back together with its tokens' log-probabilities, as soon as it is known how much of the last one is
-    shown. So the bytes of the tokens of a piece are its text, and no token comes twice; one that is shown in part, as
-    where a stop text begins within it, has those bytes only.
+    Text comes back with the log-probabilities of its tokens, as soon as it is known how much of the last one is shown.
+    So the bytes of the tokens of a piece are its text, and no token comes twice; a token that is shown in part, because
+    a stop text begins within it, has those bytes only.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._undecoded: list[tuple[_Token, int]] = []  # bytes of a character that is not complete, and whose they are
         self._waiting: deque[tuple[str, list[tuple[_Token, int]]]] = deque()  # characters, not yet shown or dropped
         self._text: list[str] = []  # shown, but not yet given back
@@ -91,15 +91,15 @@ class Attribution:
         self._decode(final=False)
 
     def show(self, text: str) -> tuple[str, tuple[TokenLogprob, ...]]:
-        """Lets text through, which the tokens say in their order, perhaps with parts left out; returns what is certain
-        now, and its tokens."""
+        """Takes text that is shown: the tokens' text in their order, perhaps with parts left out. Returns the text that
+        is certain now, and its tokens."""
         for character in text:
             while self._waiting:
-                waiting, said = self._waiting.popleft()
-                for token, _ in said:
+                waiting, spelled = self._waiting.popleft()
+                for token, _ in spelled:
                     token.num_waiting -= 1
                 if waiting == character:
-                    self._say(said)
+                    self._add(spelled)
                     break
             self._text.append(character)
         return self._certain()
@@ -109,15 +109,15 @@ class Attribution:
         self._decode(final=True)
 
     def drop(self) -> tuple[str, tuple[TokenLogprob, ...]]:
-        """What was not shown will not be; returns what is certain now."""
+        """Nothing more of the tokens so far will be shown; returns the text that is certain now, and its tokens."""
         self._undecoded.clear()
         self._waiting.clear()
         for token in self._tokens:
             token.num_waiting = 0
         return self._certain()
 
-    def _say(self, said: list[tuple[_Token, int]]) -> None:
-        for token, byte in said:
+    def _add(self, spelled: list[tuple[_Token, int]]) -> None:
+        for token, byte in spelled:
             token.shown += bytes((byte,))
             if not self._tokens or self._tokens[-1] is not token:
                 self._tokens.append(token)
@@ -153,8 +153,8 @@ class Attribution:
 
 
 class RawReader:
-    """All ids are content. silent: ids that are not shown (the end token). Without a tokenizer there is no text.
-    logprobs: whether ids come with theirs; those of the text are given back with it."""
+    """Reads an answer to a raw prompt: all ids are content. silent: ids that are not shown (the end token). Without a
+    tokenizer there is no text. logprobs: whether ids come with theirs; those of the text are given back with it."""
 
     def __init__(
         self, tokenizer: Tokenizer | None, stop: tuple[str, ...], silent: frozenset[int], logprobs: bool = False
@@ -170,7 +170,7 @@ class RawReader:
         return self._stops.found
 
     def push(self, token_id: int, logprob: TokenLogprob | None = None) -> tuple[Delta, Logprobs]:
-        """What one more id adds, and the log-probabilities of the tokens in it."""
+        """The text that one more id adds, and the log-probabilities of the tokens in it."""
         if token_id in self._silent:
             return Delta(), ()
         if self._decoder is None:
@@ -182,15 +182,15 @@ class RawReader:
         return Delta(text), logprobs
 
     def finish(self, finish_reason: str) -> tuple[Delta, Logprobs]:
-        """What was held back: half a character, or the beginning of a stop text that did not come."""
+        """The text that was held back: half a character, or the beginning of a stop text that did not come."""
         text = "" if self._decoder is None else self._stops.push(self._decoder.flush())
         text, logprobs = _last(text + self._stops.flush(), self._attribution)
         return Delta(text, finish_reason=finish_reason), logprobs
 
 
 class ChatReader:
-    """An assistant's turn. Stop texts count in the content only, and not across what interrupts it: what was held back
-    for one comes before a tool call. logprobs: as in RawReader; those of the content are given back."""
+    """Reads an assistant's turn. Stop texts count in the content only, and not across what interrupts it: text that was
+    held back for one comes before a tool call. logprobs: as in RawReader; those of the content are given back."""
 
     def __init__(
         self, tokenizer: Tokenizer, parser: OutputParser, stop: tuple[str, ...], guide: Guide | None, logprobs: bool
@@ -205,7 +205,7 @@ class ChatReader:
         return self._stops.found
 
     def push(self, token_id: int, logprob: TokenLogprob | None = None) -> tuple[Delta, Logprobs]:
-        """What one more id adds, and the log-probabilities of the tokens in its content."""
+        """The part of the turn that one more id adds, and the log-probabilities of the tokens in its content."""
         part = self._part
         if self._attribution is not None:
             self._follow(self._attribution, token_id, logprob)
@@ -216,7 +216,7 @@ class ChatReader:
         return Delta(content, delta.reasoning_content, delta.tool_calls), logprobs
 
     def finish(self, finish_reason: str) -> tuple[Delta, Logprobs]:
-        """What was held back, and how the turn ended."""
+        """The text that was held back, and the reason for which the turn ended."""
         cancelled = finish_reason == CANCELLED
         delta = self._parser.finish("length" if cancelled else finish_reason)
         content, logprobs = _last(self._stops.push(delta.content) + self._stops.flush(), self._attribution)
@@ -230,7 +230,8 @@ class ChatReader:
         return State.SECTION if self._parser.state in CALL else self._parser.state
 
     def _follow(self, attribution: Attribution, token_id: int, logprob: TokenLogprob | None) -> None:
-        """A token may become content, unless it is of the thinking; a section that cannot be read does."""
+        """Pushes a token that may become content: one outside of the thinking. A section of calls that cannot be read
+        becomes content, too."""
         if self._tokenizer.is_special(token_id):
             attribution.end_of_text()
         elif self._part not in (State.REASONING, State.AFTER):

@@ -1,4 +1,4 @@
-"""What a caller gets back: immutable values under OpenAI's names."""
+"""Answers, whole and in pieces: immutable values under OpenAI's names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
