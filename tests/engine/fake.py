@@ -1,6 +1,7 @@
 """A model and pages that make any mix-up of pages visible."""
 
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 
@@ -34,10 +35,9 @@ class FakeModel:
     """Writes (id, form) into the cache's slots; the next id hashes every (token, position) that a row reaches."""
 
     vocab_size = VOCAB
-    depth = 1
 
-    def __init__(self, max_tokens, num_pages):
-        self.max_tokens, self.pages = max_tokens, FakePages(num_pages)
+    def __init__(self, max_tokens, num_pages, depth=1):
+        self.max_tokens, self.pages, self.depth = max_tokens, FakePages(num_pages), depth
         self.num_tokens = 0
 
     def submit(self, batch, watch):
@@ -60,6 +60,34 @@ class FakeModel:
             read = self.pages.tokens[table[where // PAGE_TOKENS] * PAGE_TOKENS + where % PAGE_TOKENS]
             logits[out, next_id(read)] = 1
         return logits
+
+
+class Later(Future):
+    """Computed when its result is asked for."""
+
+    def __init__(self, compute):
+        super().__init__()
+        self._compute = compute
+
+    def result(self, timeout=None):
+        if not self.done():
+            try:
+                self.set_result(self._compute())
+            except BaseException as e:
+                self.set_exception(e)
+        return super().result(timeout)
+
+
+class LateModel(FakeModel):
+    """Computes a batch when its result is asked for, and no sooner: the last moment at which a page may be written."""
+
+    def __init__(self, max_tokens, num_pages, depth=2):
+        super().__init__(max_tokens, num_pages, depth)
+        self.submitted = []  # batches
+
+    def submit(self, batch, watch):
+        self.submitted.append(batch)
+        return Later(partial(self.forward, batch, watch))
 
 
 def next_id(cached):

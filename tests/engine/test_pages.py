@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,29 @@ from hypothesis import strategies as st
 from kimi_cpu.engine import DiskStore, Engine, Kind
 from kimi_cpu.model import PAGE_TOKENS
 
-from .fake import VOCAB, FakeModel, Guesses, expected, finish, greedy
+from .fake import VOCAB, FakeModel, Guesses, LateModel, expected, finish, greedy
 
 NUM_SCHEDULES = int(os.environ.get("KIMI_CPU_TEST_SCHEDULES", "300"))
 PREFIX = [(7 * i) % 90 + 2 for i in range(3 * PAGE_TOKENS)]
 
 
-def make(num_pages=12, chunk=32, max_running=4, speculation=None, store=None):
-    engine = Engine(FakeModel(chunk, num_pages), max_running, speculation, store, fair=True)
+def make(num_pages=12, chunk=32, max_running=4, speculation=None, store=None, model=FakeModel, depth=1):
+    engine = Engine(model(chunk, num_pages, depth), max_running, speculation, store, fair=True)
     engine.clock = lambda: engine.model.num_tokens
     return engine
 
 
-def check_pool(engine):
-    """Used and free pages together are all pages, each once; ref counts are those of the block tables."""
-    engine.cache.pool.check(request.block_table for request in engine.scheduler.running)
+def check_pool(engine, flights=()):
+    """Used and free pages together are all pages, each once; ref counts are those of the block tables. What a step
+    writes has one holder, and a request is in one step."""
+    tables = [r.block_table for r in (*engine.scheduler.running, *engine.scheduler.leaving)]
+    engine.cache.pool.check(tables)
+    held = [block_id for table in tables for block_id in table]
+    written = [set((plan.batch.slot_mapping // PAGE_TOKENS).tolist()) for plan, _ in flights]
+    assert all(held.count(block_id) == 1 for pages in written for block_id in pages)
+    if flights:
+        in_flight = [scheduled.request for plan, _ in flights for scheduled in plan.step]
+        assert len(in_flight) == len(set(in_flight)) and set(in_flight) == engine.scheduler.in_flight
 
 
 actions = st.lists(
@@ -39,23 +48,73 @@ actions = st.lists(
         st.tuples(st.just("step"), st.integers(1, 12)),
         st.tuples(st.just("abort"), st.integers(0, 9)),
         st.tuples(st.just("preempt")),
+        st.tuples(st.just("begin")),
+        st.tuples(st.just("finish"), st.integers(0, 2)),
+        st.tuples(st.just("break")),
+        st.tuples(st.just("session"), st.integers(0, 9)),
     ),
     max_size=25,
 )
 
 
+class Breaking:
+    """Raises once when it was told to."""
+
+    is_broken = False
+
+    def forward(self, batch, watch):
+        if self.is_broken:
+            self.is_broken = False
+            raise RuntimeError("out of luck")
+        return super().forward(batch, watch)
+
+
+class Early(Breaking, FakeModel):
+    """Computes a batch at once, whenever its result is asked for."""
+
+
+class Late(Breaking, LateModel):
+    """Computes a batch as its result is asked for."""
+
+
 @settings(max_examples=NUM_SCHEDULES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(actions, st.integers(5, 14), st.sampled_from([1, 5, 32, 200]), st.integers(1, 5), st.booleans(), st.booleans())
-def test_any_schedule_answers_as_each_request_does_alone(schedule, num_pages, chunk, max_running, speculates, stores):
+@given(
+    actions,
+    st.integers(5, 14),
+    st.sampled_from([1, 5, 32, 200]),
+    st.integers(1, 5),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([(Early, 1), (Early, 2), (Early, 3), (Late, 2), (Late, 3)]),
+)
+def test_any_schedule_answers_as_each_request_does_alone(
+    schedule, num_pages, chunk, max_running, speculates, stores, model
+):
     speculation = Guesses() if speculates else None
     with tempfile.TemporaryDirectory() as folder:
         store = DiskStore(Path(folder), 7000, "model") if stores else None  # 8 pages
-        run_schedule(make(num_pages, chunk, max_running, speculation, store), schedule)
+        run_schedule(make(num_pages, chunk, max_running, speculation, store, *model), schedule)
 
 
 def run_schedule(engine, schedule):
     num_pages = engine.model.pages.num_pages
-    alive, tails, total = [], {}, {}
+    alive, tails, total, flights = [], {}, {}, []
+
+    def finish_one(number):
+        plan, future = flights.pop(number % len(flights))
+        try:
+            engine.finish(plan, future.result())
+        except RuntimeError:
+            engine.finish(plan, None)
+        check_pool(engine, flights)
+
+    def step():
+        while flights:
+            finish_one(0)
+        with suppress(RuntimeError):
+            engine.step()
+        check_pool(engine)
+
     for what, *args in schedule:
         if what == "add":
             shared, salt, count, tail = args
@@ -75,16 +134,33 @@ def run_schedule(engine, schedule):
             engine.add(greedy(PREFIX[: args[0]], 0, kind=Kind.IDLE))
         elif what == "step":
             for _ in range(args[0]):
-                engine.step()
-                check_pool(engine)
+                step()
         elif what == "abort" and alive:
-            engine.abort(alive.pop(args[0] % len(alive)))
+            request = alive.pop(args[0] % len(alive))
+            request.aborted = True
+            engine.look()
+            engine.abort(request)
         elif what == "preempt" and len(engine.scheduler.running) > 1:
-            engine.scheduler.preempt(engine.scheduler.running[-1])
-        check_pool(engine)
+            if engine.scheduler.running[-1] not in engine.scheduler.in_flight:
+                engine.scheduler.preempt(engine.scheduler.running[-1])
+        elif what == "begin" and engine.scheduler.in_flight and not flights:
+            step()  # those in flight are the engine's
+        elif what == "begin" and len(flights) < engine.model.depth and (plan := engine.begin()) is not None:
+            flights.append((plan, engine.model.submit(plan.batch, plan.watch)))
+        elif what == "finish" and flights:
+            finish_one(args[0])
+        elif what == "break":
+            engine.model.is_broken = True
+        elif what == "session" and alive:
+            tokens = alive[args[0] % len(alive)].tokens(0, 10**6)
+            count, contents = engine.cache.export(tokens)
+            contents = [content.copy() for content in contents]
+            found = np.concatenate([np.zeros(0, np.int64), *(content.view(np.int64) for content in contents)])
+            np.testing.assert_array_equal(found[:count], (2 * tokens.ids + tokens.forms)[:count])
+            engine.cache.restore(tokens.part(0, count), contents)
+        check_pool(engine, flights)
     while engine.has_work:
-        engine.step()
-        check_pool(engine)
+        step()
     assert engine.cache.pool.num_free == num_pages
     for request in alive:
         key = (tuple(request.prompt_ids), request.max_tokens, tails[request])
