@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, when it is not what it was taken for: so that an error can say so."""
+"""Kinds of files by their first bytes, so that an error can say what a file is that is not what it was taken for."""
 
 import re
 from typing import NamedTuple
@@ -32,6 +32,7 @@ PYTORCH = (
     "take the checkpoint in safetensors (transformers: save_pretrained), since reading pickles runs what is in them"
 )
 JSON = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{][\s\"\[{\]}]")
+TEXT = "text in UTF-8"
 PLAIN = re.compile(rb"[\t\r\n\x20-\x7e]+")
 
 
@@ -43,7 +44,7 @@ class FileType(NamedTuple):
 
 
 def recognised(head: bytes) -> FileType | None:
-    """What the file is that begins with these HEAD_BYTES bytes, if they say so; text in UTF-8 is nothing special."""
+    """The type of a file that begins with these HEAD_BYTES bytes, if they say so; text in UTF-8 is nothing special."""
     for at, magic, what, remedy in MAGIC:
         if head.startswith(magic, at):
             return FileType(what, remedy)
@@ -72,16 +73,20 @@ def decoded(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        if recognised(head) is None:
-            raise ValueError(f"this is no text in UTF-8 (byte {e.start}).") from None
-        raise ValueError(mistaken(head, "text in UTF-8")) from None
-    if b"\0" in head and recognised(head) is not None:  # text in UTF-16 without a mark
-        raise ValueError(mistaken(head, "text in UTF-8"))
+        raise ValueError(other_kind(head, TEXT) or f"this is no text in UTF-8 (byte {e.start}).") from None
+    other = other_kind(head, TEXT) if b"\0" in head else None  # text in UTF-16 without a mark
+    if other is not None:
+        raise ValueError(other)
     return text
 
 
+def other_kind(head: bytes, wanted: str) -> str | None:
+    """The words of an error on a file that begins so and is recognised as something else than was wanted."""
+    return None if recognised(head) is None else mistaken(head, wanted)
+
+
 def mistaken(head: bytes, wanted: str) -> str:
-    """What an error says of a file that begins so and is not what was wanted: what it is, and what to do."""
+    """The words of an error on a file that begins so and is not what was wanted: what it is, and what to do."""
     found = recognised(head) or _text(head)
     if found is None:
         return f"this is no {wanted}; {AGAIN}."

@@ -23,7 +23,7 @@ from typing import IO, Any, BinaryIO, NamedTuple
 from ..config.fields import WITHOUT_EFFECT
 from ..errors import ConfigError
 from ..files import spooled
-from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..filetypes import HEAD_BYTES, other_kind
 
 KEY_BYTES = 16
 _HEAD = b'{"id": "batch_req_'  # every line begins so
@@ -336,6 +336,7 @@ def _lines(path: Path, file: BufferedReader) -> Iterator[tuple[bytes, bytes, int
         if key is not None:
             yield key, line, number
         elif line.endswith(b"\n") or not may_be_torn(line):
-            if recognised(head) is not None:
-                raise ConfigError(f"{path}: {mistaken(head, 'output of kimi-cpu batch')}")
-            raise ConfigError(f"{path}, line {number}, is no result of kimi-cpu batch.")
+            other = other_kind(head, "output of kimi-cpu batch")
+            raise ConfigError(
+                f"{path}: {other}" if other else f"{path}, line {number}, is no result of kimi-cpu batch."
+            )

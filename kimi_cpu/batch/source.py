@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import ConfigError, RequestError, shown
-from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..filetypes import HEAD_BYTES, TEXT, other_kind
 from ..llm.parameters import well_formed
 from .results import Failure, digest_of, digest_of_line, key_of_id, key_of_line
 
@@ -98,9 +98,9 @@ def check_readable(path: Path, text: bool = False) -> None:
     """ConfigError, saying what the input is and what to do, when it is no text, or no JSON where that is needed."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    found = recognised(head) if head else None
-    if found is not None and (not text or not _is_text(head)):
-        raise ConfigError(f"{path}: {mistaken(head, 'text in UTF-8')}")
+    other = other_kind(head, TEXT) if head else None
+    if other is not None and (not text or not _is_text(head)):
+        raise ConfigError(f"{path}: {other}")
 
 
 def _is_text(head: bytes) -> bool:

@@ -16,7 +16,7 @@ import sentencepiece
 
 from ..errors import TokenizerError, TokenizerFileError
 from ..files import open_regular
-from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..filetypes import HEAD_BYTES, other_kind
 from . import pretokenize
 from .vocabulary import (
     EOS_NAMES,
@@ -296,8 +296,9 @@ def _parse(text: str | bytes) -> dict:
 def _read_ranks(path: Path) -> bytes:
     """A rank file's content. TokenizerError: it cannot be read, or is something else by its first bytes."""
     ranks = _read(path)
-    if recognised(ranks[:HEAD_BYTES]) is not None:
-        raise TokenizerFileError(f"{path}: {mistaken(ranks[:HEAD_BYTES], 'tiktoken rank file')}")
+    other = other_kind(ranks[:HEAD_BYTES], "tiktoken rank file")
+    if other is not None:
+        raise TokenizerFileError(f"{path}: {other}")
     return ranks
 
 
