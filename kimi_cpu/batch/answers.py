@@ -1,4 +1,4 @@
-"""A model of this process as the pool sees it, which reads lines of the input as the server reads bodies."""
+"""A model of this process as the pool sees it. It reads the bodies of requests as the server does."""
 
 import json
 import queue

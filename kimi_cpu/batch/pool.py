@@ -1,4 +1,4 @@
-"""Models that answer requests at once: how many each, which request goes to which, and what a lost one leaves."""
+"""Models that answer requests side by side: how many each, which request goes to which, and what a lost one leaves."""
 
 import queue
 import time
@@ -240,15 +240,14 @@ class Pool:
     def admit(self, window: Window, known_ids: Callable[[bytes, bytes], list[int]]) -> None:
         """Starts what there is room for: first what lost models left, then jobs of the window."""
         self._join()
-        while self._put_back and (free := [member for member in self._members if member.has_room]):
-            self._start(min(free, key=_load), self._put_back.popleft())
+        while self._put_back and (member := self._freest()):
+            self._start(member, self._put_back.popleft())
         for steals in (False, True):
-            content: list[_Member] = []  # found nothing for themselves
-            while free := [member for member in self._members if member.has_room and member not in content]:
-                member = min(free, key=_load)
+            passed: list[_Member] = []  # found no job
+            while member := self._freest(passed):
                 entry = window.take(member.prompts, self._owners(member, steals))
                 if entry is None:
-                    content.append(member)
+                    passed.append(member)
                     continue
                 position, job = entry
                 self._start(member, Flight(position, job, known_ids(job.key, job.digest)))
@@ -280,6 +279,11 @@ class Pool:
         for member in self._members:
             with suppress(Lost):
                 member.model.cancel()
+
+    def _freest(self, passed: Sequence[_Member] = ()) -> _Member | None:
+        """The least loaded member with room that has not passed; None: there is none, or the run ends."""
+        free = [member for member in self._members if member.has_room and member not in passed]
+        return min(free, key=lambda member: member.load) if free and self.error is None else None
 
     def _owners(self, member: _Member, steals: bool) -> list[Prompts]:
         """The prompts of the models to which a member leaves their jobs. steals: it has found nothing else; then it
@@ -339,10 +343,6 @@ class Pool:
 
     def _fail(self, error: Exception) -> None:
         self.error = self.error or error
-
-
-def _load(member: _Member) -> float:
-    return member.load
 
 
 def _none_left(num_lost: int, why: Lost) -> str:

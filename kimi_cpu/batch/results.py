@@ -337,6 +337,6 @@ def _lines(path: Path, file: BufferedReader) -> Iterator[tuple[bytes, bytes, int
             yield key, line, number
         elif line.endswith(b"\n") or not may_be_torn(line):
             other = other_kind(head, "output of kimi-cpu batch")
-            raise ConfigError(
-                f"{path}: {other}" if other else f"{path}, line {number}, is no result of kimi-cpu batch."
-            )
+            if other is not None:
+                raise ConfigError(f"{path}: {other}")
+            raise ConfigError(f"{path}, line {number}, is no result of kimi-cpu batch.")

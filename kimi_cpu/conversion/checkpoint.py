@@ -7,7 +7,7 @@ from pathlib import Path
 from ..config import ModelConfig, config_from_hf, listed
 from ..errors import CheckpointError, shown
 from ..files import read_regular
-from ..filetypes import HEAD_BYTES, mistaken, recognised
+from ..filetypes import HEAD_BYTES, mistaken, other_kind
 from .gguf_source import open_gguf
 from .source import Source, SourceTensor, naming
 from .source_files import MappedFile, instead, no_language_model, other_weights, read_header, stranger
@@ -302,8 +302,9 @@ def _read_bytes(path: Path) -> bytes | None:
 
 def _check_head(path: Path, head: bytes, wanted: str) -> None:
     """CheckpointError, saying what the file is, when its first bytes are those of something else than text."""
-    if head and recognised(head) is not None:
-        raise CheckpointError(f"{path}: {mistaken(head, wanted)}")
+    other = other_kind(head, wanted) if head else None
+    if other is not None:
+        raise CheckpointError(f"{path}: {other}")
 
 
 def _parse_json(path: Path, text: str):
