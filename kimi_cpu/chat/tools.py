@@ -90,7 +90,7 @@ def _named(choice: object, declared: dict[str, Parameters]) -> str:
     return name
 
 
-def tool_names(tools: Iterable[str | dict] | None) -> tuple[str, ...] | None:
+def tool_names(tools: Iterable[str | Mapping[str, Any]] | None) -> tuple[str, ...] | None:
     """The names of tools given as names or in OpenAI's form; None, for tools that are unknown, stays None."""
     if tools is None:
         return None

@@ -22,10 +22,21 @@ PROGRESS_S = 0.5  # a step tells of itself this often; one that is shorter does 
 class Model(Protocol):
     """The seam to the model: forward passes, and the pages of its cache, which it owns."""
 
-    max_tokens: int  # of a batch
-    vocab_size: int
-    depth: int  # batches that may be submitted before the first of them is done
-    pages: Pages
+    @property
+    def max_tokens(self) -> int:
+        """Of a batch."""
+        ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def depth(self) -> int:
+        """Batches that may be submitted before the first of them is done."""
+        ...
+
+    @property
+    def pages(self) -> Pages: ...
 
     def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
         """Logits f32[N, vocab] of the rows asked for; None when `watch` ended it."""

@@ -18,9 +18,16 @@ from .request import Kind, Request
 class Pages(Protocol):
     """The content of the pages, as bytes. The model owns it."""
 
-    kind: str  # of the content: pages of another kind mean other bytes
-    num_pages: int
-    page_bytes: int
+    @property
+    def kind(self) -> str:
+        """Of the content: pages of another kind mean other bytes."""
+        ...
+
+    @property
+    def num_pages(self) -> int: ...
+
+    @property
+    def page_bytes(self) -> int: ...
 
     def read(self, page: int) -> np.ndarray:
         """One page's content u8[page_bytes], good until the page is written."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic
@@ -13,11 +14,11 @@ from typing import Any, Generic
 import numpy as np
 
 from ..chat.parser import Delta
-from ..engine import EngineThread, Request, StepOutput, TokenLogprob
+from ..engine import EngineThread, Kind, Request, Sampling, StepOutput, TokenLogprob
 from ..errors import AnswerError, NonFiniteLogits
 from .reading import CANCELLED
 from .results import Answer, ChatCompletion, Completion, Piece, Timings, Usage
-from .turn import Turn
+from .turn import ChatTurn, Turn
 
 
 class Generation(Generic[Answer]):
@@ -279,6 +280,27 @@ def logits_of(thread: EngineThread, request: Request) -> np.ndarray:
     finally:
         thread.abort(request)
     return np.concatenate(parts)
+
+
+def read_ahead(
+    thread: EngineThread,
+    turn: ChatTurn,
+    answer: ChatCompletion,
+    most: int,
+    forms: Callable[[list[int]], np.ndarray] | None,
+) -> None:
+    """Has the beginning of the next turn's prompt computed in idle time, at most so many tokens; returns at once.
+    forms: those of a prompt's ids, where a session knows them."""
+
+    def submit() -> None:
+        with suppress(Exception):  # it only saves time, whatever a template makes of the turn
+            ids = turn.following(answer.message())[:most]
+            thread.submit(Request(ids, Sampling(), 0, forms=None if forms is None else forms(ids), kind=Kind.IDLE))
+
+    if answer.finish_reason != CANCELLED:
+        # Not a daemon: Python would end it within compiled code, which ends the process.
+        with suppress(RuntimeError):  # no thread can be had
+            threading.Thread(target=submit, name="kimi-cpu read-ahead").start()
 
 
 def explain(path: Path, error: BaseException) -> BaseException:

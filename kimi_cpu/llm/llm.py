@@ -1,10 +1,8 @@
 """LLM, the composition root: it binds file, model, engine and tokenizer, and is what a program holds."""
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +20,7 @@ from ..plan import needs
 from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
-from .generation import Generation, closing, explain, logits_of, result_of
+from .generation import Generation, closing, explain, logits_of, read_ahead, result_of
 from .loading import LoadKeywords, LoadOptions
 from .parameters import (
     ChatKeywords,
@@ -37,7 +35,6 @@ from .parameters import (
     room_for,
     well_formed,
 )
-from .reading import CANCELLED
 from .results import Answer, ChatCompletion, Completion, JsonObject, Piece
 from .turn import ChatTurn, RawTurn, Turn, Vocabulary
 
@@ -353,8 +350,9 @@ class LLM:
                 session.follow(request, num_tokens)
             if answered is not None:
                 answered(answer)
-            if isinstance(turn, ChatTurn) and isinstance(answer, ChatCompletion) and n == 1:
-                self._read_next(turn, answer, session)
+            if isinstance(turn, ChatTurn) and isinstance(answer, ChatCompletion) and n == 1 and self._read_ahead:
+                forms = None if session is None else session.forms
+                read_ahead(self._thread, turn, answer, self.context - 1, forms)
 
         generations: list[Generation[Answer]] = []
         explained = partial(explain, self.path)
@@ -386,20 +384,6 @@ class LLM:
             tail=turn.num_new,
             parent=parent,
         )
-
-    def _read_next(self, turn: ChatTurn, answer: ChatCompletion, session: Session | None) -> None:
-        """Has what the next turn's prompt will begin with computed in idle time."""
-        if self._read_ahead and answer.finish_reason != CANCELLED:
-            job = (turn, answer.message(), session)
-            # Not a daemon: Python would end it within compiled code, which ends the process.
-            with suppress(RuntimeError):  # no thread can be had; it only saves time
-                threading.Thread(target=self._prefill, args=job, name="kimi-cpu read-ahead").start()
-
-    def _prefill(self, turn: ChatTurn, message: JsonObject, session: Session | None) -> None:
-        with suppress(Exception):  # it only saves time, whatever a template makes of the turn
-            ids = turn.following(message)[: self.context - 1]
-            forms = None if session is None else session.forms(ids)
-            self._thread.submit(Request(ids, Sampling(), 0, forms=forms, kind=Kind.IDLE))
 
 
 def _close(thread: EngineThread, file: ModelFile) -> None:
