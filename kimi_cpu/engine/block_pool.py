@@ -116,13 +116,12 @@ class BlockPool:
         A page may be registered again when it holds more tokens than before.
         """
         assert len(tokens.ids) <= PAGE_TOKENS
-        full = len(tokens.ids) == PAGE_TOKENS
-        key = chain_key(parent, tokens) if full else None
+        key = chain_key(parent, tokens) if len(tokens.ids) == PAGE_TOKENS else None
         self._forget(block_id)
-        if not full or key not in self._by_key:
+        if key is None or key not in self._by_key:
             self._entries[block_id] = _Entry(key, parent, tokens)
             self._by_parent.setdefault(parent, []).append(block_id)
-            if full:
+            if key is not None:
                 self._by_key[key] = block_id
         return key or parent
 
@@ -141,7 +140,9 @@ class BlockPool:
 
     def match(self, tokens: Tokens) -> Match:
         """The longest beginning of a sequence that the pool holds. Tokens are compared: a collision cannot leak."""
-        block_ids, keys, parent, start = [], [], ROOT, 0
+        block_ids: list[int] = []
+        keys: list[bytes] = []
+        parent, start = ROOT, 0
         while start + PAGE_TOKENS <= len(tokens.ids):
             page = tokens.part(start, start + PAGE_TOKENS)
             key = chain_key(parent, page)

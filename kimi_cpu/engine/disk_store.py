@@ -13,7 +13,7 @@ import secrets
 import stat
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -84,7 +84,8 @@ class DiskStore:
     def next_pending(self) -> bytes | None:
         """Takes the key of a page that waits to be written."""
         key = next(iter(self._pending), None)
-        self._pending.pop(key, None)
+        if key is not None:
+            del self._pending[key]
         return key
 
     def discard(self, keys: Iterable[bytes]) -> None:
@@ -147,7 +148,9 @@ class DiskStore:
             self._remove(next(leaves, next(iter(self._files))))  # names that go in a circle have no leaf
 
     def _add(self, folder: Path, name: str, num_bytes: int) -> None:
-        key, parent = PAGE.fullmatch(name).groups()
+        match = PAGE.fullmatch(name)
+        assert match is not None, f"{name} is no page"
+        key, parent = match.groups()
         self._forget((folder.name, key))
         file = self._files[folder.name, key] = _File(folder, name, (folder.name, parent), num_bytes)
         self._num_children[file.parent] += 1
@@ -174,13 +177,14 @@ def _bytes(tokens: Tokens) -> bytes:
 
 def _is_whole(data: bytes, tokens: Tokens) -> bool:
     """Whether a file holds what it should."""
-    body = memoryview(data)[HEAD_BYTES:]
-    return data[:HEAD_BYTES] == MAGIC + crc32(body).to_bytes(4, "little") and body[:TOKEN_BYTES] == _bytes(tokens)
+    if data[:HEAD_BYTES] != MAGIC + crc32(memoryview(data)[HEAD_BYTES:]).to_bytes(4, "little"):
+        return False
+    return data[HEAD_BYTES : HEAD_BYTES + TOKEN_BYTES] == _bytes(tokens)
 
 
 def _by_age(directory: Path) -> list[tuple[Path, str, int]]:
     """(folder, name, bytes) of the pages in all namespaces, longest unused first; removes what was left unfinished."""
-    found = []
+    found: list[tuple[int, Path, str, int]] = []
     for folder in directory.iterdir():
         if not NAMESPACE.fullmatch(folder.name):
             continue
@@ -220,7 +224,7 @@ def _read(folder: Path, name: str, num_bytes: int) -> bytes | None:
             return file.read(num_bytes) if status.st_size == num_bytes else None
 
 
-def _write(folder: Path, name: str, parts: Iterable, partial: str) -> None:
+def _write(folder: Path, name: str, parts: Iterable[bytes | np.ndarray], partial: str) -> None:
     """Writes a file, which appears whole or not at all. partial: the ending of its name until then. OSError."""
     unfinished = f"{name}.{secrets.token_hex(8)}{partial}"
     with _opened(folder) as at:
@@ -256,7 +260,7 @@ def _touch(folder: Path, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def _opened(folder: Path) -> Generator[int]:
     at = os.open(folder, FOLDER)
     try:
         yield at

@@ -78,9 +78,9 @@ class EngineState(NamedTuple):
 class Plan:
     """A step in flight: what the model is to compute, and for which requests."""
 
-    def __init__(self, step: list[Scheduled], engine: "Engine", started_s: float, drafting: bool):
-        """drafting: drafts were sought."""
-        self.step, self.started_s, self.drafting = step, started_s, drafting
+    def __init__(self, step: list[Scheduled], engine: "Engine", started_s: float, is_decoding: bool):
+        """is_decoding: all tokens of the step go on with an answer."""
+        self.step, self.started_s, self.is_decoding = step, started_s, is_decoding
         self.batch, self.rows = forward_batch(step)  # rows: of the logits, those of each request
         self.watch = StepWatch(step, engine)
         self.has_answers = engine.scheduler.has_answers
@@ -189,10 +189,10 @@ class Engine:
         if not step:
             return None
         started_s = self.clock()
-        drafting = self.speculation is not None and all(r.output_ids and r.num_missing == 1 for r, *_ in step)
-        if drafting:
+        is_decoding = all(scheduled.request.output_ids and scheduled.request.num_missing == 1 for scheduled in step)
+        if self.speculation is not None and is_decoding:
             step = self._with_drafts(self.speculation, step)
-        plan = Plan(step, self, started_s, drafting)
+        plan = Plan(step, self, started_s, is_decoding)
         self._plans.append(plan)
         return plan
 
@@ -211,14 +211,14 @@ class Engine:
             if not scheduled.request.aborted:
                 outputs += self._outputs(scheduled, logits[plan.rows[scheduled.request]])
         seconds = self.clock() - plan.started_s
-        if self.speculation is not None and plan.drafting:
+        if self.speculation is not None and plan.is_decoding:
             self.speculation.observe(len(plan.batch.token_ids), seconds)
         self.fairness.settle(seconds, plan.has_answers, plan.has_prompts)
         return outputs
 
     def _with_drafts(self, speculation: Drafts, step: list[Scheduled]) -> list[Scheduled]:
         """The step with drafts, or with the reason why none could be made."""
-        room, drafted = self.model.max_tokens - len(step), []
+        room, drafted = self.model.max_tokens - len(step), list[Scheduled]()
         for scheduled in step:
             request = scheduled.request
             limit = min(room, request.max_tokens - len(request.output_ids) - 1)

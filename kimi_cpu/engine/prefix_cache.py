@@ -31,6 +31,7 @@ class Pages(Protocol):
 
     def read(self, page: int) -> np.ndarray:
         """One page's content u8[page_bytes], good until the page is written."""
+        ...
 
     def write(self, page: int, data: np.ndarray) -> None:
         """Sets one page's content to data u8[page_bytes]."""
@@ -152,7 +153,7 @@ class PrefixCache:
 
     def _with_stored(self, store: DiskStore, match: Match, tokens: Tokens) -> Match:
         """A match and the full pages that the disk has after it, all of them held."""
-        parent, stored = match.keys[-1] if match.keys else ROOT, []
+        parent, stored = match.keys[-1] if match.keys else ROOT, list[int]()
         for start in range(len(match.block_ids) * PAGE_TOKENS, len(tokens.ids) - PAGE_TOKENS + 1, PAGE_TOKENS):
             page = tokens.part(start, start + PAGE_TOKENS)
             key = chain_key(parent, page)

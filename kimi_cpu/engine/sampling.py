@@ -95,8 +95,8 @@ def sample(
         mass = p.sum() if size == top_k else _weights(row, temperature).sum()
         index = _pick(p, mass, size == top_k, top_p, min_p, u)
         if index is not None:
-            break
-    return int(candidates[index])
+            return int(candidates[index])
+    raise AssertionError("all candidates have all of the weight")
 
 
 def penalize(row: np.ndarray, seen: np.ndarray, repeat: float) -> np.ndarray:

@@ -91,7 +91,7 @@ class Scheduler:
         """
         self._give_way()
         self._admit()
-        step = []
+        step: list[Scheduled] = []
         for request, count in self._share_budget().items():  # oldest first: it always finds its pages
             if request in self.running and self._grow(request, request.num_computed + count):
                 step.append(Scheduled(request, count))
@@ -100,7 +100,7 @@ class Scheduler:
 
     def retire(self, step: list[Scheduled]) -> list[Scheduled]:
         """A step is in flight no more; returns what it has of requests that were not removed meanwhile."""
-        kept = []
+        kept: list[Scheduled] = []
         for scheduled in step:
             request = scheduled.request
             self.in_flight.remove(request)
@@ -204,7 +204,7 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, dict[Request, li
     spans.sort(key=lambda s: s.form != ABSORBED)  # stable: decode rows come first
     starts = [0, *accumulate(len(s.ids) for s in spans)]
     tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
-    ids, positions, slots, wanted = [], [], [], []
+    ids, positions, slots, wanted = list[int](), list[int](), list[int](), list[int]()
     rows_of: dict[Request, list[int]] = {scheduled.request: [] for scheduled in step}
     in_order = sorted(zip(spans, starts[:-1], strict=True), key=lambda s: s[0].start)
     for span, start in in_order:  # a request's rows come in the order of its tokens, whatever form they have

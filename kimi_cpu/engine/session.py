@@ -8,8 +8,9 @@ and at its end that of the header before it.
 import json
 import os
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -22,6 +23,7 @@ from .request import ABSORBED, EXPANDED
 
 MAGIC, VERSION = "kimi-cpu session", 2
 ALIGNMENT = 4096
+NUMBERS = ("num_tokens", "num_cached", "num_pages", "tokens_crc", "page_bytes")  # of the header
 
 
 class Session:
@@ -65,7 +67,7 @@ def save(session: Session, cache: PrefixCache, path: Path, model_hash: str) -> i
     with replacing(path, private=True) as file:
         file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
         file.write(_padded(ids + forms, b"\0"))
-        checks = []
+        checks: list[int] = []
         for page in contents:
             checks.append(crc32(page))
             file.write(page)
@@ -103,7 +105,7 @@ def load(cache: PrefixCache, path: Path, model_hash: str) -> Session:
     return Session(tokens)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     """SessionError: it is no file that can be read; FileNotFoundError."""
     try:
         return open_regular(path)
@@ -113,7 +115,7 @@ def _opened(path: Path) -> BinaryIO:
         raise SessionError(f"{path} cannot be read ({e.strerror}); name a session's file.") from e
 
 
-def _contents(path: Path, file: BinaryIO, checks: np.ndarray, page_bytes: int) -> Iterator[np.ndarray]:
+def _contents(path: Path, file: BufferedReader, checks: np.ndarray, page_bytes: int) -> Iterator[np.ndarray]:
     """The pages of a file, which is read from where they begin; each is good until the next one. SessionError."""
     page = np.empty(page_bytes, np.uint8)
     for number, check in enumerate(checks):
@@ -122,13 +124,14 @@ def _contents(path: Path, file: BinaryIO, checks: np.ndarray, page_bytes: int) -
         yield page
 
 
-def _header(path: Path, line: bytes, model_hash: str, cache: PrefixCache) -> dict:
+def _header(path: Path, line: bytes, model_hash: str, cache: PrefixCache) -> dict[str, Any]:
+    """The fields of a file's first line, checked. SessionError."""
     try:
-        header = json.loads(line)
-        known = header["magic"] == MAGIC
+        header: dict[str, Any] = json.loads(line)
+        is_known = header["magic"] == MAGIC
     except (ValueError, TypeError, KeyError, RecursionError):
-        known = False
-    if not known:
+        header, is_known = dict[str, Any](), False
+    if not is_known:
         raise SessionError(
             f"{path} is not a session file, or its beginning is damaged; the conversation starts afresh."
         )
@@ -140,7 +143,7 @@ def _header(path: Path, line: bytes, model_hash: str, cache: PrefixCache) -> dic
     crc = header.pop("crc", None)
     if crc != crc32(json.dumps(header).encode()):
         raise SessionError(f"{path} is corrupt (its header); the conversation starts afresh.")
-    numbers = [header.get(name) for name in ("num_tokens", "num_cached", "num_pages", "tokens_crc", "page_bytes")]
+    numbers: list[Any] = [header.get(name) for name in NUMBERS]
     fits = all(type(number) is int and number >= 0 for number in numbers) and (
         numbers[1] <= numbers[0] and numbers[2] == num_pages(numbers[1])
     )

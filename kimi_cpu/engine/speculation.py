@@ -1,6 +1,6 @@
 """Prompt lookup: the tokens that followed the same words before are drafted, and verified in one forward pass.
 
-A draft changes what a step computes, never which tokens come out (Engine.step). So this file may go by the clock: it
+A draft changes what a step computes, never which tokens come out (Engine.finish). So this file may go by the clock: it
 drafts as many tokens as its own statistics say will pay.
 """
 
@@ -112,7 +112,7 @@ class _PromptIndex:
         """Index of the token after the last occurrence."""
         if len(ngram) < NGRAM:
             return None
-        key = self._keys(np.asarray(ngram, np.int64))[0]
+        key = int(self._keys(np.asarray(ngram, np.int64))[0])
         at = int(np.searchsorted(self._sorted, key, "right")) - 1
         return int(self._order[at]) + NGRAM if at >= 0 and self._sorted[at] == key else None
 
