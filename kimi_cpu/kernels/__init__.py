@@ -55,6 +55,7 @@ write_latents = _at_once(pointwise.write_latents)
 __all__ = [
     "Activation",
     "Cache",
+    "Call",
     "Dispatch",
     "Experts",
     "Program",

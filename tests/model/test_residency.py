@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import kimi_cpu
+from kimi_cpu.kernels import Call
 from tests import tiny
 
 from .steps import Watching, alone, assert_same, generate, opened
@@ -132,6 +133,16 @@ def test_step_that_is_stopped_asks_for_nothing_more_and_the_next_one_is_whole(ti
             return move.forward(batch, Watching())
 
         assert_same(generate(twice, 16, COUNT), expected)
+
+
+def test_python_acts_within_a_layer_only_when_there_is_a_residency(tiny_file):
+    def cuts(model):
+        generate(alone(model), 16, 1, [[3, 4]])
+        return [sum(not isinstance(call, Call) for call in program.calls) for program in model._layers]
+
+    with opened(tiny_file) as make:
+        assert cuts(make()) == [0, 0, 0, 0]
+        assert cuts(make(residency=Backwards)) == [0, 1, 1, 1]  # the first layer is dense
 
 
 def test_experts_that_are_absent_or_never_come_are_noticed(tiny_file):
