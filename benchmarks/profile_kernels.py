@@ -36,14 +36,14 @@ class Profile:
     def __init__(self):
         self.on, self.apart, self.anonymous = False, True, 0
         self._clear()
-        call, forward, run = jit.Kernel.__call__, Kimi.forward, Program.run
+        call, forward, run = jit.Bound.__call__, Kimi.forward, Program.run
 
-        def timed_call(kernel, *arguments):
+        def timed_call(bound):
             begin = time.perf_counter()
-            call(kernel, *arguments)
+            call(bound)
             if self.on and self.apart:
-                self.seconds[kernel.name.strip("_")] += time.perf_counter() - begin
-                self.calls[kernel.name.strip("_")] += 1
+                self.seconds[bound.kernel.name.strip("_")] += time.perf_counter() - begin
+                self.calls[bound.kernel.name.strip("_")] += 1
             elif self.on:
                 self.compiled += time.perf_counter() - begin
 
@@ -59,7 +59,7 @@ class Profile:
             for recorded in program.calls:
                 recorded()
 
-        jit.Kernel.__call__, Kimi.forward, Program.run = timed_call, timed_forward, run_apart
+        jit.Bound.__call__, Kimi.forward, Program.run = timed_call, timed_forward, run_apart
 
     def _clear(self) -> None:
         self.seconds, self.calls, self.forward, self.compiled = Counter(), Counter(), 0.0, 0.0

@@ -19,7 +19,7 @@ from .arrays import (
     make_activation,
     make_dispatch,
 )
-from .codegen.calls import Call, StepArg
+from .codegen.jit import Call, StepArg
 from .entries import attention_expanded, attention_int8, heads, matmul, moe, pointwise
 from .entries.attention_int8 import num_splits, plan_absorbed
 from .recorder import Program, Recorder

@@ -16,7 +16,7 @@ from kimi_cpu.kernels.codegen.code_cache import PACKAGE, Entry
 COMPILE = """
 from kimi_cpu.kernels.codegen import jit
 kernel = next(k for k in jit.KERNELS if k.name == "_quantize")
-compiler, compiled = kernel._dispatcher._compiler, []
+compiler, compiled = kernel._code._compiler, []
 compile_, compiler.compile = compiler.compile, lambda *types: compiled.append(types) or compile_(*types)
 kernel.compile()
 print(len(compiled), kernel.entry.path)

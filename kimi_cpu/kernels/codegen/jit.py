@@ -1,24 +1,32 @@
-"""The only compile options in the package, and what compiled code needs of LLVM.
+"""Entries: functions that Numba compiles to C functions, kept in the cache, and how their arguments reach them.
 
-Numba's own cache finds code by the file that a function came from, and forgets other files, constants and flags; ours
-(code_cache.py) finds it by the content of all of them.
+The only compile options of the package are here. Numba's own cache finds code by the file that a function came from,
+and forgets other files, constants and flags; ours (code_cache.py) finds it by the content of all of them.
 """
 
 import pickle
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core.caching import NullCache
+from numba import carray, types
+
+# Names in numba.core, `CFunc._cache`, `CompileResult._reduce` and `_rebuild` are not public: compiled code is kept
+# between processes through them. pyproject.toml allows the versions of Numba that were tested, and
+# tests/kernels/test_jit.py says which of these names another version lacks.
+from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
+from numba.np.numpy_support import as_dtype
 
 from .code_cache import CodeCache, Entry
 
@@ -45,13 +53,14 @@ def _facts() -> str:
     return repr((sorted(OPTIONS.items()), settings, versions, cpu))
 
 
+WORD = 8  # bytes
 CACHE = CodeCache(_facts())
 KERNELS: list["Kernel"] = []  # every entry, in the order of definition, for warm-up
 _namesakes: Counter[str] = Counter()
 
 
-class _Kept(NullCache):
-    """Where a dispatcher of Numba looks for compiled code, and leaves it."""
+class _Kept:
+    """The place where a C function of Numba looks for compiled code, and leaves it."""
 
     def __init__(self, entry: Entry):
         self._entry = entry
@@ -73,38 +82,175 @@ def leaf(function: Callable) -> Callable:
     return numba.njit(**OPTIONS)(function)
 
 
-class Kernel:
-    """An entry: compiled for one signature on first use, or by `compile`."""
+def kernel(signature: types.Type, parallel: bool = True) -> Callable[[Callable], "Kernel"]:
+    """Decorator of an entry: the only functions with `prange`, called from Python and from programs."""
+    return lambda function: Kernel(function, signature, parallel)
 
-    def __init__(self, function: Callable, signature: str | tuple, parallel: bool):
+
+class Kernel:
+    """An entry: a C function of one signature, compiled on first use, or by `compile`.
+
+    It takes the address of the addresses of its arguments, which lie in memory as `words` has them. An argument that
+    many calls share is so in one place for all of them.
+    """
+
+    def __init__(self, function: Callable, signature: types.Type, parallel: bool):
         self.__doc__, self.name, self.signature = function.__doc__, function.__name__, signature
-        self.entry = _entry_of(function)
-        self._dispatcher = numba.njit(**OPTIONS, parallel=parallel)(function)
-        self._dispatcher._cache = _Kept(self.entry)
-        self._call = self._first
+        self.entry, self._room = _entry_of(function), sum(1 + num_words(kind) for kind in signature.args)
+        options = OPTIONS | {"parallel": parallel}
+        body = numba.njit(**options, inline="always")(function)  # or its regions would not be those of the C function
+        signature_of_c = (types.int64,), signature.return_type
+        self._code = CFunc(_from_memory(body, signature), signature_of_c, {}, options)
+        self._code._cache = _Kept(self.entry)
+        self.function: Callable[[int], int | None] | None = None  # from Python, without the GIL; None: not compiled yet
         KERNELS.append(self)
 
     def compile(self, wait: bool = True) -> bool:
         """Compiles, or loads what somebody compiled. While another process compiles it: waits, or returns False."""
-        return self.entry.make(wait, global_compiler_lock, lambda: self._call != self._first, self._compile)
+        return self.entry.make(wait, global_compiler_lock, lambda: self.function is not None, self._compile)
 
     def _compile(self) -> None:
-        self._dispatcher.compile(self.signature)
-        self._dispatcher.disable_compile()
-        self._call = self._dispatcher
+        self._code.compile()
+        self.function = self._code.ctypes
 
+    @property
     def address(self) -> int:
-        """Of its C function, which takes arguments as Numba has them in registers: `create_cfunc_wrapper` of numba."""
-        self.compile()
-        (result,) = self._dispatcher.overloads.values()
-        return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+        """Of the C function, once it is compiled."""
+        return self._code.address
 
-    def _first(self, *arguments):
-        self.compile()
-        return self._dispatcher(*arguments)
+    def bind(self, *arguments: object) -> "Bound":
+        """The entry with its arguments, whose arrays the caller keeps."""
+        if self.function is None:
+            self.compile()
+        kinds = self.signature.args
+        memory = np.empty(self._room, np.int64)
+        begin, places, values = memory.ctypes.data, [], []
+        for kind, argument in zip(kinds, arguments, strict=True):
+            if isinstance(argument, StepArg):
+                places.append(argument.address(kind))
+            else:
+                places.append(begin + WORD * (len(kinds) + len(values)))
+                values += words(kind, argument)
+        memory[: len(places) + len(values)] = places + values
+        return Bound(self, memory)
 
-    def __call__(self, *arguments):
-        return self._call(*arguments)
+    def __call__(self, *arguments: object) -> int | None:
+        return self.bind(*arguments)()
+
+
+class Bound:
+    """An entry with its arguments; runs when called.
+
+    address: of the arguments' addresses i64[n], which begin its memory; the values that never change lie behind them.
+    """
+
+    __slots__ = ("_memory", "address", "kernel")
+
+    def __init__(self, kernel: Kernel, memory: np.ndarray):
+        self.kernel, self._memory, self.address = kernel, memory, memory.ctypes.data
+
+    @property
+    def places(self) -> list[int]:
+        """Addresses of the arguments."""
+        return self._memory[: len(self.kernel.signature.args)].tolist()
+
+    def __call__(self) -> int | None:
+        return self.kernel.function(self.address)
+
+
+class StepArg:
+    """An argument that changes from step to step: every call that takes it gets the value that was set last."""
+
+    def __init__(self, value: object = 0):
+        self.value = value
+        self._type: types.Type | None = None
+        self._words = np.zeros(0, np.int64)
+
+    def set(self, value: object) -> None:
+        """The value for the next step. An array must be C-contiguous and is kept until the next `set`.
+
+        The same object as in the last step costs nothing.
+        """
+        if value is not self.value:
+            self.value = value
+            if self._type is not None:
+                self._words[:] = words(self._type, value)
+
+    def address(self, type_: types.Type) -> int:
+        """Of the words that a value of this type becomes; always the same."""
+        if self._type is None:
+            self._type, self._words = type_, np.array(words(type_, self.value), np.int64)
+        assert self._type == type_, f"{self._type} for one call, {type_} for another"
+        return self._words.ctypes.data
+
+
+Rows = int | StepArg | None  # of a call; None: as many as there is room for
+
+
+class Call:
+    """An entry and its arguments, the number of rows last; runs when it is called, or as a part of a `Program`.
+
+    A call of no rows is left out.
+    """
+
+    __slots__ = ("_bound", "arguments", "kernel")
+
+    def __init__(self, kernel: Kernel, arguments: tuple, rows: Rows, room: int):
+        """rows: by default `room`, how many the arrays have room for."""
+        self.kernel, self.arguments = kernel, (*arguments, room if rows is None else rows)
+        self._bound: Bound | None = None
+
+    def bind(self) -> Bound:
+        """The same Bound every time."""
+        if self._bound is None:
+            self._bound = self.kernel.bind(*self.arguments)
+        return self._bound
+
+    def __call__(self) -> None:
+        rows = self.arguments[-1]
+        if rows.value if isinstance(rows, StepArg) else rows:
+            self.bind()()
+
+
+def words(type_: types.Type, value: object) -> list[int]:
+    """An argument in 64-bit words: a number in one (f32 in its first half), an array as its address and its shape."""
+    if isinstance(type_, types.Array):
+        same = value.dtype == _dtype_of(type_.dtype) and value.ndim == type_.ndim
+        assert same and value.flags.c_contiguous, f"{type_} expected, not {value.dtype}, {value.shape}"
+        return [value.ctypes.data, *value.shape]
+    if type_ == types.float32:
+        return [*struct.unpack("=i", struct.pack("=f", value))]
+    return [int(value)]
+
+
+_dtype_of = cache(as_dtype)
+
+
+def num_words(type_: types.Type) -> int:
+    """Words of an argument of a type."""
+    return 1 + type_.ndim if isinstance(type_, types.Array) else 1
+
+
+def _from_memory(body: Callable, signature: types.Type) -> Callable:
+    """`body` as a function of the address of the addresses of its arguments.
+
+    Its text is written here, as compiled code has no loop over values of different types.
+    """
+    names = {"body": body, "carray": carray, "pointer": pointer, "i64": np.int64, "f32": np.float32}
+    names["__name__"] = body.__module__
+    lines = ["def entry(arguments):", f"    at = carray(pointer(arguments), {len(signature.args)}, i64)"]
+    for i, kind in enumerate(signature.args):
+        if isinstance(kind, types.Array):
+            names[f"dtype{i}"] = _dtype_of(kind.dtype)
+            shape = "".join(f"w{i}[{1 + axis}], " for axis in range(kind.ndim))
+            lines.append(f"    w{i} = carray(pointer(at[{i}]), {num_words(kind)}, i64)")
+            lines.append(f"    a{i} = carray(pointer(w{i}[0]), ({shape}), dtype{i})")
+        else:
+            word = f"carray(pointer(at[{i}]), 1, {'f32' if kind == types.float32 else 'i64'})[0]"
+            lines.append(f"    a{i} = {word}{' != 0' if kind == types.boolean else ''}")
+    lines.append(f"    return body({', '.join(f'a{i}' for i in range(len(signature.args)))})")
+    exec("\n".join(lines), names)
+    return names["entry"]
 
 
 def _entry_of(function: Callable) -> Entry:
@@ -117,9 +263,14 @@ def _entry_of(function: Callable) -> Entry:
     return CACHE.entry(f"{name}.{_namesakes[name]}.nbc")
 
 
-def kernel(signature: str | tuple, parallel: bool = True) -> Callable[[Callable], Kernel]:
-    """Decorator of an entry: the only functions with `prange`, called from Python alone."""
-    return lambda function: Kernel(function, signature, parallel)
+@intrinsic
+def pointer(typingctx, address):
+    """An address i64 as a pointer."""
+
+    def generate(context, builder, signature, values):
+        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), generate
 
 
 @intrinsic

@@ -6,8 +6,7 @@ from numba import prange, types
 from ...quant.rows16 import GROUP, ROWS, Matrix, pad
 from .. import runtime
 from ..arrays import PAGE_TOKENS, Activation, Cache
-from ..codegen.calls import Call, Rows
-from ..codegen.jit import address, call, kernel, leaf
+from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro.table import WORKERS
 from .attention import (
     COLUMNS,

@@ -6,8 +6,7 @@ from numba import prange, types
 from ...quant.rows16 import pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
-from ..codegen.calls import Call, Rows
-from ..codegen.jit import address, call, kernel, leaf
+from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro.table import INDEX, WORKERS
 from .attention import (
     F32,

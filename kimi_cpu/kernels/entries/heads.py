@@ -6,8 +6,7 @@ from numba import prange, types
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from .. import runtime
 from ..arrays import Activation
-from ..codegen.calls import Call, Rows
-from ..codegen.jit import address, call, kernel, leaf
+from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro.rows import ABSORB_COLUMNS
 from ..micro.table import INDEX, WORKERS
 from .jobs import (

@@ -11,8 +11,7 @@ from numba import prange, types
 from ...quant.rows16 import GROUP, ROWS, Matrix
 from .. import runtime
 from ..arrays import Activation
-from ..codegen.calls import Call, Rows
-from ..codegen.jit import address, call, kernel, leaf
+from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,

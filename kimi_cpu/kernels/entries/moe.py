@@ -11,8 +11,7 @@ from numba import from_dtype, prange, types
 from ...quant.rows16 import GROUP, ROWS
 from .. import runtime
 from ..arrays import Activation, Dispatch, Experts, Routing, SharedExpert
-from ..codegen.calls import Call, Rows
-from ..codegen.jit import address, call, kernel, leaf
+from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro.table import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,

@@ -6,8 +6,7 @@ from numba import prange, types
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
-from ..codegen.calls import Call, Rows
-from ..codegen.jit import address, call, kernel, leaf
+from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro.table import INDEX
 from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
 
