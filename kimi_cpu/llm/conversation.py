@@ -4,6 +4,7 @@ import json
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Protocol, Unpack, cast
@@ -134,8 +135,7 @@ class Conversation:
     ) -> Generation[ChatCompletion]:
         """As `ask`, but returns at once with a handle to iterate, to await, to ask for its result, and to cancel."""
         self._require_answered()
-        asked = [{"role": "user", "content": message}] if isinstance(message, str) else [dict(m) for m in message]
-        asked = well_formed(asked)
+        asked = well_formed([{"role": "user", "content": message}] if isinstance(message, str) else list(message))
         answered = partial(self._answered, asked)
         handle = self._begin([*self.messages, *asked], tools, self.session, answered, options)
         self._open = weakref.ref(handle)
@@ -153,7 +153,7 @@ class Conversation:
     def fork(self) -> "Conversation":
         """A branch with the same past, of which nothing is computed again. It has no path."""
         branch = Conversation(self._begin, self.session.fork())
-        branch.messages = list(self.messages)
+        branch.messages = deepcopy(self.messages)
         return branch
 
     def save(self, path: str | os.PathLike[str] | None = None) -> None:

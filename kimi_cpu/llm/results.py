@@ -88,7 +88,7 @@ class ChatCompletion:
         return message
 
 
-Answer = TypeVar("Answer", Completion, ChatCompletion)
+Answer = TypeVar("Answer", Completion, ChatCompletion)  # to a raw prompt, to a chat
 
 
 @dataclass(frozen=True)

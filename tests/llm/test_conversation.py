@@ -73,6 +73,8 @@ def test_branches_share_the_past_and_compute_none_of_it_again(llm):
         assert turn.usage.prompt_tokens - turn.usage.cached_tokens < 64
     assert talk.messages == past and talk.session.num_tokens == tokens
     assert branches[3].ask("More", **OPTIONS).usage.cached_tokens > tokens
+    branches[0].messages[0]["content"] = "Be brief."
+    assert talk.messages == past and talk.system != "Be brief."
 
 
 def test_stopped_answer_stays_and_a_dropped_one_does_not(llm):
@@ -101,6 +103,8 @@ def test_question_that_cannot_be_answered_leaves_no_trace(llm, tiny_file, tmp_pa
     talk = llm.conversation()
     with pytest.raises(RequestError):
         talk.ask("Hello", tool_choice="required")
+    with pytest.raises(RequestError, match="messages"):
+        talk.ask(["Hello"])
     assert talk.messages == []
     path = damaged(tiny_file, tmp_path / "damaged.gguf", "token_embd.weight", ord("~"))  # its tokens are bytes
     with kimi_cpu.load(path, context=512) as broken:
