@@ -6,40 +6,41 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 import click
 
 from ..errors import KimiError, OutOfMemory
-from .settings import defaults, read_config
+from .config_file import defaults, read_config
 
-COMMANDS = {  # name: what `kimi-cpu --help` says; the module of that name is imported when the command is used
-    "run": "Answer one prompt.",
-    "chat": "Hold a conversation.",
-    "batch": "Answer files of requests, and lose nothing.",
-    "serve": "Serve a model over HTTP, with a chat page.",
-    "convert": "Turn a Hugging Face checkpoint, or a GGUF file, into one model file.",
-    "verify": "Check a model file's hashes, or prove it equal to its checkpoint.",
-    "inspect": "Show what a checkpoint or a model file holds.",
-    "plan": "Say how large and how heavy a model will be, before any download or conversion.",
-    "merge": "Join the outputs of batches, each request once.",
-    "tokenize": "Show the tokens of a text, or the text of tokens.",
-    "bench": "Measure tokens a second on this machine.",
-    "warmup": "Compile the kernels for this CPU ahead of their first use.",
-    "completion": "Print what completes commands in bash, zsh or fish.",
+COMMANDS = {  # name: the module of its function, imported when the command is used; its line in `kimi-cpu --help`
+    "run": (".run", "Answer one prompt."),
+    "chat": (".chat", "Hold a conversation."),
+    "batch": (".batch", "Answer files of requests, and lose nothing."),
+    "serve": (".serve", "Serve a model over HTTP, with a chat page."),
+    "convert": (".convert", "Turn a Hugging Face checkpoint, or a GGUF file, into one model file."),
+    "verify": (".convert", "Check a model file's hashes, or prove it equal to its checkpoint."),
+    "inspect": (".inspect", "Show what a checkpoint or a model file holds."),
+    "plan": (".inspect", "Say how large and how heavy a model will be, before any download or conversion."),
+    "merge": (".batch", "Join the outputs of batches, each request once."),
+    "tokenize": (".tokenize", "Show the tokens of a text, or the text of tokens."),
+    "bench": (".bench", "Measure tokens a second on this machine."),
+    "warmup": (".loading", "Compile the kernels for this CPU ahead of their first use."),
+    "completion": (".", "Print what completes commands in bash, zsh or fish."),
 }
 STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))  # as descriptors
-REFUSED = (errno.EBADF, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what is written; files have names
+REFUSED = (errno.EBADF, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of stdout; errors of files name the file
 EXIT_INTERRUPTED = 130  # by convention 128 + SIGINT
 EXIT_BROKEN_PIPE = 141  # and 128 + SIGPIPE
 
 
 class ReaderLeft(Exception):
-    """Whoever read our output has gone, as `head` does."""
+    """The reader of our output has gone, as `head` does."""
 
 
 @contextmanager
 def _reader_may_leave() -> Iterator[None]:
-    """click would make exit code 1 of a broken pipe."""
+    """Raises ReaderLeft for a broken pipe, of which click would make exit code 1."""
     try:
         yield
     except BrokenPipeError as e:
@@ -55,7 +56,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return _command(cmd_name) if cmd_name in COMMANDS else None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Gives the command the defaults of the configuration file."""
         name, command, args = super().resolve_command(ctx, args)
         config = read_config()
@@ -63,23 +66,24 @@ class LazyGroup(click.Group):
             ctx.default_map = {name: defaults(config, command, [*map(_command, COMMANDS)])}
         return name, command, args
 
-    def make_context(self, *args, **kwargs) -> click.Context:
-        """Where --help is printed."""
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parses, and prints --help."""
         with _reader_may_leave():
             return super().make_context(*args, **kwargs)
 
-    def invoke(self, ctx: click.Context):
-        """Where all else is."""
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
         with _reader_may_leave():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 def _command(name: str) -> click.Command:
-    return importlib.import_module(f".{name}", __name__).command
+    module, _ = COMMANDS[name]
+    return getattr(importlib.import_module(module, __name__), f"{name}_command")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -98,6 +102,24 @@ def cli() -> None:
     $XDG_CONFIG_HOME/kimi-cpu/config.toml: `model = "k2.gguf"`, and under [run] `max-tokens = 500`. The command line
     comes first, then the environment, then the file.
     """
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion_command(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes kimi-cpu's commands, options and files in SHELL.
+
+    \b
+    kimi-cpu completion bash >> ~/.bashrc
+    kimi-cpu completion zsh >> ~/.zshrc
+    kimi-cpu completion fish > ~/.config/fish/completions/kimi-cpu.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    assert script is not None  # click has one for each choice
+    click.echo(script(ctx.find_root().command, {}, "kimi-cpu", "_KIMI_CPU_COMPLETE").source())
 
 
 def main() -> None:
@@ -127,15 +149,15 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Gives the process the streams that it was started without. What is printed to stdout then is an error, and not
-    lost; and no file that is opened later gets their numbers, and with them what others print."""
+    """Gives the process the streams that it was started without. A print to such a stdout is an error, not lost; and no
+    file that is opened later gets the number of a stream, and with it the text that is printed there."""
     for name, mode, flags in STREAMS:
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
 
 
-def _let_go(*streams) -> None:
-    """What they hold cannot be written, and the interpreter shall not try it again at its end."""
+def _let_go(*streams: TextIO) -> None:
+    """Drops text that cannot be written, so that the interpreter does not try it again at its end."""
     for stream in streams:
         try:
             stream.flush()
@@ -144,13 +166,13 @@ def _let_go(*streams) -> None:
 
 
 def _tell(text: str) -> None:
-    """One line on stderr, if it takes one."""
+    """Prints one line on stderr, if that takes one."""
     with suppress(OSError):
         click.echo(f"kimi-cpu: {text}", err=True)
 
 
 def _sentence(error: BaseException) -> str:
-    """One line for a person."""
+    """An error as one line for a person."""
     if isinstance(error, OSError):
         place = "stdout" if error.errno in REFUSED else "input/output"
         return f"{error.filename or place}: {error.strerror or error}"

@@ -1,6 +1,8 @@
 """kimi-cpu bench: tokens a second on this machine, in llama-bench's rows."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +14,8 @@ class Counts(click.ParamType):
 
     name = "N,…"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The numbers of a text."""
         try:
             counts = [int(x) for x in value.split(",")] if isinstance(value, str) else value
         except ValueError:
@@ -29,7 +32,15 @@ class Counts(click.ParamType):
 @click.option("-r", "--repetitions", type=click.IntRange(1), default=5, show_default=True, help="Runs of each row.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @model_options
-def command(prompts, generations, depths, repetitions, as_json, model, **loading) -> None:
+def bench_command(
+    prompts: list[int],
+    generations: list[int],
+    depths: list[int],
+    repetitions: int,
+    as_json: bool,
+    model: Path | None,
+    **loading: Any,
+) -> None:
     """Measure tokens a second; names of rows are llama-bench's.
 
     \b

@@ -1,4 +1,4 @@
-"""kimi-cpu convert: a checkpoint becomes one model file."""
+"""kimi-cpu convert: a checkpoint becomes one model file; and kimi-cpu verify, which proves that it is whole."""
 
 from pathlib import Path
 from typing import NoReturn
@@ -7,9 +7,10 @@ import click
 
 from ..config import in_words
 from ..errors import Interrupted
-from .telling import warn
+from .display import bar, warn
+from .interrupts import endings, on_signals
 
-LAYOUTS = {  # what is said of a file when it is there
+LAYOUTS = {  # layout: the words about a file that was made in it
     "native": "native layout; run it with: kimi-cpu run -m {file}",
     "standard": "a deepseek2 file for llama.cpp",
 }
@@ -35,7 +36,9 @@ LAYOUTS = {  # what is said of a file when it is there
 @click.option("--resume", is_flag=True, help="Go on where an interrupted conversion stopped.")
 @click.option("--force", is_flag=True, help="Replace a model file that is there.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads. [default: one a physical core]")
-def command(source: Path, output: Path, dense: str, layout: str, resume: bool, force: bool, jobs: int | None) -> None:
+def convert_command(
+    source: Path, output: Path, dense: str, layout: str, resume: bool, force: bool, jobs: int | None
+) -> None:
     """Turn SOURCE, a Hugging Face checkpoint directory or a GGUF file, into one model file.
 
     A model file that is there is replaced with --force only, the source and other files never; a link is followed. The
@@ -47,8 +50,6 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
     """
     from ..conversion import convert
     from ..kernels.codegen import bus_error
-    from .interrupts import endings, on_signals
-    from .progress import bar
 
     bus_error.install()
     with on_signals(endings(), _stop), bar("converting") as progress:
@@ -60,3 +61,37 @@ def command(source: Path, output: Path, dense: str, layout: str, resume: bool, f
 
 def _stop(name: str) -> NoReturn:
     raise Interrupted(f"Stopped by {name}; the same command with --resume goes on.")
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--against", metavar="SOURCE", type=click.Path(path_type=Path), help="Compare with this checkpoint, too.")
+@click.option("--jobs", type=click.IntRange(1), help="Threads. [default: one a physical core]")
+def verify_command(file: Path, against: Path | None, jobs: int | None) -> None:
+    """Check the hashes inside FILE; with --against, prove it equal to the checkpoint it was made from.
+
+    \b
+    kimi-cpu verify k2.gguf
+    kimi-cpu verify k2.gguf --against Kimi-K2-Thinking/
+    """
+    from ..conversion.verify import verify
+    from ..kernels.codegen import bus_error
+
+    bus_error.install()
+    with bar("verifying") as progress:
+        report = verify(file, against, jobs, progress)
+    click.echo(
+        f"{file}: {report.nbytes / 1e9:.2f} GB, {report.num_tensors:,} tensors and {report.num_experts:,} experts, "
+        "every hash is right."
+    )
+    if against is not None:
+        click.echo(
+            f"{against}: {report.int4_values:,} INT4 values with {report.scales:,} scales, and {report.float_values:,} "
+            "float values, are equal bit for bit."
+        )
+        for name, error in sorted(report.errors.items()):
+            click.echo(
+                f"  {name} ({error.kind}): largest error {error.absolute:.3g}, at most {100 * error.relative:.3f} % of "
+                + ("its value" if error.kind == "bf16" else "its group's largest value")
+            )
+    warn(report.warnings)

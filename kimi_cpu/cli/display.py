@@ -1,31 +1,36 @@
-"""An answer as it comes: content on stdout, and everything else on stderr."""
+"""What a person sees of a command beside its results: notes, bars, and an answer as it comes. Content goes to stdout,
+everything else to stderr."""
 
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ..llm import ChatCompletion, Completion, Piece, Timings, Usage
+if TYPE_CHECKING:
+    from ..llm import ChatCompletion, Completion, Piece, Timings, Usage
 
 PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
-PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # C1 has no pictures
-BAR_AFTER_S = 1.0  # of reading the prompt
+PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # Unicode has no pictures of C1 controls
+BAR_AFTER_S = 1.0  # that the prompt is being read
 
 
-def has_colours(stream) -> bool:
-    """Whether a stream takes colours and bars: a terminal, and NO_COLOR is not set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def say(text: str) -> None:
+    """Prints one line on stderr."""
+    click.echo(f"kimi-cpu: {text}", err=True)
 
 
-def harmless(text: str, stream) -> str:
-    """A text that a model wrote, for a terminal: control characters, which could command it, become pictures."""
-    return text.translate(PICTURES) if stream.isatty() else text
+def warn(warnings: Iterable[str]) -> None:
+    """Prints one line on stderr for each warning."""
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 class Display:
-    """Push the pieces of one answer, then finish. Thinking is dimmed where there are colours."""
+    """Shows one answer: push its pieces, then finish. Thinking is dimmed where there are colours."""
 
     def __init__(self, num_prompt_tokens: int, hide_thinking: bool = False, quiet: bool = False):
         """quiet: no text at all, only the bar."""
@@ -33,7 +38,7 @@ class Display:
         self._bar = _PromptBar(num_prompt_tokens) if self._dim else None
         self._in_thinking = self._has_content = self._at_line_start = False
 
-    def push(self, piece: Piece) -> None:
+    def push(self, piece: "Piece") -> None:
         """Prints one piece. BrokenPipeError: nobody reads stdout."""
         if self._bar is not None:
             self._bar = self._bar.push(piece)
@@ -63,6 +68,91 @@ class Display:
             self._in_thinking = False
 
 
+def statistics(usage: "Usage", timings: "Timings", token_bytes: int, bandwidth: Callable[[float], float | None]) -> str:
+    """One line on the tokens that were read and generated, and the speed. token_bytes: bytes of weights that a step
+    reads; bandwidth: GB/s of this machine's memory to compare a rate of reads with, None where that is not known."""
+    if not usage.completion_tokens:
+        return f"prompt {usage.prompt_tokens} tokens, stopped before all of it was read"
+    computed = usage.prompt_tokens - usage.cached_tokens
+    prefill = computed / timings.prefill_s if timings.prefill_s else 0.0
+    decode = (usage.completion_tokens - 1) / timings.decode_s if timings.decode_s else 0.0
+    read = timings.decode_steps * token_bytes / timings.decode_s / 1e9 if timings.decode_s else 0.0
+    memory = bandwidth(read) if read else None
+    share = f", {read / memory:.0%} of this machine's {memory:.0f} GB/s" if memory else ""
+    return (
+        f"prompt {usage.prompt_tokens} tokens ({usage.cached_tokens} cached), {prefill:.1f} tokens/s; "
+        f"answer {usage.completion_tokens} tokens ({usage.reasoning_tokens} thinking), {decode:.1f} tokens/s, "
+        f"{read:.1f} GB/s read{share}"
+    )
+
+
+def ending(answer: "ChatCompletion | Completion", context: int) -> str | None:
+    """The reason for which an answer is cut off or empty, and what to do; None for a whole one. context: tokens that
+    the model was loaded with."""
+    from ..llm import ChatCompletion
+
+    is_chat = isinstance(answer, ChatCompletion)
+    is_empty = not (answer.content or answer.tool_calls) if isinstance(answer, ChatCompletion) else not answer.text
+    if answer.finish_reason == "length":
+        is_full = answer.usage.total_tokens >= context
+        why = f"the context of {context} tokens is full (-c)" if is_full else "its limit of tokens was reached (-n)"
+        if is_empty and is_chat:
+            return f"the answer was cut off in its thinking: {why}; --think-budget leaves room for what comes after it."
+        return f"the answer was cut off: {why}."
+    if answer.finish_reason == "stop" and is_empty:
+        return "the answer is empty: a stop text came first." if answer.stop_text else "the model's answer is empty."
+    return None
+
+
+def harmless(text: str, stream: TextIO) -> str:
+    """A text of a model's for a terminal: control characters, which could command the terminal, become pictures."""
+    return text.translate(PICTURES) if stream.isatty() else text
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Whether a stream takes colours and bars: a terminal, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    """A function (bytes done, bytes in all, name of the tensor) that draws a bar; None where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = [
+        TextColumn(what),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[name]}"),
+    ]
+    with Progress(*columns, console=console, transient=True) as display:
+        task = display.add_task(what, total=None, name="")
+        yield lambda done, total, name: display.update(task, completed=done, total=total, name=name)
+
+
+@contextmanager
+def steps(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function (steps done, steps in all) that draws a bar on a terminal; elsewhere one line says what is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(what)
+        yield lambda done, total: None
+        return
+    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), console=console, transient=True) as display:
+        task = display.add_task(what, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)
+
+
 class _PromptBar:
     """A bar with the time left, shown when reading a prompt takes more than a second."""
 
@@ -74,8 +164,8 @@ class _PromptBar:
         self._timer.daemon = True
         self._timer.start()
 
-    def push(self, piece: Piece) -> "_PromptBar | None":
-        """The bar, or None when it has served."""
+    def push(self, piece: "Piece") -> "_PromptBar | None":
+        """Moves the bar on. The bar, or None when the prompt is read."""
         if piece.prompt_progress is None:
             self.close()
             return None
@@ -105,37 +195,3 @@ class _PromptBar:
             self._display = Progress(*columns, console=Console(stderr=True), transient=True)
             self._task = self._display.add_task("", total=self._total, completed=self._done)
             self._display.start()
-
-
-def statistics(usage: Usage, timings: Timings, token_bytes: int, bandwidth: Callable[[float], float | None]) -> str:
-    """One line on what was read and generated, and how fast. token_bytes: bytes of weights that a step reads;
-    bandwidth: GB/s of this machine's memory beside so many that were read, where that is known."""
-    if not usage.completion_tokens:
-        return f"prompt {usage.prompt_tokens} tokens, stopped before all of it was read"
-    computed = usage.prompt_tokens - usage.cached_tokens
-    prefill = computed / timings.prefill_s if timings.prefill_s else 0.0
-    decode = (usage.completion_tokens - 1) / timings.decode_s if timings.decode_s else 0.0
-    read = timings.decode_steps * token_bytes / timings.decode_s / 1e9 if timings.decode_s else 0.0
-    memory = bandwidth(read) if read else None
-    share = f", {read / memory:.0%} of this machine's {memory:.0f} GB/s" if memory else ""
-    return (
-        f"prompt {usage.prompt_tokens} tokens ({usage.cached_tokens} cached), {prefill:.1f} tokens/s; "
-        f"answer {usage.completion_tokens} tokens ({usage.reasoning_tokens} thinking), {decode:.1f} tokens/s, "
-        f"{read:.1f} GB/s read{share}"
-    )
-
-
-def ending(answer: ChatCompletion | Completion, context: int) -> str | None:
-    """Why an answer ended before its end, or that it is empty, and what to do; None for a whole one. context: tokens
-    that the model was loaded with."""
-    is_chat = isinstance(answer, ChatCompletion)
-    is_empty = not (answer.content or answer.tool_calls if is_chat else answer.text)
-    if answer.finish_reason == "length":
-        is_full = answer.usage.total_tokens >= context
-        why = f"the context of {context} tokens is full (-c)" if is_full else "its limit of tokens was reached (-n)"
-        if is_empty and is_chat:
-            return f"the answer was cut off in its thinking: {why}; --think-budget leaves room for what comes after it."
-        return f"the answer was cut off: {why}."
-    if answer.finish_reason == "stop" and is_empty:
-        return "the answer is empty: a stop text came first." if answer.stop_text else "the model's answer is empty."
-    return None

@@ -1,4 +1,4 @@
-"""What ends a command early: Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it goes."""
+"""Signals that end a command early: Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it closes."""
 
 import os
 import signal
@@ -9,17 +9,18 @@ CTRL_C = "Ctrl-C"
 
 
 def endings() -> tuple[int, ...]:
-    """SIGTERM, and SIGHUP unless it is ignored, as nohup wants it."""
+    """SIGTERM, and SIGHUP unless nohup has it ignored."""
     hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return (signal.SIGTERM, signal.SIGHUP) if hangs_up else (signal.SIGTERM,)
 
 
 @contextmanager
 def on_signals(numbers: Iterable[int], handle: Callable[[str], None]) -> Iterator[None]:
-    """Signals call handle() with their name. A terminal that hung up is let go first: to write there is an error."""
+    """Calls handle() with the name of each of the signals. A terminal that hung up is let go first, as writing to it is
+    an error."""
     terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
 
-    def on_signal(number: int, frame) -> None:
+    def on_signal(number: int, frame: object) -> None:
         if number == signal.SIGHUP:
             nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor in terminals:
@@ -36,8 +37,8 @@ def on_signals(numbers: Iterable[int], handle: Callable[[str], None]) -> Iterato
 
 @contextmanager
 def first_interrupt(stop: Callable[[], None]) -> Iterator[Callable[[], str | None]]:
-    """Calls stop() at the first signal that ends a command; Ctrl-C after it raises KeyboardInterrupt. Yields a
-    function: the name of what came."""
+    """Calls stop() at the first signal that ends a command; Ctrl-C after it raises KeyboardInterrupt. Yields a function
+    that returns the first signal's name."""
     reason = None
 
     def handle(name: str) -> None:

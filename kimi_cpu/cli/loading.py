@@ -1,17 +1,18 @@
-"""Loading a model for a command."""
+"""A model loaded for a command; and kimi-cpu warmup, which compiles the kernels ahead of their first use."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .telling import say
-from .warmup import compile_kernels
+import click
+
+from .display import say, steps
 
 if TYPE_CHECKING:
     from ..llm import LLM
 
 
-def load_model(path: Path, **loading) -> "LLM":
-    """The model, its kernels compiled; stderr says what its owner should know. Raises as kimi_cpu.load does."""
+def load_model(path: Path, **loading: Any) -> "LLM":
+    """The model with its kernels compiled; its notices go to stderr. Raises as kimi_cpu.load does."""
     from ..kernels.codegen import bus_error
     from ..llm import open_model
     from ..plan import memory_bandwidth
@@ -27,3 +28,35 @@ def load_model(path: Path, **loading) -> "LLM":
         llm.close()
         raise
     return llm
+
+
+@click.command("warmup")
+def warmup_command() -> None:
+    """Compile the kernels for this CPU now, so that the first answer does not wait for it, and measure the memory.
+
+    They are kept in $XDG_CACHE_HOME/kimi-cpu (~/.cache/kimi-cpu) and compiled again only when the program changes.
+
+    \b
+    kimi-cpu warmup
+    """
+    from ..plan import memory_bandwidth
+
+    compile_kernels()
+    rate = memory_bandwidth().measure()
+    memory = "" if rate is None else f"; memory is read at {rate:.1f} GB/s"
+    say(f"the kernels are ready{memory}.")
+
+
+def compile_kernels() -> bool:
+    """Compiles the kernels that no earlier process has, and says so on stderr, on a terminal with a bar. Whether there
+    were any."""
+    from ..kernels import runtime
+
+    if (note := runtime.cache_note()) is not None:
+        say(note)
+    if runtime.compiled():
+        return False
+    together = ", together with another process" if runtime.others_compile() else ""
+    with steps(f"kimi-cpu: compiling kernels for this CPU, once{together}") as progress:
+        runtime.warmup(progress)
+    return True

@@ -12,10 +12,10 @@ import click
 
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
-from .interrupts import CTRL_C
+from .display import Display, ending, say, statistics, warn
+from .input import read_prompt
+from .interrupts import CTRL_C, first_interrupt
 from .options import conversation_options, loading_of, model_options, require_model, sampling_options, thinking_of
-from .prompt import read_prompt
-from .telling import say, warn
 
 if TYPE_CHECKING:
     from ..llm import LLM, Generation
@@ -32,7 +32,18 @@ if TYPE_CHECKING:
 @conversation_options
 @model_options
 @sampling_options
-def command(prompt, prompt_option, file, raw, as_json, system, session, hide_thinking, model, **options) -> None:
+def run_command(
+    prompt: str | None,
+    prompt_option: str | None,
+    file: Path | None,
+    raw: bool,
+    as_json: bool,
+    system: str | None,
+    session: Path | None,
+    hide_thinking: bool,
+    model: Path | None,
+    **options: Any,
+) -> None:
     """Answer PROMPT. The answer alone goes to stdout, as it comes; thinking and statistics go to stderr.
 
     Without PROMPT, -p or -f, or with - as PROMPT, the prompt is read from stdin. The first Ctrl-C ends the answer and
@@ -83,8 +94,6 @@ def _answer(
 ) -> str | None:
     """Prints an answer; returns the signal that ended it, if one did."""
     from ..plan import memory_bandwidth
-    from .display import Display, ending, statistics
-    from .interrupts import first_interrupt
 
     with first_interrupt(handle.cancel) as interrupted:
         display = Display(handle.num_prompt_tokens, hide_thinking, quiet=as_json)
@@ -102,8 +111,8 @@ def _answer(
         if max_tokens == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
-            told = statistics(answer.usage, answer.timings, llm.needs.token, memory_bandwidth().to_compare_with)
+            text = statistics(answer.usage, answer.timings, llm.needs.token, memory_bandwidth().to_compare_with)
             why = ending(answer, llm.context)
-            say(told if why is None else f"{told}; {why}")
+            say(text if why is None else f"{text}; {why}")
         warn(getattr(answer, "warnings", ()))
         return interrupted()

@@ -3,16 +3,17 @@
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import ConfigError
+from .display import say
 from .loading import load_model
 from .options import SIZE, model_options, require_model, reuse_options
-from .telling import say
 
 MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
-SWITCH_S = 0.0005  # the engine's thread lets Python go at every kernel, and would wait 5 ms for it beside a long body
+SWITCH_S = 0.0005  # the engine's thread leaves Python at every kernel; beside a long body it got it back in 5 ms
 
 
 @click.command("serve")
@@ -28,7 +29,18 @@ SWITCH_S = 0.0005  # the engine's thread lets Python go at every kernel, and wou
 @click.option("--open-to-all", is_flag=True, help="Serve a public address without a key.")
 @model_options
 @reuse_options
-def command(host, port, api_key, parallel, max_waiting, allow_host, cors_origin, open_to_all, model, **loading) -> None:
+def serve_command(
+    host: str,
+    port: int,
+    api_key: str | None,
+    parallel: int,
+    max_waiting: int,
+    allow_host: tuple[str, ...],
+    cors_origin: tuple[str, ...],
+    open_to_all: bool,
+    model: Path | None,
+    **loading: Any,
+) -> None:
     """Serve a model over HTTP: /v1/chat/completions and its kin, /v1/messages, /metrics, and a chat page at /.
 
     It listens on this machine only, unless --host says otherwise; then it needs --api-key. SIGTERM and SIGHUP end

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from .input import read_prompt
 from .options import require_model
-from .prompt import read_prompt
 
 
 @click.command("tokenize")
@@ -23,7 +23,7 @@ from .prompt import read_prompt
 @click.option("--no-special", is_flag=True, help="Read <|im_end|> and its kin as the text that they are.")
 @click.option("--decode", is_flag=True, help="TEXT is ids; print their text.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of ids.")
-def command(
+def tokenize_command(
     text: str | None, model: Path | None, file: Path | None, no_special: bool, decode: bool, as_json: bool
 ) -> None:
     """Print the tokens of TEXT, one a line: id, and the bytes that it stands for. Without TEXT, stdin is read.
@@ -50,7 +50,7 @@ def command(
 
 
 def _ids(text: str) -> list[int]:
-    """Numbers between anything."""
+    """The ids in a text, between commas, brackets and spaces."""
     try:
         return [int(part) for part in text.replace(",", " ").replace("[", " ").replace("]", " ").split()]
     except ValueError as e:

@@ -17,7 +17,12 @@ from .answers import Question
 from .body import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
 from .reply import event, new_id
 
-TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}  # type: key of its text
+TEXT_PARTS = {
+    "input_text": "text",
+    "output_text": "text",
+    "text": "text",
+    "refusal": "refusal",
+}  # type -> its key
 ROLES = ("user", "system", "developer")
 ITEM_KEYS = {  # type of an item: its keys besides id and type
     "message": {"role", "content", "status", "phase"},

@@ -6,7 +6,7 @@ from kimi_cpu.batch import Progress
 from kimi_cpu.batch.loop import Tally
 from kimi_cpu.batch.pool import Tokens
 from kimi_cpu.batch.results import was_cut
-from kimi_cpu.cli.batch_view import Rates
+from kimi_cpu.cli.batch import Rates
 
 
 def progress(seconds, completed, generated, read=1000, failed=0):

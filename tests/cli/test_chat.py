@@ -106,7 +106,7 @@ def test_line_editor_takes_several_lines_and_clears_what_was_typed(home, tiny_fi
 
 
 def test_key_while_an_answer_comes_ends_the_thinking_and_leaves_the_terminal_as_it_was(monkeypatch):
-    from kimi_cpu.cli import repl
+    from kimi_cpu.cli import chat
 
     class Handle:
         now = stopped = 0
@@ -119,7 +119,7 @@ def test_key_while_an_answer_comes_ends_the_thinking_and_leaves_the_terminal_as_
 
     async def press(handle, keys, reached):
         before = termios.tcgetattr(slave)
-        with repl._stopped_by_keys(handle):
+        with chat._stopped_by_keys(handle):
             assert not termios.tcgetattr(slave)[3] & termios.ECHO
             keys()
             async with asyncio.timeout(20):

@@ -80,13 +80,13 @@ def test_a_field_is_everywhere_or_the_table_says_why_not():
 
 @pytest.mark.parametrize("name", list(ASIDE))
 def test_commands_have_the_fields_of_the_command_line(name):
-    command = import_module(f"kimi_cpu.cli.{name}").command
+    command = getattr(import_module(f"kimi_cpu.cli.{name}"), f"{name}_command")
     options = {p.name for p in command.params if isinstance(p, click.Parameter)}
     assert options - ASIDE[name] - MODEL == at(Door.COMMAND_LINE)
 
 
 def test_set_has_the_fields_of_the_command_line():
-    from kimi_cpu.cli.repl import AnswerOptions
+    from kimi_cpu.cli.chat import AnswerOptions
 
     options = AnswerOptions({})
     assert set(options.settable()) == at(Door.SET) == at(Door.COMMAND_LINE)

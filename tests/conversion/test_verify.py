@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kimi_cpu.cli.verify import command
+from kimi_cpu.cli.convert import verify_command as command
 from kimi_cpu.conversion import convert
 from kimi_cpu.conversion.against import open_against
 from kimi_cpu.conversion.verify import verify

@@ -19,8 +19,8 @@ def config_path() -> Path | None:
 
 
 def read_config() -> dict:
-    """What the file holds; nothing when there is none, or it lies in a home that is somebody else's. ConfigError: it is
-    no TOML. OSError: it cannot be read."""
+    """The tables of the file; empty when there is none, or it lies in a home that is somebody else's. ConfigError: it
+    is no TOML. OSError: it cannot be read."""
     path = config_path()
     if path is None:
         return {}
@@ -32,13 +32,13 @@ def read_config() -> dict:
         if os.access(path.parent, os.X_OK):
             raise
         return {}
-    except ValueError as e:  # of TOML, too
+    except ValueError as e:  # also of TOML
         raise ConfigError(f"{path} is not valid TOML: {e}") from e
 
 
 def defaults(config: dict, command: click.Command, commands: Sequence[click.Command]) -> dict:
-    """Values by parameter's name for one command: keys outside of tables hold for every command that has the option,
-    those in a command's own table for it alone. ConfigError: a key that is nobody's."""
+    """Parameter -> default of one command: keys outside of tables hold for every command that has the option, those in
+    a command's own table for it alone. ConfigError: no command has the option."""
     found = {}
     own = config.get(command.name, {})
     for key, value in config.items():
@@ -64,7 +64,7 @@ def _options(command: click.Command) -> dict[str, click.Option]:
 
 
 def _value(option: click.Option, key: str, value: object) -> dict:
-    """What a key says of its option: `no-x = true` is `x = false`, and one value of several need not be a list."""
+    """The value that a key gives its option: `no-x = true` is `x = false`, and a single value need not be a list."""
     if f"--{key}" in option.secondary_opts and isinstance(value, bool):
         value = not value
     if option.multiple and not isinstance(value, list):
