@@ -237,7 +237,7 @@ class Run:
         return None
 
     def _check_unchanged(self, item: Job | Rejected, answered: bytes | None) -> None:
-        """ConfigError: the result that is there answers another request, of this digest."""
+        """ConfigError unless the result that is there, to a request of the digest `answered`, is one to the item."""
         if answered not in (None, item.digest):
             raise ConfigError(
                 f"Line {item.line.number} asks something else than {self._path} answers under the same custom_id or "
