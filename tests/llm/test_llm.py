@@ -159,13 +159,13 @@ def test_typed_control_token_stays_text(llm):
 
 
 def test_saved_session_goes_on_without_computing_again(tiny_file, tmp_path):
-    with kimi_cpu.load(tiny_file, context=1024) as llm:
+    with kimi_cpu.load(tiny_file, context=1024, read_ahead=False) as llm:  # idle time would compute more, or not yet
         session = llm.session()
         turn = llm.chat(HELLO, session=session, max_tokens=20, temperature=0)
         messages = [*HELLO, turn.message(), {"role": "user", "content": "More"}]
         session.save(tmp_path / "talk")
         straight = llm.chat(messages, session=session, max_tokens=20, temperature=0)
-    with kimi_cpu.load(tiny_file, context=1024) as llm:
+    with kimi_cpu.load(tiny_file, context=1024, read_ahead=False) as llm:
         restored = llm.chat(messages, session=llm.load_session(tmp_path / "talk"), max_tokens=20, temperature=0)
     assert restored.token_ids == straight.token_ids
     assert restored.usage.cached_tokens == straight.usage.cached_tokens > 50
