@@ -1,4 +1,4 @@
-"""What PyInstaller cannot see: modules that are imported when they are first used, data, and packages' metadata."""
+"""Names what PyInstaller cannot see: modules that are imported at first use, data, and packages' metadata."""
 
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
