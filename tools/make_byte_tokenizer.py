@@ -5,8 +5,8 @@
 Byte b is id b; the special tokens have Kimi K2 Thinking's names and are ids 256..511.
 """
 
+import argparse
 import json
-import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -24,4 +24,6 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path)
+    main(parser.parse_args().directory)

@@ -43,7 +43,7 @@ TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="one source file")
+    parser.add_argument("--only", choices=SOURCES, help="one source file")
     parser.add_argument("--from", type=int, default=0, dest="first", help="skip the first N changes")
     parser.add_argument("--list", action="store_true", help="only list the changes")
     parser.add_argument("--seconds", type=int, default=90, help="after which a test run counts as hanging")
@@ -53,7 +53,7 @@ def main() -> None:
         kernel.compile()
     for tier in host_tiers():
         runtime.select(tier.name)
-    sources = [source for source in SOURCES if options.only in ("", source)]
+    sources = [source for source in SOURCES if options.only in (None, source)]
     for source in sources:  # a copy that could not be generated would look like a change that is noticed
         copy = load(source, compile((KERNELS / f"{source}.py").read_text(), f"{source}.py", "exec"))
         assert all(texts(copy, tier) == truth[tier.name] for tier in host_tiers()), source
