@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -75,16 +76,18 @@ class EngineState(NamedTuple):
     num_free_pages: int
 
 
+@dataclass(eq=False)
 class Plan:
     """A step in flight: what the model is to compute, and for which requests."""
 
-    def __init__(self, step: list[Scheduled], engine: "Engine", started_s: float, is_decoding: bool):
-        """is_decoding: all tokens of the step go on with an answer."""
-        self.step, self.started_s, self.is_decoding = step, started_s, is_decoding
-        self.batch, self.rows = forward_batch(step)  # rows: of the logits, those of each request
-        self.watch = StepWatch(step, engine)
-        self.has_answers = engine.scheduler.has_answers
-        self.has_prompts = any(scheduled.request.num_missing > 1 for scheduled in step)
+    step: list[Scheduled]
+    batch: ForwardBatch
+    rows: dict[Request, list[int]]  # of the logits: each request's
+    watch: "StepWatch"
+    started_s: float
+    has_answers: bool  # answers were running, in this step or others
+    has_prompts: bool  # it computes pieces of prompts
+    drafting: bool  # drafts were sought
 
 
 class Engine:
@@ -189,10 +192,14 @@ class Engine:
         if not step:
             return None
         started_s = self.clock()
-        is_decoding = all(scheduled.request.output_ids and scheduled.request.num_missing == 1 for scheduled in step)
-        if self.speculation is not None and is_decoding:
-            step = self._with_drafts(self.speculation, step)
-        plan = Plan(step, self, started_s, is_decoding)
+        has_prompts = any(scheduled.request.num_missing > 1 for scheduled in step)
+        has_answers = not has_prompts or self.scheduler.has_answers
+        drafting = False
+        if self.speculation is not None and not has_prompts:
+            drafting = all(scheduled.request.output_ids for scheduled in step)
+            step = self._with_drafts(self.speculation, step) if drafting else step
+        batch, rows = forward_batch(step)
+        plan = Plan(step, batch, rows, StepWatch(step, self), started_s, has_answers, has_prompts, drafting)
         self._plans.append(plan)
         return plan
 
@@ -211,14 +218,15 @@ class Engine:
             if not scheduled.request.aborted:
                 outputs += self._outputs(scheduled, logits[plan.rows[scheduled.request]])
         seconds = self.clock() - plan.started_s
-        if self.speculation is not None and plan.is_decoding:
+        if self.speculation is not None and plan.drafting:
             self.speculation.observe(len(plan.batch.token_ids), seconds)
         self.fairness.settle(seconds, plan.has_answers, plan.has_prompts)
         return outputs
 
     def _with_drafts(self, speculation: Drafts, step: list[Scheduled]) -> list[Scheduled]:
         """The step with drafts, or with the reason why none could be made."""
-        room, drafted = self.model.max_tokens - len(step), list[Scheduled]()
+        room = self.model.max_tokens - len(step)
+        drafted: list[Scheduled] = []
         for scheduled in step:
             request = scheduled.request
             limit = min(room, request.max_tokens - len(request.output_ids) - 1)
@@ -251,7 +259,8 @@ class Engine:
         if not request.max_tokens or not len(logits):
             check_finite(logits)
             done = not request.max_tokens and request.num_missing == 0
-            yield self._output(request, None, "length" if done else None, logits=logits)
+            wanted = logits if request.kind is Kind.LOGITS else None
+            yield self._output(request, None, "length" if done else None, logits=wanted)
             return
         request.num_steps += 1
         for row, drafted in zip(logits, (*scheduled.draft_ids, None), strict=True):
@@ -274,8 +283,7 @@ class Engine:
         request.finish_reason = finish_reason
         if finish_reason:
             self.scheduler.remove(request)
-        wanted = logits if request.kind is Kind.LOGITS else None
-        return StepOutput(request, token_id, finish_reason, logprob, wanted, request.num_computed)
+        return StepOutput(request, token_id, finish_reason, logprob, logits, request.num_computed)
 
 
 class StepWatch:
@@ -284,6 +292,7 @@ class StepWatch:
     def __init__(self, step: list[Scheduled], engine: Engine):
         self.stop = np.zeros(1, np.int64)  # see model.Watch
         self._step, self._engine, self._told_s = step, engine, engine.clock()
+        self._is_idle = step[0].request.kind is Kind.IDLE
 
     def __call__(self, done: int, total: int) -> bool:
         """See model.Watch; reports prompts of the step as that share of their tokens that the layers done are."""
@@ -306,7 +315,7 @@ class StepWatch:
         aborted = sum(s.num_tokens for s in self._step if s.request.aborted)
         if aborted and 2 * aborted > sum(s.num_tokens for s in self._step):
             return True
-        return self._step[0].request.kind is Kind.IDLE and self._engine.interrupted()
+        return self._is_idle and self._engine.interrupted()
 
 
 def _finish_reason(request: Request, token_id: int) -> str | None:

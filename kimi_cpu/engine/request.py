@@ -122,7 +122,7 @@ class Request:
     @property
     def num_missing(self) -> int:
         """Tokens that are not in the cache yet; at least 1 until the request is finished."""
-        return self.num_tokens - self.num_computed
+        return len(self.prompt_ids) + len(self.output_ids) - self.num_computed
 
     @property
     def parent_key(self) -> bytes:

@@ -95,21 +95,19 @@ class Scheduler:
         for request, count in self._share_budget().items():  # oldest first: it always finds its pages
             if request in self.running and self._grow(request, request.num_computed + count):
                 step.append(Scheduled(request, count))
-        self.in_flight.update(scheduled.request for scheduled in step)
+        self.in_flight.update([scheduled.request for scheduled in step])
         return step
 
     def retire(self, step: list[Scheduled]) -> list[Scheduled]:
         """A step is in flight no more; returns what it has of requests that were not removed meanwhile."""
-        kept: list[Scheduled] = []
-        for scheduled in step:
-            request = scheduled.request
-            self.in_flight.remove(request)
-            if request in self.leaving:
-                self.leaving.remove(request)
-                self.cache.release(request)
-                continue
-            kept.append(scheduled)
-        return kept
+        self.in_flight.difference_update([scheduled.request for scheduled in step])
+        if not self.leaving:
+            return step
+        gone = self.leaving.intersection([scheduled.request for scheduled in step])
+        self.leaving -= gone
+        for request in gone:
+            self.cache.release(request)
+        return [scheduled for scheduled in step if scheduled.request not in gone]
 
     def room_for_draft(self, request: Request, count: int) -> int:
         """How many of `count` drafted tokens after a request's last one have a place in a page; takes free pages."""
@@ -204,7 +202,10 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, dict[Request, li
     spans.sort(key=lambda s: s.form != ABSORBED)  # stable: decode rows come first
     starts = [0, *accumulate(len(s.ids) for s in spans)]
     tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
-    ids, positions, slots, wanted = list[int](), list[int](), list[int](), list[int]()
+    ids: list[int] = []
+    positions: list[int] = []
+    slots: list[int] = []
+    wanted: list[int] = []
     rows_of: dict[Request, list[int]] = {scheduled.request: [] for scheduled in step}
     in_order = sorted(zip(spans, starts[:-1], strict=True), key=lambda s: s[0].start)
     for span, start in in_order:  # a request's rows come in the order of its tokens, whatever form they have
