@@ -1,4 +1,4 @@
-"""Pages by number: who holds them, which may be reused, and which hold the beginning of some sequence.
+"""Pages by number: their holders, which may be reused, and which hold the beginning of some sequence.
 
 Invariants: a page is held (ref count > 0) or free, never both; block tables are append-only; a free page keeps its
 content, and can be found again by what it holds, until it is handed out for something else.
@@ -37,7 +37,7 @@ class Tokens(NamedTuple):
 
 
 class Match(NamedTuple):
-    """What the pool holds of a sequence: full pages, and perhaps a page whose first tokens go on from there."""
+    """The beginning of a sequence that the pool holds: full pages, and perhaps a page whose first tokens come next."""
 
     block_ids: list[int]
     keys: list[bytes]  # of the full pages
@@ -85,7 +85,7 @@ class BlockPool:
         return len(self._free)
 
     def allocate(self, count: int) -> list[int] | None:
-        """count pages with one holder each, least recently used first, or None when there are not so many."""
+        """count pages with one holder each, least recently used first; None when fewer are free."""
         if count > len(self._free):
             return None
         block_ids = [self._free.popitem(last=False)[0] for _ in range(count)]
@@ -126,7 +126,7 @@ class BlockPool:
         return key or parent
 
     def forget(self, block_ids: list[int], keys: list[bytes]) -> None:
-        """What these pages, and those of these keys, hold cannot be found any more; who holds them keeps them."""
+        """Makes these pages, and those of these keys, unfindable; their holders keep them."""
         for block_id in [*block_ids, *(self._by_key[key] for key in keys if key in self._by_key)]:
             self._forget(block_id)
 

@@ -1,9 +1,9 @@
 """Full pages of the cache on disk, so that a restart finds what was computed before it.
 
 One file a page, DIRECTORY/NAMESPACE/KEY-PARENT.page, the keys being those of the pool's chain: magic, CRC-32 of the
-rest, ids i32[64], forms u8[64], the latents. A file appears whole or not at all; one that is damaged is not used and is
-removed. What was used longest ago goes first when the limit is reached, and a page before those that it follows. What
-else lies in the directory is left alone. A file system that refuses costs the store, never an answer.
+rest, ids i32[64], forms u8[64], the latents. A file appears whole or not at all; a damaged one is removed unused. At
+the limit the pages unused for longest go first, tails before heads. Other files in the directory are left alone. A file
+system that refuses costs the store, never an answer.
 """
 
 import logging
@@ -63,7 +63,7 @@ class DiskStore:
         self._files: OrderedDict[tuple[str, str], _File] = OrderedDict()  # (namespace, key), longest unused first
         self._num_children: Counter[tuple[str, str]] = Counter()
         self._pending: dict[bytes, None] = {}
-        self._is_closed = False  # to new pages: the disk is full, as opposed to the limit, or takes nothing
+        self._is_closed = False  # to new pages: the disk is full, as opposed to the limit, or refuses
         for folder, name, num_bytes in _by_age(directory):
             self._add(folder, name, num_bytes)
         self._evict(0)
@@ -77,7 +77,7 @@ class DiskStore:
         return bool(self._pending)
 
     def offer(self, key: bytes) -> None:
-        """A page is worth writing, some time."""
+        """Queues a page to be written."""
         if key not in self and not self._is_closed:
             self._pending[key] = None
 
@@ -89,14 +89,14 @@ class DiskStore:
         return key
 
     def discard(self, keys: Iterable[bytes]) -> None:
-        """Pages that must not be used again."""
+        """Removes pages that must not be used again."""
         for key in keys:
             self._pending.pop(key, None)
             if key in self:
                 self._remove((self._namespace, key.hex()))
 
     def touch(self, keys: Iterable[bytes]) -> None:
-        """Pages were used."""
+        """Notes that pages were used."""
         names = [name for key in keys if (name := (self._namespace, key.hex())) in self._files]
         for name in names:
             self._files.move_to_end(name)
@@ -120,7 +120,7 @@ class DiskStore:
         return np.frombuffer(data, np.uint8, offset=HEAD_BYTES + TOKEN_BYTES)
 
     def write(self, key: bytes, parent: bytes, tokens: Tokens, page: np.ndarray) -> None:
-        """Writes a page u8[page_bytes]. A disk that takes it not is told of once, and nothing more is written."""
+        """Writes a page u8[page_bytes]. When the disk refuses it, one warning says so and nothing more is written."""
         name, texts = f"{key.hex()}-{parent.hex()}.page", _bytes(tokens)
         num_bytes = HEAD_BYTES + len(texts) + len(page)
         self._evict(num_bytes)

@@ -17,7 +17,7 @@ from .request import Kind, Request
 from .sampling import TokenLogprob, check_finite, draw
 from .scheduler import Fairness, Scheduled, Scheduler, forward_batch
 
-PROGRESS_S = 0.5  # a step tells of itself this often; one that is shorter does not
+PROGRESS_S = 0.5  # a step reports its prompts this often; a shorter one does not
 
 
 class Model(Protocol):
@@ -56,7 +56,7 @@ class Drafts(Protocol):
 
 
 class StepOutput(NamedTuple):
-    """What one step brought for one request."""
+    """The result of one step for one request: a token, logits, or how far the prompt is."""
 
     request: Request
     token_id: int | None  # None: only a piece of the prompt was computed, or the request failed
@@ -68,7 +68,7 @@ class StepOutput(NamedTuple):
 
 
 class EngineState(NamedTuple):
-    """How busy an engine is: sequences that run and that wait, pages of the cache and those that nobody holds."""
+    """Load of an engine: sequences that run and that wait, pages of the cache and those without a holder."""
 
     num_running: int
     num_waiting: int
@@ -78,7 +78,7 @@ class EngineState(NamedTuple):
 
 @dataclass(eq=False)
 class Plan:
-    """A step in flight: what the model is to compute, and for which requests."""
+    """A step in flight: the batch that the model computes, and the requests that it is for."""
 
     step: list[Scheduled]
     batch: ForwardBatch
@@ -119,7 +119,7 @@ class Engine:
 
     @property
     def state(self) -> EngineState:
-        """How busy it is now; may be asked from any thread."""
+        """The load now. From any thread."""
         scheduler, pool = self.scheduler, self.cache.pool
         return EngineState(len(scheduler.running), len(scheduler.waiting), pool.num_blocks, pool.num_free)
 
@@ -146,18 +146,18 @@ class Engine:
         return StepOutput(request, None, "error", None, None, request.num_computed, AnswerError.of(error))
 
     def look(self) -> None:
-        """Ends steps in flight, within a layer, that are not wanted any more. From any thread, after what changed."""
+        """Ends the steps in flight that have become unwanted, within a layer. From any thread, after an abort."""
         for plan in tuple(self._plans):
             plan.watch.look()
 
     def close(self) -> None:
-        """Ends the steps in flight and writes what waits to be written to disk."""
+        """Ends the steps in flight and writes the pages that wait for it to disk."""
         self.drain()
         while self.cache.has_pending:
             self.cache.write_pending()
 
     def drain(self) -> None:
-        """Ends the steps in flight; what they computed is lost."""
+        """Ends the steps in flight; their results are lost."""
         for plan in tuple(self._plans):
             plan.watch.stop[0] = 1
         for plan in tuple(self._plans):
@@ -168,7 +168,7 @@ class Engine:
     def step(self) -> list[StepOutput]:
         """Has the model compute as many steps at once as it takes, and finishes the first of them; see `finish`.
 
-        What the model raises leaves all requests as they were before that step.
+        An exception of the model leaves all requests as they were before that step.
         """
         while len(self._plans) < self.scheduler.depth and (plan := self.begin()) is not None:
             self._futures[plan] = self.model.submit(plan.batch, plan.watch)
@@ -204,7 +204,7 @@ class Engine:
         return plan
 
     def finish(self, plan: Plan, logits: np.ndarray | None) -> list[StepOutput]:
-        """What came of a step for its requests: tokens for each that is due, one or more.
+        """The results of a step for its requests: tokens for each that is due, one or more.
 
         logits: what the model gave for the plan's batch; None: nothing. Empty when the request was aborted meanwhile
         for which most of the step was computed: the others lose the step and nothing else.
@@ -241,7 +241,7 @@ class Engine:
         return drafted
 
     def _outputs(self, scheduled: Scheduled, logits: np.ndarray) -> list[StepOutput]:
-        """What a step brought for one request; whatever is raised on its behalf ends this request and no other."""
+        """The results of a step for one request; an exception on its behalf ends this request and no other."""
         outputs: list[StepOutput] = []
         try:
             for output in self._drawn(scheduled, logits):
@@ -251,7 +251,7 @@ class Engine:
         return outputs
 
     def _drawn(self, scheduled: Scheduled, logits: np.ndarray) -> Iterator[StepOutput]:
-        """What a step brought for one request, from its rows of logits."""
+        """The results of a step for one request, from its rows of logits."""
         request = scheduled.request
         if scheduled.error is not None:
             raise scheduled.error
@@ -295,7 +295,7 @@ class StepWatch:
         self._is_idle = step[0].request.kind is Kind.IDLE
 
     def __call__(self, done: int, total: int) -> bool:
-        """See model.Watch; reports prompts of the step as that share of their tokens that the layers done are."""
+        """See model.Watch. Reports prompts: with half of the layers half of their tokens count as computed."""
         now_s = self._engine.clock()
         if done and now_s - self._told_s >= PROGRESS_S:
             self._told_s = now_s

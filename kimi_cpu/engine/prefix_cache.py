@@ -111,13 +111,13 @@ class PrefixCache:
         request.block_table = []
 
     def disown(self, request: Request) -> None:
-        """What a request's pages hold is found no more, by no other request and in no later run."""
+        """Makes a request's pages unfindable, for other requests and for later runs."""
         self.pool.forget(request.block_table, request.page_keys)
         if self.store is not None:
             self.store.discard(request.page_keys)
 
     def export(self, tokens: Tokens) -> tuple[int, Iterator[np.ndarray]]:
-        """How many tokens of a sequence's beginning are there, and the content of the pages that hold them."""
+        """The number of tokens of a sequence's beginning that are there, and the content of their pages."""
         match = self.pool.match(tokens)
         block_ids = match.block_ids if match.copy_from is None else [*match.block_ids, match.copy_from]
         return len(match.block_ids) * PAGE_TOKENS + match.num_copied, map(self.pages.read, block_ids)

@@ -21,7 +21,7 @@ class Sampling:
     Defaults are Kimi K2 Thinking's: temperature 1.0, nothing cut off. temperature 0 is greedy. max_tokens None, or -1:
     until the model stops or the context is full. seed None: another one every time; any other integer is a seed,
     negative ones too. logit_bias: what is added to the logits of ids. presence_penalty and frequency_penalty count the
-    answer, repeat_penalty the prompt as well. logprobs: how many of the best ids are told of with each token, besides
+    answer, repeat_penalty the prompt as well. logprobs: number of the best ids that are given with each token, besides
     its own log-probability; None is off. None stands for the default everywhere. Raises RequestError for a value that
     the table of fields does not allow.
     """
@@ -61,7 +61,7 @@ class Guide(Protocol):
 
 
 class Kind(Enum):
-    """What a request is for."""
+    """The purpose of a request."""
 
     ANSWER = "answer"  # tokens are drawn after its prompt
     LOGITS = "logits"  # the logits of its prompt are wanted and nothing else

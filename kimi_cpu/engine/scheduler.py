@@ -1,4 +1,4 @@
-"""Which tokens run in the next step: one of every decoding request, and prompts in chunks beside them."""
+"""The tokens of the next step, one of every decoding request and prompts in chunks beside them, and its arrays."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ class Scheduler:
         return step
 
     def retire(self, step: list[Scheduled]) -> list[Scheduled]:
-        """A step is in flight no more; returns what it has of requests that were not removed meanwhile."""
+        """Ends the flight of a step; returns the part of it whose requests were not removed meanwhile."""
         self.in_flight.difference_update([scheduled.request for scheduled in step])
         if not self.leaving:
             return step
@@ -110,7 +110,7 @@ class Scheduler:
         return [scheduled for scheduled in step if scheduled.request not in gone]
 
     def room_for_draft(self, request: Request, count: int) -> int:
-        """How many of `count` drafted tokens after a request's last one have a place in a page; takes free pages."""
+        """Number of drafted tokens after a request's last one, at most `count`, that find a page; takes free pages."""
         while count and not self.cache.grow(request, request.num_tokens + count):
             count -= 1
         return count
@@ -196,8 +196,8 @@ class _Span(NamedTuple):
 
 
 def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, dict[Request, list[int]]]:
-    """Arrays of a step, and the rows of its logits that are each request's: of the last token and drafts where one is
-    to be drawn, or of all."""
+    """The arrays of a step, and the rows of its logits by request: those of the last token and of drafts where a token
+    is to be drawn, or all."""
     spans = [span for scheduled in step for span in _spans(scheduled)]
     spans.sort(key=lambda s: s.form != ABSORBED)  # stable: decode rows come first
     starts = [0, *accumulate(len(s.ids) for s in spans)]

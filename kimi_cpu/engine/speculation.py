@@ -57,7 +57,7 @@ class Speculation:
 
 
 class _Lookup:
-    """Where each n-gram of one request's tokens was last, and how often what followed it came again."""
+    """The last place of each n-gram in one request's tokens, and the share of predictions from it that came true."""
 
     def __init__(self, request: Request):
         self._given = np.asarray(request.prompt_ids, np.int64)  # not the request, which must be free to go
@@ -78,7 +78,7 @@ class _Lookup:
                 break
 
     def predict(self) -> list[int]:
-        """What followed the last n-gram when it occurred before; a repetition is taken to go on."""
+        """The tokens that followed the last n-gram when it occurred before; a repetition is taken to go on."""
         for end in range(max(self._num_indexed, NGRAM), self._length):  # the last one is what is looked up
             self._after[tuple(self._part(end - NGRAM, end))] = end
         self._num_indexed = self._length

@@ -1,6 +1,6 @@
-"""The one thread that runs the engine: requests go in through a queue, and each has a queue for what comes out.
+"""The one thread that runs the engine: requests go in through a queue, and each has an outbox for its results.
 
-What is raised on behalf of one request ends that request; only a fault of the step that all share ends the thread.
+An exception on behalf of one request ends that request; only a fault of the step that all share ends the thread.
 """
 
 import os
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Outbox(Protocol):
-    """Where what comes of a request is put."""
+    """Receives the results of one request."""
 
     def put(self, item: "StepOutput | BaseException") -> None:
         """From the engine's thread; must not wait."""
@@ -60,7 +60,7 @@ class EngineThread:
         self._send(partial(self._add, request, outbox))
 
     def state(self) -> EngineState:
-        """How busy the engine is; never waits. EngineDeadError."""
+        """The engine's load; never waits. EngineDeadError."""
         self.require_own_process()
         with self._lock:
             self._require_life()
@@ -111,7 +111,7 @@ class EngineThread:
         try:
             if self._prepare is not None:
                 self._prepare()
-            while self._do_what_was_asked():
+            while self._empty_inbox():
                 for output in self._engine.step():
                     self._deliver(output)
             self._die(EngineDeadError("The model was closed."))
@@ -120,8 +120,8 @@ class EngineThread:
             self._die(e)
             self._engine.drain()
 
-    def _do_what_was_asked(self) -> bool:
-        """Empties the inbox, waiting for something when there is nothing to run. False: close."""
+    def _empty_inbox(self) -> bool:
+        """Does what was asked for, waiting for something when there is nothing to run. False: the thread is to end."""
         while not self._is_closing:
             try:
                 action = self._inbox.get(block=not self._engine.has_work)
@@ -157,7 +157,7 @@ class EngineThread:
         self._is_closing = True
 
     def _deliver(self, output: StepOutput) -> None:
-        """Puts what came of a request where it belongs; one whose outbox takes nothing any more is forgotten."""
+        """Puts a result into its request's outbox; a request whose outbox refuses it is forgotten."""
         request = output.request
         outbox = self._outboxes.pop(request, None) if output.finish_reason else self._outboxes.get(request)
         if outbox is None:
@@ -169,7 +169,7 @@ class EngineThread:
             self.abort(request)  # between two steps: this may be within one
 
     def _die(self, reason: BaseException) -> None:
-        """Tells everybody who waits, or whose request was not even taken up."""
+        """Tells all who wait, those too whose request was not taken up yet."""
         with self._lock:
             self._dead = reason
         while not self._inbox.empty():
