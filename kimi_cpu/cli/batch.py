@@ -36,7 +36,7 @@ class DeadlineType(click.ParamType):
 
     name = "8h|07:00"
 
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds from now."""
         if isinstance(value, float):
             return value

@@ -24,14 +24,14 @@ class Question(NamedTuple):
 
 
 class Indexed(NamedTuple):
-    """A piece, and the index of the answer that it belongs to among those of the request."""
+    """A piece, and the number of the answer that it belongs to among those of the request."""
 
-    index: int
+    number: int
     piece: Piece
 
 
 class Answers:
-    """Pieces of several generations in one stream: iterate for (index, piece). Close it when done or left, which ends
+    """Pieces of several generations in one stream: iterate for (number, piece). Close it when done or left, which ends
     all that still run at once."""
 
     def __init__(self, metrics: "Metrics", memory: ReasoningMemory, release: Callable[[float], None]):

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -54,7 +55,7 @@ ERROR_SCHEMA = {
         }
     },
 }
-ERROR_RESPONSES = {
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": ERROR_SCHEMA}}}
     for status, text in (
         (400, "The request is wrong; error.param names the field."),
@@ -107,7 +108,9 @@ async def run(load: Callable[[], LLM], settings: Settings, listener: socket.sock
     service = Service(load, settings)
     config = uvicorn.Config(
         create_app(service),
-        http=partial(Connection, settings=settings),
+        http=cast(
+            type[asyncio.Protocol], partial(Connection, settings=settings)
+        ),  # uvicorn calls it as it would a class
         log_config=None,
         access_log=False,
         server_header=False,
@@ -195,7 +198,7 @@ class HeadAsGet:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
-        await self._app(scope | {"method": "GET"} if is_head else scope, receive, send)
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
@@ -205,8 +208,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return answer.response()
 
 
-async def _on_http_error(request: Request, error: HTTPException) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     """Answers Starlette's own errors: there is no such path, or it does not take the method."""
+    assert isinstance(error, HTTPException)
     if error.status_code == 405 and request.method == "OPTIONS":
         allowed = (error.headers or {}).get("Allow", "")
         methods = {"OPTIONS", *allowed.split(", ")} | ({"HEAD"} if "GET" in allowed else set())
@@ -223,14 +227,15 @@ def _describe(app: FastAPI) -> None:
     """Corrects FastAPI's description: a wrong body is answered with 400, not 422."""
     made = app.openapi
 
-    def openapi() -> dict:
-        if app.openapi_schema is None:
-            description = made()
-            for path in description["paths"].values():
-                for operation in path.values():
-                    operation["responses"].pop("422", None)
-            description["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            description["security"] = [{}, {"key": []}]
-        return app.openapi_schema
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        description = made()  # which FastAPI keeps
+        for path in description["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        description["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        description["security"] = [{}, {"key": []}]
+        return description
 
     app.openapi = openapi

@@ -6,16 +6,15 @@ import math
 import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, TypeVar, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, create_model, model_validator
-from pydantic import Field as PydanticField
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model, model_validator
 from starlette.types import Receive, Scope
 
-from ..config.field import Door, Field
-from ..config.fields import WITHOUT_EFFECT, fields_at
+from ..config.field import Door
+from ..config.fields import EFFORTS, WITHOUT_EFFECT, fields_at
 from ..config.parameters import read
 from ..errors import KimiError, RequestError, shown
 from ..llm.parameters import well_formed
@@ -31,7 +30,11 @@ MAX_FIELDS = 200  # of an object whose fields are known; each unknown one would 
 Result = TypeVar("Result")
 Element = TypeVar("Element")
 
-Items = Annotated[list[Element], PydanticField(fail_fast=True)]  # a list that is refused for its first wrong item
+Items = Annotated[list[Element], Field(fail_fast=True)]  # a list that is refused for its first wrong item
+if TYPE_CHECKING:
+    Effort = str
+else:
+    Effort = Literal[*EFFORTS]
 TEXT = {"type": "string"}
 TEXT_OR_PARTS = {"anyOf": [TEXT, {"type": "array", "items": {"type": "object"}}]}
 
@@ -41,7 +44,7 @@ class JsonRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
-        model = None if self.body_field is None else self.body_field.field_info.annotation
+        model = None if self.body_field is None else cast(type[BaseModel], self.body_field.field_info.annotation)
 
         async def handle(request: Request) -> Response:
             return await handler(JsonRequest(request.scope, request.receive, model))
@@ -72,6 +75,7 @@ class JsonRequest(Request):
         return await asyncio.get_running_loop().run_in_executor(workers, work, *arguments)
 
     def _read(self, raw: bytes) -> BaseModel:
+        assert self._model is not None
         return self._model.model_validate(parse(raw))
 
 
@@ -109,14 +113,15 @@ class Body(BaseModel):
 
     @classmethod
     def _of_table(cls) -> set[str]:
+        assert cls.door is not None
         return {field.name for field in fields_at(cls.door).values()}
 
 
-def body_at(door: Door) -> type[Body]:
-    """A class of bodies with the fields that the table has at a door, under the table's names, and described under the
-    door's."""
+def body_at(door: Door) -> type[Any]:
+    """A Body with the fields that the table has at a door, under the table's names, and described under the door's."""
     known = fields_at(door)
-    fields: dict[str, Any] = {f.name: (described_as(f), f.default) for f in known.values()}
+    # Of any type: the validator of Body has checked them.
+    fields: dict[str, Any] = {f.name: (Annotated[Any, WithJsonSchema(f.schema)], f.default) for f in known.values()}
     renamed = {f.name for f in known.values()} - known.keys()
     others = {name: f.schema for name, f in known.items() if name != f.name}
 
@@ -130,15 +135,9 @@ def body_at(door: Door) -> type[Body]:
     return made
 
 
-def described_as(field: Field) -> Any:
-    """A type with the schema of a field, which checks nothing: Body has done that before."""
-    return Annotated[Any, WithJsonSchema(field.schema)]
-
-
-def described(required: dict, **optional: dict) -> Any:
-    """A type of JSON objects with a schema for the description; they are checked where they are read."""
-    schema = {"type": "object", "properties": required | optional, "required": list(required)}
-    return Annotated[dict[str, Any], WithJsonSchema(schema)]
+def described(required: dict[str, Any], **optional: dict[str, Any]) -> WithJsonSchema:
+    """The description of JSON objects that are checked where they are read, for the annotation of their type."""
+    return WithJsonSchema({"type": "object", "properties": required | optional, "required": list(required)})
 
 
 def text_of(value: object, where: str) -> str:

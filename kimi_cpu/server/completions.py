@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from ..config.field import Door, is_ids
 from ..config.fields import fields_at
@@ -12,7 +13,7 @@ from ..llm import LLM, ChatCompletion, Completion, Piece, Timings, Usage
 from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs, completion_logprobs, deltas, usage_object
 from ..llm.results import total_usage
 from .answers import Question
-from .body import TEXT, TEXT_OR_PARTS, Items, body_at, described, described_as
+from .body import TEXT, TEXT_OR_PARTS, Items, body_at, described
 from .reply import DONE, event
 
 FUNCTION = {
@@ -20,15 +21,18 @@ FUNCTION = {
     "properties": {"name": TEXT, "description": TEXT, "parameters": {"type": "object"}},
     "required": ["name"],
 }
-ChatMessage = described(
-    {"role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]}},
-    content={"anyOf": [*TEXT_OR_PARTS["anyOf"], {"type": "null"}]},
-    reasoning_content=TEXT,
-    tool_calls={"type": "array", "items": {"type": "object"}},
-    tool_call_id=TEXT,
-    partial={"type": "boolean"},
-)
-ChatTool = described({"type": {"const": "function"}, "function": FUNCTION})
+ChatMessage = Annotated[
+    dict[str, Any],
+    described(
+        {"role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]}},
+        content={"anyOf": [*TEXT_OR_PARTS["anyOf"], {"type": "null"}]},
+        reasoning_content=TEXT,
+        tool_calls={"type": "array", "items": {"type": "object"}},
+        tool_call_id=TEXT,
+        partial={"type": "boolean"},
+    ),
+]
+ChatTool = Annotated[dict[str, Any], described({"type": {"const": "function"}, "function": FUNCTION})]
 
 
 class ChatBody(body_at(Door.CHAT)):
@@ -63,6 +67,7 @@ class ChatWriter:
         )
         if piece.finish_reason is None:
             return out
+        assert piece.usage is not None
         self._usages[index] = piece.usage
         return out + self._chunk(index, {}, last=piece)
 
@@ -106,6 +111,7 @@ class ChatWriter:
 
     def _progress(self, piece: Piece) -> bytes:
         """llama.cpp's prompt_progress."""
+        assert piece.prompt_progress is not None
         processed, total = piece.prompt_progress
         progress = {
             "total": total,
@@ -121,7 +127,7 @@ class ChatWriter:
 class CompletionBody(body_at(Door.COMPLETIONS)):
     """A request to go on with a text, or with ids; several prompts in a list are answered in one go."""
 
-    prompt: described_as(fields_at(Door.COMPLETIONS)["prompt"])  # without a default
+    prompt: Annotated[Any, WithJsonSchema(fields_at(Door.COMPLETIONS)["prompt"].schema)]  # without a default
 
     @property
     def prompts(self) -> list:
@@ -157,6 +163,7 @@ class CompletionWriter:
 
     def push(self, index: int, piece: Piece) -> bytes:
         if piece.finish_reason is not None:
+            assert piece.usage is not None
             self._usages[index] = piece.usage
             return self._chunk(index, piece.content, piece.logprobs, piece)
         return self._chunk(index, piece.content, piece.logprobs) if piece.content else b""
@@ -208,8 +215,11 @@ def _whole(choices: list[dict], answers: Sequence[ChatCompletion | Completion], 
 
 def _chunk(choice: dict, last: Piece | None, include_usage: bool) -> dict:
     """One chunk of a stream, behind its head. last: the piece that ended the answer."""
-    usage = {"usage": None} if include_usage else {}
-    return {"choices": [choice]} | usage | ({} if last is None else {"timings": timings(last.usage, last.timings)})
+    chunk: dict[str, Any] = {"choices": [choice]} | ({"usage": None} if include_usage else {})
+    if last is not None:
+        assert last.usage is not None and last.timings is not None
+        chunk["timings"] = timings(last.usage, last.timings)
+    return chunk
 
 
 def usage_body(usages: Sequence[Usage], n: int) -> dict:

@@ -1,5 +1,7 @@
 """The answer to a client when something fails: OpenAI's error object, with the right status."""
 
+from collections.abc import Mapping
+
 from fastapi.exceptions import HTTPException, RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
@@ -45,7 +47,7 @@ class ApiError(HTTPException):
         *,
         param: str | None = None,
         code: str | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ):
         message = bounded(well_formed(message), MAX_MESSAGE)
         super().__init__(status, message, headers)

@@ -51,7 +51,7 @@ class Guard:
                 if not await body.is_whole_now():  # the rest of it is not the next request
                     message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             elif not message.get("more_body") and not body.is_whole:
-                await send(message | {"more_body": True})
+                await send({**message, "more_body": True})
                 await body.linger()
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
@@ -79,7 +79,7 @@ class Guard:
             raise too_large(self._settings.max_body_bytes)
         is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX) or method == "OPTIONS"  # which never has the key
         if self._key is not None and not is_open:
-            self._check_key(headers)
+            _check_key(self._key, headers)
 
     def _check_host(self, host: str) -> None:
         """Refuses unknown hosts: a page of a site whose name was made to point here (DNS rebinding) sends that name."""
@@ -90,14 +90,6 @@ class Guard:
 
     def _is_own(self, origin: str, host: str) -> bool:
         return origin in self._settings.origins or "*" in self._settings.origins or urlsplit(origin).netloc == host
-
-    def _check_key(self, headers: Headers) -> None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        keys = [bearer.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
-        # Compares the bytes that came. Anthropic's clients send both headers, of which one may be for another server.
-        if not any(hmac.compare_digest(key.encode("latin-1"), self._key) for key in keys):
-            what = "is wrong" if any(keys) else "is missing; send it as Authorization: Bearer KEY"
-            raise ApiError(401, f"The API key {what}.", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
 
 class GuardedBody:
@@ -257,7 +249,7 @@ class Connection(H11Protocol):
         num_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         most = self._max_connections
         if len(self.connections) > (most if num_files == resource.RLIM_INFINITY else min(most, num_files // 2)):
-            waiting = [c for c in self.connections if c._waits_for_client()]
+            waiting = [c for c in self.connections if isinstance(c, Connection) and c._waits_for_client()]
             min(waiting, key=lambda c: c._idle_since_s).transport.abort()
 
     def _waits_for_client(self) -> bool:
@@ -267,6 +259,16 @@ class Connection(H11Protocol):
 def too_large(max_bytes: int) -> ApiError:
     """The answer 413 to a body that is too large."""
     return ApiError(413, f"The body is larger than {max_bytes:,} bytes.")
+
+
+def _check_key(key: bytes, headers: Headers) -> None:
+    """Raises ApiError where a request does not have the key."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    keys = [bearer.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
+    # Compares the bytes that came. Anthropic's clients send both headers, of which one may be for another server.
+    if not any(hmac.compare_digest(sent.encode("latin-1"), key) for sent in keys):
+        what = "is wrong" if any(keys) else "is missing; send it as Authorization: Bearer KEY"
+        raise ApiError(401, f"The API key {what}.", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
 
 def _name_of(host: str) -> str:

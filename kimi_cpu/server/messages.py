@@ -4,17 +4,16 @@ content blocks, whole or as events."""
 import base64
 import hashlib
 import json
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from ..config.field import Door, refuse_unknown
-from ..config.fields import EFFORTS
 from ..config.parameters import answer_schema, letters, think_keywords
 from ..errors import RequestError, shown
 from ..llm import ChatCompletion, Piece, Usage
 from .answers import Question
-from .body import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
+from .body import TEXT, TEXT_OR_PARTS, Body, Effort, Items, body_at, described, text_of
 from .reply import event
 
 FORMAT = "output_config.format"
@@ -32,8 +31,10 @@ FOREIGN_BLOCKS = {"user": {"thinking", "redacted_thinking", "tool_use"}, "assist
 TOOL_KEYS = {"type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming"}
 ROLES = ("user", "assistant", "system")
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
-AnthropicMessage = described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})
-AnthropicTool = described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
+AnthropicMessage = Annotated[dict[str, Any], described({"role": {"enum": list(ROLES)}, "content": TEXT_OR_PARTS})]
+AnthropicTool = Annotated[
+    dict[str, Any], described({"name": TEXT, "input_schema": {"type": "object"}}, description=TEXT)
+]
 
 
 class Thinking(Body):
@@ -54,7 +55,7 @@ class OutputConfig(Body):
     """The answer's form, and a thinking budget by name."""
 
     format: dict[str, Any] | None = None
-    effort: Literal[*EFFORTS] | None = None
+    effort: Effort | None = None
 
 
 class CountBody(Body):
@@ -91,7 +92,7 @@ class CountBody(Body):
         """OpenAI's messages. The answer goes on from a last one of the assistant. RequestError: a block that the model
         cannot read."""
         system = _text(self.system, "system") if self.system else ""
-        messages = [{"role": "system", "content": system}] if system else []
+        messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
         called: set[str] = set()
         for i, message in enumerate(self.messages):
             converted = _converted(message, f"messages[{i}]")
@@ -168,6 +169,7 @@ class MessagesWriter:
                 out += self._delta({"type": "input_json_delta", "partial_json": arguments})
         if piece.finish_reason is not None:
             out += self._end()
+            assert piece.usage is not None
             body = {"type": "message_delta", "delta": _stop(piece), "usage": _usage(piece.usage)}
             out += event(body, "message_delta")
         return out
@@ -267,7 +269,7 @@ def _converted(message: dict, where: str) -> list[dict]:
     if role == "user":
         text = [{"role": "user", "content": "".join(texts)}] if texts or not results else []
         return results + text
-    turn = {"role": "assistant", "content": "".join(texts)}
+    turn: dict[str, Any] = {"role": "assistant", "content": "".join(texts)}
     if thoughts:
         turn["reasoning_content"] = "".join(thoughts)
     if calls:
@@ -277,7 +279,9 @@ def _converted(message: dict, where: str) -> list[dict]:
 
 def _check_keys(block: object, where: str, role: str = "user") -> None:
     """Raises RequestError where a block of a known type has an unknown key, or is none of the role's."""
-    kind = block.get("type") if isinstance(block, dict) else None
+    if not isinstance(block, dict):
+        return
+    kind = block.get("type")
     if isinstance(kind, str) and kind in BLOCK_KEYS:
         if kind in FOREIGN_BLOCKS[role]:
             raise RequestError(f"{where} is of type {kind!r}, which has no place in a message of the {role}.")
@@ -311,7 +315,7 @@ def _result(block: dict, where: str) -> dict:
     return {"role": "tool", "tool_call_id": text_of(block.get("tool_use_id"), f"{where}.tool_use_id"), "content": text}
 
 
-def _text(content: str | list, where: str) -> str:
+def _text(content: object, where: str) -> str:
     """A text, or the texts of blocks."""
     if isinstance(content, str):
         return content
@@ -357,6 +361,7 @@ def _choice(choice: dict | None) -> dict:
 
 def _stop(last: Piece | ChatCompletion) -> dict:
     """The reason for which the message ended."""
+    assert last.finish_reason is not None
     reason = STOP_REASONS[last.finish_reason] if last.stop_text is None else "stop_sequence"
     return {"stop_reason": reason, "stop_sequence": last.stop_text}
 

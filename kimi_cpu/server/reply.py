@@ -5,13 +5,13 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ..llm import ChatCompletion, Completion, Piece
+from ..llm import Piece
 from .answers import Answers, Question
 from .errors import api_error
 from .service import Service, log
@@ -28,18 +28,23 @@ class Writer(Protocol):
 
     def begin(self) -> bytes:
         """Events before the first piece."""
+        ...
 
     def push(self, index: int, piece: Piece) -> bytes:
         """Events of one piece, perhaps none."""
+        ...
 
     def end(self) -> bytes:
         """Events after the last piece."""
+        ...
 
     def failed(self, body: dict) -> bytes:
         """The last event of a stream that failed. body: the error object."""
+        ...
 
-    def whole(self, answers: list[ChatCompletion | Completion]) -> dict:
-        """The body of an answer that is not streamed."""
+    def whole(self, answers: list[Any]) -> dict[str, Any]:
+        """The body of an answer that is not streamed. answers: chat completions, or completions."""
+        ...
 
 
 async def reply(

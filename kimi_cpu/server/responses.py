@@ -8,13 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..config.field import Door, refuse_unknown
-from ..config.fields import EFFORTS, MAX_LOGPROBS
+from ..config.fields import MAX_LOGPROBS
 from ..config.parameters import answer_schema, letters, think_keywords
 from ..errors import RequestError, shown
 from ..llm import ChatCompletion, Piece, Usage
 from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs
 from .answers import Question
-from .body import TEXT, TEXT_OR_PARTS, Body, Items, body_at, described, text_of
+from .body import TEXT, TEXT_OR_PARTS, Body, Effort, Items, body_at, described, text_of
 from .reply import event, new_id
 
 TEXT_PARTS = {
@@ -33,10 +33,13 @@ ITEM_KEYS = {  # type of an item: its keys besides id and type
 MAX_METADATA = 16  # OpenAI's
 PART_KEYS = {"type", "text", "refusal", "annotations", "logprobs", "parsed", "cache_control"}
 TOOL_KEYS = {"type", "name", "description", "parameters", "strict", "cache_control"}
-ResponsesItem = described(
-    {}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT
-)
-ResponsesTool = described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
+ResponsesItem = Annotated[
+    dict[str, Any],
+    described({}, type=TEXT, role=TEXT, content=TEXT_OR_PARTS, call_id=TEXT, output=TEXT, arguments=TEXT, name=TEXT),
+]
+ResponsesTool = Annotated[
+    dict[str, Any], described({"type": {"const": "function"}, "name": TEXT}, parameters={"type": "object"})
+]
 
 
 class Reasoning(Body):
@@ -44,7 +47,7 @@ class Reasoning(Body):
 
     fixed: ClassVar = {"generate_summary": ("auto",), "summary": ("auto", "concise", "detailed")}
 
-    effort: Literal[*EFFORTS] | None = None
+    effort: Effort | None = None
 
 
 class TextOptions(Body):
@@ -100,8 +103,9 @@ class ResponsesBody(body_at(Door.RESPONSES)):
             options["tools"] = [_function(tool, f"tools[{i}]") for i, tool in enumerate(self.tools)]
         if "tool_choice" in options:
             options["tool_choice"] = _choice(self.tool_choice)
-        if self.text is not None and answer_schema(self.text.format, "text.format", flat=True) is not None:
-            options["response_format"] = _format(self.text.format)
+        form = None if self.text is None else self.text.format
+        if form is not None and answer_schema(form, "text.format", flat=True) is not None:
+            options["response_format"] = _format(form)
         if self.has_logprobs:
             options["logprobs"] = self.top_logprobs
         return Question(self.conversation(), options)
@@ -190,6 +194,7 @@ class ResponsesWriter:
         return self._response(_status(turn.finish_reason), turn.usage)
 
     def _last(self, piece: Piece) -> bytes:
+        assert piece.finish_reason is not None
         status = _status(piece.finish_reason)
         return self._event(f"response.{status}", response=self._response(status, piece.usage))
 

@@ -92,6 +92,7 @@ async def count_tokens(request: Request, body: CountBody) -> dict:
 
     def count() -> int:
         question = body.question()
+        assert isinstance(question.prompt, list)
         tools = None if question.options.get("tool_choice") == "none" else question.options.get("tools")
         return len(service.llm.chat_ids(service.memory.restored(question.prompt), tools=tools))
 

@@ -57,11 +57,13 @@ class Service:
         """Starts a new engine whenever one has died, once in RESTART_S at most, until it is cancelled."""
         while True:
             await asyncio.sleep(WATCH_S)
-            if self._death() is None or self._clock() < self._next_start_s:
+            death = self._death()
+            if death is None or self._clock() < self._next_start_s:
                 continue
             self._next_start_s, self._is_starting = self._clock() + RESTART_S, True
-            log.error("%s A new one is started.", self._death())
+            log.error("%s A new one is started.", death)
             try:
+                assert self._llm is not None
                 await asyncio.to_thread(self._llm.close)
                 self._llm = await _on_daemon(self._load)
                 log.info("%s is ready again", self._llm.path.name)
@@ -70,9 +72,10 @@ class Service:
             self._is_starting = False
 
     def _death(self) -> EngineDeadError | None:
-        """Why the model answers nothing, if it does not."""
+        """The error of an engine that has died; None while it lives."""
         try:
-            self._llm.state()
+            if self._llm is not None:
+                self._llm.state()
         except EngineDeadError as e:
             return e
         return None
@@ -196,11 +199,11 @@ async def _on_daemon(work: Callable[[], LLM]) -> LLM:
 
     def run() -> None:
         try:
-            outcome, settle = work(), done.set_result
+            settle = partial(done.set_result, work())
         except Exception as e:
-            outcome, settle = e, done.set_exception
+            settle = partial(done.set_exception, e)
         if not loop.is_closed():
-            loop.call_soon_threadsafe(lambda: None if done.cancelled() else settle(outcome))
+            loop.call_soon_threadsafe(lambda: None if done.cancelled() else settle())
 
     threading.Thread(target=run, name="kimi-cpu load", daemon=True).start()
     return await done
@@ -212,9 +215,10 @@ def _schemas(options: Mapping[str, Any]) -> str | None:
     return json.dumps(schemas) if schemas else None
 
 
-def _size(value: object) -> int:
-    """Characters and values in a value. Counts no further than MAX_MEDIUM."""
-    size, pending = 0, [value]
+def _size(values: list[Any]) -> int:
+    """Characters and values in some values. Counts no further than MAX_MEDIUM."""
+    size = 0
+    pending: list[Any] = [values]
     while pending and size <= MAX_MEDIUM:
         value = pending.pop()
         size += len(value)

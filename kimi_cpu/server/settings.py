@@ -32,7 +32,7 @@ class Settings:
     ping_s: float = 10.0  # proxies and clients give up after 30 s or more
     slow_s: float = 20.0
     stall_s: float = 60.0
-    shutdown_s: float = 5.0
+    shutdown_s: int = 5
 
     def __post_init__(self) -> None:
         if self.api_key == "":
