@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def card() -> Iterator[str]:
-    """What a number is worth nothing without."""
+    """The lines above the table: machine, tier, commit and date, without which a number is worth nothing."""
     facts = runtime.describe()
     cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = next((x.split(":")[1].strip() for x in cpuinfo.splitlines() if x.startswith("model name")), "")

@@ -1,4 +1,4 @@
-"""Where the time of decoding and of a prompt goes, kernel by kernel. Writes results-profile.md.
+"""Shares of the time of decoding and of a prompt, kernel by kernel. Writes results-profile.md.
 
     python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf
     python benchmarks/profile_kernels.py DIR/native.gguf [--threads 2] [--tokens 48]

@@ -25,16 +25,15 @@ import llvmlite.binding as llvm
 import pytest
 
 import kimi_cpu.kernels
-from kimi_cpu.kernels import runtime
+from kimi_cpu.kernels import micro, runtime
 from kimi_cpu.kernels.codegen import jit
 from kimi_cpu.kernels.codegen.code_cache import Entry
 from kimi_cpu.kernels.codegen.native import host_tiers
 from kimi_cpu.kernels.codegen.simd import Isa
-from kimi_cpu.kernels.micro import table
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
-SOURCES = ("codegen/simd", "micro/dot", "micro/matmul", "micro/rows", "micro/attention")
+SOURCES = ("codegen/simd", "micro/matmul", "micro/rows", "micro/attention")
 # Names of numbers and functions.
 ONLY_SPEED = {"AHEAD", "GROUPS_AHEAD", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
 MUTANT = "kimi_cpu.kernels_mutant"
@@ -48,7 +47,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="only list the changes")
     parser.add_argument("--seconds", type=int, default=90, help="after which a test run counts as hanging")
     options = parser.parse_args()
-    truth = {tier.name: texts(table, tier) for tier in host_tiers()}
+    truth = {tier.name: texts(micro, tier) for tier in host_tiers()}
     for kernel in jit.KERNELS:
         kernel.compile()
     for tier in host_tiers():
@@ -99,7 +98,7 @@ def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
 
 
 def judge(source: str, tree: ast.Module, truth: dict, limit: int) -> str:
-    """What becomes of one change: tier by tier, until one notices."""
+    """The verdict on one change: tier by tier, until one notices it."""
     verdict = "not here"
     try:
         mutant = load(source, compile(tree, f"{source}.py", "exec"))
@@ -138,26 +137,39 @@ def texts(module: types.ModuleType, tier) -> dict[str, str]:
 
 
 def native_of(module: types.ModuleType) -> types.ModuleType:
-    """codegen/native.py of the package that a `table` module belongs to: it brings that package's Emitter."""
+    """codegen/native.py of the package that a `micro` package belongs to: it brings that package's Emitter."""
     return importlib.import_module("..codegen.native", module.__package__)
 
 
+class Changed:
+    """Imports one module from changed code (a finder and loader of importlib.abc)."""
+
+    def __init__(self, name: str, code: types.CodeType):
+        self.name, self.code = name, code
+
+    def find_spec(self, name: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(name, self) if name == self.name else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """The usual kind of module."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        exec(self.code, module.__dict__)
+
+
 def load(source: str, code: types.CodeType) -> types.ModuleType:
-    """The `table` module of a copy of the package in which one source is changed."""
+    """The `micro` package of a copy of the package in which one source is changed."""
     for name in [n for n in sys.modules if n.startswith(MUTANT)]:
         del sys.modules[name]
     package = types.ModuleType(MUTANT)
     package.__path__ = [str(KERNELS)]
     sys.modules[MUTANT] = package
-    folder, name = source.split("/")
-    room = importlib.import_module(f"{MUTANT}.{folder}")
-    module = types.ModuleType(f"{room.__name__}.{name}")
-    module.__package__ = room.__name__
-    module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
-    sys.modules[module.__name__] = module
-    exec(code, module.__dict__)
-    setattr(room, name, module)
-    return importlib.import_module(f"{MUTANT}.micro.table")
+    changed = Changed(f"{MUTANT}.{source.replace('/', '.')}", code)
+    sys.meta_path.insert(0, changed)
+    try:
+        return importlib.import_module(f"{MUTANT}.micro")
+    finally:
+        sys.meta_path.remove(changed)
 
 
 def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
@@ -169,7 +181,7 @@ def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
         library = native_of(mutant).Library(tier, chosen, names, Entry(None))
         target = runtime.select(tier.name).addresses
         for name, address in zip(names, library.addresses, strict=True):
-            target[table.INDEX[name]] = address
+            target[micro.INDEX[name]] = address
         runtime.select()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)

@@ -20,8 +20,8 @@ from .arrays import (
     make_dispatch,
 )
 from .codegen.jit import Call, StepArg
-from .entries import attention_expanded, attention_int8, heads, matmul, moe, pointwise
-from .entries.attention_int8 import num_splits, plan_absorbed
+from .entries import attention, attention_expanded, matmul, moe, pointwise
+from .entries.attention import num_splits, plan_absorbed
 from .recorder import Program, Recorder
 from .runtime import context, stoppable
 
@@ -38,15 +38,15 @@ def _at_once(operation: Callable[P, Call]) -> Callable[P, None]:
     return run
 
 
-absorb_queries = _at_once(heads.absorb_queries)
-attend_absorbed = _at_once(attention_int8.attend_absorbed)
+absorb_queries = _at_once(matmul.absorb_queries)
+attend_absorbed = _at_once(attention.attend_absorbed)
 attend_expanded = _at_once(attention_expanded.attend_expanded)
 embed = _at_once(pointwise.embed)
 experts_down = _at_once(moe.experts_down)
 experts_gate_up = _at_once(moe.experts_gate_up)
 gate_up = _at_once(matmul.gate_up)
 linear = _at_once(matmul.linear)
-project_values = _at_once(heads.project_values)
+project_values = _at_once(matmul.project_values)
 quantize = _at_once(pointwise.quantize)
 rms_norm = _at_once(pointwise.rms_norm)
 route = _at_once(moe.route)

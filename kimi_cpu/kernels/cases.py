@@ -56,7 +56,7 @@ def matrix(rng: np.random.Generator, kind: str, rows: int, cols: int) -> Matrix:
 
 
 def big_matrix(rng: np.random.Generator, kind: str, rows: int, cols: int) -> Matrix:
-    """The same for many rows: 64 random rows, repeated."""
+    """A matrix of many rows: 64 random ones, repeated."""
     few = matrix(rng, kind, 64, cols)
     data = np.tile(few.data, pad(rows, 64) // 64)[: packed_bytes(kind, rows, cols)]
     return Matrix(kind, rows, cols, data)
@@ -107,7 +107,7 @@ def gate_up(kinds: Kinds, int8: bool, tokens: int, rows: int, cols: int) -> Case
 
 
 def activation_outputs(out: Activation) -> tuple[np.ndarray, ...]:
-    """What a kernel leaves in an activation: values, and what int8 makes of them (the integers differ by flips)."""
+    """The arrays of an activation that a kernel fills: values, and for int8 the integers and scales made of them."""
     return (out.x,) if out.q is None else (out.x, out.q, out.s[..., 0])
 
 
@@ -149,7 +149,7 @@ def experts_down(
     span: tuple[int, int | None] = (0, None),
     add: bool = True,
 ) -> Case:
-    """As `experts_gate_up`. span: the places of the experts, begin and end."""
+    """kinds, shared: as in `experts_gate_up`. span: the places of the experts, begin and end."""
 
     def build(rng: np.random.Generator) -> Problem:
         e, dispatch = random_experts(rng, kinds, num, rows, cols), random_dispatch(rng, tokens, num, top_k)

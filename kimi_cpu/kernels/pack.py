@@ -48,7 +48,7 @@ def pack_q8(bits: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def pack_q8_f32(x: np.ndarray) -> tuple[np.ndarray, int]:
-    """The same of f32[R, C]."""
+    """`pack_q8` of f32[R, C]."""
     out = _empty("q8", *x.shape)
     return out, _pack_q8_f32(_aligned(x).view(np.uint32), out.view(np.int8), out.view(np.uint16))
 
@@ -80,7 +80,7 @@ def pack_q8_0(bits: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def pack_q8_0_f32(x: np.ndarray) -> tuple[np.ndarray, int]:
-    """The same of f32[R, C]."""
+    """`pack_q8_0` of f32[R, C]."""
     out = np.empty(x.size // GROUP * Q8_0_BYTES, np.uint8)
     return out, _pack_q8_0_f32(_aligned(x).view(np.uint32), out.view(np.int8), out.view(np.uint16))
 

@@ -1,7 +1,7 @@
 """Recorder and Program: operations that run one after the other from compiled code, without Python between them.
 
 A decode step reads more weights than the caches hold, so that Python's code and objects come from memory again at every
-call. A program has all that its calls need in 64-bit words, side by side.
+call. A program has all that its calls need in a table of addresses (codegen/jit.py).
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from .codegen.jit import Call, call, kernel, peek
-from .entries import attention_expanded, attention_int8, heads, matmul, moe, pointwise
+from .entries import attention, attention_expanded, matmul, moe, pointwise
 
 CALL = np.dtype(  # all addresses
     [
@@ -34,7 +34,7 @@ class Program:
     def __init__(self, calls: list[Call | Callable[[], None]]):
         self.calls = tuple(calls)
         self._tables: list[np.ndarray] = []  # of CALL, which the parts have the addresses of
-        self._parts: list[Callable[[], None]] = []
+        self._parts: list[Callable[[], object]] = []
         for together, part in groupby(calls, key=lambda call: isinstance(call, Call)):
             if not together:
                 self._parts += part
@@ -61,9 +61,9 @@ def _recorded(operation: Callable[P, Call]) -> Callable[Concatenate["Recorder", 
 
 
 class Recorder:
-    """Notes operations down, in the order in which a program shall run them.
+    """Records the operations of the catalogue, in the order in which a program runs them.
 
-    They are those of the catalogue. Arrays are bound once, with room for as many rows as a step may have; `rows` says
+    Arrays are bound once, with room for as many rows as a step may have; `rows` says
     how many of them count in a step, and an operation of no rows is left out.
     """
 
@@ -75,9 +75,9 @@ class Recorder:
     linear = _recorded(matmul.linear)
     gate_up = _recorded(matmul.gate_up)
     write_latents = _recorded(pointwise.write_latents)
-    absorb_queries = _recorded(heads.absorb_queries)
-    attend_absorbed = _recorded(attention_int8.attend_absorbed)
-    project_values = _recorded(heads.project_values)
+    absorb_queries = _recorded(matmul.absorb_queries)
+    attend_absorbed = _recorded(attention.attend_absorbed)
+    project_values = _recorded(matmul.project_values)
     attend_expanded = _recorded(attention_expanded.attend_expanded)
     route = _recorded(moe.route)
     experts_gate_up = _recorded(moe.experts_gate_up)
@@ -88,7 +88,7 @@ class Recorder:
         self._calls.append(act)
 
     def compile(self) -> Program:
-        """What was noted down."""
+        """The program of all that was recorded."""
         return Program(self._calls)
 
 

@@ -1,4 +1,4 @@
-"""What this process runs kernels with: the instruction set, machine code, threads, and each thread's scratch memory."""
+"""The process that runs kernels: its instruction set, machine code, threads, and each thread's scratch memory."""
 
 import os
 import platform
@@ -16,11 +16,11 @@ import numpy as np
 
 from ..errors import ConfigError, ForkError
 from ..machine import usable_cores, usable_cpus
+from . import micro
 from .codegen import jit
 from .codegen.code_cache import Entry
 from .codegen.native import TIERS, Library, host_features, host_tiers
 from .codegen.simd import Isa
-from .micro import table
 
 SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
@@ -30,7 +30,7 @@ SHARE = (  # what the second process of a warm-up runs, with the modules of this
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
 _lock = threading.Lock()
-_GO = np.zeros(1, np.int64)  # the flag of what nobody stops
+_GO = np.zeros(1, np.int64)  # the flag of work that nobody stops
 _owner: list[int] = []  # the process whose threads run kernels
 
 
@@ -74,10 +74,10 @@ def library() -> Library:
 
 
 def context() -> np.ndarray:
-    """What every entry takes first: the micro-kernels' addresses, at table.WORKERS the number of threads, and at
-    table.STOP the address of a flag.
+    """The first argument of every entry, i64[len(micro.NAMES) + 2].
 
-    i64[len(NAMES) + 2], the same array for a Python thread until its tier or its number of threads changes.
+    It holds the addresses of all micro-kernels, at micro.WORKERS the number of threads, and at micro.STOP the address
+    of a flag (`stoppable`). It is the same array for a Python thread until its tier or its number of threads changes.
     """
     try:
         return _local.context
@@ -93,11 +93,11 @@ def stoppable(flag: np.ndarray) -> Iterator[None]:
     Any thread may set it. What was computed meanwhile is worthless then.
     """
     own = context()
-    own[table.STOP] = flag.ctypes.data
+    own[micro.STOP] = flag.ctypes.data
     try:
         yield
     finally:
-        own[table.STOP] = _GO.ctypes.data
+        own[micro.STOP] = _GO.ctypes.data
 
 
 def select(name: str | None = None) -> Library:
@@ -156,7 +156,7 @@ def warmup(progress: Callable[[int, int], None] | None = None) -> None:
 
 
 def compile_all(progress: Callable[[int, int], None] | None = None, backwards: bool = False) -> None:
-    """As `warmup`, in this process alone.
+    """Compiles everything, or loads it from the cache, in this process alone; progress as in `warmup`.
 
     What another process compiles meanwhile is left for the end, so that several share the work; backwards: from the
     other end, so that they meet late.
@@ -207,7 +207,7 @@ def compiled() -> bool:
 
 
 def others_compile() -> bool:
-    """Whether another process is at it."""
+    """Whether another process compiles some of it now."""
     return any(entry.is_claimed() for entry in [_machine_code(isa()), *(k.entry for k in jit.KERNELS)])
 
 
@@ -217,7 +217,7 @@ def cache_note() -> str | None:
 
 
 def cache_folder() -> Path | None:
-    """Where compiled code is kept, for this program and this kind of CPU; None when nothing is."""
+    """The folder of compiled code, of this program and this kind of CPU; None when none can be used."""
     return jit.CACHE.folder
 
 
@@ -230,17 +230,17 @@ def _machine_code(tier: Isa) -> Entry:
 
 
 def _compile(tier: Isa, wait: bool = True) -> bool:
-    """As Kernel.compile, for the micro-kernels of a tier."""
+    """Compiles or loads the micro-kernels of a tier; waits and returns as Kernel.compile does."""
     entry = _machine_code(tier)
 
     def work() -> None:
-        _libraries[tier.name] = Library(tier, table.micros(tier), table.NAMES, entry)
+        _libraries[tier.name] = Library(tier, micro.micros(tier), micro.NAMES, entry)
 
     return entry.make(wait, _lock, lambda: tier.name in _libraries, work)
 
 
 def describe() -> dict[str, object]:
-    """What `kimi-cpu inspect --cpu` shows."""
+    """Facts about the CPU, the tiers, threads and the cache, as `kimi-cpu inspect --cpu` shows them."""
     features = sorted(name for name, present in host_features().items() if present)
     return {
         "cpu": llvm.get_host_cpu_name(),
@@ -259,7 +259,7 @@ _openmp: list[bool] = []
 
 
 def _require_openmp() -> None:
-    """Chooses numba's OpenMP layer, with short waits at barriers; only before numba's first parallel region."""
+    """Loads Numba's OpenMP layer, with short waits at barriers; once, before the first parallel region."""
     claim_process()
     if _openmp:
         return

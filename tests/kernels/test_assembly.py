@@ -3,8 +3,9 @@
 import llvmlite.binding as llvm
 import pytest
 
+from kimi_cpu.kernels import micro
 from kimi_cpu.kernels.codegen.native import BY_NAME, emit, optimise, target_machine
-from kimi_cpu.kernels.micro import matmul, table
+from kimi_cpu.kernels.micro import matmul
 
 LINUX = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 
@@ -48,6 +49,6 @@ def test_little_is_kept_in_memory_with_16_registers(name, kind):
 @pytest.mark.parametrize("name", ["neon-i8mm", "portable"])
 def test_tier_compiles_for_aarch64_without_calls(name):
     tier = BY_NAME[name]
-    chosen = [m for m in table.micros(tier) if not m.name.startswith("tile_") or m.name.endswith("_3")]
+    chosen = [m for m in micro.micros(tier) if not m.name.startswith("tile_") or m.name.endswith("_3")]
     text = assembly(tier, LINUX["aarch64"], chosen)
     assert "\tbl\t" not in text  # all of it is in registers: no library function is needed

@@ -7,7 +7,7 @@ from numba import prange, types
 
 from kimi_cpu.kernels.codegen.jit import kernel
 from kimi_cpu.kernels.entries.jobs import next_task, shares
-from kimi_cpu.kernels.micro.table import STOP
+from kimi_cpu.kernels.micro import STOP
 
 FLAG = np.zeros(1, np.int64)
 MICRO = np.full(STOP + 1, FLAG.ctypes.data)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.kernels import runtime
-from kimi_cpu.kernels.micro.table import INDEX
+from kimi_cpu.kernels.micro import INDEX
 
 from .test_cases import tier  # noqa: F401, the fixture
 

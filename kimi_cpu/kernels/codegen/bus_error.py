@@ -1,4 +1,4 @@
-"""What the process says when a mapped file can no longer be read, and the system ends it (SIGBUS).
+"""The last sentence of a process that the system ends as a mapped file can no longer be read (SIGBUS).
 
 A file that is cut short or overwritten while it is mapped, or whose disk fails, faults at the instruction that reads
 it: in a kernel's thread, or in NumPy. A handler in Python would never run, since the instruction is tried again at
@@ -55,7 +55,7 @@ FUNCTIONS = {  # of libc, that a signal handler may call (signal-safety(7)): the
 
 
 class State(ctypes.Structure):
-    """What the handler works on: addresses of functions, the handler before it, and memory. text: the sentence."""
+    """The handler's data: addresses of functions, the handler before it, and memory. text: the sentence."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in FUNCTIONS),

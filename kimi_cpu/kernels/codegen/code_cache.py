@@ -1,4 +1,4 @@
-"""Where compiled code is kept between processes: found by content, wherever the package lies, and written together.
+"""Compiled code, kept between processes: found by content, wherever the package lies, and written together.
 
 Each entry is one file that begins with its SHA-256. Of several processes that need it one compiles, and the others do
 something else or wait. A folder that can only be read serves what it holds; where none can be used, code lives as long
@@ -72,7 +72,7 @@ class Entry:
         return code if code and sha256(code).digest() == digest else None
 
     def write(self, code: bytes) -> None:
-        """Whole or not at all; a full or read-only disk costs the next start some seconds, nothing else."""
+        """Keeps the code, whole or not at all: a full or read-only disk only costs the next start some seconds."""
         if self.path is None:
             return
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")

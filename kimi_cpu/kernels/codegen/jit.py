@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -25,6 +26,7 @@ from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
@@ -46,7 +48,7 @@ SETTINGS = (  # of Numba, from NUMBA_… in the environment or from the host pro
 
 
 def _facts() -> str:
-    """What compiled code depends on beside the sources: options, settings, versions, CPU."""
+    """All that compiled code depends on beside the sources, as text: options, settings, versions, CPU."""
     cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.get_process_triple()
     versions = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
     settings = [(name, str(getattr(numba.config, name, None))) for name in SETTINGS]
@@ -82,7 +84,7 @@ def leaf(function: Callable) -> Callable:
     return numba.njit(**OPTIONS)(function)
 
 
-def kernel(signature: types.Type, parallel: bool = True) -> Callable[[Callable], "Kernel"]:
+def kernel(signature: Signature, parallel: bool = True) -> Callable[[Callable], "Kernel"]:
     """Decorator of an entry: the only functions with `prange`, called from Python and from programs."""
     return lambda function: Kernel(function, signature, parallel)
 
@@ -94,7 +96,7 @@ class Kernel:
     many calls share is so in one place for all of them.
     """
 
-    def __init__(self, function: Callable, signature: types.Type, parallel: bool):
+    def __init__(self, function: Callable, signature: Signature, parallel: bool):
         self.__doc__, self.name, self.signature = function.__doc__, function.__name__, signature
         self.entry, self._room = _entry_of(function), sum(1 + num_words(kind) for kind in signature.args)
         options = OPTIONS | {"parallel": parallel}
@@ -102,7 +104,7 @@ class Kernel:
         signature_of_c = (types.int64,), signature.return_type
         self._code = CFunc(_from_memory(body, signature), signature_of_c, {}, options)
         self._code._cache = _Kept(self.entry)
-        self.function: Callable[[int], int | None] | None = None  # from Python, without the GIL; None: not compiled yet
+        self.function: Callable[[int], Any] | None = None  # from Python, without the GIL; None: not compiled yet
         KERNELS.append(self)
 
     def compile(self, wait: bool = True) -> bool:
@@ -115,13 +117,13 @@ class Kernel:
 
     @property
     def address(self) -> int:
-        """Of the C function, once it is compiled."""
+        """Address of the C function, once it is compiled."""
         return self._code.address
 
     def bind(self, *arguments: object) -> "Bound":
         """The entry with its arguments, whose arrays the caller keeps."""
-        if self.function is None:
-            self.compile()
+        self.compile()
+        assert self.function is not None
         kinds = self.signature.args
         memory = np.empty(self._room, np.int64)
         begin, places, values = memory.ctypes.data, [], []
@@ -132,9 +134,9 @@ class Kernel:
                 places.append(begin + WORD * (len(kinds) + len(values)))
                 values += words(kind, argument)
         memory[: len(places) + len(values)] = places + values
-        return Bound(self, memory)
+        return Bound(self, self.function, memory)
 
-    def __call__(self, *arguments: object) -> int | None:
+    def __call__(self, *arguments: object) -> Any:
         return self.bind(*arguments)()
 
 
@@ -144,18 +146,21 @@ class Bound:
     address: of the arguments' addresses i64[n], which begin its memory; the values that never change lie behind them.
     """
 
-    __slots__ = ("_memory", "address", "kernel")
+    __slots__ = ("_function", "_memory", "address", "kernel")
 
-    def __init__(self, kernel: Kernel, memory: np.ndarray):
-        self.kernel, self._memory, self.address = kernel, memory, memory.ctypes.data
+    def __init__(self, kernel: Kernel, function: Callable[[int], Any], memory: np.ndarray):
+        """memory i64[n]: as Kernel.bind lays it out."""
+        self.kernel, self._function = kernel, function
+        self._memory, self.address = memory, memory.ctypes.data
 
     @property
     def places(self) -> list[int]:
         """Addresses of the arguments."""
         return self._memory[: len(self.kernel.signature.args)].tolist()
 
-    def __call__(self) -> int | None:
-        return self.kernel.function(self.address)
+    def __call__(self) -> Any:
+        """Runs it, and returns the entry's number if it has any."""
+        return self._function(self.address)
 
 
 class StepArg:
@@ -177,7 +182,7 @@ class StepArg:
                 self._words[:] = words(self._type, value)
 
     def address(self, type_: types.Type) -> int:
-        """Of the words that a value of this type becomes; always the same."""
+        """Address of the value's words, always the same. The first call of it says the type, the others must agree."""
         if self._type is None:
             self._type, self._words = type_, np.array(words(type_, self.value), np.int64)
         assert self._type == type_, f"{self._type} for one call, {type_} for another"
@@ -201,7 +206,7 @@ class Call:
         self._bound: Bound | None = None
 
     def bind(self) -> Bound:
-        """The same Bound every time."""
+        """The entry with these arguments; the same object every time."""
         if self._bound is None:
             self._bound = self.kernel.bind(*self.arguments)
         return self._bound
@@ -231,7 +236,7 @@ def num_words(type_: types.Type) -> int:
     return 1 + type_.ndim if isinstance(type_, types.Array) else 1
 
 
-def _from_memory(body: Callable, signature: types.Type) -> Callable:
+def _from_memory(body: Callable, signature: Signature) -> Callable:
     """`body` as a function of the address of the addresses of its arguments.
 
     Its text is written here, as compiled code has no loop over values of different types.

@@ -312,7 +312,7 @@ class Emitter:
     # functions
 
     def call(self, name: str, result: ir.Type, *values: Vec) -> Vec:
-        """What a function of LLVM (an intrinsic) returns."""
+        """Result of an intrinsic function of LLVM."""
         function = self.module.globals.get(name)
         if function is None:
             function = ir.Function(self.module, ir.FunctionType(result, [v.type for v in values]), name)

@@ -1,4 +1,4 @@
-"""`attend_expanded`: prompt chunks with keys and values rebuilt from the latents; attention.py has what is shared."""
+"""`attend_expanded`: attention of prompt chunks, with keys and values rebuilt from the latents page by page."""
 
 import numpy as np
 from numba import prange, types
@@ -6,8 +6,8 @@ from numba import prange, types
 from ...quant.rows16 import GROUP, ROWS, Matrix, pad
 from .. import runtime
 from ..arrays import PAGE_TOKENS, Activation, Cache
-from ..codegen.jit import Call, Rows, address, call, kernel, leaf
-from ..micro.table import WORKERS
+from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
+from ..micro import WORKERS
 from .attention import (
     COLUMNS,
     F32,
@@ -54,19 +54,19 @@ def attend_expanded(
     q: np.ndarray,
     cos: np.ndarray,
     sin: np.ndarray,
-    query_start_loc: np.ndarray,
-    seq_lens: np.ndarray,
+    query_start_loc: np.ndarray | StepArg,
+    seq_lens: np.ndarray | StepArg,
     cache: Cache,
     layer: int,
-    block_tables: np.ndarray,
+    block_tables: np.ndarray | StepArg,
     scale: float,
     out: Activation,
     rows: Rows = None,
 ) -> Call:
-    """Causal attention of prompt chunks with keys and values rebuilt from the cache; out quantised too.
+    """out.x f32[T, A * V] = causal attention of prompt chunks over their sequences' cached tokens, quantised too.
 
-    q f32[T, A, N + R], not yet rotated; rows query_start_loc[s]..query_start_loc[s+1]-1 are the last tokens of the
-    seq_lens[s] of sequence s; query_start_loc[0] may be any row. out.x [T, A * V]. k_b [A * pad16(N), L],
+    q f32[T, A, N + R], not yet rotated; cos, sin f32[T, R / 2]. Rows query_start_loc[s]..query_start_loc[s+1]-1 are the
+    last tokens of the seq_lens[s] of sequence s; query_start_loc[0] may be any row. k_b [A * pad16(N), L],
     v_b [A * pad16(V), L]. 1 region; 2 when quantised.
     """
     tokens, heads, _ = q.shape
@@ -85,7 +85,7 @@ def attend_expanded(
 
 
 def _job(w: Matrix, heads: int, int8: bool) -> tuple:
-    """A row of JOB for one head; s, an address elsewhere, says whether its inputs are quantised."""
+    """A row of JOB for one head, whose inputs have no address yet; s says only whether they are quantised."""
     weights = job_weights(w.kind, w.cols, int8, w.data.ctypes.data, w.rows // heads)
     return *weights, 0, 0, int8 and w.kind != "bf16", 0, 0, 0
 
@@ -97,7 +97,7 @@ def _job(w: Matrix, heads: int, int8: bool) -> tuple:
     )
 )  # fmt: skip
 def _expanded(micro, pages, jobs, q, cos, sin, starts, seq_lens, block_tables, scale, outs, space, each, tokens):
-    """A task is one head of up to 512 tokens of one sequence."""
+    """`attend_expanded` for `tokens` rows from starts[0] on; a task is one head of up to 512 tokens of one sequence."""
     workers, heads, first_row = micro[WORKERS], q.shape[1], starts[0]
     sequences = 0
     while starts[sequences] < first_row + tokens:
@@ -227,7 +227,7 @@ def _expand(micro, jobs, h, page_rows, inputs, k, v):
 
 @leaf
 def _finish(micro, sums, total, out, row, tokens, h, width):
-    """Columns / total into rows of the output."""
+    """Rows `row`.. of a ROWS_OUT, one head of them = sums f32[V padded, columns]^T / total f32[columns]."""
     buffer = np.empty((TILE, ROWS), np.float32)
     for block in range((width + ROWS - 1) // ROWS):
         count = min(ROWS, width - block * ROWS)

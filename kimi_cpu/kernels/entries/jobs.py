@@ -1,4 +1,4 @@
-"""What matmul regions are told: records of addresses and sizes, and the compiled loops over tiles that they share."""
+"""Jobs of the regions: records of addresses and sizes, how tasks are shared out, and the loops over tiles."""
 
 import numpy as np
 from numba import from_dtype, types
@@ -7,8 +7,8 @@ from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from .. import runtime
 from ..arrays import Activation
 from ..codegen.jit import address, call, leaf, peek, take
+from ..micro import INDEX, STOP
 from ..micro.matmul import tile_name
-from ..micro.table import INDEX, STOP
 
 QUANTIZE = INDEX["quantize"]
 TILE = 16  # the most tokens of a tile on any tier
@@ -90,7 +90,7 @@ def fill_table(table, x, x_pitch, s, s_pitch):
 
 @leaf
 def task_edges(units, unit_bytes, most, tokens, workers):
-    """Where tasks over `units` pieces of work begin, and the end: i64[tasks + 1]. Threads take them as they come.
+    """Beginnings of tasks over `units` pieces of work, and the end: i64[tasks + 1]. Threads take them as they come.
 
     Sizes fall, half of what is left in equal parts: long streams first, and all threads end at the same time. Many
     tokens: at most `most` pieces, for the cache's sake.
@@ -122,7 +122,7 @@ def take_task(micro, counter):
 
 @leaf
 def shares(workers):
-    """What `next_task` counts in, for one list of tasks: 128 bytes a worker, as some CPUs fetch lines in pairs."""
+    """Counters of `next_task` for a list of tasks, i64[workers, 16]: 128 bytes, as some CPUs fetch lines in pairs."""
     return np.zeros((workers, 16), np.int64)
 
 

@@ -11,8 +11,8 @@ from numba import from_dtype, prange, types
 from ...quant.rows16 import GROUP, ROWS
 from .. import runtime
 from ..arrays import Activation, Dispatch, Experts, Routing, SharedExpert
-from ..codegen.jit import Call, Rows, address, call, kernel, leaf
-from ..micro.table import INDEX, WORKERS
+from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
+from ..micro import INDEX, WORKERS
 from .jobs import (
     ADDRESSES,
     BLOCKS_PER_TASK,
@@ -69,7 +69,7 @@ def route(
     )
 )  # fmt: skip
 def _route(micro, x, pitch, w, bias, choice, p, ids, weights, order, active, first, num_active, tokens):
-    """p[0] is room for probabilities, p[1] for scores."""
+    """`route` for the first `tokens` rows. p f32[2, T, E]: room for probabilities and for scores."""
     num_experts, workers = len(bias), micro[WORKERS]
     step = 4 * max(1, min(16, num_experts // (4 * 4 * workers)))
     counter = np.zeros(1, np.int64)
@@ -176,7 +176,7 @@ def experts_gate_up(
     a: Activation,
     dispatch: Dispatch,
     hidden: Activation,
-    which: np.ndarray | None = None,
+    which: np.ndarray | StepArg | None = None,
     shared: SharedExpert | None = None,
     rows: Rows = None,
 ) -> Call:
@@ -208,8 +208,8 @@ def experts_down(
     hidden: Activation,
     dispatch: Dispatch,
     out: np.ndarray,
-    begin: int = 0,
-    end: int | None = None,
+    begin: int | StepArg = 0,
+    end: int | StepArg | None = None,
     add: bool = True,
     shared: SharedExpert | None = None,
     rows: Rows = None,
@@ -240,7 +240,7 @@ def experts_down(
 def _experts_gate_up(
     micro, jobs, addresses, hidden, top_k, all_rows, active, first, num_active, all_active, which, tokens
 ):
-    """jobs, hidden: the routed experts', then the shared one's if there is one, whose tasks come first."""
+    """jobs JOB[2 or 4], hidden ROWS_OUT[1 or 2]: the routed experts', then the shared one's, whose tasks come first."""
     workers, order = micro[WORKERS], all_rows[: tokens * top_k]
     gate_table = np.empty((len(order), 2), np.int64)
     _fill_sorted(gate_table, jobs[0], order, top_k)
@@ -290,7 +290,7 @@ def _experts_gate_up(
 def _experts_down(
     micro, jobs, addresses, all_weights, all_rows, active, first, num_active, first_place, last_place, add, tokens
 ):
-    """jobs: the routed experts', then the shared one's if there is one."""
+    """jobs JOB[1 or 2]: the routed experts', then the shared one's if there is one."""
     workers, weights = micro[WORKERS], all_weights[:tokens]
     order = all_rows[: weights.size]
     stop = min(last_place, num_active[0])

@@ -1,4 +1,4 @@
-"""Rows by themselves: `embed`, `rms_norm`, `quantize`, `write_latents`; no region for few tokens, else 1."""
+"""Operations on each row by itself: `embed`, `rms_norm`, `quantize`, `write_latents`; a region for many tokens only."""
 
 import numpy as np
 from numba import prange, types
@@ -7,7 +7,7 @@ from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
 from ..codegen.jit import Call, Rows, address, call, kernel, leaf
-from ..micro.table import INDEX
+from ..micro import INDEX
 from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
 
 SERIAL_TOKENS = 4  # fewer tokens take less time than waking threads
@@ -21,7 +21,7 @@ I64 = types.int64
 
 
 def quantize(a: Activation, rows: Rows = None) -> Call:
-    """Fills a.q and a.s from a.x; nothing for f32 compute. reference.quantize says how."""
+    """Fills a.q i8 and a.s f32 from a.x f32[T, C32]; nothing for f32 compute. reference.quantize says how."""
     return Call(_quantize, (runtime.context(), output(a)), rows, len(a.x))
 
 
@@ -34,7 +34,7 @@ def embed(w: Matrix, ids: np.ndarray, out: np.ndarray, rows: Rows = None) -> Cal
 
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float, out: Activation, rows: Rows = None) -> Call:
-    """out = x / sqrt(mean(x^2) + eps) * weight, quantised too. x f32[T, P], weight f32[C]."""
+    """out.x[:, :C] = x / sqrt(mean(x^2) + eps) * weight, quantised too. x f32[T, P], weight f32[C]."""
     check_rows(x, len(x), len(weight))
     check_rows(out.x, len(x), len(weight))
     fixed = runtime.context(), x.ctypes.data, x.strides[0], weight, eps, output(out)
