@@ -1,4 +1,4 @@
-"""What a person sees of a command beside its results: notes, bars, and an answer as it comes. Content goes to stdout,
+"""The view of a command for a person: notes, bars, and an answer as it comes. Content goes to stdout,
 everything else to stderr."""
 
 import os

@@ -18,7 +18,7 @@ def load_model(path: Path, **loading: Any) -> "LLM":
     from ..plan import memory_bandwidth
 
     bus_error.install()
-    llm = open_model(path, **loading)  # before the kernels, which take a minute: a wrong file is said at once
+    llm = open_model(path, **loading)  # before the kernels, which take a minute: a wrong file is an error at once
     for notice in llm.notices:
         say(notice)
     try:

@@ -183,7 +183,8 @@ def loading_of(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def require_model(model: Path | None) -> Path:
-    """The file of the model that was named, or of the bundled one, which stderr tells. A usage error: a directory."""
+    """The file of the model that was named, or of the bundled one, with a note on stderr. A usage error: it is a
+    directory."""
     if model is None:
         from ..llm import BUNDLED_MODEL, bundled_note
 

@@ -1,4 +1,4 @@
-"""The answers to one HTTP request, as they come, and the numbers on them that /metrics tells."""
+"""The answers to one HTTP request, as they come, and the numbers on them for /metrics."""
 
 import asyncio
 import time
@@ -62,7 +62,7 @@ class Answers:
             yield item
 
     async def whole(self) -> list[ChatCompletion | Completion]:
-        """Waits for all answers. Raises what one of them raises."""
+        """Waits for all answers. An exception of one of them is raised here."""
         async for _ in self:
             pass
         return [generation.result() for generation in self._generations]

@@ -70,7 +70,7 @@ class ApiError(HTTPException):
 
 
 def api_error(error: BaseException, path: str = "") -> ApiError:
-    """Any exception as the error that a client gets. A fault of the server's own tells no more than that it is one.
+    """Any exception as the error that a client gets, which tells nothing of a fault of the server's own.
     path: that of the request, whose protocol has words of its own."""
     match error:
         case ApiError():

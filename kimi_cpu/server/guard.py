@@ -1,4 +1,4 @@
-"""What stands before every request: who asks (Host, Origin, key), how much is sent, and how fast it is sent and
+"""The guard in front of every request: who asks (Host, Origin, key), how much is sent, and how fast it is sent and
 read."""
 
 import asyncio

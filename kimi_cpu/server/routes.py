@@ -44,7 +44,7 @@ async def chat_completions(request: Request, body: ChatBody) -> Any:
 
 
 class ControlBody(Body):
-    """What is to happen to an answer that is being generated."""
+    """An order for an answer that is being generated."""
 
     id: str
     action: Literal["reasoning_end"]
