@@ -162,7 +162,7 @@ def create_app(service: Service) -> ASGIApp:
         app.add_exception_handler(kind, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientDisconnect, lambda request, e: Response(status_code=CLIENT_LEFT))
-    app.add_exception_handler(Exception, _on_error)
+    app.add_exception_handler(Exception, _on_fault)
     _describe(app)
     guarded: ASGIApp = Guard(HeadAsGet(app), service.settings)
     if service.settings.origins:
@@ -206,6 +206,14 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if answer.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return answer.response()
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    """Answers a fault of the server's own, after which uvicorn closes the connection: the client must not use it
+    again."""
+    response = await _on_error(request, error)
+    response.headers["Connection"] = "close"
+    return response
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -124,6 +124,15 @@ def test_answer_that_fails_is_told_of_and_the_server_goes_on(error, stream):
         assert "num_requests_running 0.0" in metrics and 'finished_reason="error"} 1.0' in metrics
 
 
+def test_client_whose_request_met_a_fault_uses_another_connection(caplog):
+    llm = FakeLLM([RuntimeError("a bug")], [*text_pieces("Hi"), last_piece()])
+    with serving(llm) as served:
+        answer = served.http.post(CHAT, json=HELLO)
+        assert answer.status_code == 500 and answer.headers["Connection"] == "close"
+        for _ in range(3):
+            assert served.http.post(CHAT, json=HELLO).status_code == 200
+
+
 def test_server_that_stops_tells_its_clients():
     llm = FakeLLM([*text_pieces("Hi"), cancelled, last_piece()])
     with serving(llm) as served:
