@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import bf16_to_f32, f32_to_bf16
 
 YARN = {
     "type": "yarn",
@@ -164,8 +164,8 @@ def int4(module: str, values: np.ndarray) -> dict[str, Stored]:
     """The three tensors of a matrix f32[R, C] in compressed-tensors' pack-quantized INT4, group 32."""
     rows, cols = values.shape
     groups = values.reshape(rows, cols // 32, 32)
-    scales = bf16.from_f32(np.abs(groups).max(-1) / np.float32(7.5))
-    s = bf16.to_f32(scales)[..., None]
+    scales = f32_to_bf16(np.abs(groups).max(-1) / np.float32(7.5))
+    s = bf16_to_f32(scales)[..., None]
     nibbles = np.clip(np.rint(groups / np.where(s == 0, 1, s)) + 8, 0, 15).astype(np.uint32).reshape(rows, cols // 8, 8)
     packed = (nibbles << (4 * np.arange(8, dtype=np.uint32))).sum(-1, dtype=np.uint32).view(np.int32)
     return {
@@ -205,4 +205,4 @@ def write_shard(path: Path, stored: dict[str, Stored]) -> None:
 
 
 def _bf16(values: np.ndarray) -> Stored:
-    return "BF16", bf16.from_f32(values.astype(np.float32))
+    return "BF16", f32_to_bf16(values.astype(np.float32))

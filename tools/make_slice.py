@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import f32_to_bf16
 from kimi_cpu.quant.rows16 import GROUP
 
 CONFIG = {
@@ -96,16 +96,16 @@ class Weights:
             return self._take(self._nibbles, 4 * count).view(np.int32).reshape(shape)
         if name.endswith("weight_scale"):
             std = _gain(name) / (shape[1] * GROUP) ** 0.5 / NIBBLE_STD
-            return bf16.from_f32(std * (1 + 0.1 * np.abs(self._take(self._normal, count)))).reshape(shape)
+            return f32_to_bf16(std * (1 + 0.1 * np.abs(self._take(self._normal, count)))).reshape(shape)
         if name.endswith("weight_shape"):
             raise AssertionError("written by its owner")
         values = self._take(self._normal, count).reshape(shape)
         if name.endswith("e_score_correction_bias"):
             return (1.5 * values).astype(np.float32)
         if name.endswith("norm.weight"):
-            return bf16.from_f32(1 + 0.2 * values)
+            return f32_to_bf16(1 + 0.2 * values)
         gain = 1.0 if "embed_tokens" in name else _gain(name) / shape[-1] ** 0.5
-        return bf16.from_f32(gain * values)
+        return f32_to_bf16(gain * values)
 
     def _take(self, pool: np.ndarray, count: int) -> np.ndarray:
         """count elements of a pool, from a random place on, around its end as often as needed."""

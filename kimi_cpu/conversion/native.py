@@ -14,7 +14,7 @@ from ..kernels import pack
 from ..modelfile import TensorSpec
 from ..modelfile.contents import PARTS
 from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, VERSION
-from ..quant import bf16
+from ..quant import f32_to_bf16
 from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
 from .blueprint import Blueprint, NewTensor, Origin, Part, Unit, constant, whole
 from .source import SOURCE, FloatLinear, Int4Linear, Source, check_finite
@@ -256,7 +256,7 @@ def _pack(source: Source, module: str, kind: str, order: np.ndarray | range) -> 
 
 
 def _pack_bf16_f32(values: np.ndarray) -> tuple[np.ndarray, int]:
-    return pack.pack_bf16(bf16.from_f32(values))
+    return pack.pack_bf16(f32_to_bf16(values))
 
 
 _PACK_F32 = {"int4": pack.pack_int4_f32, "q8": pack.pack_q8_f32, "bf16": _pack_bf16_f32}

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..config import ModelConfig
 from ..errors import CheckpointError, ConfigError, UnsupportedCheckpoint
-from ..quant import bf16
+from ..quant import bf16_to_f32, f32_to_bf16
 from .source_files import MappedFile, joined
 from .tensors import GROUP, NUMPY, q4_0_to_int4, scale_blocks, to_f32, unpack_nibbles
 
@@ -55,7 +55,7 @@ class Int4Linear(NamedTuple):
     def read(self, start: int, stop: int) -> np.ndarray:
         """Exact values f32[stop - start, C] of some rows."""
         values = unpack_nibbles(self.packed[start:stop]).astype(np.float32) - np.float32(8)
-        return values * np.repeat(bf16.to_f32(self.scales[start:stop]), GROUP, axis=1)
+        return values * np.repeat(bf16_to_f32(self.scales[start:stop]), GROUP, axis=1)
 
 
 class FloatLinear(NamedTuple):
@@ -294,8 +294,8 @@ def _exact(tensor: SourceTensor, scales: np.ndarray) -> np.ndarray:
     """Finite scales as bf16 bits; else, or where bf16 cannot hold one of them, CheckpointError."""
     if tensor.dtype == "BF16":
         return _finite(tensor, scales)
-    bits = _finite(tensor, bf16.from_f32(scales.astype(np.float32)))
-    lost = np.count_nonzero(bf16.to_f32(bits) != scales)
+    bits = _finite(tensor, f32_to_bf16(scales.astype(np.float32)))
+    lost = np.count_nonzero(bf16_to_f32(bits) != scales)
     if lost:
         raise CheckpointError(
             f"{tensor.where} holds {lost:,} {tensor.dtype} scales that bfloat16 cannot hold exactly; "

@@ -15,7 +15,7 @@ import numpy as np
 from ..config import ModelConfig
 from ..errors import CheckpointError, ConfigError
 from ..modelfile import TensorSpec
-from ..quant import bf16, rows16
+from ..quant import f32_to_bf16, rows16
 from ..quant.rows16 import GROUP
 from ..tokenizer import special_tokens_from_config
 from ..tokenizer.vocabulary import byte_characters, read_ranks
@@ -247,7 +247,7 @@ def _pack_dense(where: str, x: np.ndarray, kind: str) -> np.ndarray:
     if kind == "Q8_0":
         data, bad = pack.pack_q8_0(x) if is_bits else pack.pack_q8_0_f32(x)
     else:
-        bits = x if is_bits else bf16.from_f32(x)
+        bits = x if is_bits else f32_to_bf16(x)
         data, bad = np.ascontiguousarray(bits).reshape(-1).view(np.uint8), np.count_nonzero((bits & 0x7F80) == 0x7F80)
     check_finite(where, bad)
     return data

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config import ModelConfig
 from ..errors import ConfigError, shown
-from ..quant import bf16
+from ..quant import bf16_to_f32, f32_to_bf16
 
 NUMPY = {  # dtype of safetensors or GGUF: how its bytes are viewed
     **{"BOOL": np.uint8, "U8": np.uint8, "I8": np.int8, "F8_E4M3": np.uint8, "F8_E5M2": np.uint8, "F8_E8M0": np.uint8},
@@ -225,7 +225,7 @@ def can_decode(dtype: str) -> bool:
 def to_f32(dtype: str, raw: np.ndarray) -> np.ndarray:
     """f32 of the values. raw: elements as NUMPY views them, or rows u8[..., bytes a row] of a GGUF block type."""
     if dtype == "BF16":
-        return bf16.to_f32(raw)
+        return bf16_to_f32(raw)
     if dtype == "F8_E4M3":
         return FLOAT8_E4M3[raw]
     if dtype in NUMPY:
@@ -263,9 +263,9 @@ def q4_0_to_int4(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     for start in range(0, len(raw), step):
         blocks = raw[start : start + step].reshape(-1, num_blocks, Q4_0_BYTES)
         exact = blocks[..., :2].copy().view(np.float16)[..., 0].astype(np.float32)  # [step, blocks]
-        scales[start : start + step] = bf16.from_f32(exact)
+        scales[start : start + step] = f32_to_bf16(exact)
         halves = np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)  # [step, blocks, 32] by column
         nibbles = halves[..., 0::2] | (halves[..., 1::2] << np.uint8(4))
         packed[start : start + step] = nibbles.reshape(len(blocks), -1)
-        rounded += int(np.count_nonzero(bf16.to_f32(scales[start : start + step]) != exact))
+        rounded += int(np.count_nonzero(bf16_to_f32(scales[start : start + step]) != exact))
     return packed.view(np.int32), scales, rounded

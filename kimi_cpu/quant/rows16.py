@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import bf16
+from . import bf16_to_f32, f32_to_bf16
 
 ROWS = 16  # rows a block: the lanes of one 512-bit register of int32
 GROUP = 32  # inputs that share a scale (config.json: group_size 32)
@@ -92,14 +92,14 @@ def unpack_bf16(matrix: Matrix) -> np.ndarray:
 def unpack(matrix: Matrix) -> np.ndarray:
     """The exact values f32[R, C] of any packed matrix."""
     if matrix.kind == "bf16":
-        return bf16.to_f32(unpack_bf16(matrix))
+        return bf16_to_f32(unpack_bf16(matrix))
     if matrix.kind == "int4":
         nibbles, scales = unpack_int4(matrix)
         values = nibbles.astype(np.float32) - np.float32(8)
     else:
         q, scales = unpack_q8(matrix)
         values = q.astype(np.float32)
-    return values * np.repeat(bf16.to_f32(scales), GROUP, axis=1)[:, : matrix.cols]
+    return values * np.repeat(bf16_to_f32(scales), GROUP, axis=1)[:, : matrix.cols]
 
 
 def quantize_q8(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,8 +111,8 @@ def quantize_q8(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     groups = np.zeros((rows, pad(cols, GROUP)), np.float32)
     groups[:, :cols] = x
     groups = groups.reshape(rows, -1, GROUP)  # [R, groups, 32]
-    scales = bf16.from_f32(np.abs(groups).max(-1) / np.float32(127))
-    s = bf16.to_f32(scales)[..., None]
+    scales = f32_to_bf16(np.abs(groups).max(-1) / np.float32(127))
+    s = bf16_to_f32(scales)[..., None]
     q = np.rint(groups / np.where(s == 0, np.float32(1), s))
     q = np.where(s == 0, 0, np.clip(q, -127, 127)).astype(np.int8)
     return q.reshape(rows, -1)[:, :cols], scales
@@ -130,8 +130,8 @@ def quantize_int4(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     nibbles = np.full(groups.shape, 8, np.uint8)
     scales = np.zeros(absmax.shape, np.uint16)
     for divisor in (7.0, 7.5, 8.0):
-        candidate = bf16.from_f32(absmax / np.float32(divisor))
-        s = bf16.to_f32(candidate)[..., None]
+        candidate = f32_to_bf16(absmax / np.float32(divisor))
+        s = bf16_to_f32(candidate)[..., None]
         q = np.clip(np.rint(groups / np.where(s == 0, np.float32(1), s)), -8, 7)
         error = np.square(q * s - groups).sum(-1)
         better = error < best_error
@@ -144,7 +144,7 @@ def quantize_int4(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def pack(kind: str, x: np.ndarray) -> np.ndarray:
     """Packed bytes u8[n] of x f32[R, C], quantised or rounded to the kind."""
     if kind == "bf16":
-        return pack_bf16(bf16.from_f32(x))
+        return pack_bf16(f32_to_bf16(x))
     return pack_q8(*quantize_q8(x)) if kind == "q8" else pack_int4(*quantize_int4(x))
 
 

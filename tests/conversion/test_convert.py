@@ -17,7 +17,7 @@ from kimi_cpu.cli import cli
 from kimi_cpu.conversion import driver, journal
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError, OutOfDisk
 from kimi_cpu.modelfile import ModelFile
-from kimi_cpu.quant import bf16, rows16
+from kimi_cpu.quant import bf16_to_f32, rows16
 from tests import tiny
 
 DATA = Path(__file__).parents[1] / "data" / "tiny" / "base"
@@ -74,7 +74,7 @@ def test_dense_option_chooses_the_type_of_other_matrices(tiny_checkpoint, tmp_pa
 
 def test_key_value_matrix_is_split_by_head_and_padded(tmp_path):
     config = tiny.BASE | {"qk_nope_head_dim": 15, "v_head_dim": 13}
-    stored = bf16.to_f32(tiny.tensors(config, 0, "int4")["model.layers.0.self_attn.kv_b_proj.weight"][1])
+    stored = bf16_to_f32(tiny.tensors(config, 0, "int4")["model.layers.0.self_attn.kv_b_proj.weight"][1])
     convert(tiny.make(tmp_path / "in", qk_nope_head_dim=15, v_head_dim=13), tmp_path / "out.gguf", dense="bf16")
     heads = stored.reshape(4, 28, 32)
     with ModelFile.open(tmp_path / "out.gguf") as file:

@@ -17,7 +17,7 @@ from kimi_cpu.conversion.tensors import can_decode
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError, KimiError
 from kimi_cpu.modelfile import ModelFile
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import bf16_to_f32
 from tests import tiny
 
 TYPES = gguf.GGMLQuantizationType
@@ -31,7 +31,7 @@ EXPERTS = ("gate", "up", "down")
 def values():
     """{checkpoint's name: f32} of a checkpoint with plain weights."""
     stored = tiny.tensors(tiny.BASE | WIDTHS, 0, "bf16")
-    return {name: x if dtype == "F32" else bf16.to_f32(x) for name, (dtype, x) in stored.items()}
+    return {name: x if dtype == "F32" else bf16_to_f32(x) for name, (dtype, x) in stored.items()}
 
 
 def tensors_of(values):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.kernels import pack
-from kimi_cpu.quant import bf16, rows16
+from kimi_cpu.quant import bf16_to_f32, f32_to_bf16, rows16
 
 SHAPES = [(16, 32), (1, 64), (33, 96), (48, 1), (5, 31), (17, 65)]
 rng = np.random.default_rng(0)
@@ -35,8 +35,8 @@ def test_q8_equals_the_numpy_quantisation(rows, cols):
     x = values(rows, cols)
     data, bad = pack.pack_q8_f32(x)
     np.testing.assert_array_equal(data, rows16.pack("q8", x))
-    bits = bf16.from_f32(x)
-    np.testing.assert_array_equal(pack.pack_q8(bits)[0], rows16.pack("q8", bf16.to_f32(bits)))
+    bits = f32_to_bf16(x)
+    np.testing.assert_array_equal(pack.pack_q8(bits)[0], rows16.pack("q8", bf16_to_f32(bits)))
     assert bad == 0
 
 
@@ -50,7 +50,7 @@ def test_int4_equals_the_numpy_quantisation(rows, cols):
 
 @pytest.mark.parametrize(("rows", "cols"), SHAPES)
 def test_bf16_moves_every_value(rows, cols):
-    bits = bf16.from_f32(values(rows, cols))
+    bits = f32_to_bf16(values(rows, cols))
     np.testing.assert_array_equal(pack.pack_bf16(bits)[0], rows16.pack_bf16(bits))
 
 
@@ -60,8 +60,8 @@ def test_infinity_and_nan_are_counted(bits):
     x[3, 7] = bits
     assert pack.pack_bf16(x)[1] == 1
     assert pack.pack_q8(x)[1] == 1
-    assert pack.pack_q8_f32(bf16.to_f32(x))[1] == 1
-    assert pack.pack_int4_f32(bf16.to_f32(x))[1] == 1
+    assert pack.pack_q8_f32(bf16_to_f32(x))[1] == 1
+    assert pack.pack_int4_f32(bf16_to_f32(x))[1] == 1
     assert pack.pack_int4(np.zeros((16, 4), np.int32), x[:, 7:8])[1] == 1
 
 

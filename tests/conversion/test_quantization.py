@@ -12,7 +12,7 @@ from kimi_cpu.conversion.tensors import FLOAT8_E4M3, Quantization, check_quantiz
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import CheckpointError, ConfigError
 from kimi_cpu.modelfile import ModelFile
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import bf16_to_f32, f32_to_bf16
 from tests import tiny
 from tests.config.test_config import published
 from tests.conversion.test_source import fp8, int4_values, stored
@@ -90,8 +90,8 @@ def test_groups_of_several_sizes_may_stand_in_one_checkpoint(tmp_path):
 def test_wider_scales_that_bfloat16_holds_are_the_same_scales(tmp_path, dtype):
     config, tensors = stored()
     numbers = {"F16": np.float16, "F32": np.float32}[dtype]
-    tensors = with_scales(tensors, lambda bits: ("BF16", bf16.from_f32(np.ldexp(1.0, 1 + bits % 8).astype(np.float32))))
-    wide = with_scales(tensors, lambda bits: (dtype, bf16.to_f32(bits).astype(numbers)))
+    tensors = with_scales(tensors, lambda bits: ("BF16", f32_to_bf16(np.ldexp(1.0, 1 + bits % 8).astype(np.float32))))
+    wide = with_scales(tensors, lambda bits: (dtype, bf16_to_f32(bits).astype(numbers)))
     with open_source(write(tmp_path, wide, config)) as source:
         np.testing.assert_array_equal(source.linear(EXPERT).scales, tensors[EXPERT + ".weight_scale"][1])
 
@@ -169,7 +169,7 @@ def test_the_format_of_a_group_comes_before_that_of_the_whole(tmp_path, top):
 def test_a_router_that_is_packed_has_its_exact_values(tmp_path, layout):
     config, tensors = stored()
     module = "model.layers.1.mlp.gate"
-    tensors |= tiny.int4(module, bf16.to_f32(tensors.pop(f"{module}.weight")[1]))
+    tensors |= tiny.int4(module, bf16_to_f32(tensors.pop(f"{module}.weight")[1]))
     write(tmp_path / "in", tensors, config)
     convert(tmp_path / "in", tmp_path / "out.gguf", layout=layout)
     with ModelFile.open(tmp_path / "out.gguf") as file:
@@ -181,7 +181,7 @@ def test_a_router_that_is_packed_has_its_exact_values(tmp_path, layout):
 def test_a_router_in_float8_is_multiplied_by_its_scales(tmp_path):
     config, tensors = stored("bf16")
     name = "model.layers.1.mlp.gate.weight"
-    codes, scales = fp8(bf16.to_f32(tensors[name][1]), 128)
+    codes, scales = fp8(bf16_to_f32(tensors[name][1]), 128)
     tensors |= {name: ("F8_E4M3", codes), name + "_scale_inv": ("F32", scales)}
     tiny.write(tmp_path / "in", config, tensors)
     convert(tmp_path / "in", tmp_path / "out.gguf")

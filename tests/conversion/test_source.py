@@ -15,7 +15,7 @@ from kimi_cpu.conversion.source import FloatLinear, Int4Linear
 from kimi_cpu.conversion.tensors import FLOAT8_E4M3
 from kimi_cpu.errors import CheckpointError
 from kimi_cpu.modelfile import ModelFile
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import bf16_to_f32
 from tests import tiny
 
 EXPERT = "model.layers.1.mlp.experts.3.up_proj"
@@ -37,7 +37,7 @@ def int4_values(tensors, module):
     words = tensors[module + ".weight_packed"][1].view(np.uint32)
     nibbles = (words[..., None] >> (4 * np.arange(8, dtype=np.uint32))) & 15
     codes = nibbles.reshape(len(words), -1).astype(np.float32) - 8
-    return codes * np.repeat(bf16.to_f32(tensors[module + ".weight_scale"][1]), 32, axis=1)
+    return codes * np.repeat(bf16_to_f32(tensors[module + ".weight_scale"][1]), 32, axis=1)
 
 
 def fp8(x, block):
@@ -85,14 +85,14 @@ def test_packed_experts_mean_what_compressed_tensors_means(tiny_checkpoint):
         linear = source.linear(EXPERT)
         packed = torch.from_numpy(linear.packed.copy())
         codes = helpers.unpack_from_int32(packed, 4, torch.Size([linear.rows, linear.cols])).numpy()
-        scales = np.repeat(bf16.to_f32(linear.scales), 32, axis=1)
+        scales = np.repeat(bf16_to_f32(linear.scales), 32, axis=1)
         np.testing.assert_array_equal(linear.read(0, linear.rows), codes.astype(np.float32) * scales)
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F16", "F32"])
 def test_plain_weights_of_any_float_type_are_exact(tmp_path, dtype):
     config, tensors = stored("bf16")
-    values = bf16.to_f32(tensors[Q_B + ".weight"][1])
+    values = bf16_to_f32(tensors[Q_B + ".weight"][1])
     elements = {"BF16": tensors[Q_B + ".weight"][1], "F16": values.astype(np.float16), "F32": values}[dtype]
     tensors[Q_B + ".weight"] = (dtype, elements)
     with opened(tmp_path, config, tensors) as source:
@@ -115,7 +115,7 @@ def test_float8_blocks_are_multiplied_by_their_scale(tmp_path, block):
     quantization = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [block, block]}
     exact = {}
     for name in [n for n in tensors if n.endswith(("_proj.weight", "_mqa.weight"))]:
-        codes, scales = fp8(bf16.to_f32(tensors[name][1]), block)
+        codes, scales = fp8(bf16_to_f32(tensors[name][1]), block)
         tensors[name] = ("F8_E4M3", codes)
         tensors[name + "_scale_inv"] = ("F32", scales)
         wide = np.repeat(np.repeat(scales, block, 0), block, 1)[: codes.shape[0], : codes.shape[1]]
@@ -166,10 +166,10 @@ def test_half_split_rotation_becomes_interleaved(tmp_path):
     config, tensors = stored(rope_interleave=False)
     with opened(tmp_path, config, tensors) as source:
         for module, still, heads in ((Q_B, 16, 4), ("model.layers.0.self_attn.kv_a_proj_with_mqa", 32, 1)):
-            raw = bf16.to_f32(tensors[module + ".weight"][1]).reshape(heads, still + 8, -1)
+            raw = bf16_to_f32(tensors[module + ".weight"][1]).reshape(heads, still + 8, -1)
             linear = source.linear(module)
             read = linear.read(0, linear.rows).reshape(raw.shape)
-            np.testing.assert_array_equal(read, bf16.to_f32(linear.bits).reshape(raw.shape))
+            np.testing.assert_array_equal(read, bf16_to_f32(linear.bits).reshape(raw.shape))
             np.testing.assert_array_equal(read[:, :still], raw[:, :still])
             np.testing.assert_array_equal(read[:, still::2], raw[:, still : still + 4])
             np.testing.assert_array_equal(read[:, still + 1 :: 2], raw[:, still + 4 :])

@@ -12,7 +12,7 @@ from kimi_cpu.conversion.gguf_source import gguf_name
 from kimi_cpu.conversion.standard import config_metadata, merges
 from kimi_cpu.conversion.tensors import linears, vectors
 from kimi_cpu.errors import CheckpointError, ConfigError
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import bf16_to_f32, f32_to_bf16
 from tests import tiny
 
 CALM = {
@@ -31,7 +31,7 @@ def calm(directory, **overrides):
     for name, (dtype, x) in list(tensors.items()):
         gain = next((g for part, g in CALM.items() if part in name), None)
         if gain and dtype == "BF16":  # a matrix, or the scales of a packed one
-            tensors[name] = (dtype, bf16.from_f32(bf16.to_f32(x) * np.float32(gain)))
+            tensors[name] = (dtype, f32_to_bf16(bf16_to_f32(x) * np.float32(gain)))
         if name.endswith("e_score_correction_bias"):
             tensors[name] = (dtype, x * 15)
     tiny.write(directory, config, tensors)
@@ -114,11 +114,11 @@ def test_scales_that_float16_rounds_are_counted_and_those_beyond_it_refused(tmp_
     tensors = tiny.tensors(config, 0, "int4")
     name = "model.layers.1.mlp.experts.3.up_proj.weight_scale"
     scales = tensors[name][1].copy()
-    scales[:5, 0] = bf16.from_f32(np.full(5, 1.01e-7, np.float32))  # between two subnormal numbers of float16
+    scales[:5, 0] = f32_to_bf16(np.full(5, 1.01e-7, np.float32))  # between two subnormal numbers of float16
     tiny.write(tmp_path / "in", config, tensors | {name: ("BF16", scales)})
     warnings = convert(tmp_path / "in", tmp_path / "out.gguf", layout="standard")
     assert "5 scales of INT4 groups had to be rounded to float16." in warnings
-    scales[7, 1] = bf16.from_f32(np.array([1e5], np.float32))[0]
+    scales[7, 1] = f32_to_bf16(np.array([1e5], np.float32))[0]
     tiny.write(tmp_path / "in", config, tensors | {name: ("BF16", scales)})
     with pytest.raises(CheckpointError, match=f"{name} has 1 scales beyond float16"):
         convert(tmp_path / "in", tmp_path / "other.gguf", layout="standard")

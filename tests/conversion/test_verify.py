@@ -21,7 +21,7 @@ from kimi_cpu.errors import CheckpointError, KimiError, ModelFileError
 from kimi_cpu.kernels import pack
 from kimi_cpu.modelfile import HASHES, ModelFile
 from kimi_cpu.modelfile.header import STRING
-from kimi_cpu.quant import bf16, rows16
+from kimi_cpu.quant import f32_to_bf16, rows16
 from tests import tiny
 from tools.fuzz import gguf_bytes
 
@@ -356,7 +356,7 @@ def test_weights_that_cannot_be_computed_with_are_named_though_the_hashes_are_ri
 ):
     def spoil(pieces):
         tensor, data = pieces.tensor(name), np.array([value], np.float32)
-        stored = data.tobytes() if what == "F32" else bf16.from_f32(data).tobytes()
+        stored = data.tobytes() if what == "F32" else f32_to_bf16(data).tobytes()
         tensor.data = tensor.data[:offset] + stored + tensor.data[offset + len(stored) :]
 
     path = rewritten(pair[1], tmp_path / "bad.gguf", spoil)

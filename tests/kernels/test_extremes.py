@@ -5,7 +5,7 @@ import pytest
 
 from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, reference
-from kimi_cpu.quant import bf16, rows16
+from kimi_cpu.quant import f32_to_bf16, rows16
 
 from .test_cases import tier  # noqa: F401, the fixture
 
@@ -16,13 +16,13 @@ def matrix(kind, scale, sign):
     """A matrix of the largest magnitudes that a kind has, all of one sign or mixed (sign 0), times a scale."""
     rng = np.random.default_rng(0)
     signs = rng.choice([-1, 1], (ROWS, COLS)) if sign == 0 else np.full((ROWS, COLS), sign)
-    scales = np.full((ROWS, COLS // 32), bf16.from_f32(np.array([scale], np.float32))[0], np.uint16)
+    scales = np.full((ROWS, COLS // 32), f32_to_bf16(np.array([scale], np.float32))[0], np.uint16)
     if kind == "int4":
         data = rows16.pack_int4(np.where(signs > 0, 15, 0).astype(np.uint8), scales)
     elif kind == "q8":
         data = rows16.pack_q8((127 * signs).astype(np.int8), scales)
     else:
-        data = rows16.pack_bf16(bf16.from_f32((signs * np.float32(scale)).astype(np.float32)))
+        data = rows16.pack_bf16(f32_to_bf16((signs * np.float32(scale)).astype(np.float32)))
     return rows16.Matrix(kind, ROWS, COLS, data)
 
 

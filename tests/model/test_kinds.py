@@ -11,7 +11,7 @@ from kimi_cpu import convert
 from kimi_cpu.conversion.verify import verify
 from kimi_cpu.errors import ModelFileError
 from kimi_cpu.modelfile.header import STRING
-from kimi_cpu.quant import bf16
+from kimi_cpu.quant import bf16_to_f32, f32_to_bf16
 from kimi_cpu.quant.rows16 import Matrix, pack_bf16, pack_int4, pack_q8, packed_bytes, unpack
 from tests import tiny
 from tools.fuzz import gguf_bytes
@@ -31,7 +31,7 @@ def base(tmp_path_factory) -> Path:
     stored = tiny.tensors(config, seed=0, experts="bf16")
     for name, (dtype, array) in stored.items():
         if array.ndim == 2:
-            stored[name] = dtype, bf16.from_f32(on_grid(bf16.to_f32(array)))
+            stored[name] = dtype, f32_to_bf16(on_grid(bf16_to_f32(array)))
     tiny.write(folder / "in", config, stored)
     convert(folder / "in", folder / "base.gguf", dense="bf16")
     return folder / "base.gguf"
@@ -73,12 +73,12 @@ def again(entry: dict, data: bytes, kind: str) -> bytes:
     values = unpack(Matrix(entry["kind"], entry["rows"], entry["cols"], np.frombuffer(data, np.uint8)))
     entry["kind"] = kind
     if kind == "bf16":
-        return pack_bf16(bf16.from_f32(values)).tobytes()
+        return pack_bf16(f32_to_bf16(values)).tobytes()
     scales = grid(values)
     whole = np.rint(values / np.repeat(scales, 32, axis=1)[:, : values.shape[1]])
     if kind == "q8":
-        return pack_q8(whole.astype(np.int8), bf16.from_f32(scales)).tobytes()
-    return pack_int4((whole + 8).astype(np.uint8), bf16.from_f32(scales)).tobytes()
+        return pack_q8(whole.astype(np.int8), f32_to_bf16(scales)).tobytes()
+    return pack_int4((whole + 8).astype(np.uint8), f32_to_bf16(scales)).tobytes()
 
 
 def repack_experts(tensor, entry: dict, kinds: dict[str, str]) -> None:
