@@ -221,6 +221,17 @@ def test_pool_never_hands_a_page_out_twice():
     assert sorted(pool.allocate(2)) == sorted(first)
 
 
+def test_check_notices_holders_that_nobody_knows_of():
+    pool = BlockPool(5)
+    held = pool.allocate(3)
+    pool.check([held])
+    pool.hold(held[:1])
+    pool.check([held, held[:1]])
+    for wrong in ([], [held], [held, held]):
+        with pytest.raises(AssertionError):
+            pool.check(wrong)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
