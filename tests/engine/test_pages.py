@@ -282,6 +282,18 @@ def test_guide_sees_what_it_sees_without_drafts():
     assert drafts.num_drafted < 20
 
 
+def test_request_waits_until_its_prompt_fits_beside_a_page_for_each_running_one():
+    engine = make(num_pages=4, chunk=200, max_running=2)
+    first, second = greedy(PREFIX[:100], 10), greedy(PREFIX[1:101], 10)
+    engine.add(first)
+    engine.step()
+    engine.add(second)
+    engine.step()
+    assert engine.state[:2] == (1, 1)  # 2 pages would be left, one of which the first may need
+    finish(engine, [])
+    assert second.output_ids == expected(second.prompt_ids, 10)
+
+
 def test_drafts_take_no_page_from_another_request():
     engine = make(num_pages=3, max_running=2, speculation=Guesses())
     prompts = [PREFIX[:62], PREFIX[64:126]]

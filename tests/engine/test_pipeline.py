@@ -205,6 +205,8 @@ def test_step_that_fails_costs_only_itself():
 class Threaded(FakeModel):
     """Computes its batches one after the other on a thread of its own, and takes its time."""
 
+    lingers = 0.0  # seconds that a batch takes after it was ended
+
     def __init__(self, *sizes, seconds=0.001):
         super().__init__(*sizes)
         self.seconds, self.futures, self.most = seconds, [], 0
@@ -219,7 +221,17 @@ class Threaded(FakeModel):
         give_up_at = time.monotonic() + self.seconds
         while time.monotonic() < give_up_at and not watch(0, 1):
             time.sleep(0.0005)
+        time.sleep(self.lingers)
         return super().forward(batch, watch)
+
+
+def started(model, *requests):
+    """A thread that begins when all requests are there, and their outboxes."""
+    ready = threading.Event()
+    thread = EngineThread(Engine(model, max_running=len(requests)), prepare=ready.wait)
+    outboxes = [submit(thread, request) for request in requests]
+    ready.set()
+    return thread, outboxes
 
 
 def test_thread_runs_a_model_that_computes_elsewhere():
@@ -238,8 +250,8 @@ def test_thread_runs_a_model_that_computes_elsewhere():
 
 def test_closing_waits_for_all_steps_in_flight():
     model = Threaded(16, 20, 2, seconds=20)
-    thread = EngineThread(Engine(model, max_running=2))
-    outboxes = [submit(thread, greedy([n, 3], 10**4)) for n in (4, 5)]
+    model.lingers = 0.2
+    thread, outboxes = started(model, greedy([4, 3], 10**4), greedy([5, 3], 10**4))
     while len(model.futures) < 2:
         time.sleep(0.001)
     started_s = time.monotonic()
@@ -255,14 +267,13 @@ def test_dead_engine_waits_for_all_steps_in_flight():
         def _compute(self, batch, watch):
             if len(batch.token_ids) == 2:
                 raise MemoryError("no more")
-            entered.set()
             return super()._compute(batch, watch)
 
-    entered, model = threading.Event(), Failing(16, 20, 2, seconds=20)
-    thread = EngineThread(Engine(model, max_running=2))
-    outboxes = [submit(thread, greedy(prompt, 5)) for prompt in ([4, 5], [4, 5, 6, 7])]
+    model = Failing(16, 20, 2, seconds=20)
+    model.lingers = 0.2
+    thread, outboxes = started(model, greedy([4, 5], 5), greedy([4, 5, 6, 7], 5))
     for outbox in outboxes:
         with pytest.raises(EngineDeadError, match="no more"):
             drain(outbox)
     thread.close()
-    assert all(future.done() for future in model.futures)
+    assert len(model.futures) == 2 and all(future.done() for future in model.futures)

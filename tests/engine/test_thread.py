@@ -51,6 +51,33 @@ def test_failing_step_reaches_every_open_request_and_later_ones_are_refused():
         submit(thread, greedy([3, 4], 5))
 
 
+def test_call_that_waits_while_the_engine_dies_is_refused():
+    class Dying(FakeModel):
+        def forward(self, batch, watch):
+            entered.set()
+            assert leave.wait(20)
+            raise RuntimeError("out of luck")
+
+    def call():
+        try:
+            thread.call(called.append)
+        except EngineDeadError as e:
+            called.append(e)
+
+    entered, leave, called = threading.Event(), threading.Event(), []
+    thread = EngineThread(Engine(Dying(8, 8)))
+    submit(thread, greedy([3, 4], 5))
+    assert entered.wait(20)
+    caller = threading.Thread(target=call)
+    caller.start()
+    while thread._inbox.empty():
+        time.sleep(0.001)
+    leave.set()
+    caller.join(20)
+    assert len(called) == 1 and "out of luck" in str(called[0])
+    thread.close()
+
+
 def test_closing_twice_is_harmless_and_ends_open_requests():
     thread = EngineThread(Engine(FakeModel(16, 2000)))
     outbox = submit(thread, greedy([3, 4], 100_000))
