@@ -124,7 +124,7 @@ def test_answer_that_fails_is_told_of_and_the_server_goes_on(error, stream):
         assert "num_requests_running 0.0" in metrics and 'finished_reason="error"} 1.0' in metrics
 
 
-def test_client_whose_request_met_a_fault_uses_another_connection(caplog):
+def test_client_whose_request_met_a_fault_uses_another_connection():
     llm = FakeLLM([RuntimeError("a bug")], [*text_pieces("Hi"), last_piece()])
     with serving(llm) as served:
         answer = served.http.post(CHAT, json=HELLO)
