@@ -42,13 +42,7 @@ NUM_SHARES = 3  # of a request: about a second of compiling
 HOLDS_ONE = {"additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then"}
 HOLDS_ONE |= {"unevaluatedItems", "unevaluatedProperties"}  # keyword -> a schema
 HOLDS_MANY = {"allOf", "anyOf", "oneOf", "prefixItems"}  # keyword -> a list of schemas
-HOLDS_NAMED = {
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-}  # keyword -> name -> a schema
+HOLDS_NAMED = {"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"}  # keyword -> name -> one
 EXCLUSIVE = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 PLAIN_NAME = re.compile(r"[A-Za-z_$][\w$-]*")
 MAX_PLACE = 200  # characters of a place in a message

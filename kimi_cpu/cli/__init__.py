@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 
 from ..errors import KimiError, OutOfMemory
-from .config_file import defaults, read_config
+from .options import defaults, read_config
 
 COMMANDS = {  # name: the module of its function, imported when the command is used; its line in `kimi-cpu --help`
     "run": (".run", "Answer one prompt."),
@@ -24,7 +24,7 @@ COMMANDS = {  # name: the module of its function, imported when the command is u
     "plan": (".inspect", "Say how large and how heavy a model will be, before any download or conversion."),
     "merge": (".batch", "Join the outputs of batches, each request once."),
     "tokenize": (".tokenize", "Show the tokens of a text, or the text of tokens."),
-    "bench": (".bench", "Measure tokens a second on this machine."),
+    "bench": (".loading", "Measure tokens a second on this machine."),
     "warmup": (".loading", "Compile the kernels for this CPU ahead of their first use."),
     "completion": (".", "Print what completes commands in bash, zsh or fish."),
 }

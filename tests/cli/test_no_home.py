@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kimi_cpu.cli.config_file import read_config
 from kimi_cpu.cli.input import _history
+from kimi_cpu.cli.options import read_config
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_mistakes_in_the_file_are_named(kimi_cpu, config, text, code, told):
 
 def test_key_of_the_file_means_what_the_option_does():
     from kimi_cpu.cli.batch import batch_command as batch
-    from kimi_cpu.cli.config_file import defaults
+    from kimi_cpu.cli.options import defaults
 
     assert defaults({"stop": "END", "seed": -1}, batch, [batch]) == {"stop": ["END"], "seed": -1}
     assert defaults({"batch": {"stop": ["a", "b"], "no-resume": True}}, batch, [batch]) == {
