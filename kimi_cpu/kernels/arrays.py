@@ -29,7 +29,7 @@ class Activation(NamedTuple):
     def rows(self, start: int, stop: int | None = None) -> "Activation":
         """The first `start` rows, or rows start..stop-1; views."""
         rows = slice(start) if stop is None else slice(start, stop)
-        if self.q is None:
+        if self.q is None or self.s is None:
             return Activation(self.x[rows], None, None, self.cols)
         return Activation(self.x[rows], self.q[rows], self.s[rows], self.cols)
 

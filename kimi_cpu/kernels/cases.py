@@ -23,7 +23,6 @@ from .arrays import (
 
 F32_SUM = 2e-5  # f32 sums of thousands of products against float64, of the largest result
 INT8_ONCE = 2e-5  # integer sums are exact; the groups are added in f32
-INT8_AGAIN = 0.02  # results that are rounded to int8 on the way: one step of 1/127 of a group's largest, some flips
 ROUNDED = 0.012  # int8 results themselves: one step of 1/127
 
 
@@ -108,7 +107,7 @@ def gate_up(kinds: Kinds, int8: bool, tokens: int, rows: int, cols: int) -> Case
 
 def activation_outputs(out: Activation) -> tuple[np.ndarray, ...]:
     """The arrays of an activation that a kernel fills: values, and for int8 the integers and scales made of them."""
-    return (out.x,) if out.q is None else (out.x, out.q, out.s[..., 0])
+    return (out.x,) if out.q is None or out.s is None else (out.x, out.q, out.s[..., 0])
 
 
 def experts_gate_up(
@@ -176,7 +175,8 @@ def random_experts(rng: np.random.Generator, kinds: Kinds, num: int, rows: int, 
     data = np.zeros((num, pad(len(gate) + len(up) + len(down), 4096)), np.uint8)
     data[:, : len(gate) + len(up) + len(down)] = np.concatenate([gate, up, down])
     address = data.ctypes.data + data.strides[0] * np.arange(num)
-    return Experts(tuple(part[0] for part in parts), data, address, 0, len(gate), len(gate) + len(up), rows, cols)
+    kinds = parts[0][0], parts[1][0], parts[2][0]
+    return Experts(kinds, data, address, 0, len(gate), len(gate) + len(up), rows, cols)
 
 
 def random_dispatch(rng: np.random.Generator, tokens: int, num: int, top_k: int) -> Dispatch:

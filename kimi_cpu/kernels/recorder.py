@@ -39,7 +39,7 @@ class Program:
             if not together:
                 self._parts += part
                 continue
-            bound = [call.bind() for call in part]
+            bound = [call.bind() for call in part if isinstance(call, Call)]
             table = np.array([(b.kernel.address, b.address, b.places[-1]) for b in bound], CALL)
             self._tables.append(table)
             self._parts.append(_run.bind(table))

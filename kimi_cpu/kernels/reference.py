@@ -33,7 +33,7 @@ def quantize(a: Activation) -> None:
 
     A group with a NaN or an infinity gets that as its scale and q = 0, so that every product with it is NaN.
     """
-    if a.q is None:
+    if a.q is None or a.s is None:
         return
     q, scale = _int8_groups(a.x, GROUP)  # [T, C32], [T, G]
     a.q[:] = q
@@ -281,7 +281,7 @@ def rows_of(w: Matrix, begin: int, rows: int) -> Matrix:
 def product(w: Matrix, a: Activation) -> np.ndarray:
     """a w^T as f64[T, rows]. int8: q * scale instead of x, except for bf16 matrices, which have no integers."""
     x = a.x
-    if a.q is not None and w.kind != "bf16":
+    if a.q is not None and a.s is not None and w.kind != "bf16":
         x = a.q.astype(np.float64) * np.repeat(a.s[..., SCALE], GROUP, axis=1)
     return x[:, : w.cols].astype(np.float64) @ unpack(w).T.astype(np.float64)
 

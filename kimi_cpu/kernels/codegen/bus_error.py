@@ -102,9 +102,9 @@ def micros() -> list[Micro]:
         return Vec(e, e.b.load(state(e), typ=I64)) + getattr(State, name).offset
 
     def call(e: Emitter, name: str, *values: Vec | int) -> Vec:
-        values = [v.v if isinstance(v, Vec) else I64(v) for v in values]
-        kind = ir.FunctionType(FUNCTIONS[name], [v.type for v in values], var_arg=name == "open")
-        return Vec(e, e.b.call(e.b.inttoptr(e.load(at(e, name), I64).v, kind.as_pointer()), values))
+        arguments = [v.v if isinstance(v, Vec) else I64(v) for v in values]
+        kind = ir.FunctionType(FUNCTIONS[name], [a.type for a in arguments], var_arg=name == "open")
+        return Vec(e, e.b.call(e.b.inttoptr(e.load(at(e, name), I64).v, kind.as_pointer()), arguments))
 
     def bind(e: Emitter, address: Vec) -> None:
         e.b.store(address.v, state(e))

@@ -95,6 +95,7 @@ class Entry:
         except OSError:  # a folder to be read only
             yield True
             return
+        ours = False
         try:
             end = time.monotonic() + (PATIENCE_S if wait else 0)
             while not (ours := _locked(descriptor)) and not self.exists() and time.monotonic() < end:

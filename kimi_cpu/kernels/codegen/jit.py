@@ -33,7 +33,7 @@ from numba.np.numpy_support import as_dtype
 from .code_cache import CodeCache, Entry
 
 # No fastmath: sums that may be reordered are written as registers in micro/, the others keep their order and bits.
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
 SETTINGS = (  # of Numba, from NUMBA_… in the environment or from the host program, that change machine code
     "BOUNDSCHECK",
     "CPU_FEATURES",
@@ -118,7 +118,9 @@ class Kernel:
     @property
     def address(self) -> int:
         """Address of the C function, once it is compiled."""
-        return self._code.address
+        address = self._code.address
+        assert address is not None, f"{self.name} is not compiled"
+        return address
 
     def bind(self, *arguments: object) -> "Bound":
         """The entry with its arguments, whose arrays the caller keeps."""
@@ -217,7 +219,7 @@ class Call:
             self.bind()()
 
 
-def words(type_: types.Type, value: object) -> list[int]:
+def words(type_: types.Type, value: Any) -> list[int]:
     """An argument in 64-bit words: a number in one (f32 in its first half), an array as its address and its shape."""
     if isinstance(type_, types.Array):
         same = value.dtype == _dtype_of(type_.dtype) and value.ndim == type_.ndim
@@ -260,7 +262,7 @@ def _from_memory(body: Callable, signature: Signature) -> Callable:
 
 def _entry_of(function: Callable) -> Entry:
     """Its place in the cache, which knows the sources of this package only."""
-    room = __package__.removesuffix("codegen")
+    room = __name__.rpartition("codegen")[0]
     if not function.__module__.startswith(room):
         return Entry(None)
     name = f"{function.__module__.removeprefix(room)}.{function.__name__}"

@@ -109,8 +109,8 @@ class Vec:
     def where(self, yes: "Vec | float", no: "Vec | float") -> "Vec":
         """`yes` where this mask is set, else `no`; at least one of them is a Vec."""
         shape = yes.type if isinstance(yes, Vec) else no.type
-        yes, no = (x.v if isinstance(x, Vec) else self.e.constant(shape, x).v for x in (yes, no))
-        return Vec(self.e, self.e.b.select(self.v, yes, no))
+        values = (x.v if isinstance(x, Vec) else self.e.constant(shape, x).v for x in (yes, no))
+        return Vec(self.e, self.e.b.select(self.v, *values))
 
     def minimum(self, other: "Vec | float") -> "Vec":
         """The smaller; `self` where either is NaN."""

@@ -63,14 +63,16 @@ def weights(kind: str, cols: int, int8: bool, address: int, rows: int) -> tuple:
 
 def operand(a: Activation, kind: str) -> tuple:
     """(x, x_pitch, s, s_pitch) of JOB for a matrix of a kind: bf16 has no integers and takes x."""
-    if a.q is None or kind == "bf16":
+    if a.q is None or a.s is None or kind == "bf16":
         return a.x.ctypes.data, a.x.strides[0], 0, 0
     return a.q.ctypes.data, a.q.strides[0], a.s.ctypes.data, a.s.strides[0]
 
 
 def output(a: Activation) -> np.ndarray:
     """One ROWS_OUT."""
-    q = (0, 0, 0, 0) if a.q is None else (a.q.ctypes.data, a.q.strides[0], a.s.ctypes.data, a.s.strides[0])
+    q = 0, 0, 0, 0
+    if a.q is not None and a.s is not None:
+        q = a.q.ctypes.data, a.q.strides[0], a.s.ctypes.data, a.s.strides[0]
     return np.array([(a.x.ctypes.data, a.x.strides[0], *q, a.cols, a.x.shape[1] // GROUP)], ROWS_OUT)
 
 

@@ -214,6 +214,7 @@ def _int8_softmax(
         for (_, mask), x in zip(seen, xs, strict=True):
             x = mask.where(x, -INFINITY)
             largest = x if largest is None else largest.maximum(x)
+        assert largest is not None
         before = e.load(cell, F32)
         top = before.maximum(largest.fold(Vec.maximum))
         base = top.compare("==", -INFINITY).where(0.0, top)

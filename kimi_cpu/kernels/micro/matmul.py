@@ -10,6 +10,8 @@ instruction that wants unsigned weights gets nibbles as they are stored (value +
 """
 
 from collections.abc import Iterator
+from functools import reduce
+from typing import Any
 
 from llvmlite import ir
 
@@ -186,11 +188,9 @@ def quantize(group: int) -> Micro:
             at = x + g * (4 * group)
             parts = [e.load(at + 4 * i, vector(F32, lanes)) for i in range(0, group, lanes)]
             scale, values = int8_values(e, parts)
-            total = None
             for i, v in enumerate(values):
                 e.store(q + g * group + i * lanes, v.to(I8))
-                total = v if total is None else total + v
-            total = total.fold(Vec.__add__)
+            total = reduce(Vec.__add__, values).fold(Vec.__add__)
             e.store(s + g * 16, scale)
             e.store(s + g * 16 + 4 * SUM_INT4, total * -8)
             e.store(s + g * 16 + 4 * SUM_Q8, total * -128)
@@ -227,16 +227,16 @@ class Unsigned:
         return raw if kind == "int4" else raw ^ -128
 
     @staticmethod
-    def zero(e: Emitter, kind: str) -> Vec:
+    def zero(e: Emitter, kind: str) -> Any:
         return e.i32s(0)
 
     @staticmethod
-    def step(e: Emitter, kind: str, total: Vec, w: Vec, x: Vec, sum_address: Vec) -> Vec:
-        return Unsigned.multiply(e, total, w, _bytes(e, x))
+    def step(e: Emitter, kind: str, sums: Any, w: Vec, x: Vec, sum_address: Vec) -> Any:
+        return Unsigned.multiply(e, sums, w, _bytes(e, x))
 
     @staticmethod
-    def finish(e: Emitter, kind: str, total: Vec, sum_address: Vec) -> Vec:
-        return total + e.load_splat(sum_address + OFFSET[kind], I32)
+    def finish(e: Emitter, kind: str, sums: Any, sum_address: Vec) -> Vec:
+        return sums + e.load_splat(sum_address + OFFSET[kind], I32)
 
     @staticmethod
     def multiply(e: Emitter, total: Vec, u: Vec, s: Vec) -> Vec:
