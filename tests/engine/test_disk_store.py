@@ -27,6 +27,7 @@ def make(directory, limit=PLENTY, namespace="model", num_pages=12):
 def ask(engine, prompt=PROMPT, count=5):
     request = greedy(prompt, count)
     assert finish(engine, [request]) == [expected(prompt, count)]
+    engine.cache.pool.check([])  # nobody holds a page
     return request
 
 

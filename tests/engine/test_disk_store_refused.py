@@ -204,4 +204,5 @@ def test_pages_of_a_request_that_met_nan_are_not_left_on_disk(tmp_path):
     while engine.has_work:
         outputs += engine.step()
     assert isinstance(outputs[-1].error, NonFiniteLogits)
+    assert engine.cache.export(request.tokens(0, len(PROMPT)))[0] == 0
     assert not pages(tmp_path) and ask(make(tmp_path)).num_cached == 0
