@@ -12,8 +12,7 @@ from ..config import ModelConfig
 from ..errors import CheckpointError, TokenizerError
 from ..kernels import pack
 from ..modelfile import TensorSpec
-from ..modelfile.contents import PARTS
-from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, VERSION
+from ..modelfile.layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, PARTS, VERSION
 from ..quant import f32_to_bf16
 from ..quant.rows16 import GROUP, ROWS, packed_bytes, pad
 from .blueprint import Blueprint, NewTensor, Origin, Part, Unit, constant, whole

@@ -19,9 +19,24 @@ import numpy as np
 from ..config import ModelConfig, config_from_hf
 from ..errors import ConfigError, ModelFileError
 from ..quant.rows16 import KINDS, Matrix, packed_bytes
-from .contents import PARTS, TEXTS, TOKENIZER, Experts, Packed, Vector, contents
 from .header import map_file, parse_header
-from .layout import ALIGNMENT, ARCHITECTURE, EXPERTS_SUFFIX, HASHES, VERSION, HashRow, aligned, hash_rows
+from .layout import (
+    ALIGNMENT,
+    ARCHITECTURE,
+    EXPERTS_SUFFIX,
+    HASHES,
+    PARTS,
+    TEXTS,
+    TOKENIZER,
+    VERSION,
+    Experts,
+    HashRow,
+    Packed,
+    Vector,
+    aligned,
+    contents,
+    hash_rows,
+)
 
 
 class TensorInfo(NamedTuple):

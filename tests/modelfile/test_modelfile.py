@@ -17,9 +17,8 @@ import pytest
 from kimi_cpu.config import config_from_hf
 from kimi_cpu.errors import ModelFileError, OutOfMemory
 from kimi_cpu.modelfile import ARCHITECTURE, HASHES, ModelFile, TensorSpec, hash_rows, header_bytes
-from kimi_cpu.modelfile.contents import Packed, Vector, contents
 from kimi_cpu.modelfile.header import read_gguf, row_bytes, unmapped
-from kimi_cpu.modelfile.layout import ALIGNMENT, EXPERTS_SUFFIX, HashRow
+from kimi_cpu.modelfile.layout import ALIGNMENT, EXPERTS_SUFFIX, HashRow, Packed, Vector, contents
 from kimi_cpu.quant import rows16
 from tests import tiny
 

@@ -1,12 +1,17 @@
-"""The memory that a model needs, and the bytes that a token reads, from configuration and sizes of tensors."""
+"""Plans a model on a machine: the memory that it needs, whether it fits, how fast it can be. Never sees a weight.
+
+From the configuration and the sizes of tensors alone: decoding reads the same weights for every token.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..config import ModelConfig
-from ..kernels import cache_layer_bytes
-from ..kernels.arrays import PAGE_TOKENS
-from ..modelfile import HASHES
+from .config import ModelConfig
+from .kernels import cache_layer_bytes, memory_reader, runtime
+from .kernels.arrays import PAGE_TOKENS
+from .machine import MemoryBandwidth
+from .modelfile import HASHES
 
 EXPERTS = "_exps.weight"  # how the names of routed experts end: one tensor a layer, or llama.cpp's three
 
@@ -70,3 +75,33 @@ def needs(config: ModelConfig, sizes: Mapping[str, int], context: int | None = N
         cache=-(-context // PAGE_TOKENS) * page,
         context=context,
     )
+
+
+class Machine(NamedTuple):
+    """memory: bytes of RAM for a model. bandwidth: GB/s at which they are read."""
+
+    memory: int
+    bandwidth: float
+
+
+class Prediction(NamedTuple):
+    """missing: bytes of RAM by which weights and cache exceed the memory, 0 when they fit. from_disk: bytes read from
+    disk for one token then, at most. tokens_per_s: of one sequence, at most, with all weights in RAM."""
+
+    missing: int
+    from_disk: int
+    tokens_per_s: float
+
+
+def predict(needs: Needs, machine: Machine) -> Prediction:
+    """The prediction for a model on a machine."""
+    return Prediction(
+        missing=max(0, needs.memory - machine.memory),
+        from_disk=needs.from_disk(max(0, machine.memory - needs.cache)),
+        tokens_per_s=machine.bandwidth * 1e9 / needs.token,
+    )
+
+
+def memory_bandwidth() -> MemoryBandwidth:
+    """The bandwidth of this machine's memory: read by the kernels' threads, kept beside their compiled code."""
+    return MemoryBandwidth(runtime.cache_folder(), memory_reader.fastest_pass)
