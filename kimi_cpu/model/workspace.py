@@ -23,7 +23,7 @@ class ForwardBatch(NamedTuple):
     block_tables: np.ndarray  # i32[S, B], pages of each sequence in order
     query_start_loc: np.ndarray  # i32[S + 1], first row of each sequence
     seq_lens: np.ndarray  # i32[S], tokens of each sequence, those of this step included
-    logits_indices: np.ndarray  # i32[N], the rows whose logits are wanted
+    logits_indices: np.ndarray  # i64[N], the rows whose logits are wanted
     num_decode_seqs: int
 
 
