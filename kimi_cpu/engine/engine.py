@@ -312,8 +312,11 @@ class StepWatch:
 
     def _is_unwanted(self) -> bool:
         """Whether the step is to end: few aborted tokens do not cost the many others their step."""
-        aborted = sum(s.num_tokens for s in self._step if s.request.aborted)
-        if aborted and 2 * aborted > sum(s.num_tokens for s in self._step):
+        aborted = 0
+        for scheduled in self._step:  # a loop, as this is asked before each layer
+            if scheduled.request.aborted:
+                aborted += scheduled.num_tokens
+        if aborted and 2 * aborted > sum(scheduled.num_tokens for scheduled in self._step):
             return True
         return self._is_idle and self._engine.interrupted()
 
