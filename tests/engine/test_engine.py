@@ -131,9 +131,9 @@ def test_stop_id_ends_a_request_and_ignore_eos_does_not():
 
 def test_logits_request_gets_every_row_of_its_prompt():
     prompt = list(range(3, 50))
-    request = Request(prompt, Sampling(), 0, kind=Kind.LOGITS)
     engine = Engine(FakeModel(16, 6))
-    engine.add(request)
+    finish(engine, [greedy(prompt, 3)])  # what is in the cache has no logits
+    engine.add(Request(prompt, Sampling(), 0, kind=Kind.LOGITS))
     rows = []
     while engine.has_work:
         rows.extend(o.logits for o in engine.step())

@@ -275,5 +275,7 @@ def test_dead_engine_waits_for_all_steps_in_flight():
     for outbox in outboxes:
         with pytest.raises(EngineDeadError, match="no more"):
             drain(outbox)
+    started_s = time.monotonic()
     thread.close()
     assert len(model.futures) == 2 and all(future.done() for future in model.futures)
+    assert time.monotonic() - started_s < 10
