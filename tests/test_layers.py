@@ -1,4 +1,7 @@
-"""The architecture, as a table: every import between rooms of kimi_cpu/ must be listed here."""
+"""The architecture, as a table: every import between rooms of kimi_cpu/ is listed here, and every one listed is used.
+
+Files import in one direction, inside of rooms as well.
+"""
 
 import ast
 from functools import cache

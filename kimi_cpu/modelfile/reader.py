@@ -1,7 +1,7 @@
 """A model file as read-only views of its bytes. Opening reads the header and nothing else.
 
 The tensors are checked once against the configuration, for kernels that index blindly: each is there once, begins at a
-page where the one before it ends, and has the type, the shape and the size that contents.py says; nothing else is in
+page where the one before it ends, and has the type, the shape and the size that layout.py says; nothing else is in
 the file.
 """
 
