@@ -6,7 +6,7 @@ import pytest
 from numba import prange, types
 
 from kimi_cpu.kernels.codegen.jit import kernel
-from kimi_cpu.kernels.entries.jobs import next_task, shares
+from kimi_cpu.kernels.entries import next_task, shares
 from kimi_cpu.kernels.micro import STOP
 
 FLAG = np.zeros(1, np.int64)

@@ -15,7 +15,7 @@ from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
 from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
 from ..micro import INDEX, WORKERS
 from ..micro.attention import COLUMNS, DEEP
-from .jobs import ADDRESSES, GROUP_BYTES, next_task, shares, take_task
+from . import ADDRESSES, GROUP_BYTES, next_task, shares, take_task
 
 SPLIT_PAGES = 16  # what one task of absorbed attention sums, at fixed positions
 SPLIT_TOKENS = SPLIT_PAGES * PAGE_TOKENS

@@ -8,6 +8,23 @@ from .. import runtime
 from ..arrays import PAGE_TOKENS, Activation, Cache
 from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
 from ..micro import WORKERS
+from . import (
+    ADDRESSES,
+    GROUP_BYTES,
+    JOB,
+    JOBS,
+    OUTS,
+    QUANTIZE,
+    TILE,
+    check_rows,
+    is_stopped,
+    output,
+    quantize_rows,
+    run_tile,
+    take_task,
+    tile_size,
+)
+from . import weights as job_weights
 from .attention import (
     COLUMNS,
     F32,
@@ -27,23 +44,6 @@ from .attention import (
     keys_of,
     load_page,
 )
-from .jobs import (
-    ADDRESSES,
-    GROUP_BYTES,
-    JOB,
-    JOBS,
-    OUTS,
-    QUANTIZE,
-    TILE,
-    check_rows,
-    is_stopped,
-    output,
-    quantize_rows,
-    run_tile,
-    take_task,
-    tile_size,
-)
-from .jobs import weights as job_weights
 
 QUERIES = 512  # tokens of one task: their queries and sums stay in the second-level cache
 

@@ -16,7 +16,7 @@ from ..arrays import Activation
 from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro import INDEX, WORKERS
 from ..micro.rows import ABSORB_COLUMNS
-from .jobs import (
+from . import (
     ADDRESSES,
     BLOCKS_PER_TASK,
     GROUP_BYTES,
@@ -40,7 +40,7 @@ from .jobs import (
     task_edges,
     tile_size,
 )
-from .jobs import weights as job_weights
+from . import weights as job_weights
 
 PUT, ADD, SILU_MUL, PREFETCH = INDEX["put"], INDEX["add"], INDEX["silu_mul"], INDEX["prefetch"]
 MAX_GROUPS = 8  # of 32 rows of gate, and then of up, in one stream

@@ -13,7 +13,7 @@ from .. import runtime
 from ..arrays import Activation, Dispatch, Experts, Routing, SharedExpert
 from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
 from ..micro import INDEX, WORKERS
-from .jobs import (
+from . import (
     ADDRESSES,
     BLOCKS_PER_TASK,
     JOB,
@@ -31,7 +31,7 @@ from .jobs import (
     task_edges,
     tile_size,
 )
-from .jobs import weights as job_weights
+from . import weights as job_weights
 from .matmul import ADD, MAX_GROUPS, PREFETCH, PREFETCH_BYTES, gate_up_groups, linear_blocks
 
 ADD_WEIGHTED, CLEAR, SIGMOID = INDEX["add_weighted"], INDEX["clear"], INDEX["sigmoid"]

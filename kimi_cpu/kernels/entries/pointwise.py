@@ -8,7 +8,7 @@ from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Activation, Cache, cache_widths
 from ..codegen.jit import Call, Rows, address, call, kernel, leaf
 from ..micro import INDEX
-from .jobs import ADDRESSES, OUTS, check_rows, output, quantize_rows
+from . import ADDRESSES, OUTS, check_rows, output, quantize_rows
 
 SERIAL_TOKENS = 4  # fewer tokens take less time than waking threads
 RMS_NORM, ROTATE = INDEX["rms_norm"], INDEX["rotate"]
