@@ -1,4 +1,5 @@
-"""docs/architecture.md speaks of what there is: its picture, its rooms, and every file and name in it."""
+"""docs/architecture.md speaks of what there is: its picture, its rooms, and every file and name in it. So do the pages
+for those who work on the code."""
 
 import ast
 import re
@@ -68,9 +69,17 @@ def test_names_exist(block):
 
 
 def test_words_of_the_code_are_in_it():
-    """Every other identifier in backticks occurs in the package, its tests or its tools."""
+    """Every other identifier in backticks occurs in the package or its tools."""
     code = "\n".join(
         path.read_text(encoding="utf-8") for folder in (PACKAGE, ROOT / "tools") for path in folder.rglob("*.py")
     )
     words = {name for block in BLOCKS for name in quoted(block) if re.fullmatch(r"[a-z_]\w*", name)}
     assert words <= set(re.findall(r"\w+", code))
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "tools/README.md", "README.md"])
+def test_files_and_tools_of_other_pages_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    files = re.findall(r"\b(?:docs|tests|tools|benchmarks)/[\w/.-]+\.(?:py|md|sh)\b", text)
+    files += [name.replace(".", "/") for name in re.findall(r"python -m (tools\.\w+)", text)]
+    assert [file for file in files if not (ROOT / file).exists() and not (ROOT / f"{file}.py").exists()] == []
