@@ -23,8 +23,8 @@ COMMANDS = {  # name: the module of its function, imported when the command is u
     "inspect": (".inspect", "Show what a checkpoint or a model file holds."),
     "plan": (".inspect", "Say how large and how heavy a model will be, before any download or conversion."),
     "merge": (".batch", "Join the outputs of batches, each request once."),
-    "tokenize": (".inspect", "Show the tokens of a text, or the text of tokens."),
-    "bench": (".loading", "Measure tokens a second on this machine."),
+    "tokenize": (".tokenize", "Show the tokens of a text, or the text of tokens."),
+    "bench": (".bench", "Measure tokens a second on this machine."),
     "warmup": (".loading", "Compile the kernels for this CPU ahead of their first use."),
     "completion": (".", "Print what completes commands in bash, zsh or fish."),
 }
