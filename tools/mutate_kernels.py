@@ -92,7 +92,7 @@ def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.FunctionDef(name=name) if name in ONLY_SPEED:
                 continue
-        if isinstance(node, ast.Constant) and not isinstance(node.value, bool | str | None):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             yield node
         yield from numbers(node)
 
