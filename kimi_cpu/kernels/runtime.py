@@ -25,7 +25,7 @@ from .codegen.simd import Isa
 SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
 SHARE = (  # what the second process of a warm-up runs, with the modules of this one
-    "import sys; sys.path[:] = sys.argv[1:]; from kimi_cpu.kernels import runtime; runtime.compile_all(backwards=True)"
+    "import sys; sys.path[:] = sys.argv[1:]; from kimi_cpu.kernels import runtime; runtime.compile_all()"
 )
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
@@ -155,15 +155,13 @@ def warmup(progress: Callable[[int, int], None] | None = None) -> None:
         compile_all(progress)
 
 
-def compile_all(progress: Callable[[int, int], None] | None = None, backwards: bool = False) -> None:
+def compile_all(progress: Callable[[int, int], None] | None = None) -> None:
     """Compiles everything, or loads it from the cache, in this process alone; progress as in `warmup`.
 
-    What another process compiles meanwhile is left for the end, so that several share the work; backwards: from the
-    other end, so that they meet late.
+    What another process compiles meanwhile is left for the end, so that several share the work. All of them begin with
+    what takes long, which is defined first, so that they end together.
     """
     steps = [partial(_compile, isa()), *(k.compile for k in jit.KERNELS)]
-    if backwards:
-        steps.reverse()
     done = 0
     for wait in (False, True):
         left = []

@@ -1,7 +1,6 @@
 """Work that is not wanted any more is left out, from another thread too, and what comes after is as ever."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -51,19 +50,23 @@ def test_stopped_routing_still_names_experts_that_there_are():
     assert (ids >= 0).all() and (ids < 8).all() and (np.diff(ids, axis=1) > 0).all()
 
 
-def test_another_thread_stops_a_long_region_within_its_first_part():
+def test_another_thread_stops_a_region_between_two_of_its_tasks():
     problem = cases.experts_gate_up("int4", True, 256, 24, 8, 512, 1024).build(np.random.default_rng(1))
+    values = problem.outputs[0]
 
-    def seconds(flag):
-        started_s = time.perf_counter()
+    def stop_when_begun(flag):
+        while np.isnan(values[:, 0]).all():
+            pass
+        flag[0] = 1
+
+    for _ in range(100):  # the other thread may come too late
+        values[:], flag = np.nan, np.zeros(1, np.int64)
+        thread = threading.Thread(target=stop_when_begun, args=(flag,))
+        thread.start()
         with runtime.stoppable(flag):
-            for _ in range(30):  # as many layers
-                kernels.experts_gate_up(*problem.arguments)
-        return time.perf_counter() - started_s
-
-    seconds(np.ones(1, np.int64))
-    whole_s, flag = seconds(np.zeros(1, np.int64)), np.zeros(1, np.int64)
-    timer = threading.Timer(whole_s / 10, lambda: flag.__setitem__(0, 1))
-    timer.start()
-    assert seconds(flag) < 0.6 * whole_s
-    timer.join()
+            kernels.experts_gate_up(*problem.arguments)
+        thread.join()
+        written = np.isfinite(values)
+        if written.any() and not written.all():
+            return
+    pytest.fail("every region was computed to its end")
