@@ -243,18 +243,19 @@ def _from_memory(body: Callable, signature: Signature) -> Callable:
 
     Its text is written here, as compiled code has no loop over values of different types.
     """
-    names = {"body": body, "carray": carray, "pointer": pointer, "i64": np.int64, "f32": np.float32}
+    names = {"body": body, "carray": carray, "pointer": pointer, "integer": integer, "real": real}
     names["__name__"] = body.__module__
-    lines = ["def entry(arguments):", f"    at = carray(pointer(arguments), {len(signature.args)}, i64)"]
+    lines = ["def entry(arguments):"]
     for i, kind in enumerate(signature.args):
+        lines.append(f"    p{i} = integer(arguments + {WORD * i})")
         if isinstance(kind, types.Array):
             names[f"dtype{i}"] = _dtype_of(kind.dtype)
-            shape = "".join(f"w{i}[{1 + axis}], " for axis in range(kind.ndim))
-            lines.append(f"    w{i} = carray(pointer(at[{i}]), {num_words(kind)}, i64)")
-            lines.append(f"    a{i} = carray(pointer(w{i}[0]), ({shape}), dtype{i})")
+            shape = "".join(f"integer(p{i} + {WORD * (1 + axis)}), " for axis in range(kind.ndim))
+            lines.append(f"    a{i} = carray(pointer(integer(p{i})), ({shape}), dtype{i})")
+        elif kind == types.float32:
+            lines.append(f"    a{i} = real(p{i})")
         else:
-            word = f"carray(pointer(at[{i}]), 1, {'f32' if kind == types.float32 else 'i64'})[0]"
-            lines.append(f"    a{i} = {word}{' != 0' if kind == types.boolean else ''}")
+            lines.append(f"    a{i} = integer(p{i}){' != 0' if kind == types.boolean else ''}")
     lines.append(f"    return body({', '.join(f'a{i}' for i in range(len(signature.args)))})")
     exec("\n".join(lines), names)
     return names["entry"]
@@ -278,6 +279,26 @@ def pointer(typingctx, address):
         return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def integer(typingctx, address):
+    """The i64 at an address."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], ir.IntType(64).as_pointer()))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def real(typingctx, address):
+    """The f32 at an address."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], ir.FloatType().as_pointer()))
+
+    return types.float32(types.int64), generate
 
 
 @intrinsic
