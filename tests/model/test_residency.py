@@ -14,7 +14,10 @@ COUNT = 12
 
 
 class Moving:
-    """Copies each active expert to another address before its layer, poisons the former one, and forgets the others."""
+    """Copies each active expert to another address before its layer, poisons the former one, and forgets the others.
+
+    `bring` of its children says in which order.
+    """
 
     def __init__(self, weights):
         self.experts = {n: w.mlp.experts for n, w in weights.layers.items() if hasattr(w.mlp, "experts")}
@@ -29,9 +32,6 @@ class Moving:
         self.rooms[self.num_asked % 2] = 0xFF
         self.experts[layer].address[:] = 0
         yield from self.bring(self.experts[layer], dispatch, int(dispatch.num_active[0]))
-
-    def bring(self, e, dispatch, count):
-        raise NotImplementedError
 
     def load(self, e, number):
         """One expert into its room."""
