@@ -64,6 +64,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
+    "residency": set(),  # which experts are in memory
     "kernels": {"quant", "machine", "files", "errors"},  # no config: arrays and scalars only
     "modelfile": {"quant", "config", "files", "filetypes", "errors"},
     "quant": set(),

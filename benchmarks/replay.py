@@ -1,0 +1,163 @@
+"""Hit rates of replacement policies on routings replayed, beside Belady's optimum. Writes results-residency.md.
+
+    pip install libcachesim
+    python benchmarks/replay.py [--layers 12] [--tokens 2000] [--recorded FILE]
+
+A pool of experts of all layers has room for a share of them; the first third of the tokens fills it and is not counted.
+LRU, S3-FIFO and ARC are libcachesim's. The others may read an expert, use it and not keep it. Of independent draws no
+policy can hit more than the share that fits. A recorded routing has a line of JSON for each token, {"layers": [[ids of
+the first layer], …]}.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import libcachesim
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from benchmarks.machine import card, put_part  # noqa: E402
+from kimi_cpu.residency.policy import Policy  # noqa: E402
+from kimi_cpu.residency.regret import best_hits  # noqa: E402
+from tests.residency.replay import ONE, replay  # noqa: E402
+from tests.residency.routings import flat, independent, k2_like, recorded  # noqa: E402
+
+RESULTS = Path(__file__).with_name("results-residency.md")
+SHARES = (0.03, 0.06, 0.12, 0.25, 0.40, 0.60)
+NUM_EXPERTS = 384
+COUNTED_HALF_LIVES = (2, 16, 128)  # tokens
+K2_LAYERS, K2_TOP_K = 60, 8
+
+
+class DecayedCounts(Policy):
+    """Worth is a sum of decayed counts: a long half-life weighs as much more as it is longer."""
+
+    def __init__(self, num_layers: int, num_experts: int, top_k: int):
+        super().__init__(num_layers, num_experts, top_k)
+        self._counts = np.zeros((num_layers, len(COUNTED_HALF_LIVES), num_experts), np.float32)
+        self._decay = 0.5 ** (1 / np.array(COUNTED_HALF_LIVES, np.float32))[:, None]
+
+    def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray) -> None:
+        self._counts[layer] *= self._decay
+        self._counts[layer][:, experts] += tokens
+        self._set_worth(layer, self._counts[layer].sum(axis=0))
+
+
+def ours(kind: type[Policy]) -> Callable[[np.ndarray, int, int], np.ndarray]:
+    """The hits bool[T, layers, k] of a policy on a routing, with so many experts a layer and room for so many."""
+
+    def hits(routing: np.ndarray, num_experts: int, capacity: int) -> np.ndarray:
+        _, layers, k = routing.shape
+        return replay(kind(layers, num_experts, k), routing, num_experts, capacity)
+
+    return hits
+
+
+def others(kind: type[libcachesim.CacheBase]) -> Callable[[np.ndarray, int, int], np.ndarray]:
+    """The same of one of libcachesim's caches."""
+
+    def hits(routing: np.ndarray, num_experts: int, capacity: int) -> np.ndarray:
+        cache, request = kind(capacity), libcachesim.Request()
+        request.obj_size = 1
+        is_hit = []
+        for key in keys_of(routing, num_experts).tolist():
+            request.obj_id = key
+            is_hit.append(cache.get(request))
+        return np.array(is_hit, bool).reshape(routing.shape)
+
+    return hits
+
+
+def best(routing: np.ndarray, num_experts: int, capacity: int) -> np.ndarray:
+    """The same of Belady's optimum."""
+    return best_hits(keys_of(routing, num_experts), capacity).reshape(routing.shape)
+
+
+POLICIES: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
+    "LRU": others(libcachesim.LRU),
+    "S3-FIFO": others(libcachesim.S3FIFO),
+    "ARC": others(libcachesim.ARC),
+    "decayed counts": ours(DecayedCounts),
+    "decayed averages (ours)": ours(Policy),
+    "Belady": best,
+}
+
+
+def keys_of(routing: np.ndarray, num_experts: int) -> np.ndarray:
+    """i64[T * layers * k], in the order of use."""
+    layers = np.arange(routing.shape[1])[:, None]
+    return (routing + layers * num_experts).astype(np.int64).reshape(-1)
+
+
+def table(routing: np.ndarray, num_experts: int) -> list[str]:
+    """Rows of Markdown: hit rates by policy and share, and the regret of ours."""
+    rates: dict[str, list[float]] = {name: [] for name in POLICIES}
+    counted = slice(len(routing) // 3, None)
+    for share in SHARES:
+        capacity = int(share * routing.shape[1] * num_experts)
+        for name, hits in POLICIES.items():
+            rates[name].append(100 * float(hits(routing, num_experts, capacity)[counted].mean()))
+    regret = [b - o for b, o in zip(rates["Belady"], rates["decayed averages (ours)"], strict=True)]
+    lines = ["| experts that fit | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |"]
+    lines.append("|---|" + "---|" * len(SHARES))
+    for name, values in [*rates.items(), ("our regret", regret)]:
+        lines.append(f"| {name} | " + " | ".join(f"{value:.1f}" for value in values) + " |")
+    return lines
+
+
+def bookkeeping() -> list[str]:
+    """What our policy costs at K2's size, a token of which a third misses: medians of 30 tokens."""
+    policy = Policy(K2_LAYERS, NUM_EXPERTS, K2_TOP_K)
+    rng, missing = np.random.default_rng(0), K2_LAYERS * K2_TOP_K // 3
+    for key in rng.choice(K2_LAYERS * NUM_EXPERTS, K2_LAYERS * NUM_EXPERTS // 4, replace=False).tolist():
+        policy.admit(key)
+    use_s, victims_s = [], []
+    for ids in independent(30, K2_LAYERS):
+        begin = time.perf_counter()
+        for layer in range(K2_LAYERS):
+            policy.use(layer, ids[layer], ONE[:K2_TOP_K])
+        middle = time.perf_counter()
+        for key in range(missing):
+            gone = policy.victim(-1, frozenset())
+            assert gone is not None
+            policy.admit(gone if key % 2 else key)
+        use_s.append(middle - begin)
+        victims_s.append(time.perf_counter() - middle)
+    use_ms, victims_ms = (1000 * float(np.median(seconds)) for seconds in (use_s, victims_s))
+    return [
+        f"A token of {K2_LAYERS} layers costs {use_ms:.2f} ms to take in, and {victims_ms:.2f} ms for its {missing} "
+        "victims among 5,760 residents."
+    ]
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--tokens", type=int, default=2000)
+    parser.add_argument("--recorded", type=Path)
+    given = parser.parse_args()
+    size = f"{given.tokens:,} tokens, {given.layers} layers of {NUM_EXPERTS} experts, of which each token uses 8."
+    made = {"Like K2's, with changes of domain": k2_like, "Flat, with locality": flat, "Independent draws": independent}
+    put_part(RESULTS, "Experts that stay: hit rates in %", "Machine", card(["numpy", "libcachesim"]))
+    put_part(RESULTS, "", "Bookkeeping", bookkeeping())
+    for title, make in made.items():
+        rows = table(make(given.tokens, given.layers), NUM_EXPERTS)
+        print(title, *rows, sep="\n")
+        put_part(RESULTS, "", title, [size, "", *rows])
+    if given.recorded:
+        routing = recorded(given.recorded)
+        num_experts = int(routing.max()) + 1
+        rows = table(routing, num_experts)
+        print(given.recorded.name, *rows, sep="\n")
+        about = f"{given.recorded.name}: {len(routing)} tokens, {routing.shape[1]} layers of {num_experts} experts."
+        put_part(RESULTS, "", "Recorded", [about, "", *rows])
+
+
+if __name__ == "__main__":
+    main()
