@@ -1,9 +1,11 @@
 """Makes a checkpoint of Kimi K2's widths with few layers and experts, in the true on-disk format, for measurements.
 
-    python tools/make_slice.py DIRECTORY [--layers 3] [--experts 48] [--vocab 8192] [--native FILE] [--standard FILE]
+    python tools/make_slice.py DIRECTORY [--layers 3] [--experts 48] [--expert-width 2048] [--vocab 8192]
+        [--native FILE] [--standard FILE]
 
 Weights are random with small gains, so that rounding does not flip the router's choices and quantised engines can be
 compared. One dense layer, the others MoE. Tensors are drawn and written one by one: memory stays below 3 GiB.
+`--layers 9 --experts 384 --expert-width 64` makes a router's choices as many as K2's in 8 layers of 5 GB.
 """
 
 import argparse
@@ -208,23 +210,37 @@ def _write_shard(path: Path, shard: list[Spec], weights: Weights) -> None:
             file.write(memoryview(np.ascontiguousarray(array)).cast("B"))
 
 
+def slice_config(layers: int, experts: int, expert_width: int, vocab: int) -> dict:
+    """The checkpoint's config.json. ValueError: groups of weights that share a scale do not fill an expert's width."""
+    if expert_width < 1 or expert_width % GROUP:
+        raise ValueError(f"an expert's width is {expert_width}; it must be a multiple of {GROUP}")
+    return CONFIG | {
+        "num_hidden_layers": layers,
+        "n_routed_experts": experts,
+        "moe_intermediate_size": expert_width,
+        "vocab_size": vocab,
+        "quantization_config": QUANTIZATION,
+    }
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--layers", type=int, default=3, help="layers, the first of them dense")
-    parser.add_argument("--experts", type=int, default=48)
+    parser.add_argument("--experts", type=int, default=48, help="of a layer")
+    parser.add_argument(
+        "--expert-width", type=int, default=CONFIG["moe_intermediate_size"], help="moe_intermediate_size"
+    )
     parser.add_argument("--vocab", type=int, default=8192)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--native", type=Path, help="convert to the native layout as well")
     parser.add_argument("--standard", type=Path, help="convert to llama.cpp's layout as well")
     args = parser.parse_args()
-    config = CONFIG | {
-        "num_hidden_layers": args.layers,
-        "n_routed_experts": args.experts,
-        "vocab_size": args.vocab,
-        "quantization_config": QUANTIZATION,
-    }
+    try:
+        config = slice_config(args.layers, args.experts, args.expert_width, args.vocab)
+    except ValueError as e:
+        parser.error(str(e))
     write(args.directory, config, args.seed)
     from kimi_cpu import convert
 
