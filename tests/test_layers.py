@@ -36,6 +36,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "llm": {
         "engine",
         "model",
+        "residency",
         "plan",
         "modelfile",
         "kernels",
@@ -64,7 +65,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
-    "residency": set(),  # which experts are in memory
+    "residency": {"modelfile", "kernels", "config", "errors"},  # no equations
     "kernels": {"quant", "machine", "files", "errors"},  # no config: arrays and scalars only
     "modelfile": {"quant", "config", "files", "filetypes", "errors"},
     "quant": set(),
@@ -95,8 +96,8 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "uvicorn": {"server"},
     "pydantic": {"server", "llm_plugin"},
     "prometheus_client": {"server"},
-    "threading": {"chat", "cli", "llm_plugin", "server", "llm", "engine", "conversion", "kernels"},
-    "mmap": {"modelfile", "model", "conversion"},
+    "threading": {"chat", "cli", "llm_plugin", "server", "llm", "engine", "conversion", "kernels", "residency"},
+    "mmap": {"modelfile", "model", "conversion", "residency"},
 }
 
 

@@ -21,10 +21,10 @@ requests failed, 4 does not fit (RAM, disk), 5 corrupt or wrong file, 6 interrup
 reader of stdout left. A model that is cut short or overwritten while it is in use, or whose disk fails, ends the
 process by SIGBUS (135 in a shell), after one line that names the file.
 
-**Environment.** `KIMI_CPU_MODEL`, `KIMI_CPU_CONTEXT`, `KIMI_CPU_THREADS`, `KIMI_CPU_CHUNK`, `KIMI_CPU_KV` and
-`KIMI_CPU_COMPUTE` hold for every command that has the option; any other is named after command and option, as
-`KIMI_CPU_RUN_MAX_TOKENS`. `KIMI_CPU_ISA` forces an instruction set, `KIMI_CPU_NO_HISTORY=1` keeps what is typed in
-`chat` out of its history file.
+**Environment.** `KIMI_CPU_MODEL`, `KIMI_CPU_CONTEXT`, `KIMI_CPU_THREADS`, `KIMI_CPU_CHUNK`, `KIMI_CPU_KV`,
+`KIMI_CPU_COMPUTE` and `KIMI_CPU_MEMORY` hold for every command that has the option; any other is named after command
+and option, as `KIMI_CPU_RUN_MAX_TOKENS`. `KIMI_CPU_ISA` forces an instruction set, `KIMI_CPU_NO_HISTORY=1` keeps what
+is typed in `chat` out of its history file.
 
 **Configuration file.** `$XDG_CONFIG_HOME/kimi-cpu/config.toml` (`~/.config/kimi-cpu/config.toml`) holds defaults: long
 names of options at its top for all commands, in a table for one. The command line comes first, then the environment,

@@ -97,8 +97,8 @@ def cli() -> None:
     kimi-cpu run -m k2.gguf "Why is the sky blue?"
     kimi-cpu chat -m k2.gguf
 
-    Each option has an environment variable: KIMI_CPU_MODEL, _CONTEXT, _THREADS, _CHUNK, _KV and _COMPUTE for all
-    commands, KIMI_CPU_COMMAND_OPTION otherwise (KIMI_CPU_RUN_MAX_TOKENS=500). Defaults may stand in
+    Each option has an environment variable: KIMI_CPU_MODEL, _CONTEXT, _THREADS, _CHUNK, _KV, _COMPUTE and _MEMORY
+    for all commands, KIMI_CPU_COMMAND_OPTION otherwise (KIMI_CPU_RUN_MAX_TOKENS=500). Defaults may stand in
     $XDG_CONFIG_HOME/kimi-cpu/config.toml: `model = "k2.gguf"`, and under [run] `max-tokens = 500`. The command line
     comes first, then the environment, then the file.
     """

@@ -94,6 +94,12 @@ model_options = _together(
         show_default=True,
         help="Activations: 8 bits, fast; or f32, exact.",
     ),
+    click.option(
+        "--memory",
+        type=SIZE,
+        envvar="KIMI_CPU_MEMORY",
+        help="RAM for all of it, as 48GiB; a larger file's experts come from disk. [default: what is free]",
+    ),
 )
 # Results that are kept, and results that are computed before they are asked for.
 reuse_options = _together(
@@ -181,7 +187,7 @@ def thinking_of(options: dict[str, Any]) -> dict[str, Any]:
 
 def loading_of(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the keywords of kimi_cpu.load out of a command's options."""
-    names = ("threads", "context", "kv", "compute", "chunk", "cache_memory", "read_ahead", "speculate")
+    names = ("threads", "context", "kv", "compute", "chunk", "cache_memory", "read_ahead", "speculate", "memory")
     return {name: options.pop(name) for name in names if name in options}
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..errors import AnswerError, KimiError, NonFiniteLogits
+from ..errors import AnswerError, KimiError, ModelFileError, NonFiniteLogits
 from ..model import ForwardBatch, Watch
 from .disk_store import DiskStore
 from .prefix_cache import Pages, PrefixCache
@@ -168,7 +168,8 @@ class Engine:
     def step(self) -> list[StepOutput]:
         """Has the model compute as many steps at once as it takes, and finishes the first of them; see `finish`.
 
-        An exception of the model leaves all requests as they were before that step.
+        A ModelFileError of the model ends the requests of that step: their weights cannot be read. Any other exception
+        leaves all requests as they were before it.
         """
         while len(self._plans) < self.scheduler.depth and (plan := self.begin()) is not None:
             self._futures[plan] = self.model.submit(plan.batch, plan.watch)
@@ -177,6 +178,9 @@ class Engine:
         plan = self._plans[0]
         try:
             logits = self._futures.pop(plan).result()
+        except ModelFileError as e:
+            self.finish(plan, None)
+            return [self.fail(s.request, ModelFileError(str(e))) for s in plan.step if not s.request.aborted]
         except BaseException:
             self.finish(plan, None)
             raise

@@ -4,7 +4,8 @@ from ..engine import EngineState, Sampling, TokenLogprob
 from .conversation import Conversation, Session, check_conversation, is_kept
 from .generation import Generation
 from .llm import LLM, load, open_model
-from .loading import BUNDLED_MODEL, LoadKeywords, LoadOptions, bundled_note
+from .loading import BUNDLED_MODEL, bundled_note
+from .options import LoadKeywords, LoadOptions
 from .parameters import ChatKeywords, ChatOptions, SamplingKeywords
 from .results import ChatCompletion, Completion, Piece, Timings, Usage
 

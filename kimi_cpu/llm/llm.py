@@ -14,14 +14,13 @@ from ..config.fields import COMPLETION_TOKENS, NUM_SEEDS
 from ..engine import EngineState, EngineThread, Kind, Request, Sampling
 from ..errors import AnswerError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
-from ..machine import usable_memory
 from ..modelfile import ModelFile
-from ..plan import needs
+from ..residency import ResidentExperts
 from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
 from .generation import Generation, closing, explain, logits_of, read_ahead, result_of
-from .loading import LoadKeywords, LoadOptions
+from .options import LoadKeywords, LoadOptions, options_of
 from .parameters import (
     ChatKeywords,
     ChatOptions,
@@ -64,7 +63,7 @@ def load(
 def open_model(path: str | os.PathLike[str] | None = None, **options: Unpack[LoadKeywords]) -> "LLM":
     """As `load`, but kernels that were never compiled are as the first request needs them."""
     path = path or os.environ.get("KIMI_CPU_MODEL") or loading.BUNDLED_MODEL
-    return LLM(Path(path), loading.options_of(options))
+    return LLM(Path(path), options_of(options))
 
 
 class LLM:
@@ -81,22 +80,21 @@ class LLM:
         try:
             self.path, self.config = path, self._file.config
             self._vocabulary = Vocabulary.of(self._file)
-            engine, self.context = loading.make_engine(self._file, options)
-            sizes = {tensor.name: tensor.nbytes for tensor in self._file.tensors.values()}
-            self.needs = needs(self.config, sizes, self.context, options.kv)
-            self.notices = loading.notices(path, self.needs, usable_memory(), options)
+            loaded = loading.make_engine(self._file, options)
+            self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
         except BaseException:
             self._file.close()
             raise
         self._read_ahead = options.read_ahead
-        self._thread = EngineThread(engine, prepare=lambda: runtime.configure(loading.num_threads(options)))
-        self._at_exit = weakref.finalize(self, _close, self._thread, self._file)  # also when nobody holds it any more
+        self._thread = EngineThread(loaded.engine, prepare=lambda: runtime.configure(loading.num_threads(options)))
+        self._at_exit = weakref.finalize(  # also when nobody holds it any more
+            self, _close, self._thread, self._file, loaded.residency
+        )
 
     def close(self) -> None:
         """Ends running requests, which get EngineDeadError, and gives the memory back. May be called again."""
         self._thread.close()
-        self._at_exit.detach()
-        self._file.close()
+        self._at_exit()
 
     def __repr__(self) -> str:
         return f"<LLM {self.path}, context of {self.context} tokens>"
@@ -386,7 +384,9 @@ class LLM:
         )
 
 
-def _close(thread: EngineThread, file: ModelFile) -> None:
+def _close(thread: EngineThread, file: ModelFile, residency: ResidentExperts | None) -> None:
     if not thread.is_foreign:
         thread.close()
+        if residency is not None:
+            residency.close()
         file.close()

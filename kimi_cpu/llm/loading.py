@@ -1,146 +1,101 @@
-"""Loading a model: the options, and the engine that is made of them and of a file."""
+"""Loading a model: the engine that is made of a file and of options."""
 
 import logging
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import NamedTuple
 
-from ..config import ModelConfig, in_words, size_bytes
+from ..config import in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError, OutOfMemory
 from ..files import user_folder
-from ..kernels import cache_layer_bytes, runtime
+from ..kernels import runtime
 from ..machine import usable_cores, usable_cpus, usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
-from ..model.weights import bind
+from ..model.weights import Weights, bind
 from ..modelfile import HASHES, ModelFile
-from ..plan import Needs
+from ..modelfile.layout import EXPERTS_SUFFIX
+from ..plan import Needs, needs
+from ..residency import (
+    NUM_READERS,
+    LayerExperts,
+    Policy,
+    Reads,
+    ResidentExperts,
+    Slots,
+    WeightsReader,
+    read_dense,
+)
+from .memory import Shares, share_memory
+from .options import LoadOptions
 
 log = logging.getLogger(__name__)
-KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is demo.md beside it
-CACHE_SHARE = 8  # of the memory that this process may use, the part that the caches of several sequences take
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions:
-    """The options of kimi_cpu.load. ConfigError: a value is impossible.
+class Loaded(NamedTuple):
+    """An engine over a file's weights, and what its owner may want to know: see LLM. residency: brings the experts,
+    when not all of them are in memory; to be closed after the engine."""
 
-    threads: default one a physical core, at most the CPUs that this process may run on. context: tokens a request may
-    hold, default the model's own. kv: type of the cache: "f16", "int8" (with compute "int8") or "f32" (with compute
-    "f32"). compute: "int8" (activations rounded to 8 bits per 32) or "f32" (exact). chunk: tokens a step at most.
-    parallel: sequences that run at once. cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow
-    to; they are taken as they are needed. Default: an eighth of the memory that this process may use, or one context if
-    that is more. speculate: draft tokens from what the text repeats, where that pays; the answer is the same.
-    read_ahead: when a chat's turn has ended, compute what the next one's prompt will begin with while nothing else
-    runs. cache_disk: bytes, or as "50GiB", of files in cache_dir that keep computed prompts for later runs, of all
-    models together; default none. cache_dir: default $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts
-    as soon as they can be, for the sake of the whole; by default the answers that run beside them get half of the time.
-    """
-
-    threads: int | None = None
-    context: int | None = None
-    kv: str = "f16"
-    compute: str = "int8"
-    chunk: int = 512  # experts are read once a step, buffers stay below 100 MiB at K2's widths
-    parallel: int = 16
-    cache_memory: int | str | None = None
-    speculate: bool = True
-    read_ahead: bool = True
-    cache_disk: int | str | None = None
-    cache_dir: str | os.PathLike[str] | None = None
-    prompts_first: bool = False
-
-    def __post_init__(self) -> None:
-        if self.compute not in KV:
-            raise ConfigError(f"compute is {self.compute!r}; it must be one of {', '.join(KV)}.")
-        if self.kv not in KV[self.compute]:
-            raise ConfigError(
-                f"kv is {self.kv!r}; with compute {self.compute} it must be one of {', '.join(KV[self.compute])}."
-            )
-        for name in ("chunk", "context", "parallel", "threads"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ConfigError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
-        for name in ("cache_memory", "cache_disk"):
-            value = getattr(self, name)
-            if value is not None:
-                size_bytes(value)
-        if self.cache_dir is not None and self.cache_disk is None:
-            raise ConfigError("cache_dir is given without cache_disk, the bytes that may lie there.")
+    engine: Engine
+    context: int
+    needs: Needs
+    notices: tuple[str, ...]
+    residency: ResidentExperts | None
 
 
-class LoadKeywords(TypedDict, total=False):
-    """Keywords of kimi_cpu.load: the fields of LoadOptions. None is as good as absent."""
-
-    threads: int | None
-    context: int | None
-    kv: str | None
-    compute: str | None
-    chunk: int | None
-    parallel: int | None
-    cache_memory: int | str | None
-    speculate: bool | None
-    read_ahead: bool | None
-    cache_disk: int | str | None
-    cache_dir: str | os.PathLike[str] | None
-    prompts_first: bool | None
-
-
-def options_of(keywords: Mapping[str, Any]) -> LoadOptions:
-    """The options that keywords of kimi_cpu.load give. ConfigError: one is unknown, or impossible."""
-    known = {f.name for f in fields(LoadOptions)}
-    unknown = sorted(set(keywords) - known)
-    if unknown:
-        raise ConfigError(f"Unknown option {unknown[0]!r}; known: {', '.join(sorted(known))}.")
-    return LoadOptions(**{name: value for name, value in keywords.items() if value is not None})
-
-
-def make_engine(file: ModelFile, options: LoadOptions) -> tuple[Engine, int]:
-    """An engine over a file's weights, and the tokens of its context. ConfigError, ModelFileError, OutOfMemory."""
-    config = file.config
-    context, num_pages = _sizes(config, options, str(file.path))
-    weights = bind(file)
-    layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
-    cache = KVCache(options.kv, num_pages, layers, latent, rope)
+def make_engine(file: ModelFile, options: LoadOptions) -> Loaded:
+    """ConfigError, ModelFileError, OutOfMemory."""
+    sizes = {tensor.name: tensor.nbytes for tensor in file.tensors.values()}
+    shares = share_memory(file.path, file.config, sizes, options)
+    needed = needs(file.config, sizes, shares.context, options.kv)
+    told = notices(file.path, needed, shares, usable_memory(), options)
+    if shares.num_slots is None:
+        return Loaded(_engine(file, bind(file), shares, options, None), shares.context, needed, told, None)
+    reader = WeightsReader(file.path)
+    if not reader.is_direct:
+        told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
+    reads = Reads(reader)
     try:
-        model = Kimi(config, weights, cache, max_tokens=min(options.chunk, context), int8=options.compute == "int8")
+        read_dense(file, reads)
+        weights = bind(file)
+        residency = _residency(file, weights, reads, shares.num_slots, shares.slot_bytes)
+        return Loaded(_engine(file, weights, shares, options, residency), shares.context, needed, told, residency)
+    except BaseException:
+        reads.close()
+        raise
+
+
+def _residency(file: ModelFile, weights: Weights, reads: Reads, num_slots: int, slot_bytes: int) -> ResidentExperts:
+    """Has the experts of a file come to so many slots."""
+    layers = {
+        n: LayerExperts(file.tensors[f"blk.{n}{EXPERTS_SUFFIX}"].offset, experts.data.strides[0], experts.address)
+        for n, experts in weights.experts().items()
+    }
+    top_k, num_experts = file.config.num_experts_per_tok, file.config.n_routed_experts
+    num_passing = min(num_slots, max(top_k, 2 * NUM_READERS))
+    policy = Policy(file.config.num_hidden_layers, num_experts, top_k)
+    return ResidentExperts(layers, Slots(num_slots, slot_bytes), reads, policy, num_passing)
+
+
+def _engine(
+    file: ModelFile, weights: Weights, shares: Shares, options: LoadOptions, residency: ResidentExperts | None
+) -> Engine:
+    config = file.config
+    layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
+    cache = KVCache(options.kv, shares.num_pages, layers, latent, rope)
+    chunk, int8 = min(options.chunk, shares.context), options.compute == "int8"
+    try:
+        model = Kimi(config, weights, cache, max_tokens=chunk, int8=int8, residency=residency)
     except MemoryError as e:
         raise OutOfMemory(
-            f"{file.path}: there is too little memory for the activations of {min(options.chunk, context)} tokens. "
+            f"{file.path}: there is too little memory for the activations of {chunk} tokens. "
             "Choose a smaller chunk, or give this process more address space (ulimit -v)."
         ) from e
     speculation = Speculation() if options.speculate else None
     store = (
         None if options.cache_disk is None else _store(file, options, size_bytes(options.cache_disk), cache.page_bytes)
     )
-    fair = not options.prompts_first
-    return Engine(model, options.parallel, speculation, store, fair), context
-
-
-def _sizes(config: ModelConfig, options: LoadOptions, path: str) -> tuple[int, int]:
-    """(tokens of context, pages of the cache). Pages hold one context at least, and all sequences' at most."""
-    limit = config.max_position_embeddings
-    context = limit if options.context is None else options.context
-    if not 1 <= context <= limit:
-        raise ConfigError(f"context is {context}; {path} allows 1 to {limit} tokens.")
-    page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
-    needed = -(-context // PAGE_TOKENS)
-    given = None if options.cache_memory is None else size_bytes(options.cache_memory)
-    if given is None:
-        allowed = max(needed, usable_memory() // CACHE_SHARE // page_bytes)
-    else:
-        allowed = given // page_bytes
-        if options.context is None and 0 < allowed < needed:
-            context, needed = allowed * PAGE_TOKENS, allowed
-    if allowed < needed:
-        raise ConfigError(
-            f"cache_memory is {given} bytes; a context of {context} tokens needs {needed * page_bytes}. "
-            f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
-        )
-    return context, min(allowed, options.parallel * needed)
+    return Engine(model, options.parallel, speculation, store, fair=not options.prompts_first)
 
 
 def model_hash(file: ModelFile) -> str:
@@ -176,16 +131,24 @@ def num_threads(options: LoadOptions) -> int:
     return min(options.threads or usable_cores(), usable_cpus())
 
 
-def notices(path: Path, needs: Needs, memory: int, options: LoadOptions) -> tuple[str, ...]:
-    """Sentences for the owner of a model before it runs: fewer threads are used than were asked for, or the weights are
-    larger than the memory. memory: bytes that this process may use."""
+def notices(path: Path, needs: Needs, shares: Shares, memory: int, options: LoadOptions) -> tuple[str, ...]:
+    """Sentences for the owner of a model before it runs: less memory or fewer threads are used than were asked for, or
+    the weights are larger than the memory. memory: bytes that this process may use."""
     told: list[str] = []
-    threads = num_threads(options)
-    if needs.weights > memory:
+    if options.memory is not None and shares.memory < size_bytes(options.memory):
+        told.append(f"memory is {options.memory}, and {in_words(memory)} are used: so much may this process use.")
+    if shares.num_slots is not None:
+        told.append(
+            f"{path} has {in_words(needs.weights)} of weights, and {in_words(shares.memory)} of memory are used: "
+            f"they hold {shares.num_slots:,} of {needs.num_experts:,} experts, all other weights, and a cache of "
+            f"{shares.num_pages * PAGE_TOKENS:,} tokens. Experts that are not there are read from disk."
+        )
+    elif needs.weights > memory:
         told.append(
             f"{path} has {in_words(needs.weights)} of weights, but this process may use {in_words(memory)} of memory: "
             f"up to {in_words(needs.from_disk(memory))} are read from disk for one token (see `kimi-cpu plan {path}`)."
         )
+    threads = num_threads(options)
     if options.threads is not None and options.threads > threads:
         told.append(
             f"{options.threads} threads were asked for, and {threads} are used: so many CPUs may this process run on."

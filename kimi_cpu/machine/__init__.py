@@ -1,13 +1,14 @@
 """The machine, as far as this process may use it: the least of what is there and of what the system lets it have."""
 
 from .bandwidth import MemoryBandwidth, Pass
-from .usable import address_space, bound_heap, usable_cores, usable_cpus, usable_memory
+from .usable import address_space, bound_heap, free_memory, usable_cores, usable_cpus, usable_memory
 
 __all__ = [
     "MemoryBandwidth",
     "Pass",
     "address_space",
     "bound_heap",
+    "free_memory",
     "usable_cores",
     "usable_cpus",
     "usable_memory",

@@ -19,6 +19,12 @@ def memory_limit(root: Path) -> int | None:
     return _least(_of_groups(root, "memory", _memory_v1, _memory_v2))
 
 
+def memory_left(root: Path) -> int | None:
+    """Bytes that may still be taken, the least of all groups; None without a limit. Pages of files do not count as
+    taken: they give way."""
+    return _least(_of_groups(root, "memory", _left_v1, _left_v2))
+
+
 def _cpu_v1(group: Path) -> Iterator[float]:
     quota, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
     if quota and period:  # "-1": none
@@ -34,15 +40,36 @@ def _cpu_v2(group: Path) -> Iterator[float]:
 def _memory_v1(group: Path) -> Iterator[int | None]:
     """memory.stat knows the limits of the groups above as well, those that a container cannot see included."""
     yield _number(group / "memory.limit_in_bytes")
-    words = _words(group / "memory.stat")
-    stated = dict(zip(words[::2], words[1::2], strict=False)).get("hierarchical_memory_limit", "")
-    yield int(stated) if stated.isdecimal() else None
+    yield _stated(group, "hierarchical_memory_limit")
 
 
 def _memory_v2(group: Path) -> Iterator[int | None]:
     """Above memory.high a process is slowed down until it hardly moves: as good as a limit."""
     for name in ("memory.max", "memory.high"):
         yield _number(group / name)
+
+
+def _left_v1(group: Path) -> Iterator[int | None]:
+    files = _stated(group, "total_inactive_file") + _stated(group, "total_active_file")
+    yield from _left(_memory_v1(group), _number(group / "memory.usage_in_bytes"), files)
+
+
+def _left_v2(group: Path) -> Iterator[int | None]:
+    files = _stated(group, "inactive_file") + _stated(group, "active_file")
+    yield from _left(_memory_v2(group), _number(group / "memory.current"), files)
+
+
+def _left(limits: Iterator[int | None], usage: int | None, files: int) -> Iterator[int]:
+    for limit in limits:
+        if limit:
+            yield max(1, limit - max(0, (usage or 0) - files))
+
+
+def _stated(group: Path, key: str) -> int:
+    """A number of memory.stat; 0 when it does not say."""
+    words = _words(group / "memory.stat")
+    stated = dict(zip(words[::2], words[1::2], strict=False)).get(key, "")
+    return int(stated) if stated.isdecimal() else 0
 
 
 def _of_groups(root: Path, controller: str, v1: Callable, v2: Callable) -> Iterator:

@@ -36,6 +36,12 @@ def usable_memory(root: Path = ROOT) -> int:
     return min(limit for limit in limits if limit)
 
 
+def free_memory(root: Path = ROOT) -> int:
+    """Bytes of `usable_memory` that nobody holds; pages of files are held by nobody."""
+    limits = usable_memory(root), psutil.virtual_memory().available, cgroups.memory_left(root)
+    return min(limit for limit in limits if limit)
+
+
 def address_space() -> int | None:
     """Bytes of RLIMIT_AS (`ulimit -v`); None when there is no limit, or no such thing."""
     try:

@@ -71,6 +71,10 @@ class Weights:
     layers: dict[int, LayerWeights]  # by number
     head: HeadWeights | None
 
+    def experts(self) -> dict[int, Experts]:
+        """The routed experts of the layers that have some."""
+        return {n: w.mlp.experts for n, w in self.layers.items() if isinstance(w.mlp, MoeWeights)}
+
 
 def bind(file: ModelFile, layers: range | None = None, embed: bool = True, head: bool = True) -> Weights:
     """Views of a native file's tensors, which were checked against its configuration when that was read.

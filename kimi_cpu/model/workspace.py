@@ -100,6 +100,14 @@ class Workspace:
         self.dispatch = make_dispatch(max_tokens, c.n_routed_experts, c.num_experts_per_tok)  # [T, k]
         self.routed = make_activation(max_tokens * c.num_experts_per_tok, c.moe_intermediate_size, int8)  # [T * k, I]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all activations."""
+        single = self.hidden, self.ckv, self.q_a, self.q, self.q_absorbed, self.latent_out
+        several = self.normed, self.q_latent, self.heads_out, *self.mlp.values(), self.dispatch, self.routed
+        arrays = (*single, *(part for parts in several for part in parts))
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
 
 def _mlp_widths(c: ModelConfig) -> set[int]:
     """Widths of the dense MLPs and of the shared experts, those that occur."""

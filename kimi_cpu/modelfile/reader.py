@@ -67,6 +67,7 @@ class ModelFile:
     ):
         self.path, self.metadata, self.tensors, self.size = path, metadata, tensors, size
         self._map: np.ndarray | None = data  # u8, read-only map of the file
+        self._copies: dict[str, np.ndarray] = {}  # u8, of tensors whose views are not of the map
 
     @classmethod
     def open(cls, path: str | Path) -> "ModelFile":
@@ -90,8 +91,9 @@ class ModelFile:
         return cls(path, header.metadata, tensors, np.frombuffer(data, np.uint8), size)
 
     def close(self) -> None:
-        """Forgets the map; it is gone when the last view is."""
+        """Forgets the map and the copies; they are gone when their last views are."""
         self._map = None
+        self._copies.clear()
 
     def __enter__(self) -> "ModelFile":
         return self
@@ -156,7 +158,14 @@ class ModelFile:
     def view(self, name: str) -> np.ndarray:
         """Bytes of a tensor: read-only u8[nbytes]."""
         info = self._info(name)
+        if name in self._copies:
+            return self._copies[name]
         return self._data[info.offset : info.offset + info.nbytes]
+
+    def keep(self, name: str, copy: np.ndarray) -> None:
+        """Views of a tensor are of `copy` from now on, u8[nbytes] in memory of its own."""
+        copy.flags.writeable = False
+        self._copies[name] = copy
 
     def header(self) -> np.ndarray:
         """Bytes before the first tensor."""

@@ -1,6 +1,22 @@
-"""Experts in memory, when not all of them fit."""
+"""A model file that is larger than the memory: which routed experts are there, and how the others come."""
 
+from .dense import read_dense
+from .experts import LayerExperts, ResidentExperts
+from .memory import Slots
 from .policy import COLDEST, Policy
+from .reading import NUM_READERS, Reads, WeightsReader
 from .regret import Figures, RecentUses
 
-__all__ = ["COLDEST", "Figures", "Policy", "RecentUses"]
+__all__ = [
+    "COLDEST",
+    "NUM_READERS",
+    "Figures",
+    "LayerExperts",
+    "Policy",
+    "Reads",
+    "RecentUses",
+    "ResidentExperts",
+    "Slots",
+    "WeightsReader",
+    "read_dense",
+]

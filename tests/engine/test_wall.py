@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.engine import Engine, EngineThread
-from kimi_cpu.errors import AnswerError, EngineDeadError, RequestError
+from kimi_cpu.errors import AnswerError, EngineDeadError, ModelFileError, RequestError
 
 from .fake import VOCAB, FakeModel, Guesses, expected, greedy
 from .test_thread import drain, submit
@@ -133,6 +133,25 @@ def test_call_that_panics_is_its_callers():
     with pytest.raises(Panic):
         thread.call(fail)
     assert drain(submit(thread, greedy([7, 8], 30))) == expected([7, 8], 30)
+    thread.close()
+
+
+def test_weights_that_cannot_be_read_end_the_requests_of_that_step_and_the_engine_lives():
+    class Failing(FakeModel):
+        """As with a file that is cut short where the weights of token 66 are."""
+
+        def forward(self, batch, watch):
+            if 66 in batch.token_ids:
+                raise ModelFileError("k2.gguf ends too early")
+            return super().forward(batch, watch)
+
+    engine = Engine(Failing(16, 20), max_running=3)
+    thread = EngineThread(engine)
+    assert drain(submit(thread, greedy([7, 8], 30))) == expected([7, 8], 30)
+    with pytest.raises(ModelFileError, match="ends too early"):
+        drain(submit(thread, greedy([5] * 40 + [66] * 3, 5)))
+    assert drain(submit(thread, greedy([5] * 40, 30))) == expected([5] * 40, 30)
+    assert thread.call(lambda engine: engine.state)[:2] == (0, 0) and engine.state.num_free_pages == 20
     thread.close()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_cpu.machine import cgroups, usable_cores, usable_memory
+from kimi_cpu.machine import cgroups, free_memory, usable_cores, usable_memory
 
 V1 = "30 24 0:26 {root} /sys/fs/cgroup/{name} rw,nosuid shared:9 - cgroup cgroup rw,{name}\n"
 V2 = "30 24 0:26 {root} {at} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -61,6 +61,28 @@ def test_least_limit_of_all_groups_above_counts_in_version_1(machine):
     assert cgroups.cpu_quota(root) == 0.5
     assert usable_cores(root) == 1
     assert usable_memory(root) == 2_000_000_000
+
+
+def test_what_others_hold_below_a_limit_is_not_free_but_pages_of_files_are(machine):
+    both = {"memory.max": "3000\n", "memory.high": "max\n", "memory.current": "2500\n"}
+    root = machine(
+        "0::/pods/box\n",
+        V2.format(root="/", at="/sys/fs/cgroup"),
+        **{f"pods/{name}": text for name, text in both.items()},
+        **{"pods/memory.stat": "anon 900\ninactive_file 1000\nactive_file 500\n"},
+    )
+    assert cgroups.memory_left(root) == free_memory(root) == 2000
+    root = machine(
+        "4:memory:/a\n",
+        V1.format(root="/", name="memory"),
+        **{
+            "memory/a/memory.limit_in_bytes": "5000\n",
+            "memory/a/memory.usage_in_bytes": "4000\n",
+            "memory/a/memory.stat": "cache 9\nhierarchical_memory_limit 4500\ntotal_inactive_file 100\n",
+        },
+    )
+    assert cgroups.memory_left(root) == 600
+    assert cgroups.memory_left(machine("0::/\n", V2.format(root="/", at="/nowhere"))) is None
 
 
 def test_a_container_that_is_mounted_as_the_root_has_its_own_limits(machine):

@@ -1,0 +1,99 @@
+"""How the memory that a model may use is shared out: its weights, the cache, activations, and the program itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config import ModelConfig, in_words, size_bytes
+from ..errors import ConfigError, OutOfMemory
+from ..kernels import cache_layer_bytes
+from ..machine import address_space, free_memory, usable_memory
+from ..model import PAGE_TOKENS
+from ..model.workspace import Workspace
+from ..plan import EXPERTS, needs
+from .options import LoadOptions
+
+CACHE_SHARE = 8  # of the memory that this process may use, the part that the caches of several sequences take
+RESERVE = 16  # of the memory that is free, the part that is left to others unless a budget is given
+LEAST_CONTEXT = 2048  # tokens, unless it is given: an eighth of a small budget would be too little for a talk
+PROGRAM = 320 << 20  # Python, compiled code, kernels' scratch, texts: 200 MB after 16 sequences
+
+
+class Shares(NamedTuple):
+    """memory: bytes in all. context: tokens of a request at most. num_pages: of the cache. num_slots: experts that
+    there is room for beside all other weights, slot_bytes each; None: there is room for all, and the file is mapped."""
+
+    memory: int
+    context: int
+    num_pages: int
+    num_slots: int | None
+    slot_bytes: int
+
+
+def share_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], options: LoadOptions) -> Shares:
+    """The shares for a model file. sizes: bytes of its tensors by name.
+
+    ConfigError: the context or the cache cannot be. OutOfMemory: the memory that was given is too small for a token's
+    experts of one layer beside all that is always there.
+    """
+    memory = free_memory() - free_memory() // RESERVE
+    if options.memory is not None:
+        memory = min(size_bytes(options.memory), usable_memory())
+    page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
+    context, num_pages = _cache(path, config, options, page_bytes)
+    always = Workspace(config, min(options.chunk, context), options.compute == "int8").nbytes + PROGRAM
+    weights = needs(config, sizes, kv=options.kv)
+    slot_bytes = max(
+        (size // config.n_routed_experts for name, size in sizes.items() if name.endswith(EXPERTS)), default=0
+    )
+    least = num_pages if options.cache_memory is not None else pages_of(context)
+    left = memory - always - weights.weights
+    if left >= least * page_bytes:
+        return Shares(memory, context, max(least, min(num_pages, left // page_bytes)), None, slot_bytes)
+
+    if slot_bytes and options.cache_memory is None and options.context is None:
+        least = pages_of(min(context, LEAST_CONTEXT))
+    always += weights.dense + slot_bytes * config.num_experts_per_tok
+    is_too_small = memory < always + least * page_bytes
+    if options.memory is None and (is_too_small or address_space() is not None):
+        return Shares(memory, context, num_pages, None, slot_bytes)  # the system pages, as well as it can
+    if is_too_small:
+        raise OutOfMemory(
+            f"{path}: at least {always + least * page_bytes:,} bytes of memory are needed for the weights that every "
+            f"token reads ({in_words(weights.dense)}), a cache of {least * PAGE_TOKENS} tokens, the program, and one "
+            f"layer's experts of a token; memory is {memory:,}. Give it more, or choose a smaller context or chunk."
+        )
+    if options.cache_memory is None:
+        num_pages = min((memory - always) // page_bytes, max(least, memory // CACHE_SHARE // page_bytes))
+    if options.context is None:
+        context = min(context, num_pages * PAGE_TOKENS)
+    num_pages = min(num_pages, options.parallel * pages_of(context))
+    num_slots = config.num_experts_per_tok + (memory - always - num_pages * page_bytes) // slot_bytes
+    return Shares(memory, context, num_pages, min(num_slots, weights.num_experts), slot_bytes)
+
+
+def pages_of(tokens: int) -> int:
+    """Pages of the cache that so many tokens take."""
+    return -(-tokens // PAGE_TOKENS)
+
+
+def _cache(path: Path, config: ModelConfig, options: LoadOptions, page_bytes: int) -> tuple[int, int]:
+    """(tokens of context, pages of the cache). Pages hold one context at least, and all sequences' at most."""
+    limit = config.max_position_embeddings
+    context = limit if options.context is None else options.context
+    if not 1 <= context <= limit:
+        raise ConfigError(f"context is {context}; {path} allows 1 to {limit} tokens.")
+    needed = pages_of(context)
+    given = None if options.cache_memory is None else size_bytes(options.cache_memory)
+    if given is None:
+        allowed = max(needed, usable_memory() // CACHE_SHARE // page_bytes)
+    else:
+        allowed = given // page_bytes
+        if options.context is None and 0 < allowed < needed:
+            context, needed = allowed * PAGE_TOKENS, allowed
+    if allowed < needed:
+        raise ConfigError(
+            f"cache_memory is {given} bytes; a context of {context} tokens needs {needed * page_bytes}. "
+            f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
+        )
+    return context, min(allowed, options.parallel * needed)

@@ -1,0 +1,222 @@
+"""Experts in slots: whatever fits, the same bits; whatever fails, no wrong ones."""
+
+import errno
+import random
+import threading
+
+import numpy as np
+import pytest
+
+import kimi_cpu
+from kimi_cpu.errors import ModelFileError
+from kimi_cpu.modelfile import ModelFile
+from kimi_cpu.residency import LayerExperts, Policy, Reads, ResidentExperts, Slots, WeightsReader, read_dense
+from tests import tiny
+from tests.model.steps import Watching, alone, assert_same, generate, opened
+
+COUNT, CHUNK = 6, 40
+EXPERTS, LAYERS, TOP_K = 24, 4, 3
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, kernels_ready):
+    folder = tmp_path_factory.mktemp("experts")
+    shape = {"n_routed_experts": EXPERTS, "num_hidden_layers": LAYERS + 1, "num_experts_per_tok": TOP_K}
+    directory = tiny.make(folder / "checkpoint", seed=3, **shape)
+    kimi_cpu.convert(directory, folder / "model.gguf")
+    return folder / "model.gguf"
+
+
+@pytest.fixture(scope="module")
+def expected(path):
+    with opened(path) as make:
+        return generate(alone(make()), CHUNK, COUNT)
+
+
+class Faulty:
+    """A file whose reads of some bytes fail, as long as they are in `broken`, and which ends where it is cut."""
+
+    def __init__(self, path):
+        self.file, self.broken, self.num_reads, self.gate = WeightsReader(path), set(), 0, threading.Event()
+        self.gate.set()
+
+    def read(self, offset, room):
+        self.gate.wait()
+        self.num_reads += 1
+        if offset in self.broken:
+            raise ModelFileError(f"byte {offset} cannot be read")
+        self.file.read(offset, room)
+
+    def close(self):
+        self.file.close()
+
+
+class Strange:
+    """Gives up anything, or nothing."""
+
+    def __init__(self, seed):
+        self.random, self.keys = random.Random(seed), set()
+
+    def use(self, layer, experts, tokens):
+        assert len(experts) == len(tokens) > 0 and (np.diff(experts) > 0).all() and (tokens > 0).all()
+
+    def victim(self, key, busy):
+        assert key in busy and key not in self.keys
+        free = sorted(self.keys - busy)
+        if not free or self.random.random() < 0.3:
+            return None
+        victim = self.random.choice(free)
+        self.keys.remove(victim)
+        return victim
+
+    def admit(self, key):
+        assert key not in self.keys
+        self.keys.add(key)
+
+    def forget(self, key):
+        self.keys.remove(key)
+
+
+class Opened:
+    """Residencies over one file, each with slots of its own."""
+
+    def __init__(self, path):
+        self.path, self.all = path, []
+
+    def make(self, num_slots, num_passing, policy=None, num_readers=3):
+        """What Kimi takes, of its weights."""
+
+        def of(weights):
+            with ModelFile.open(self.path) as file:
+                layers = {
+                    n: LayerExperts(file.tensors[f"blk.{n}.ffn_exps.weight"].offset, e.data.strides[0], e.address)
+                    for n, e in weights.experts().items()
+                }
+            self.source = Faulty(self.path)
+            chosen = policy or Policy(LAYERS + 1, EXPERTS, TOP_K)
+            stride = next(iter(layers.values())).stride
+            reads = Reads(self.source, num_readers)
+            self.all.append(ResidentExperts(layers, Slots(num_slots, stride), reads, chosen, num_passing))
+            return self.all[-1]
+
+        return of
+
+    def close(self):
+        for residency in self.all:
+            residency.close()
+
+
+@pytest.fixture
+def slots(path):
+    opened_slots = Opened(path)
+    yield opened_slots
+    opened_slots.close()
+
+
+@pytest.mark.parametrize(
+    ("num_slots", "num_passing"), [(1, 1), (TOP_K, TOP_K), (9, 8), (20, 8), (50, 3), (EXPERTS * LAYERS, 1)]
+)
+@pytest.mark.parametrize("strange", [False, True])
+def test_tokens_are_the_same_bits_with_any_number_of_slots(path, slots, expected, num_slots, num_passing, strange):
+    policy = Strange(num_slots) if strange else None
+    with opened(path) as make:
+        assert_same(generate(alone(make(residency=slots.make(num_slots, num_passing, policy))), CHUNK, COUNT), expected)
+
+
+def test_experts_that_stay_are_not_read_again(path, slots):
+    with opened(path) as make:
+        model = make(residency=slots.make(EXPERTS * LAYERS + 1, 1))
+        generate(alone(model), 64, 2)
+        before = slots.source.num_reads
+        generate(alone(model), 64, 2)
+        assert 0 < before == slots.source.num_reads <= EXPERTS * LAYERS
+
+
+def test_a_prompt_that_needs_all_experts_leaves_those_that_stay(path, slots):
+    prompt = [[(7 * i) % 150 for i in range(64)]]
+    with opened(path) as make:
+        model = make(residency=slots.make(EXPERTS * LAYERS // 2 + 4, 4))
+        counts = []
+        for _ in range(3):
+            before = slots.source.num_reads
+            generate(alone(model), 64, 1, prompt)
+            counts.append(slots.source.num_reads - before)
+    assert counts[1] <= EXPERTS * LAYERS // 2 + LAYERS * TOP_K and counts[2] <= counts[1]
+
+
+def test_an_expert_that_cannot_be_read_ends_its_step_and_no_other(path, slots, expected):
+    with opened(path) as make:
+        model = make(residency=slots.make(12, 4))
+        with ModelFile.open(path) as file:
+            tensor = file.tensors["blk.2.ffn_exps.weight"]
+        numbers, failed = random.Random(0), []
+
+        def sometimes(batch):
+            while True:
+                slots.source.broken = {tensor.offset + numbers.randrange(EXPERTS) * tensor.shape[1] for _ in range(2)}
+                try:
+                    return model.forward(batch, Watching())
+                except ModelFileError as e:
+                    failed.append(str(e))
+
+        assert_same(generate(sometimes, CHUNK, COUNT), expected)
+    assert failed and all("cannot be read" in message for message in failed)
+
+
+def test_a_step_that_is_stopped_while_the_disk_stalls_leaves_the_next_ones_whole(path, slots, expected):
+    with opened(path) as make:
+        model = make(residency=slots.make(11, 4))
+
+        def stalls(batch):
+            slots.source.gate.clear()
+            watch = Watching()
+            threading.Timer(0.02, lambda: watch.stop.__setitem__(0, 1)).start()
+            ended = model.forward(batch, watch)
+            slots.source.gate.set()
+            return ended if ended is not None else model.forward(batch, Watching())
+
+        assert_same(generate(stalls, CHUNK, COUNT), expected)
+
+
+def test_weights_outside_the_experts_are_copied_bit_for_bit(path):
+    with ModelFile.open(path) as mapped, ModelFile.open(path) as file:
+        reads, told = Reads(WeightsReader(path)), []
+        try:
+            read_dense(file, reads, lambda *progress: told.append(progress))
+        finally:
+            reads.close()
+        for name in file.tensors:
+            assert np.array_equal(file.view(name), mapped.view(name)) and not file.view(name).flags.writeable
+            is_copy = file.view(name).ctypes.data != mapped.view(name).ctypes.data
+            assert file.view(name).base is not mapped.view(name).base and is_copy
+    assert told[-1][0] == told[-1][1] > 0
+
+
+def test_a_file_that_was_cut_short_is_one_sentence(path, tmp_path):
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(path.read_bytes())
+    with ModelFile.open(path) as file:
+        tensor = file.tensors["blk.4.ffn_exps.weight"]
+    reader = WeightsReader(cut)
+    room = Slots(1, tensor.shape[1]).room(0)
+    with cut.open("r+b") as file:
+        file.truncate(tensor.offset + 100)
+    with pytest.raises(ModelFileError, match=r"cut\.gguf ends at byte .* cut short while it was in use"):
+        reader.read(tensor.offset, room)
+    reader.close()
+
+
+def test_a_disk_that_fails_is_one_sentence(path):
+    reader = WeightsReader(path)
+    reader.close()  # any error of the system's
+    with pytest.raises(ModelFileError, match=f"cannot be read .{errno.errorcode[errno.EBADF]}|Bad file descriptor"):
+        reader.read(0, Slots(1, 4096).room(0))
+
+
+def test_buffered_reads_are_the_same_bytes(path, monkeypatch):
+    monkeypatch.delattr("os.O_DIRECT")  # as on macOS
+    reader, direct = WeightsReader(path), path.read_bytes()
+    room = Slots(1, 16 * 4096).room(0)
+    reader.read(4096, room)
+    assert not reader.is_direct and room.tobytes() == direct[4096 : 17 * 4096]
+    reader.close()
