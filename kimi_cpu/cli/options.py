@@ -76,9 +76,7 @@ model_options = _together(
         "--chunk",
         type=click.IntRange(1),
         envvar="KIMI_CPU_CHUNK",
-        default=512,
-        show_default=True,
-        help="Prompt tokens a step.",
+        help="Prompt tokens a step. [default: 512; more when experts come from disk]",
     ),
     click.option(
         "--kv",

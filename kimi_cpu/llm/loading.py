@@ -83,12 +83,12 @@ def _engine(
     config = file.config
     layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
     cache = KVCache(options.kv, shares.num_pages, layers, latent, rope)
-    chunk, int8 = min(options.chunk, shares.context), options.compute == "int8"
+    int8 = options.compute == "int8"
     try:
-        model = Kimi(config, weights, cache, max_tokens=chunk, int8=int8, residency=residency)
+        model = Kimi(config, weights, cache, max_tokens=shares.chunk, int8=int8, residency=residency)
     except MemoryError as e:
         raise OutOfMemory(
-            f"{file.path}: there is too little memory for the activations of {chunk} tokens. "
+            f"{file.path}: there is too little memory for the activations of {shares.chunk} tokens. "
             "Choose a smaller chunk, or give this process more address space (ulimit -v)."
         ) from e
     speculation = Speculation() if options.speculate else None

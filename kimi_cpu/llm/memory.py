@@ -16,15 +16,20 @@ from .options import LoadOptions
 CACHE_SHARE = 8  # of the memory that this process may use, the part that the caches of several sequences take
 RESERVE = 16  # of the memory that is free, the part that is left to others unless a budget is given
 LEAST_CONTEXT = 2048  # tokens, unless it is given: an eighth of a small budget would be too little for a talk
+CHUNK = 512  # tokens a step: experts are read from memory once a step, activations take 340 MB at K2's widths
+LONG_CHUNKS = (1024, 2048, 4096)  # where experts are read from disk once a step: the longest step wins
+LONG_SHARE = 32  # of the memory, the part that the activations of a longer chunk may take besides
 PROGRAM = 320 << 20  # Python, compiled code, kernels' scratch, texts: 200 MB after 16 sequences
 
 
 class Shares(NamedTuple):
-    """memory: bytes in all. context: tokens of a request at most. num_pages: of the cache. num_slots: experts that
-    there is room for beside all other weights, slot_bytes each; None: there is room for all, and the file is mapped."""
+    """memory: bytes in all. context: tokens of a request at most. chunk: tokens of a step at most. num_pages: of the
+    cache. num_slots: experts that there is room for beside all other weights, slot_bytes each; None: there is room for
+    all of them, and the file is mapped."""
 
     memory: int
     context: int
+    chunk: int
     num_pages: int
     num_slots: int | None
     slot_bytes: int
@@ -41,35 +46,41 @@ def share_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], opti
         memory = min(size_bytes(options.memory), usable_memory())
     page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
     context, num_pages = _cache(path, config, options, page_bytes)
-    always = Workspace(config, min(options.chunk, context), options.compute == "int8").nbytes + PROGRAM
+    chunk = options.chunk or CHUNK
+    always = _activations(config, options, min(chunk, context)) + PROGRAM
     weights = needs(config, sizes, kv=options.kv)
-    slot_bytes = max(
-        (size // config.n_routed_experts for name, size in sizes.items() if name.endswith(EXPERTS)), default=0
-    )
+    layers = [size for name, size in sizes.items() if name.endswith(EXPERTS)]
+    slot_bytes = max(layers, default=0) // max(1, config.n_routed_experts)
     least = num_pages if options.cache_memory is not None else pages_of(context)
     left = memory - always - weights.weights
     if left >= least * page_bytes:
-        return Shares(memory, context, max(least, min(num_pages, left // page_bytes)), None, slot_bytes)
+        num_pages = max(least, min(num_pages, left // page_bytes))
+        return Shares(memory, context, min(chunk, context), num_pages, None, slot_bytes)
 
     if slot_bytes and options.cache_memory is None and options.context is None:
         least = pages_of(min(context, LEAST_CONTEXT))
     always += weights.dense + slot_bytes * config.num_experts_per_tok
-    is_too_small = memory < always + least * page_bytes
-    if options.memory is None and (is_too_small or address_space() is not None):
-        return Shares(memory, context, num_pages, None, slot_bytes)  # the system pages, as well as it can
-    if is_too_small:
+    spare = memory - always - least * page_bytes
+    if options.memory is None and (spare < 0 or address_space() is not None):
+        return Shares(memory, context, min(chunk, context), num_pages, None, slot_bytes)  # the system pages
+    if spare < 0:
         raise OutOfMemory(
-            f"{path}: at least {always + least * page_bytes:,} bytes of memory are needed for the weights that every "
-            f"token reads ({in_words(weights.dense)}), a cache of {least * PAGE_TOKENS} tokens, the program, and one "
-            f"layer's experts of a token; memory is {memory:,}. Give it more, or choose a smaller context or chunk."
+            f"{path}: at least {memory - spare:,} bytes of memory are needed for the weights that every token reads "
+            f"({in_words(weights.dense)}), a cache of {least * PAGE_TOKENS} tokens, the program, and one layer's "
+            f"experts of a token; memory is {memory:,}. Give it more, or choose a smaller context or chunk."
         )
+    if options.chunk is None:
+        for longer in LONG_CHUNKS:
+            more = _activations(config, options, longer) - _activations(config, options, chunk)
+            if longer <= context and more <= min(memory // LONG_SHARE, spare // 4):
+                chunk, spare = longer, spare - more
     if options.cache_memory is None:
-        num_pages = min((memory - always) // page_bytes, max(least, memory // CACHE_SHARE // page_bytes))
+        num_pages = least + min(max(0, memory // CACHE_SHARE - least * page_bytes), spare // 2) // page_bytes
     if options.context is None:
         context = min(context, num_pages * PAGE_TOKENS)
     num_pages = min(num_pages, options.parallel * pages_of(context))
-    num_slots = config.num_experts_per_tok + (memory - always - num_pages * page_bytes) // slot_bytes
-    return Shares(memory, context, num_pages, min(num_slots, weights.num_experts), slot_bytes)
+    num_slots = config.num_experts_per_tok + (spare - (num_pages - least) * page_bytes) // slot_bytes
+    return Shares(memory, context, min(chunk, context), num_pages, min(num_slots, weights.num_experts), slot_bytes)
 
 
 def pages_of(tokens: int) -> int:
@@ -97,3 +108,8 @@ def _cache(path: Path, config: ModelConfig, options: LoadOptions, page_bytes: in
             f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
         )
     return context, min(allowed, options.parallel * needed)
+
+
+def _activations(config: ModelConfig, options: LoadOptions, tokens: int) -> int:
+    """Bytes for the activations of a step."""
+    return Workspace(config, tokens, options.compute == "int8").nbytes

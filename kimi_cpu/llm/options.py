@@ -17,23 +17,24 @@ class LoadOptions:
 
     threads: default one a physical core, at most the CPUs that this process may run on. context: tokens a request may
     hold, default the model's own. kv: type of the cache: "f16", "int8" (with compute "int8") or "f32" (with compute
-    "f32"). compute: "int8" (activations rounded to 8 bits per 32) or "f32" (exact). chunk: tokens a step at most.
-    parallel: sequences that run at once. cache_memory: bytes, or as "8GiB", that the cache of all sequences may grow
-    to; they are taken as they are needed. Default: an eighth of the memory that this process may use, or one context if
-    that is more. speculate: draft tokens from what the text repeats, where that pays; the answer is the same.
-    read_ahead: when a chat's turn has ended, compute what the next one's prompt will begin with while nothing else
-    runs. cache_disk: bytes, or as "50GiB", of files in cache_dir that keep computed prompts for later runs, of all
-    models together; default none. cache_dir: default $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts
-    as soon as they can be, for the sake of the whole; by default the answers that run beside them get half of the time.
-    memory: bytes, or as "48GiB", that all of it may take; a file that does not fit keeps in them the experts that are
-    used most, and reads the others from disk as they are needed. Default: what is free, less a sixteenth.
+    "f32"). compute: "int8" (activations rounded to 8 bits per 32) or "f32" (exact). chunk: tokens a step at most,
+    default 512, or up to 4,096 when experts are read from disk. parallel: sequences that run at once. cache_memory:
+    bytes, or as "8GiB", that the cache of all sequences may grow to; they are taken as they are needed. Default: an
+    eighth of the memory that this process may use, or one context if that is more. speculate: draft tokens from what
+    the text repeats, where that pays; the answer is the same. read_ahead: when a chat's turn has ended, compute what
+    the next one's prompt will begin with while nothing else runs. cache_disk: bytes, or as "50GiB", of files in
+    cache_dir that keep computed prompts for later runs, of all models together; default none. cache_dir: default
+    $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts as soon as they can be, for the sake of the whole;
+    by default the answers that run beside them get half of the time. memory: bytes, or as "48GiB", that all of it may
+    take; a file that does not fit keeps in them the experts that are used most, and reads the others from disk as they
+    are needed. Default: what is free, less a sixteenth.
     """
 
     threads: int | None = None
     context: int | None = None
     kv: str = "f16"
     compute: str = "int8"
-    chunk: int = 512  # experts are read once a step, buffers stay below 100 MiB at K2's widths
+    chunk: int | None = None
     parallel: int = 16
     cache_memory: int | str | None = None
     speculate: bool = True

@@ -7,7 +7,7 @@ from kimi_cpu.llm import loading
 from kimi_cpu.llm.loading import LoadOptions, notices
 from kimi_cpu.llm.memory import Shares
 
-MAPPED = Shares(0, 4096, 64, None, 0)
+MAPPED = Shares(0, 4096, 512, 64, None, 0)
 
 
 def test_weights_larger_than_the_memory_are_one_sentence_with_the_bytes_a_token(tiny_file):
