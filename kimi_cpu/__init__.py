@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import errors
+    from . import agent, errors
     from .chat import Message, parse_output, render_chat
     from .config import ModelConfig
     from .conversion import convert
@@ -56,6 +56,7 @@ __all__ = [
     "TokenLogprob",
     "Tokenizer",
     "Usage",
+    "agent",
     "convert",
     "errors",
     "load",
@@ -63,6 +64,7 @@ __all__ = [
     "render_chat",
 ]
 
+_ROOMS = ("agent", "errors")  # public as modules
 _ELSEWHERE = {  # public name: its home, where that is not llm
     "Message": "chat",
     "ModelConfig": "config",
@@ -77,8 +79,8 @@ _ELSEWHERE = {  # public name: its home, where that is not llm
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'kimi_cpu' has no attribute {name!r}")
-    if name == "errors":
-        value = importlib.import_module(".errors", __name__)
+    if name in _ROOMS:
+        value = importlib.import_module(f".{name}", __name__)
     else:
         value = getattr(importlib.import_module(f".{_ELSEWHERE.get(name, 'llm')}", __name__), name)
     globals()[name] = value

@@ -15,6 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt falls
     "cli": {
+        "agent",
         "batch",
         "bench",
         "server",
@@ -29,6 +30,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "filetypes",
         "errors",
     },
+    "agent": {"llm", "tokenizer", "files", "errors"},  # tools and a journal around calls of LLM
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
@@ -94,9 +96,22 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
-    "pydantic": {"server", "llm_plugin"},
+    "pydantic": {"server", "llm_plugin", "agent"},
+    "docstring_parser": {"agent"},
+    "simpleeval": {"agent"},
     "prometheus_client": {"server"},
-    "threading": {"chat", "cli", "llm_plugin", "server", "llm", "engine", "conversion", "kernels", "residency"},
+    "threading": {
+        "agent",
+        "chat",
+        "cli",
+        "llm_plugin",
+        "server",
+        "llm",
+        "engine",
+        "conversion",
+        "kernels",
+        "residency",
+    },
     "mmap": {"modelfile", "model", "conversion", "residency"},
 }
 

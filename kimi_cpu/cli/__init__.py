@@ -16,6 +16,7 @@ from .options import defaults, read_config
 COMMANDS = {  # name: the module of its function, imported when the command is used; its line in `kimi-cpu --help`
     "run": (".run", "Answer one prompt."),
     "chat": (".chat", "Hold a conversation."),
+    "agent": (".agent", "Work on a task with tools, step by step."),
     "batch": (".batch", "Answer files of requests, and lose nothing."),
     "serve": (".serve", "Serve a model over HTTP, with a chat page."),
     "convert": (".convert", "Turn a Hugging Face checkpoint, or a GGUF file, into one model file."),

@@ -32,8 +32,11 @@ def warn(warnings: Iterable[str]) -> None:
 class Display:
     """Shows one answer: push its pieces, then finish. Thinking is dimmed where there are colours."""
 
-    def __init__(self, num_prompt_tokens: int, hide_thinking: bool = False, quiet: bool = False):
-        """quiet: no text at all, only the bar."""
+    def __init__(
+        self, num_prompt_tokens: int, hide_thinking: bool = False, quiet: bool = False, to_stderr: bool = False
+    ):
+        """quiet: no text at all, only the bar. to_stderr: content goes there, too."""
+        self._out = sys.stderr if to_stderr else sys.stdout
         self._hide_thinking, self._quiet, self._dim = hide_thinking, quiet, has_colours(sys.stderr)
         self._bar = _PromptBar(num_prompt_tokens) if self._dim else None
         self._in_thinking = self._has_content = self._at_line_start = False
@@ -50,7 +53,7 @@ class Display:
             self._in_thinking = True
         if piece.content:
             self._end_thinking()
-            click.echo(harmless(piece.content, sys.stdout), nl=False)
+            click.echo(harmless(piece.content, self._out), nl=False, file=self._out)
             self._at_line_start = piece.content.endswith("\n")
             self._has_content = True
 
@@ -60,7 +63,7 @@ class Display:
             self._bar.close()
         self._end_thinking()
         if self._has_content and not self._at_line_start:
-            click.echo()
+            click.echo(file=self._out)
 
     def _end_thinking(self) -> None:
         if self._in_thinking:

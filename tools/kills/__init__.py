@@ -7,6 +7,8 @@ batch     all whole lines are the uninterrupted run's answers; resumed, each req
           was on the disk is generated again
 session   the file is that of one save or of the next, byte for byte
 serve     with --cache-disk: every page is whole, a torn one is dropped, and a restart answers alike from the others
+agent     resumed, the run has the uninterrupted one's records and end state, no call with a result is made again, and
+          no prompt is computed twice
 
 Every second moment is a call that changes the disk (a write at a place, a sync, a rename, a removal), the others are
 times spread over the run. A seed draws the same moments again.

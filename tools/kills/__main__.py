@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 from kimi_cpu import convert
 
 from . import __doc__ as about
+from .agent import Agent
 from .batch import Batch
 from .convert import Convert
 from .killing import ROOT, Moment, Whole
 from .serve import Serve
 from .session import Session
 
-KINDS = {"convert": Convert, "batch": Batch, "session": Session, "serve": Serve}
+KINDS = {"convert": Convert, "batch": Batch, "session": Session, "serve": Serve, "agent": Agent}
 CHECKPOINT = ROOT / "tests" / "data" / "tiny" / "base"
 
 

@@ -1,0 +1,140 @@
+"""kimi-cpu agent: a task, worked on with tools to its end."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError, Interrupted
+from . import EXIT_INTERRUPTED
+from .input import read_prompt
+from .interrupts import CTRL_C, endings, on_signals
+from .options import (
+    loading_of,
+    model_options,
+    require_model,
+    reuse_options,
+    sampling_options,
+    thinking_of,
+    thinking_options,
+)
+
+if TYPE_CHECKING:
+    from ..agent import Agent, Outcome
+    from .agent_terminal import Terminal
+
+MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
+
+
+@click.command("agent")
+@click.argument("task", required=False)
+@click.option(
+    "--tools",
+    "modules",
+    multiple=True,
+    metavar="MODULE.py",
+    type=click.Path(path_type=Path),
+    help="Offer the functions of this file as tools. May be given several times.",
+)
+@click.option("--max-steps", type=click.IntRange(1), default=300, show_default=True, help="Turns of the model.")
+@click.option(
+    "--budget",
+    multiple=True,
+    metavar="2h|200000 tokens",
+    help="End after so much time, or so many tokens. May be given twice.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the run in this file, and go on with one that is there.",
+)
+@click.option(
+    "--unfinished",
+    type=click.Choice(["ask", "again", "skip"]),
+    default="ask",
+    show_default=True,
+    help="Calls during which an earlier run was stopped: make them again, or say that nobody knows.",
+)
+@click.option("--system", metavar="TEXT", help="System message.")
+@click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr.")
+@click.option("--quiet", is_flag=True, help="Show the answer alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print what happens as lines of JSON.")
+@thinking_options
+@model_options
+@reuse_options
+@sampling_options
+def agent_command(
+    task: str | None,
+    modules: tuple[Path, ...],
+    max_steps: int,
+    budget: tuple[str, ...],
+    resume: Path | None,
+    unfinished: str,
+    system: str | None,
+    hide_thinking: bool,
+    quiet: bool,
+    as_json: bool,
+    model: Path | None,
+    **options: Any,
+) -> None:
+    """Work on TASK with tools until there is an answer. The answer alone goes to stdout; thinking, calls and results go
+    to stderr.
+
+    Ctrl-C pauses, at once or when the calls in progress have results: then the run goes on, is told something, answers
+    with what it has, or is left; a second Ctrl-C leaves at once (exit code 130). SIGTERM and SIGHUP leave it (6). With
+    --resume nothing is lost: the same command goes on at the same step, even after kill -9, and makes no call again
+    that has a result. At a limit the model is asked to answer with what it has.
+
+    \b
+    kimi-cpu agent -m k2.gguf "Which day of the week was 24 June 1997?" --tools dates.py
+    kimi-cpu agent -m k2.gguf "Write a report on our sales." --tools sales.py --resume report.jsonl --budget 2h
+    kimi-cpu agent -m k2.gguf --resume report.jsonl
+    """
+    thinking = thinking_of(options)
+    text = None if task is None and _is_begun(resume) else read_prompt(task, None, None)
+    if text is not None and not text.strip():
+        raise click.UsageError("The task is empty.")
+    try:
+        from ..agent import Agent
+        from ..agent.modules import tools_of_file
+        from .agent_terminal import Terminal
+    except ModuleNotFoundError as e:
+        raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
+    tools = [tool for module in modules for tool in tools_of_file(module)]
+    path = require_model(model)
+    loading = loading_of(options)
+    from .loading import load_model
+
+    with load_model(path, **loading) as llm:
+        agent = Agent(llm, tools, system=system, max_steps=max_steps, budget=budget, **options, **thinking)
+        terminal = Terminal(quiet, as_json, hide_thinking, unfinished)
+        try:
+            outcome = _run(agent, text, resume, terminal)
+        except Interrupted:
+            if resume is not None:
+                raise
+            sys.exit(EXIT_INTERRUPTED)
+        terminal.show_outcome(outcome)
+
+
+def _is_begun(resume: Path | None) -> bool:
+    """Whether a file holds a run, whose task need not be given again."""
+    return resume is not None and resume.exists() and resume.stat().st_size > 0
+
+
+def _run(agent: "Agent", task: str | None, resume: Path | None, terminal: "Terminal") -> "Outcome":
+    """Runs, while signals pause it. Interrupted: it was left. KeyboardInterrupt: a second Ctrl-C came."""
+
+    def handle(name: str) -> None:
+        if terminal.signal is not None and name == CTRL_C:
+            raise KeyboardInterrupt
+        terminal.signal = terminal.signal or name
+        agent.pause()
+
+    with on_signals((*endings(), signal.SIGINT), handle):
+        try:
+            return agent.run(task, resume, terminal)
+        finally:
+            terminal.end_turn()

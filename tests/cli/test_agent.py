@@ -1,0 +1,95 @@
+"""kimi-cpu agent as a person calls it: what goes where, what is asked, and how it ends."""
+
+import json
+import sys
+
+import pytest
+
+from .terminal import Terminal
+
+TOOLS = '''
+from pathlib import Path
+
+def note(days: int) -> str:
+    """Write a note."""
+    with open(Path(__file__).with_name("made"), "a") as file:
+        print(days, file=file)
+    return "written [31m"
+'''
+
+
+@pytest.fixture
+def tools(tmp_path):
+    path = tmp_path / "notes.py"
+    path.write_text(TOOLS)
+    return path
+
+
+def options(tiny_file):
+    return ("-m", tiny_file, "-c", 2048, "--no-think", "-n", 40, "--temp", 0, "--max-steps", 1)
+
+
+def test_answer_goes_to_stdout_and_an_ended_run_answers_at_once(kimi_cpu, tiny_file, tools, tmp_path):
+    given = ("--tools", tools, "--resume", tmp_path / "run", *options(tiny_file))
+    first = kimi_cpu("agent", "Note a day.", *given)
+    assert first.code == 0 and first.out.strip() and "steps" in first.err and "tokens read" in first.err
+    again = kimi_cpu("agent", *given)
+    assert again.out == first.out and again.code == 0
+    events = kimi_cpu("agent", "And now?", *given, "--json")
+    kinds = [json.loads(line)["kind"] for line in events.out.splitlines()]
+    assert kinds[0] == "told" and kinds[-1] == "ended" and "piece" in kinds
+    assert kimi_cpu("agent", "x", *given, "--quiet").err.count("\n") <= 2
+
+
+def test_call_without_a_result_is_asked_about_or_decided_by_an_option(kimi_cpu, tiny_file, tools, tmp_path):
+    run, made = tmp_path / "run", tmp_path / "made"
+    kimi_cpu("agent", "Note a day.", "--resume", run, *options(tiny_file))
+    begun = json.loads(run.read_bytes().splitlines()[0]) | {"tools": ["note"]}
+    answered = {"kind": "answered", "step": 1, "finish_reason": "tool_calls", "prefill_s": 1.0, "decode_s": 1.0}
+    answered |= dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"), 0)
+    function = {"name": "note", "arguments": '{"days": 3}'}
+    message = {"role": "assistant", "content": None, "tool_calls": [{"id": "functions.note:0", "function": function}]}
+    called = {"kind": "called", "call": "1.0"} | function
+    stopped = "".join(json.dumps(record) + "\n" for record in (begun, answered | {"message": message}, called))
+    given = ("--resume", run, "--tools", tools, *options(tiny_file))
+    run.write_text(stopped)
+    asked = kimi_cpu("agent", *given)
+    assert asked.code == 6 and "--unfinished skip" in asked.err and not made.exists()
+    again = kimi_cpu("agent", *given, "--unfinished", "again")
+    assert made.read_text() == "3\n" and "← 1.0 done" in again.err and again.code == 0
+    run.write_text(stopped)
+    skipped = kimi_cpu("agent", *given, "--unfinished", "skip")
+    assert made.read_text() == "3\n" and "← 1.0 unknown" in skipped.err
+
+
+def test_what_cannot_be_done_is_a_sentence(kimi_cpu, tiny_file, tools, tmp_path, monkeypatch):
+    assert kimi_cpu("agent", "", *options(tiny_file)).code == 2
+    assert "is neither a time" in kimi_cpu("agent", "x", "--budget", "soon", *options(tiny_file)).err
+    (tmp_path / "bad.py").write_text("1 / 0")
+    done = kimi_cpu("agent", "x", "--tools", tmp_path / "bad.py", *options(tiny_file))
+    assert done.code == 1 and "bad.py cannot be run: ZeroDivisionError" in done.err
+    (tmp_path / "talk").write_text("hello")
+    done = kimi_cpu("agent", "x", "--resume", tmp_path / "talk", *options(tiny_file))
+    assert done.code == 1 and "is no journal of a run" in done.err
+    for name in [name for name in sys.modules if name.startswith(("kimi_cpu.agent", "kimi_cpu.cli.agent_"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "docstring_parser", None)
+    done = kimi_cpu("agent", "x", *options(tiny_file))
+    assert done.code == 1 and "pip install 'kimi-cpu[agent]' (docstring_parser is not there)" in done.err
+
+
+def test_ctrl_c_pauses_and_the_run_is_told_something_or_left(tiny_file, tmp_path):
+    run = tmp_path / "run"
+    given = ("-m", tiny_file, "-c", 4096, "-n", 900, "--ignore-eos", "--resume", run)
+    terminal = Terminal("agent", "Talk.", *given)
+    terminal.wait(lambda lines: len(lines) > 3)  # thinking
+    terminal.type("\x03")
+    terminal.wait(lambda lines: any("Paused." in line for line in lines))
+    terminal.type("Less.\r")
+    terminal.wait(lambda lines: b"Less." in run.read_bytes())
+    terminal.type("\x03")
+    terminal.wait(lambda lines: sum("Paused." in line for line in lines) == 2)
+    terminal.type("/leave\r")
+    assert terminal.exit_code() == 6
+    kinds = [json.loads(line)["kind"] for line in run.read_bytes().splitlines()]
+    assert kinds.count("told") == 1 and "ended" not in kinds
