@@ -22,6 +22,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "conversion",
         "llm",
         "plan",
+        "residency",
         "kernels",
         "tokenizer",
         "config",
@@ -67,7 +68,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},
     "model": {"modelfile", "kernels", "quant", "config", "errors"},  # no engine: never sees requests
-    "residency": {"modelfile", "kernels", "config", "errors"},  # no equations
+    "residency": {"modelfile", "kernels", "config", "files", "errors"},  # no equations
     "kernels": {"quant", "machine", "files", "errors"},  # no config: arrays and scalars only
     "modelfile": {"quant", "config", "files", "filetypes", "errors"},
     "quant": set(),

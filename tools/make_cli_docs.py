@@ -46,7 +46,12 @@ def document() -> str:
     """The file's content."""
     root = click.Context(cli, info_name="kimi-cpu")
     parts = [HEAD, _help(cli, "kimi-cpu", None)]
-    parts += [_help(cli.get_command(root, name), name, root) for name in COMMANDS]
+    for name in COMMANDS:
+        command = cli.get_command(root, name)
+        parts.append(_help(command, name, root))
+        if isinstance(command, click.Group):
+            context = click.Context(command, info_name=name, parent=root)
+            parts += [_help(member, member.name, context) for member in command.commands.values()]
     return "\n".join(parts)
 
 

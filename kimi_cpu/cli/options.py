@@ -228,7 +228,8 @@ def read_config() -> dict:
 
 def defaults(config: dict, command: click.Command, commands: Sequence[click.Command]) -> dict:
     """Parameter -> default of one command: keys outside of tables hold for every command that has the option, those in
-    a command's own table for it alone. ConfigError: no command has the option."""
+    a command's own table for it alone. Of a group of commands: name -> theirs, which share the group's table.
+    ConfigError: no command has the option."""
     found = {}
     own = config.get(command.name, {})
     for key, value in config.items():
@@ -243,11 +244,21 @@ def defaults(config: dict, command: click.Command, commands: Sequence[click.Comm
         if key not in _options(command):
             raise ConfigError(f"{config_path()}: kimi-cpu {command.name} has no option --{key}.")
         found |= _value(_options(command)[key], key, value)
+    if isinstance(command, click.Group):
+        return {name: _of(found, member) for name, member in command.commands.items()}
     return found
 
 
+def _of(found: dict, command: click.Command) -> dict:
+    """Those of some defaults that are of parameters that the command has."""
+    names = {p.name for p in command.params}
+    return {name: value for name, value in found.items() if name in names}
+
+
 def _options(command: click.Command) -> dict[str, click.Option]:
-    """The options by their long names without dashes."""
+    """The options by their long names without dashes; of a group, those of its commands."""
+    if isinstance(command, click.Group):
+        return {name: option for member in command.commands.values() for name, option in _options(member).items()}
     options = [p for p in command.params if isinstance(p, click.Option)]
     names = [(name, p) for p in options for name in (*p.opts, *p.secondary_opts)]
     return {name.removeprefix("--"): p for name, p in names if name.startswith("--")}

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..config.fields import COMPLETION_TOKENS, NUM_SEEDS
 from ..engine import EngineState, EngineThread, Kind, Request, Sampling
-from ..errors import AnswerError, NonFiniteLogits, RequestError, shown
+from ..errors import AnswerError, ConfigError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..modelfile import ModelFile
 from ..residency import ResidentExperts
@@ -82,6 +82,7 @@ class LLM:
             self._vocabulary = Vocabulary.of(self._file)
             loaded = loading.make_engine(self._file, options)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
+            self._expert_uses = loaded.uses
         except BaseException:
             self._file.close()
             raise
@@ -290,6 +291,13 @@ class LLM:
         if system is not None:
             talk.system = system
         return talk
+
+    def expert_uses(self) -> np.ndarray:
+        """i64[layers, experts]: the tokens, of prompts and answers, that used each routed expert since the model was
+        loaded; layers without experts have zeros. ConfigError: it was loaded without record_experts."""
+        if self._expert_uses is None:
+            raise ConfigError("experts were not recorded; load the model with record_experts=True.")
+        return self._expert_uses.counts.copy()
 
     def state(self) -> EngineState:
         """The engine's load: requests and pages; answers at once. EngineDeadError: the engine has stopped."""

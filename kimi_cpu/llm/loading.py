@@ -4,19 +4,21 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import in_words, size_bytes
+from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError, OutOfMemory
 from ..files import user_folder
 from ..kernels import runtime
 from ..machine import usable_cores, usable_cpus, usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
+from ..model.moe import Residency
 from ..model.weights import Weights, bind
 from ..modelfile import HASHES, ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX
 from ..plan import Needs, needs
 from ..residency import (
     NUM_READERS,
+    ExpertUses,
     LayerExperts,
     Policy,
     Reads,
@@ -34,13 +36,14 @@ BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is 
 
 class Loaded(NamedTuple):
     """An engine over a file's weights, and what its owner may want to know: see LLM. residency: brings the experts,
-    when not all of them are in memory; to be closed after the engine."""
+    when not all of them are in memory; to be closed after the engine. uses: counts theirs, when that is asked for."""
 
     engine: Engine
     context: int
     needs: Needs
     notices: tuple[str, ...]
     residency: ResidentExperts | None
+    uses: ExpertUses | None
 
 
 def make_engine(file: ModelFile, options: LoadOptions) -> Loaded:
@@ -50,7 +53,8 @@ def make_engine(file: ModelFile, options: LoadOptions) -> Loaded:
     needed = needs(file.config, sizes, shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)
     if shares.num_slots is None:
-        return Loaded(_engine(file, bind(file), shares, options, None), shares.context, needed, told, None)
+        uses = _uses(file.config, options, None)
+        return Loaded(_engine(file, bind(file), shares, options, uses), shares.context, needed, told, None, uses)
     reader = WeightsReader(file.path)
     if not reader.is_direct:
         told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
@@ -59,7 +63,9 @@ def make_engine(file: ModelFile, options: LoadOptions) -> Loaded:
         read_dense(file, reads)
         weights = bind(file)
         residency = _residency(file, weights, reads, shares.num_slots, shares.slot_bytes)
-        return Loaded(_engine(file, weights, shares, options, residency), shares.context, needed, told, residency)
+        uses = _uses(file.config, options, residency)
+        engine = _engine(file, weights, shares, options, uses or residency)
+        return Loaded(engine, shares.context, needed, told, residency, uses)
     except BaseException:
         reads.close()
         raise
@@ -77,8 +83,14 @@ def _residency(file: ModelFile, weights: Weights, reads: Reads, num_slots: int, 
     return ResidentExperts(layers, Slots(num_slots, slot_bytes), reads, policy, num_passing)
 
 
+def _uses(config: ModelConfig, options: LoadOptions, residency: ResidentExperts | None) -> ExpertUses | None:
+    if not options.record_experts:
+        return None
+    return ExpertUses(config.num_hidden_layers, config.n_routed_experts, residency)
+
+
 def _engine(
-    file: ModelFile, weights: Weights, shares: Shares, options: LoadOptions, residency: ResidentExperts | None
+    file: ModelFile, weights: Weights, shares: Shares, options: LoadOptions, residency: Residency | None
 ) -> Engine:
     config = file.config
     layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim

@@ -28,6 +28,7 @@ class LoadOptions:
     by default the answers that run beside them get half of the time. memory: bytes, or as "48GiB", that all of it may
     take; a file that does not fit keeps in them the experts that are used most, and reads the others from disk as they
     are needed. Default: what is free, less a sixteenth.
+    record_experts: count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer.
     """
 
     threads: int | None = None
@@ -43,6 +44,7 @@ class LoadOptions:
     cache_dir: str | os.PathLike[str] | None = None
     prompts_first: bool = False
     memory: int | str | None = None
+    record_experts: bool = False
 
     def __post_init__(self) -> None:
         if self.compute not in KV:
@@ -79,6 +81,7 @@ class LoadKeywords(TypedDict, total=False):
     cache_dir: str | os.PathLike[str] | None
     prompts_first: bool | None
     memory: int | str | None
+    record_experts: bool | None
 
 
 def options_of(keywords: Mapping[str, Any]) -> LoadOptions:

@@ -2,6 +2,7 @@
 
 from .dense import read_dense
 from .experts import LayerExperts, ResidentExperts
+from .heat import ExpertUses
 from .memory import Slots
 from .policy import COLDEST, Policy
 from .reading import NUM_READERS, Reads, WeightsReader
@@ -10,6 +11,7 @@ from .regret import Figures, RecentUses
 __all__ = [
     "COLDEST",
     "NUM_READERS",
+    "ExpertUses",
     "Figures",
     "LayerExperts",
     "Policy",
