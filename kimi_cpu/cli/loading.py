@@ -1,14 +1,18 @@
 """A model loaded for a command, and kimi-cpu warmup, which compiles the kernels ahead of their first use."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .display import say, steps
+from .display import bar, say, steps
 
 if TYPE_CHECKING:
     from ..llm import LLM
+
+LARGE = 1 << 30  # bytes of a file that takes some time to read
 
 
 def load_model(path: Path, **loading: Any) -> "LLM":
@@ -18,7 +22,8 @@ def load_model(path: Path, **loading: Any) -> "LLM":
     from ..plan import memory_bandwidth
 
     bus_error.install()
-    llm = open_model(path, **loading)  # before the kernels, which take a minute: a wrong file is an error at once
+    with reading(path) as progress:  # before the kernels, which take a minute: a wrong file is an error at once
+        llm = open_model(path, progress=progress, **loading)
     for notice in llm.notices:
         say(notice)
     try:
@@ -28,6 +33,20 @@ def load_model(path: Path, **loading: Any) -> "LLM":
         llm.close()
         raise
     return llm
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Callable[[int, int], None] | None]:
+    """A function (bytes read, bytes in all) that draws a bar; None for a file that takes no time, or no terminal."""
+    try:
+        is_large = path.stat().st_size >= LARGE
+    except OSError:  # which will be told by those who need it
+        is_large = False
+    if not is_large:
+        yield None
+        return
+    with bar("kimi-cpu: reading weights") as draw:
+        yield draw and (lambda done, total: draw(done, total, ""))
 
 
 def compile_kernels() -> bool:

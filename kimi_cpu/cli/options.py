@@ -98,6 +98,12 @@ model_options = _together(
         envvar="KIMI_CPU_MEMORY",
         help="RAM for all of it, as 48GiB; a larger file's experts come from disk. [default: what is free]",
     ),
+    click.option(
+        "--preload/--no-preload",
+        default=True,
+        show_default=True,
+        help="Read a file that fits at once, and not as tokens need it.",
+    ),
 )
 # Results that are kept, and results that are computed before they are asked for.
 reuse_options = _together(
@@ -185,7 +191,18 @@ def thinking_of(options: dict[str, Any]) -> dict[str, Any]:
 
 def loading_of(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the keywords of kimi_cpu.load out of a command's options."""
-    names = ("threads", "context", "kv", "compute", "chunk", "cache_memory", "read_ahead", "speculate", "memory")
+    names = (
+        "threads",
+        "context",
+        "kv",
+        "compute",
+        "chunk",
+        "cache_memory",
+        "read_ahead",
+        "speculate",
+        "memory",
+        "preload",
+    )
     return {name: options.pop(name) for name in names if name in options}
 
 

@@ -20,7 +20,7 @@ from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
 from .generation import Generation, closing, explain, logits_of, read_ahead, result_of
-from .options import LoadKeywords, LoadOptions, options_of
+from .options import LoadKeywords, LoadOptions, Progress, options_of
 from .parameters import (
     ChatKeywords,
     ChatOptions,
@@ -37,8 +37,6 @@ from .parameters import (
 from .results import Answer, ChatCompletion, Completion, JsonObject, Piece
 from .turn import ChatTurn, RawTurn, Turn, Vocabulary
 
-Progress = Callable[[int, int], None]  # (done, in all)
-
 
 def load(
     path: str | os.PathLike[str] | None = None, *, progress: Progress | None = None, **options: Unpack[LoadKeywords]
@@ -46,11 +44,11 @@ def load(
     """A model, ready to run. path: a model file; when None, $KIMI_CPU_MODEL or else the bundled demonstration model.
     options: fields of LoadOptions.
 
-    The kernels are made ready, which takes half a minute when they were never compiled on this machine. progress:
-    called with (steps done, steps in all) meanwhile; what it raises ends the loading. Raises ModelFileError,
-    ConfigError, OutOfMemory, OSError.
+    The weights are read, and the kernels are made ready, which takes half a minute when they were never compiled on
+    this machine. progress: called meanwhile, first with (bytes read, bytes in all), then with (steps done, steps in
+    all); what it raises ends the loading. Raises ModelFileError, ConfigError, OutOfMemory, OSError.
     """
-    llm = open_model(path, **options)
+    llm = open_model(path, progress=progress, **options)
     try:
         if progress is not None or not runtime.compiled():
             runtime.warmup(progress)
@@ -60,10 +58,12 @@ def load(
     return llm
 
 
-def open_model(path: str | os.PathLike[str] | None = None, **options: Unpack[LoadKeywords]) -> "LLM":
+def open_model(
+    path: str | os.PathLike[str] | None = None, *, progress: Progress | None = None, **options: Unpack[LoadKeywords]
+) -> "LLM":
     """As `load`, but kernels that were never compiled are as the first request needs them."""
     path = path or os.environ.get("KIMI_CPU_MODEL") or loading.BUNDLED_MODEL
-    return LLM(Path(path), options_of(options))
+    return LLM(Path(path), options_of(options), progress)
 
 
 class LLM:
@@ -74,13 +74,13 @@ class LLM:
     of memory, and those that one token reads.
     """
 
-    def __init__(self, path: Path, options: LoadOptions):
+    def __init__(self, path: Path, options: LoadOptions, progress: Progress | None = None):
         runtime.claim_process()
         self._file = ModelFile.open(path)
         try:
             self.path, self.config = path, self._file.config
             self._vocabulary = Vocabulary.of(self._file)
-            loaded = loading.make_engine(self._file, options)
+            loaded = loading.make_engine(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
             self._expert_uses = loaded.uses
         except BaseException:

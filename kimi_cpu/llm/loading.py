@@ -25,10 +25,11 @@ from ..residency import (
     ResidentExperts,
     Slots,
     WeightsReader,
+    preload,
     read_dense,
 )
 from .memory import Shares, share_memory
-from .options import LoadOptions
+from .options import LoadOptions, Progress
 
 log = logging.getLogger(__name__)
 BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is demo.md beside it
@@ -46,13 +47,16 @@ class Loaded(NamedTuple):
     uses: ExpertUses | None
 
 
-def make_engine(file: ModelFile, options: LoadOptions) -> Loaded:
-    """ConfigError, ModelFileError, OutOfMemory."""
+def make_engine(file: ModelFile, options: LoadOptions, progress: Progress | None = None) -> Loaded:
+    """progress: told (bytes there, bytes in all) of the weights that are read now. ConfigError, ModelFileError,
+    OutOfMemory."""
     sizes = {tensor.name: tensor.nbytes for tensor in file.tensors.values()}
     shares = share_memory(file.path, file.config, sizes, options)
     needed = needs(file.config, sizes, shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)
     if shares.num_slots is None:
+        if options.preload and needed.weights <= shares.memory:
+            preload(file.between(0, file.size), progress)
         uses = _uses(file.config, options, None)
         return Loaded(_engine(file, bind(file), shares, options, uses), shares.context, needed, told, None, uses)
     reader = WeightsReader(file.path)
@@ -60,7 +64,7 @@ def make_engine(file: ModelFile, options: LoadOptions) -> Loaded:
         told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
     reads = Reads(reader)
     try:
-        read_dense(file, reads)
+        read_dense(file, reads, progress)
         weights = bind(file)
         residency = _residency(file, weights, reads, shares.num_slots, shares.slot_bytes)
         uses = _uses(file.config, options, residency)

@@ -1,13 +1,14 @@
 """The options of kimi_cpu.load."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
 from ..config import size_bytes
 from ..errors import ConfigError
 
+Progress = Callable[[int, int], None]  # (done, in all)
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 
 
@@ -27,8 +28,9 @@ class LoadOptions:
     $XDG_CACHE_HOME/kimi-cpu/prefixes. prompts_first: compute prompts as soon as they can be, for the sake of the whole;
     by default the answers that run beside them get half of the time. memory: bytes, or as "48GiB", that all of it may
     take; a file that does not fit keeps in them the experts that are used most, and reads the others from disk as they
-    are needed. Default: what is free, less a sixteenth.
-    record_experts: count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer.
+    are needed. Default: what is free, less a sixteenth. preload: read a file that fits when it is loaded, at the disk's
+    speed, and not as tokens need it. record_experts: count how often each expert is used (LLM.expert_uses), which takes
+    a return to Python in each layer.
     """
 
     threads: int | None = None
@@ -44,6 +46,7 @@ class LoadOptions:
     cache_dir: str | os.PathLike[str] | None = None
     prompts_first: bool = False
     memory: int | str | None = None
+    preload: bool = True
     record_experts: bool = False
 
     def __post_init__(self) -> None:
@@ -81,6 +84,7 @@ class LoadKeywords(TypedDict, total=False):
     cache_dir: str | os.PathLike[str] | None
     prompts_first: bool | None
     memory: int | str | None
+    preload: bool | None
     record_experts: bool | None
 
 

@@ -5,6 +5,7 @@ from .experts import LayerExperts, ResidentExperts
 from .heat import ExpertUses
 from .memory import Slots
 from .policy import COLDEST, Policy
+from .preload import preload
 from .reading import NUM_READERS, Reads, WeightsReader
 from .regret import Figures, RecentUses
 
@@ -20,5 +21,6 @@ __all__ = [
     "ResidentExperts",
     "Slots",
     "WeightsReader",
+    "preload",
     "read_dense",
 ]

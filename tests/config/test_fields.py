@@ -35,7 +35,7 @@ ASIDE = {  # of each command, the parameters that are no fields of requests
     "chat": {"system", "session", "hide_thinking", "cache_memory", "read_ahead", "speculate"},
     "batch": {"source", "output", "parallel", "resume", "shard", "text", "ordered", "deadline", "as_json"},
 }
-MODEL = {"model", "context", "threads", "chunk", "kv", "compute", "memory"}
+MODEL = {"model", "context", "threads", "chunk", "kv", "compute", "memory", "preload"}
 
 
 def names(*rows):
