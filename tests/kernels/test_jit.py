@@ -1,15 +1,19 @@
 """Entries get the arguments that they are called with, run on all threads, and are kept with names that Numba has."""
 
+import re
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
 from numba import from_dtype, prange, types
 from numba.core import ccallback, compiler, compiler_lock, serialize
 
-from kimi_cpu.kernels import Recorder, StepArg, runtime
-from kimi_cpu.kernels.codegen.jit import Call, kernel, peek, take
+from kimi_cpu.kernels import Recorder, StepArg, entries, runtime
+from kimi_cpu.kernels.codegen.jit import KERNELS, Call, kernel, peek, take
 from kimi_cpu.kernels.codegen.jit import address as address_of
 
+OURS = [entry for entry in KERNELS if entry.entry.path]  # of the package
 RECORD = np.dtype([("first", "i8"), ("second", "f4")])
 
 
@@ -109,6 +113,23 @@ def test_the_iterations_of_a_region_run_at_the_same_time():
     finally:
         runtime.configure(before)
     assert seen.tolist() == [2, 2], "one thread runs all iterations: the region is not parallel"
+
+
+def _code(entry):
+    entry.compile()
+    return entry.entry.read()
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_an_entry_writes_no_messages(entry):
+    assert b"unicode" not in _code(entry), "strings of Python take seconds to compile"
+
+
+@pytest.mark.parametrize("source", sorted(Path(entries.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_a_region_is_a_prange_and_nothing_else(source):
+    code = [_code(entry) for entry in OURS if entry.entry.path.name.startswith(f"entries.{source.stem}.")]
+    regions = sum(len(set(re.findall(rb"numba_parfor_gufunc_0x[0-9a-f]+", c))) for c in code)
+    assert regions == source.read_text().count("prange(")
 
 
 @pytest.mark.parametrize(

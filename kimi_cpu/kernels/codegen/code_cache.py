@@ -6,6 +6,7 @@ as its process.
 """
 
 import fcntl
+import gc
 import os
 import stat
 import sys
@@ -113,7 +114,7 @@ class Entry:
             return True
         with self.claim(wait) as ours:
             if ours:
-                with lock:  # two threads may come at once
+                with lock, _no_collection():  # two threads may come at once
                     if not is_made():
                         work()
             return ours
@@ -130,6 +131,18 @@ class Entry:
             return not _locked(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Inside, Python does not look for garbage, again and again among the millions of objects of a compiler."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _locked(descriptor: int) -> bool:

@@ -34,6 +34,7 @@ from .code_cache import CodeCache, Entry
 
 # No fastmath: sums that may be reordered are written as registers in micro/, the others keep their order and bits.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+NO_REGIONS = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil")
 SETTINGS = (  # of Numba, from NUMBA_… in the environment or from the host program, that change machine code
     "BOUNDSCHECK",
     "CPU_FEATURES",
@@ -89,6 +90,11 @@ def kernel(signature: Signature, parallel: bool = True) -> Callable[[Callable], 
     return lambda function: Kernel(function, signature, parallel)
 
 
+def _regions(parallel: bool) -> dict[str, bool] | bool:
+    """Numba's option `parallel`, which it empties: a region for each prange, and none for filling an array."""
+    return parallel and dict.fromkeys(NO_REGIONS, False)
+
+
 class Kernel:
     """An entry: a C function of one signature, compiled on first use, or by `compile`.
 
@@ -99,10 +105,10 @@ class Kernel:
     def __init__(self, function: Callable, signature: Signature, parallel: bool):
         self.__doc__, self.name, self.signature = function.__doc__, function.__name__, signature
         self.entry, self._room = _entry_of(function), sum(1 + num_words(kind) for kind in signature.args)
-        options = OPTIONS | {"parallel": parallel}
-        body = numba.njit(**options, inline="always")(function)  # or its regions would not be those of the C function
+        of_body, of_c = ({"parallel": _regions(parallel), **OPTIONS} for _ in range(2))
+        body = numba.njit(**of_body, inline="always")(function)  # or its regions would not be those of the C function
         signature_of_c = (types.int64,), signature.return_type
-        self._code = CFunc(_from_memory(body, signature), signature_of_c, {}, options)
+        self._code = CFunc(_from_memory(body, signature), signature_of_c, {}, of_c)
         self._code._cache = _Kept(self.entry)
         self.function: Callable[[int], Any] | None = None  # from Python, without the GIL; None: not compiled yet
         KERNELS.append(self)

@@ -1,12 +1,12 @@
 """Entries, a file for each family. Here is what they share: records of jobs, how tasks are taken, loops over tiles."""
 
 import numpy as np
-from numba import from_dtype, types
+from numba import carray, from_dtype, types
 
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from .. import runtime
 from ..arrays import Activation
-from ..codegen.jit import address, call, leaf, peek, take
+from ..codegen.jit import address, call, leaf, peek, pointer, take
 from ..micro import INDEX, STOP
 from ..micro.matmul import tile_name
 
@@ -80,6 +80,12 @@ def check_rows(out: np.ndarray, tokens: int, cols: int) -> None:
     """out must hold f32[tokens, >= cols] with values side by side: kernels index blindly."""
     assert out.dtype == np.float32 and out.ndim == 2 and out.strides[1] == 4, "rows of f32 expected"
     assert out.shape[0] >= tokens and out.shape[1] >= cols, f"{out.shape} cannot hold {(tokens, cols)}"
+
+
+@leaf
+def matrix(space, at, rows, cols):
+    """f32[rows, cols] that begins `at` floats into an array: `reshape` would take seconds to compile."""
+    return carray(pointer(address(space) + 4 * at), (rows, cols), np.float32)
 
 
 @leaf

@@ -15,7 +15,7 @@ from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
 from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
 from ..micro import INDEX, WORKERS
 from ..micro.attention import COLUMNS, DEEP
-from . import ADDRESSES, GROUP_BYTES, next_task, shares, take_task
+from . import ADDRESSES, GROUP_BYTES, matrix, next_task, shares, take_task
 
 SPLIT_PAGES = 16  # what one task of absorbed attention sums, at fixed positions
 SPLIT_TOKENS = SPLIT_PAGES * PAGE_TOKENS
@@ -170,8 +170,7 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
 def _buffers(pages, columns, space):
     """A worker's buffers: a page's rows f32[64, width], queries turned f32[width, columns + GAP], and scores f32[n]."""
     width, pitch = pages.row + pages.rope, columns + GAP
-    page_rows = space[: PAGE_TOKENS * width].reshape(PAGE_TOKENS, width)
-    qt = space[PAGE_TOKENS * width : (PAGE_TOKENS + pitch) * width].reshape(width, pitch)
+    page_rows, qt = matrix(space, 0, PAGE_TOKENS, width), matrix(space, PAGE_TOKENS * width, width, pitch)
     return page_rows, qt, space[(PAGE_TOKENS + pitch) * width :]
 
 
@@ -323,8 +322,10 @@ def _round_queries(micro, pages, latent, q, space):
     integers, s, _, _, _ = _addresses(pages, len(q), space)
     x = np.zeros(groups * CACHE_GROUP, np.float32)
     for h in range(len(q)):
-        x[:latent] = q[h, :latent]
-        x[pages.latent : pages.latent + q.shape[1] - latent] = q[h, latent:]
+        for i in range(latent):
+            x[i] = q[h, i]
+        for i in range(q.shape[1] - latent):
+            x[pages.latent + i] = q[h, latent + i]
         at = integers + h * groups * CACHE_GROUP
         call(micro[QUANTIZE_64], (address(x), at, s + h * groups * GROUP_BYTES, groups))
 

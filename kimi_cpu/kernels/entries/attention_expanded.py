@@ -18,6 +18,7 @@ from . import (
     TILE,
     check_rows,
     is_stopped,
+    matrix,
     output,
     quantize_rows,
     run_tile,
@@ -137,19 +138,19 @@ def _head(micro, pages, jobs, q, h, cos, sin, position, table, scale, out, row, 
     pitch = row_columns * 4
     nope, value = jobs[0].rows, jobs[1].rows  # padded to 16
     key, width = nope + pages.rope, pages.row + pages.rope
+    page_rows = matrix(space, 0, PAGE_TOKENS, width)
     at = PAGE_TOKENS * width
-    page_rows = space[:at].reshape(PAGE_TOKENS, width)
-    k = space[at:][: PAGE_TOKENS * key].reshape(PAGE_TOKENS, key)
+    k = matrix(space, at, PAGE_TOKENS, key)
     at += PAGE_TOKENS * key
-    v = space[at:][: PAGE_TOKENS * value].reshape(PAGE_TOKENS, value)
+    v = matrix(space, at, PAGE_TOKENS, value)
     at += PAGE_TOKENS * value
     inputs = space[at:]
     at += PAGE_TOKENS * 2 * jobs[0].groups * GROUP
-    qt = space[at:][: key * row_columns].reshape(key, row_columns)
+    qt = matrix(space, at, key, row_columns)
     at += key * row_columns
-    sums = space[at:][: value * row_columns].reshape(value, row_columns)
+    sums = matrix(space, at, value, row_columns)
     at += value * row_columns
-    state = space[at:][: 3 * row_columns].reshape(3, row_columns)
+    state = matrix(space, at, 3, row_columns)
     at += 3 * row_columns
     scores = space[at:]
     _queries(micro, q, h, cos, sin, nope, qt)
@@ -166,7 +167,9 @@ def _head(micro, pages, jobs, q, h, cos, sin, position, table, scale, out, row, 
         first = index * PAGE_TOKENS
         load_page(micro, pages, table[index], last - first, page_rows)
         _expand(micro, jobs, h, page_rows, inputs, k, v)
-        k[:, nope:] = page_rows[:, pages.row :]
+        for t in range(PAGE_TOKENS):
+            for i in range(pages.rope):
+                k[t, nope + i] = page_rows[t, pages.row + i]
         skip = max(0, first - position) // COLUMNS * COLUMNS  # columns before it see nothing of this page
         n, s, keys = columns - skip, address(scores) + 4 * skip, keys_of(last - first)
         call(micro[SCORES], (address(qt) + 4 * skip, pitch, address(k), key * 4, key, keys, s, n))

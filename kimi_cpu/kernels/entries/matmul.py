@@ -31,6 +31,7 @@ from . import (
     fill_table,
     is_stopped,
     job,
+    matrix,
     next_task,
     output,
     quantize_rows,
@@ -247,11 +248,13 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, tokens):
             while t < tokens:
                 count = ABSORB_TOKENS if tokens - t >= ABSORB_TOKENS else 1
                 for i in range(count):
-                    x[i, :nope] = q[t + i, h, :nope]
+                    for j in range(nope):
+                        x[i, j] = q[t + i, h, j]
                 tile = absorb if count == 1 else absorb + 1
                 call(micro[tile], (head, block_bytes, row_blocks, groups, address(x), address(room), address(y)))
                 for i in range(count):
-                    out[t + i, h, :latent] = y[i, :latent]
+                    for j in range(latent):
+                        out[t + i, h, j] = y[i, j]
                     source, target = address(q[t + i, h]) + 4 * nope, address(out[t + i, h]) + 4 * latent
                     call(micro[ROTATE], (source, address(cos[t + i]), address(sin[t + i]), target, rope // 2))
                 t += count
@@ -293,11 +296,12 @@ def _head_inputs(micro, u, h, int8, space, table):
     """One head's u as inputs of a matmul in `space`, addresses in table i64[T, 2]."""
     tokens, _, latent = u.shape
     groups = (latent + GROUP - 1) // GROUP
-    x = space[: tokens * groups * 4 * GROUP].view(np.float32).reshape(tokens, groups * GROUP)
+    x = matrix(space, 0, tokens, groups * GROUP)
     s = address(space) + tokens * groups * 4 * GROUP
     q = s + tokens * groups * GROUP_BYTES
     for t in range(tokens):
-        x[t, :latent] = u[t, h]
+        for i in range(latent):
+            x[t, i] = u[t, h, i]
         x[t, latent:] = 0
         if int8:
             table[t, 0], table[t, 1] = q + t * groups * GROUP, s + t * groups * GROUP_BYTES

@@ -90,7 +90,8 @@ def _embed(micro, lookup, w, block_bytes, cols, row, out, ids, tokens):
     for t in range(tokens):
         block = w + ids[t] // ROWS * block_bytes
         call(micro[lookup], (block, len(row) // GROUP, ids[t] % ROWS, address(row)))
-        out[t, :cols] = row[:cols]
+        for i in range(cols):
+            out[t, i] = row[i]
 
 
 @kernel(types.void(ADDRESSES, I64, I64, F32_READ, types.float32, OUTS, I64))
