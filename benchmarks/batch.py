@@ -1,10 +1,11 @@
-"""What `kimi-cpu batch` is worth: nothing lost when it is killed, flat memory, tokens a second beside llama.cpp's.
+"""What `kimi-cpu batch` is worth: nothing lost when it is killed, flat memory, tokens a second beside its peers'.
 
     python benchmarks/batch.py kills MODEL [--requests 2000] [--kills 20]       kill -9, resumed, compared; shards too
     python benchmarks/batch.py lines [--lines 1000000]                          memory while lines go through
-    python benchmarks/batch.py speed NATIVE.gguf STANDARD.gguf [--rounds 3]     llama-cpp-python's batch API beside it
+    python benchmarks/batch.py speed NATIVE.gguf STANDARD.gguf [--rounds 3] [--peer NAME=PYTHON]   peers beside it
 
-Each writes its part of results-batch.md with --write. Slices for `speed` come from tools/make_slice.py.
+Each writes its part of results-batch.md with --write. Slices for `speed` come from tools/make_slice.py; a peer is a
+name and the interpreter that has it (PEERS.md).
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 from machine import ROOT, card, put_part, spread
+from workers import Worker, named_python
 
 RESULTS = Path(__file__).with_name("results-batch.md")
 PROMPT, ANSWER = 32, 64  # tokens of a request in `speed`
@@ -42,6 +44,7 @@ def main() -> None:
     speed = parts.add_parser("speed")
     speed.add_argument("native", type=Path)
     speed.add_argument("standard", type=Path)
+    speed.add_argument("--peer", type=named_python, action="append", default=[], metavar="NAME=PYTHON")
     speed.add_argument("--rounds", type=int, default=3)
     speed.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     speed.add_argument("--parallel", type=int, help="sequences [default: what the batch chooses]")
@@ -222,53 +225,64 @@ print(json.dumps([samples, time.monotonic() - began, done.num_done]))
 
 
 def run_speed(args, folder: Path) -> list[str]:
-    """The same requests through the batch, one by one and side by side, and through llama.cpp in lockstep."""
+    """The same requests through the batch, one by one and side by side, and through each peer in lockstep."""
     sequences = args.parallel or chosen(args)
-    rows = {"kimi-cpu, one": [], "kimi-cpu": [], "llama.cpp": []}
+    peers = dict(args.peer)
+    rows: dict[str, list[float]] = {name: [] for name in ("kimi-cpu, one", "kimi-cpu", *peers)}
     for turn in range(args.rounds + 1):
         for name, rates in rows.items():
             count = 1 if name.endswith("one") else sequences
-            engine = "llama" if name.startswith("llama") else "kimi"
-            rate = measure(args, engine, count)
+            rate = peer_rate(args, peers[name], count) if name in peers else measure(args, count)
             if turn:
                 rates.append(rate)
                 print(name, f"{rate:.2f}", flush=True)
-    ours, one, theirs = (sorted(rows[n])[len(rows[n]) // 2] for n in ("kimi-cpu", "kimi-cpu, one", "llama.cpp"))
     return [
-        *card(("numpy", "numba", "llama-cpp-python")),
+        *card(),
         f"{args.threads} threads; {args.native.name}, {args.native.stat().st_size / 1e9:.2f} GB, and the same weights "
-        f"for llama.cpp. Requests of {PROMPT} random ids,",
+        f"for the peers (PEERS.md). Requests of {PROMPT} random ids,",
         f"{ANSWER} generated; generated tokens a second from the first prompt to the last token, median "
         f"(smallest-largest) of {args.rounds} runs in turn.",
         f"Sequences at once: {sequences}, "
         + ("as asked for." if args.parallel else "as the batch chose by measurement."),
         "",
-        "| | sequences | tokens/s |",
-        "|--|--|--|",
-        *(f"| {n} | {1 if n.endswith('one') else sequences} | {spread(rates, 2)} |" for n, rates in rows.items()),
-        "",
-        f"{ours / theirs:.2f} x llama.cpp's batched decoding, {ours / one:.2f} x one sequence at a time.",
+        "| | sequences | tokens/s | kimi-cpu to it |",
+        "|--|--|--|--|",
+        *(
+            f"| {name} | {1 if name.endswith('one') else sequences} | {spread(rates, 2)} "
+            f"| {spread((ours / its for ours, its in zip(rows['kimi-cpu'], rates, strict=True)), 2)} |"
+            for name, rates in rows.items()
+        ),
     ]
 
 
 def chosen(args) -> int:
     """The number of sequences that a batch settles for by itself, given work enough."""
-    told = speed_process(args, "kimi", None, 1200)
+    told = speed_process(args, None, 1200)
     print(f"chosen: {told['parallel']} sequences", flush=True)
     return told["parallel"]
 
 
-def measure(args, engine: str, sequences: int) -> float:
+def measure(args, sequences: int) -> float:
     """Generated tokens a second, with two requests a sequence."""
-    return speed_process(args, engine, sequences, 2 * sequences)["rate"]
+    return speed_process(args, sequences, 2 * sequences)["rate"]
 
 
-def speed_process(args, engine: str, sequences: int | None, count: int) -> dict:
-    """One run of one engine in a process of its own."""
-    path = args.native if engine == "kimi" else args.standard
-    settings = {"path": str(path.absolute()), "sequences": sequences, "count": count, "threads": args.threads}
+def peer_rate(args, python: str, sequences: int) -> float:
+    """The same requests through a peer, `sequences` in lockstep."""
+    context = sequences * (PROMPT + ANSWER + 64)
+    script, path = Path(__file__).with_name("peers.py"), args.standard.resolve()
+    worker = Worker(script, python, path=path, threads=args.threads, context=context)
+    try:
+        return worker.ask("requests", 2 * sequences, sequences, PROMPT, ANSWER)["rate"]
+    finally:
+        worker.close()
+
+
+def speed_process(args, sequences: int | None, count: int) -> dict:
+    """One run of this engine in a process of its own."""
+    settings = {"path": str(args.native.absolute()), "sequences": sequences, "count": count, "threads": args.threads}
     here = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {here!r}); import batch; batch.{engine}_speed({settings!r})"
+    code = f"import sys; sys.path.insert(0, {here!r}); import batch; batch.kimi_speed({settings!r})"
     told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     return json.loads(told.stdout.splitlines()[-1])
 
@@ -308,70 +322,6 @@ def kimi_speed(settings: dict) -> None:
         done = run.run(report)
         rate = done.tally.num_generated / done.seconds
         print(json.dumps({"rate": rate, "parallel": done.tally.limit}))
-
-
-def llama_speed(settings: dict) -> None:
-    """The same requests through llama.cpp, `sequences` in lockstep; prints {rate}."""
-    llama = Llama(settings)
-    todo = prompts(settings["count"], llama.vocabulary)
-    llama.answer(todo[: settings["sequences"]], 2)
-    began = time.perf_counter()
-    for i in range(0, len(todo), settings["sequences"]):
-        llama.answer(todo[i : i + settings["sequences"]], ANSWER)
-    print(json.dumps({"rate": len(todo) * ANSWER / (time.perf_counter() - began)}))
-
-
-class Llama:
-    """llama.cpp through llama-cpp-python's low-level functions: greedy, many sequences a step."""
-
-    STEP = 512  # tokens, as kimi-cpu's
-
-    def __init__(self, settings: dict):
-        import llama_cpp as api
-
-        self.api = api
-        api.llama_backend_init()
-        self._log = api.llama_log_callback(lambda *_: None)
-        api.llama_log_set(self._log, None)
-        model = api.llama_model_load_from_file(settings["path"].encode(), api.llama_model_default_params())
-        params = api.llama_context_default_params()
-        params.n_seq_max, params.kv_unified = settings["sequences"], True
-        params.n_ctx = settings["sequences"] * (PROMPT + ANSWER + 64)
-        params.n_batch = params.n_ubatch = self.STEP
-        params.n_threads = params.n_threads_batch = settings["threads"]
-        self.context = api.llama_init_from_model(model, params)
-        self.memory = api.llama_get_memory(self.context)
-        self.vocabulary = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
-        self.batch = api.llama_batch_init(self.STEP, 0, 1)
-
-    def answer(self, todo: list[list[int]], count: int) -> None:
-        """count greedy tokens for each prompt."""
-        self.api.llama_memory_clear(self.memory, True)
-        drawn: dict[int, int] = {}
-        tokens = [(s, p, i, p == PROMPT - 1) for s, ids in enumerate(todo) for p, i in enumerate(ids)]
-        for first in range(0, len(tokens), self.STEP):
-            drawn |= self._decode(tokens[first : first + self.STEP])
-        for step in range(count - 1):
-            drawn = self._decode([(s, PROMPT + step, drawn[s], True) for s in range(len(todo))])
-
-    def _decode(self, tokens: list[tuple[int, int, int, bool]]) -> dict[int, int]:
-        """One step over (sequence, position, id, whether the next is drawn); the ids that were drawn, by sequence."""
-        import numpy as np
-
-        batch = self.batch
-        batch.n_tokens = len(tokens)
-        for i, (sequence, position, token_id, draws) in enumerate(tokens):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i] = token_id, position, 1
-            batch.seq_id[i][0], batch.logits[i] = sequence, draws
-        if self.api.llama_decode(self.context, batch):
-            raise SystemExit("llama_decode failed")
-        self.api.llama_synchronize(self.context)
-        drawn = {}
-        for i, (sequence, _, _, draws) in enumerate(tokens):
-            if draws:
-                row = np.ctypeslib.as_array(self.api.llama_get_logits_ith(self.context, i), (self.vocabulary,))
-                drawn[sequence] = int(row.argmax())
-        return drawn
 
 
 if __name__ == "__main__":

@@ -15,11 +15,30 @@ GIB = 1 << 30
 
 def card(packages: Iterable[str] = ("numpy", "numba")) -> list[str]:
     """Lines of Markdown: processor, cores, memory, kernel, versions of Python and of packages, commit, date."""
+    return card_of(facts(packages))
+
+
+def facts(packages: Iterable[str]) -> dict:
+    """The same for JSON."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "arch": platform.machine(),
+        "memory_gib": round(memory),
+        "linux": platform.release(),
+        "versions": {"Python": platform.python_version()} | {package: version(package) for package in packages},
+        "commit": _commit(),
+        "date": str(date.today()),
+    }
+
+
+def card_of(facts: dict) -> list[str]:
+    """Lines of Markdown."""
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     return [
-        f"{_cpu()}, {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Linux {platform.release()},",
-        f"Python {platform.python_version()}, {versions}; commit {_commit()}, {date.today()}.",
+        f"{facts['cpu']}, {facts['cores']} cores ({facts['arch']}), {facts['memory_gib']} GiB, Linux {facts['linux']},",
+        f"{versions}; commit {facts['commit']}, {facts['date']}.",
     ]
 
 
