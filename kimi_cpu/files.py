@@ -57,24 +57,50 @@ def replacing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
     was there. private: for its owner only. ConfigError: see output_path, or another process writes it. OSError."""
     path = output_path(path)
     partial = path.with_name(path.name + ".partial")
-    file = os.fdopen(_exclusive(partial, private), "wb")
+    file = os.fdopen(exclusive(partial, private), "wb")
     try:
-        file.truncate()  # what a process that was killed has left
-        if private:
-            os.fchmod(file.fileno(), 0o600)
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-        partial.replace(path)
-        sync_directory(path.parent)
-    except BaseException as e:
+        with naming(path):
+            file.truncate()  # what a process that was killed has left
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            partial.replace(path)
+            sync_directory(path.parent)
+    except BaseException:
         partial.unlink(missing_ok=True)
-        if isinstance(e, OSError) and e.errno is not None and e.filename is None:
-            e.filename = str(path)
         raise
     finally:
         with suppress(OSError):  # what could not be flushed before cannot be now
             file.close()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of the block that names no file names this one."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno is not None and e.filename is None:
+            e.filename = str(path)
+        raise
+
+
+def exclusive(path: Path, private: bool) -> int:
+    """A descriptor to read and write a file that no other process writes, which is made if it is not there. private:
+    it is its owner's only from now on. ConfigError: another process writes it. OSError."""
+    while True:
+        descriptor = open_output(path, private)
+        try:
+            lock(descriptor, path)
+            if private:
+                os.fchmod(descriptor, 0o600)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                    return descriptor  # else the process before has given it another name, or its name to another
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def open_output(path: Path, private: bool = False, flags: int = 0) -> int:
@@ -216,21 +242,6 @@ def _check_place(place: Path, inputs: Iterable[Path]) -> None:
         with suppress(OSError):
             if os.path.samestat(found, path.stat()):
                 raise ConfigError(f"{place} is an input, {path}; name another file for the output.")
-
-
-def _exclusive(path: Path, private: bool) -> int:
-    """A descriptor of a file that no other process writes, which is not emptied before that is known."""
-    while True:
-        descriptor = open_output(path, private)
-        try:
-            lock(descriptor, path)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-                    return descriptor  # else the process before has just given it its name
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
 
 
 @cache

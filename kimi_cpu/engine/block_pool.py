@@ -138,11 +138,14 @@ class BlockPool:
         entry = self._entries[block_id]
         return Found(block_id, entry.parent, entry.tokens)
 
-    def match(self, tokens: Tokens) -> Match:
-        """The longest beginning of a sequence that the pool holds. Tokens are compared: a collision cannot leak."""
+    def match(self, tokens: Tokens, parent: bytes = ROOT) -> Match:
+        """The longest beginning of a sequence that the pool holds. Tokens are compared: a collision cannot leak.
+
+        parent: the key of the full pages that stand before the sequence.
+        """
         block_ids: list[int] = []
         keys: list[bytes] = []
-        parent, start = ROOT, 0
+        start = 0
         while start + PAGE_TOKENS <= len(tokens.ids):
             page = tokens.part(start, start + PAGE_TOKENS)
             key = chain_key(parent, page)

@@ -116,11 +116,16 @@ class PrefixCache:
         if self.store is not None:
             self.store.discard(request.page_keys)
 
-    def export(self, tokens: Tokens) -> tuple[int, Iterator[np.ndarray]]:
-        """The number of tokens of a sequence's beginning that are there, and the content of their pages."""
-        match = self.pool.match(tokens)
+    def export(self, tokens: Tokens, first: int = 0) -> tuple[int, Iterator[np.ndarray]]:
+        """The number of tokens of a sequence's beginning that are there, and the content of their pages, from the one
+        of number `first` on. Those before it are taken to be there, and full."""
+        start, parent = first * PAGE_TOKENS, ROOT
+        for at in range(0, start, PAGE_TOKENS):
+            parent = chain_key(parent, tokens.part(at, at + PAGE_TOKENS))
+        match = self.pool.match(tokens.part(start, len(tokens.ids)), parent)
         block_ids = match.block_ids if match.copy_from is None else [*match.block_ids, match.copy_from]
-        return len(match.block_ids) * PAGE_TOKENS + match.num_copied, map(self.pages.read, block_ids)
+        num_tokens = start + len(match.block_ids) * PAGE_TOKENS + match.num_copied
+        return num_tokens, map(self.pages.read, block_ids)
 
     def restore(self, tokens: Tokens, contents: Iterable[np.ndarray]) -> None:
         """Takes in the pages of a sequence, as `export` gave them; those that there is no room for are left out.

@@ -1,29 +1,22 @@
-"""A conversation's tokens and their latents, kept from request to request and, in a file, from one run to the next.
+"""A conversation's tokens and their latents, kept from request to request and, in a file, from one run to the next."""
 
-File: one line of JSON (the header), padded with spaces to a multiple of 4,096 bytes; ids i32[n]; forms u8[n]; both
-padded likewise; the pages, one after the other; a CRC-32 of each page as u32. The header holds that of ids and forms,
-and at its end that of the header before it.
-"""
-
-import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
-from typing import Any
-from zlib import crc32
 
 import numpy as np
 
 from ..errors import SessionError
-from ..files import check_replaceable, open_regular, replacing
+from ..files import check_replaceable, exclusive, naming, open_regular, output_path, replacing
+from ..model import PAGE_TOKENS
+from . import session_file
 from .block_pool import Tokens, num_pages
 from .prefix_cache import PrefixCache
-from .request import ABSORBED, EXPANDED
-
-MAGIC, VERSION = "kimi-cpu session", 2
-ALIGNMENT = 4096
-NUMBERS = ("num_tokens", "num_cached", "num_pages", "tokens_crc", "page_bytes")  # of the header
+from .request import EXPANDED
+from .session_file import Change, Label, Saved
 
 
 class Session:
@@ -44,41 +37,30 @@ class Session:
 
 
 def save(session: Session, cache: PrefixCache, path: Path, model_hash: str) -> int:
-    """Writes a session and those of its pages that the cache still holds; returns the tokens whose latents are in it.
+    """Brings a session and those of its pages that the cache or the file holds to a file on the disk; returns the
+    tokens whose latents are in it.
 
-    On the engine's thread. The file is its owner's alone, and either the old one or the new one, whatever happens.
-    ConfigError: there is a file that is no session, or none can be written. OSError: the disk says so.
+    On the engine's thread. A file that holds what the session begins with gets what is new and nothing else; it is
+    written anew when a third of it would be of no use. It is its owner's alone, and holds either the old or the new
+    session, whatever happens. ConfigError: there is a file that is no session, or another process writes it. OSError:
+    the disk says so.
     """
     check_replaceable(path, "session", is_session, force=True)
-    num_cached, contents = cache.export(session.tokens)
-    ids, forms = session.tokens.ids.tobytes(), session.tokens.forms.tobytes()
-    header = {
-        "magic": MAGIC,
-        "version": VERSION,
-        "model": model_hash,
-        "cache": cache.pages.kind,
-        "page_bytes": cache.pages.page_bytes,
-        "num_tokens": len(session.tokens.ids),
-        "num_cached": num_cached,
-        "num_pages": num_pages(num_cached),
-        "tokens_crc": crc32(ids + forms),
-    }
-    header["crc"] = crc32(json.dumps(header).encode())
-    with replacing(path, private=True) as file:
-        file.write(_padded(json.dumps(header).encode() + b"\n", b" "))
-        file.write(_padded(ids + forms, b"\0"))
-        checks: list[int] = []
-        for page in contents:
-            checks.append(crc32(page))
-            file.write(page)
-        file.write(np.asarray(checks, np.uint32).tobytes())
-    return num_cached
+    path = output_path(path)
+    file = _opened_to_append(path)
+    if file is None:
+        return _write(session, cache, path, model_hash, None)
+    with file:
+        try:
+            return _write(session, cache, path, model_hash, file)
+        except SessionError:  # of another model, or damaged: nothing of it stays
+            return _write(session, cache, path, model_hash, None)
 
 
 def is_session(path: Path) -> bool:
     """Whether a file is what `save` writes, of whatever model, whole or not. OSError."""
     with open_regular(path) as file:
-        return MAGIC.encode() in file.read(64)
+        return session_file.MAGIC.encode() in file.read(64)
 
 
 def load(cache: PrefixCache, path: Path, model_hash: str) -> Session:
@@ -88,21 +70,53 @@ def load(cache: PrefixCache, path: Path, model_hash: str) -> Session:
     Pages that the cache has no room for are left out; they will be computed again.
     """
     with _opened(path) as file:
-        header = _header(path, file.readline(ALIGNMENT), model_hash, cache)
-        n, num_saved, page_bytes = header["num_tokens"], header["num_pages"], header["page_bytes"]
-        body = ALIGNMENT + _up(5 * n)  # 4 bytes an id, 1 a form
-        if os.fstat(file.fileno()).st_size != body + num_saved * (page_bytes + 4):
-            raise SessionError(f"{path} is truncated; the conversation starts afresh.")
-        file.seek(ALIGNMENT)
-        texts = np.frombuffer(file.read(5 * n), np.uint8)
-        if len(texts) != 5 * n or crc32(texts) != header["tokens_crc"] or texts[4 * n :].max(initial=0) > ABSORBED:
-            raise SessionError(f"{path} is corrupt (its tokens); the conversation starts afresh.")
-        tokens = Tokens(texts[: 4 * n].view(np.int32).copy(), texts[4 * n :].copy())
-        file.seek(body + num_saved * page_bytes)
-        checks = np.frombuffer(file.read(4 * num_saved), np.uint32)
-        file.seek(body)
-        cache.restore(tokens.part(0, header["num_cached"]), _contents(path, file, checks, page_bytes))
-    return Session(tokens)
+        label = _label(cache, model_hash)
+        saved = session_file.read(path, file, label)
+        pages = session_file.contents(path, file, saved, label, len(saved.page_at))
+        cache.restore(saved.tokens.part(0, saved.num_cached), pages)
+    return Session(saved.tokens)
+
+
+def _write(session: Session, cache: PrefixCache, path: Path, model_hash: str, file: BufferedReader | None) -> int:
+    """`save`, to an open file or, for None, in place of what is there. SessionError: the open file is of no use."""
+    label = _label(cache, model_hash)
+    if file is None:
+        num_cached, new = cache.export(session.tokens)
+        _replace(path, label, Change(session.tokens, num_cached), new)
+        return num_cached
+    saved = session_file.read(path, file, label)
+    change, new = _change(saved, session.tokens, cache)
+    num_dead, size = session_file.num_dead(saved, change, label.page_bytes)
+    if 3 * num_dead > size:
+        kept = session_file.contents(path, file, saved, label, change.kept_pages)
+        _replace(path, label, Change(session.tokens, change.num_cached), chain(kept, new))
+    else:
+        with naming(path):
+            session_file.append(file.fileno(), saved, change, new)
+    return change.num_cached
+
+
+def _change(saved: Saved, tokens: Tokens, cache: PrefixCache) -> tuple[Change, Iterator[np.ndarray]]:
+    """What saving a session to a file changes, and the content of its new pages.
+
+    The pages of the common beginning stay, a last one that is not full until the cache has more of it.
+    """
+    kept_tokens = saved.tokens.num_common(tokens)
+    num_usable = min(kept_tokens, saved.num_cached)
+    num_full = num_usable // PAGE_TOKENS
+    num_cached, new = cache.export(tokens, num_full)
+    if num_cached > num_usable:
+        return Change(tokens, num_cached, kept_tokens, num_full), new
+    return Change(tokens, num_usable, kept_tokens, num_pages(num_usable)), iter(())
+
+
+def _replace(path: Path, label: Label, change: Change, contents: Iterator[np.ndarray]) -> None:
+    with replacing(path, private=True) as file:
+        session_file.create(file.fileno(), label, change, contents)
+
+
+def _label(cache: PrefixCache, model_hash: str) -> Label:
+    return Label(model_hash, cache.pages.kind, cache.pages.page_bytes)
 
 
 def _opened(path: Path) -> BufferedReader:
@@ -115,53 +129,11 @@ def _opened(path: Path) -> BufferedReader:
         raise SessionError(f"{path} cannot be read ({e.strerror}); name a session's file.") from e
 
 
-def _contents(path: Path, file: BufferedReader, checks: np.ndarray, page_bytes: int) -> Iterator[np.ndarray]:
-    """The pages of a file, which is read from where they begin; each is good until the next one. SessionError."""
-    page = np.empty(page_bytes, np.uint8)
-    for number, check in enumerate(checks):
-        if file.readinto(page) != page_bytes or crc32(page) != check:
-            raise SessionError(f"{path} is corrupt (page {number}); the conversation starts afresh.")
-        yield page
-
-
-def _header(path: Path, line: bytes, model_hash: str, cache: PrefixCache) -> dict[str, Any]:
-    """The fields of a file's first line, checked. SessionError."""
-    try:
-        header: dict[str, Any] = json.loads(line)
-        is_known = header["magic"] == MAGIC
-    except (ValueError, TypeError, KeyError, RecursionError):
-        header, is_known = dict[str, Any](), False
-    if not is_known:
-        raise SessionError(
-            f"{path} is not a session file, or its beginning is damaged; the conversation starts afresh."
-        )
-    if header.get("version") != VERSION:
-        raise SessionError(
-            f"{path} has session format {str(header.get('version'))[:20]}, this program knows {VERSION}; "
-            "the conversation starts afresh."
-        )
-    crc = header.pop("crc", None)
-    if crc != crc32(json.dumps(header).encode()):
-        raise SessionError(f"{path} is corrupt (its header); the conversation starts afresh.")
-    numbers: list[Any] = [header.get(name) for name in NUMBERS]
-    fits = all(type(number) is int and number >= 0 for number in numbers) and (
-        numbers[1] <= numbers[0] and numbers[2] == num_pages(numbers[1])
-    )
-    if not fits or not all(isinstance(header.get(name), str) for name in ("model", "cache")):
-        raise SessionError(f"{path} is corrupt (its header contradicts itself); the conversation starts afresh.")
-    if header["model"] != model_hash:
-        raise SessionError(f"{path} belongs to another model; the conversation starts afresh.")
-    if (header["cache"], header["page_bytes"]) != (cache.pages.kind, cache.pages.page_bytes):
-        raise SessionError(
-            f"{path} was saved with --kv {header['cache'][:20]}; load the model with the same, "
-            "or the conversation starts afresh."
-        )
-    return header
-
-
-def _up(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def _padded(data: bytes, fill: bytes) -> bytes:
-    return data.ljust(_up(len(data)), fill)
+def _opened_to_append(path: Path) -> BufferedReader | None:
+    """A file that no other process writes, whose descriptor can be written; None where there is none, or none that may
+    be changed. ConfigError: another process writes it. OSError."""
+    if not path.exists():
+        return None
+    with suppress(PermissionError):
+        return os.fdopen(exclusive(path, private=True), "rb")
+    return None

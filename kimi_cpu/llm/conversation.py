@@ -41,8 +41,9 @@ class Session:
         return len(self._inner.tokens.ids)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes tokens and their latents to one file, which is either the old one or the new one. ConfigError: there
-        is a file that is no session, or none can be written. OSError."""
+        """Brings tokens and their latents to the disk, in one file, which holds either the old session or the new one
+        whatever happens. What it holds already is not written again. ConfigError: there is a file that is no session,
+        or another process writes it. OSError."""
         inner, model_hash = self._inner, self._model_hash
         self._thread.call(lambda engine: engine_session.save(inner, engine.cache, Path(path), model_hash))
 
@@ -160,8 +161,9 @@ class Conversation:
         """Writes what was computed to a file, by default `path`, and the messages as JSON to the one beside it whose
         name has .json at its end.
 
-        Both are their owner's alone; each is either the old one or the new one, whatever happens. RequestError: no path
-        is known. ConfigError: there is a file that is something else. OSError.
+        Both are their owner's alone; each is either the old one or the new one, whatever happens. What was computed is
+        added to what the file holds: a turn costs its own size. RequestError: no path is known. ConfigError: there is a
+        file that is something else, or another process writes it. OSError.
         """
         path = self.path if path is None else Path(path)
         if path is None:

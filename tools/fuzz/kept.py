@@ -16,7 +16,7 @@ from kimi_cpu.batch import BatchOptions, Run
 from kimi_cpu.batch.answers import LanguageModel
 from kimi_cpu.conversion import convert
 from kimi_cpu.engine.disk_store import HEAD_BYTES, MAGIC
-from kimi_cpu.engine.session import ALIGNMENT
+from kimi_cpu.engine.session_file import BLOCK, DATA_AT, INDEX, SLOT
 from kimi_cpu.errors import ConfigError, DoesNotFit, Interrupted, NonFiniteLogits, SessionError
 
 from . import model_files, values
@@ -64,15 +64,18 @@ class Sessions:
     """Session files."""
 
     FILE = "talk.session"
-    FIELDS = ("num_tokens", "num_cached", "num_pages", "page_bytes", "tokens_crc", "version", "cache", "model")
+    FIELDS = ("version", "model", "cache", "page_bytes")
 
     @classmethod
     def prepare(cls, folder: Path) -> None:
+        """Two saves, of which the second one keeps a part of the first."""
         with kimi_cpu.load(_model(folder), threads=1, chunk=64) as llm:
-            session = llm.session()
-            answer = llm.chat([QUESTION], session=session, max_tokens=20, **GREEDY)
-            session.save(folder / cls.FILE)
-        (folder / "messages.json").write_text(json.dumps([QUESTION, answer.message(), QUESTION]))
+            session, messages = llm.session(), [QUESTION]
+            for _ in range(2):
+                answer = llm.chat(messages, session=session, max_tokens=20, **GREEDY)
+                session.save(folder / cls.FILE)
+                messages += [answer.message(), QUESTION]
+        (folder / "messages.json").write_text(json.dumps(messages))
 
     @classmethod
     def make(cls, rng: Random, folder: Path, path: Path) -> None:
@@ -80,21 +83,44 @@ class Sessions:
         file = path / cls.FILE
         if rng.random() < 0.4:
             _damaged(rng, file)
-            return
-        data = file.read_bytes()
-        header = json.loads(data[:ALIGNMENT])
-        header.pop("crc")
-        tokens = bytearray(data[ALIGNMENT : 2 * ALIGNMENT])
-        if rng.random() < 0.3:
-            used = 5 * header["num_tokens"]
-            tokens[rng.randrange(used)] = rng.randrange(256)
-            header["tokens_crc"] = crc32(tokens[:used])
+        elif rng.random() < 0.4:
+            cls._change_header(rng, file)
         else:
-            values.change_json(rng, header, cls.FIELDS)
+            cls._change_index(rng, file)
+
+    @classmethod
+    def _change_header(cls, rng: Random, file: Path) -> None:
+        """Other fields, with the right checksum."""
+        data = file.read_bytes()
+        header = json.loads(data[:BLOCK])
+        header.pop("crc")
+        values.change_json(rng, header, cls.FIELDS)
         with suppress(ValueError):
             header["crc"] = crc32(json.dumps(header).encode())
         line = values.dumped(header).encode() + b"\n"
-        file.write_bytes(line.ljust(ALIGNMENT, b" ")[:ALIGNMENT] + tokens + data[2 * ALIGNMENT :])
+        file.write_bytes(line.ljust(BLOCK, b" ")[:BLOCK] + data[BLOCK:])
+
+    @classmethod
+    def _change_index(cls, rng: Random, file: Path) -> None:
+        """Other numbers or tokens of the newest index, with the right checksums."""
+        data = bytearray(file.read_bytes())
+        (serial, at, num_bytes, _, _), block = max((SLOT.unpack_from(data, n * BLOCK), n) for n in (1, 2))
+        index = data[at : at + num_bytes]
+        if rng.random() < 0.3:
+            index[rng.randrange(num_bytes)] = rng.randrange(256)
+        else:
+            numbers = list(INDEX.unpack_from(index))
+            for _ in range(rng.choice([1, 1, 2])):
+                which = rng.randrange(len(numbers))
+                changed = values.value(rng, numbers[which])
+                bits = 32 if which == 2 else 64
+                numbers[which] = changed % 2**bits if type(changed) is int else 0
+            INDEX.pack_into(index, 0, *numbers)
+        slot = SLOT.pack(serial, at, num_bytes, crc32(index), 0)[:-4]
+        data[at : at + num_bytes] = index
+        data[BLOCK:DATA_AT] = bytes(2 * BLOCK)
+        data[block * BLOCK : block * BLOCK + SLOT.size] = slot + crc32(slot).to_bytes(4, "little")
+        file.write_bytes(data)
 
     @classmethod
     def use(cls, path: Path) -> str:

@@ -1,6 +1,9 @@
 """A session that is saved again and again, and killed in between."""
 
+import json
 from pathlib import Path
+
+from kimi_cpu.engine.session_file import BLOCK, Label, contents, read
 
 from .killing import Moment, Whole, finish, run_killed, run_whole
 
@@ -18,16 +21,18 @@ class Session:
     def whole(self) -> Whole:
         """The run that the others are compared with: both sessions, of which the last one lies in the file."""
         whole = run_whole(self._folder, self._arguments(self._folder), (self._folder / "talk").exists)
-        self._either = {(self._folder / name).read_bytes() for name in ("talk", "first")}
+        self._either = {_held(self._folder / name)[0] for name in ("talk", "first")}
         assert len(self._either) == 2
         return whole
 
     def case(self, folder: Path, moment: Moment) -> str:
         """Kills one; what it met. AssertionError: a promise is broken."""
         killed = run_killed(folder, self._arguments(folder), (folder / "talk").exists, moment)
-        there = (folder / "talk").exists()
-        assert not there or (folder / "talk").read_bytes() in self._either, "the session is neither of the two"
-        torn = (folder / "talk.partial").exists()
+        there, torn = (folder / "talk").exists(), (folder / "talk.partial").exists()
+        if there:
+            held, is_unfinished = _held(folder / "talk")
+            assert held in self._either, "the session is neither of the two"
+            torn |= is_unfinished
         finish(folder, self._arguments(folder, 2))
         left = sorted(path.name for path in folder.iterdir())
         assert left == ["calls", "first", "talk"], f"left behind: {left}"
@@ -37,3 +42,16 @@ class Session:
 
     def _arguments(self, folder: Path, times: int = SAVES) -> list:
         return [PROGRAM, self._model, folder / "talk", folder / "first", times]
+
+
+def _held(path: Path) -> tuple:
+    """The tokens and full pages of a file, and whether a save was begun behind them. SessionError."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(BLOCK))
+        label = Label(*(header[name] for name in Label._fields))
+        saved = read(path, file, label)
+        for _ in contents(path, file, saved, label, len(saved.page_at)):
+            pass  # each is compared with its checksum
+    full = saved.page_crc[: saved.num_cached // 64].tobytes()
+    tokens = saved.tokens.ids.tobytes(), saved.tokens.forms.tobytes(), saved.num_cached
+    return (tokens, full), saved.place.end < path.stat().st_size
