@@ -17,7 +17,7 @@ from ..config.field import Door
 from ..config.fields import fields_at
 from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError, RequestError
 from ..files import user_folder
-from .display import Display, ending, say, statistics, warn
+from .display import Display, ending, from_disk, say, statistics, warn
 from .input import Lines, PipedLines, TypedLines, read_text
 from .interrupts import endings, on_signals
 from .options import (
@@ -243,7 +243,9 @@ class Repl:
             return
         from ..plan import memory_bandwidth
 
-        say(statistics(self._last.usage, self._last.timings, self._llm.needs.token, memory_bandwidth().to_compare_with))
+        bandwidth = memory_bandwidth().to_compare_with
+        text = statistics(self._last.usage, self._last.timings, self._llm.needs.token, bandwidth)
+        say(text + from_disk(self._llm.experts_state()))
         say(f"conversation {self._talk.session.num_tokens} of {self._llm.context} tokens")
 
 

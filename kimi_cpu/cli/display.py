@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ..config import in_words
+
 if TYPE_CHECKING:
-    from ..llm import ChatCompletion, Completion, Piece, Timings, Usage
+    from ..llm import ChatCompletion, Completion, ExpertsState, Piece, Timings, Usage
 
 PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # Unicode has no pictures of C1 controls
@@ -87,6 +89,13 @@ def statistics(usage: "Usage", timings: "Timings", token_bytes: int, bandwidth: 
         f"answer {usage.completion_tokens} tokens ({usage.reasoning_tokens} thinking), {decode:.1f} tokens/s, "
         f"{read:.1f} GB/s read{share}"
     )
+
+
+def from_disk(state: "ExpertsState | None") -> str:
+    """What was read from disk, after the statistics; nothing when all experts are in memory."""
+    if state is None or not state.num_uses:
+        return ""
+    return f"; {state.num_hits / state.num_uses:.0%} of experts were in memory, {in_words(state.bytes_read)} were read"
 
 
 def ending(answer: "ChatCompletion | Completion", context: int) -> str | None:

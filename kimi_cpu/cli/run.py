@@ -12,7 +12,7 @@ import click
 
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
-from .display import Display, ending, say, statistics, warn
+from .display import Display, ending, from_disk, say, statistics, warn
 from .input import read_prompt
 from .interrupts import CTRL_C, first_interrupt
 from .options import conversation_options, loading_of, model_options, require_model, sampling_options, thinking_of
@@ -112,6 +112,7 @@ def _answer(
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
             text = statistics(answer.usage, answer.timings, llm.needs.token, memory_bandwidth().to_compare_with)
+            text += from_disk(llm.experts_state())
             why = ending(answer, llm.context)
             say(text if why is None else f"{text}; {why}")
         warn(getattr(answer, "warnings", ()))

@@ -1,6 +1,7 @@
 """The public Python API: text in, text out."""
 
 from ..engine import EngineState, Sampling, TokenLogprob
+from ..residency import ExpertsState
 from .conversation import Conversation, Session, check_conversation, is_kept
 from .generation import Generation
 from .llm import LLM, load, open_model
@@ -18,6 +19,7 @@ __all__ = [
     "Completion",
     "Conversation",
     "EngineState",
+    "ExpertsState",
     "Generation",
     "LoadKeywords",
     "LoadOptions",

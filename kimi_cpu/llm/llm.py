@@ -15,7 +15,7 @@ from ..engine import EngineState, EngineThread, Kind, Request, Sampling
 from ..errors import AnswerError, ConfigError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..modelfile import ModelFile
-from ..residency import ResidentExperts
+from ..residency import ExpertsState, ResidentExperts
 from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
@@ -82,7 +82,7 @@ class LLM:
             self._vocabulary = Vocabulary.of(self._file)
             loaded = loading.make_engine(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
-            self._expert_uses = loaded.uses
+            self._expert_uses, self._residency = loaded.uses, loaded.residency
         except BaseException:
             self._file.close()
             raise
@@ -291,6 +291,10 @@ class LLM:
         if system is not None:
             talk.system = system
         return talk
+
+    def experts_state(self) -> ExpertsState | None:
+        """How many of the experts that were needed were in memory, and what was read; None when all of them are."""
+        return None if self._residency is None else self._residency.state()
 
     def expert_uses(self) -> np.ndarray:
         """i64[layers, experts]: the tokens, of prompts and answers, that used each routed expert since the model was

@@ -1,7 +1,7 @@
 """A model file that is larger than the memory: which routed experts are there, and how the others come."""
 
 from .dense import read_dense
-from .experts import LayerExperts, ResidentExperts
+from .experts import ExpertsState, LayerExperts, ResidentExperts
 from .heat import ExpertUses
 from .memory import Slots
 from .policy import COLDEST, Policy
@@ -13,6 +13,7 @@ __all__ = [
     "COLDEST",
     "NUM_READERS",
     "ExpertUses",
+    "ExpertsState",
     "Figures",
     "LayerExperts",
     "Policy",

@@ -16,6 +16,7 @@ from ..kernels import Dispatch
 from .memory import Slots
 from .policy import Policy
 from .reading import Done, Reads
+from .regret import Figures, RecentUses
 
 PATIENCE_S = 0.05  # how often a step that waits for the disk looks whether it is still wanted
 NONE = np.zeros(0, np.int64)
@@ -28,6 +29,19 @@ class LayerExperts(NamedTuple):
     offset: int
     stride: int
     address: np.ndarray
+
+
+class ExpertsState(NamedTuple):
+    """num_slots: experts that there is room for, of num_experts. num_uses, num_hits: experts that layers of steps
+    needed, and those of them that were in memory, since the model was loaded. bytes_read: of the others. recent: hit
+    rates of the last uses; None when there were none."""
+
+    num_slots: int
+    num_experts: int
+    num_uses: int
+    num_hits: int
+    bytes_read: int
+    recent: Figures | None
 
 
 class ResidentExperts:
@@ -46,6 +60,16 @@ class ResidentExperts:
         self._slot: dict[int, int] = {}  # of those that are there or come
         self._coming: set[int] = set()
         self._passing: set[int] = set()
+        self._num_uses = self._num_hits = self._bytes_read = 0
+        self._recent = RecentUses()
+
+    def state(self) -> ExpertsState:
+        """The numbers until now; from any thread, in some 50 ms."""
+        num_experts = len(self._layers) * self._num_experts
+        recent = self._recent.figures(self._num_staying)
+        return ExpertsState(
+            self._slots.num_slots, num_experts, self._num_uses, self._num_hits, self._bytes_read, recent
+        )
 
     def arrivals(self, layer: int, dispatch: Dispatch, stop: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """See model.Residency. ModelFileError: an expert cannot be read."""
@@ -54,13 +78,15 @@ class ResidentExperts:
         self._policy.use(layer, experts, np.diff(dispatch.first[: n + 1]))
         if self._coming:  # for a step that was stopped
             self._take(self._reads.wait(0), {})
-        here = self._layers[layer].address[experts] != 0
+        here, keys = self._layers[layer].address[experts] != 0, layer * self._num_experts + experts
         there = np.flatnonzero(here)
+        self._recent.add(keys, here)
+        self._num_uses += n
+        self._num_hits += len(there)
         if len(there) == n:
             yield there, n
         else:
-            keys = [layer * self._num_experts + expert for expert in experts.tolist()]
-            yield from self._bring(keys, here, stop)
+            yield from self._bring(keys.tolist(), here, stop)
 
     def close(self) -> None:
         """Ends the reading, and gives the memory back; no layer is computed any more."""
@@ -140,6 +166,7 @@ class ResidentExperts:
                 failed = error if place is not None else failed
                 continue
             self._locate(key, self._slots.room(self._slot[key]).ctypes.data)
+            self._bytes_read += self._layers[key // self._num_experts].stride
             if place is not None:
                 came.append(place)
         if failed is not None:

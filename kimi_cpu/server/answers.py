@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from ..llm import ChatCompletion, Completion, EngineState, Generation, Piece
+from ..llm import ChatCompletion, Completion, EngineState, ExpertsState, Generation, Piece
 from .memory import ReasoningMemory
 
 FIRST_TOKEN_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)  # long prompts take minutes on CPUs
@@ -136,11 +136,24 @@ class Metrics:
         self.refused = Counter("kimi_cpu:requests_refused", "Requests that found the queue full.", registry=r)
         self.restored = Counter("kimi_cpu:reasoning_restored", "Messages whose reasoning was put back.", registry=r)
 
-    def text(self, state: EngineState) -> bytes:
-        """The page that Prometheus reads."""
+        self.expert_uses = Gauge("kimi_cpu:expert_uses", "Experts needed, by layer and step.", registry=r)
+        self.expert_hits = Gauge("kimi_cpu:expert_hits", "Those of them that were in memory.", registry=r)
+        self.expert_bytes = Gauge("kimi_cpu:expert_read_bytes", "Bytes of the others, from disk.", registry=r)
+        self.hit_rate = Gauge("kimi_cpu:expert_hit_rate", "Hits of the last uses, 0 to 1.", registry=r)
+        self.best_rate = Gauge("kimi_cpu:expert_best_hit_rate", "Hits that Belady's optimum had had.", registry=r)
+
+    def text(self, state: EngineState, experts: ExpertsState | None) -> bytes:
+        """The page that Prometheus reads. experts: None when all are in memory."""
         self.running.set(state.num_running)
         self.waiting.set(state.num_waiting)
         self.cache_usage.set(1 - state.num_free_pages / state.num_pages)
+        if experts is not None:
+            self.expert_uses.set(experts.num_uses)
+            self.expert_hits.set(experts.num_hits)
+            self.expert_bytes.set(experts.bytes_read)
+        recent = None if experts is None else experts.recent
+        self.hit_rate.set(1 if recent is None else recent.hit_rate)
+        self.best_rate.set(1 if recent is None else recent.best_hit_rate)
         return generate_latest(self.registry)
 
 

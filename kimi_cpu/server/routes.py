@@ -1,5 +1,6 @@
 """The paths of the API: each checks a body, makes questions of it and chooses the writer of the answer."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -179,7 +180,8 @@ async def health(request: Request) -> JSONResponse:
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
     service = service_of(request)
-    return Response(service.metrics.text(service.llm.state()), media_type=METRICS_TYPE)
+    experts = await asyncio.to_thread(service.llm.experts_state)  # some 50 ms
+    return Response(service.metrics.text(service.llm.state(), experts), media_type=METRICS_TYPE)
 
 
 @router.get("/", include_in_schema=False)

@@ -3,7 +3,8 @@
 import pytest
 
 from kimi_cpu import load
-from kimi_cpu.llm import loading
+from kimi_cpu.cli.display import from_disk
+from kimi_cpu.llm import ExpertsState, loading
 from kimi_cpu.llm.loading import LoadOptions, notices
 from kimi_cpu.llm.memory import Shares
 
@@ -43,3 +44,8 @@ def test_every_command_that_loads_a_model_says_it_once(kimi_cpu, tiny_file, tmp_
 def test_a_budget_that_is_too_small_is_refused_with_the_number(kimi_cpu, tiny_file):
     done = kimi_cpu("run", "-m", tiny_file, "--memory", "1MiB", "Hi")
     assert done.code == 4 and done.err.count("\n") == 1 and "bytes of memory are needed" in done.err
+
+
+def test_what_was_read_from_disk_is_told_after_the_answer():
+    assert from_disk(None) == ""
+    assert from_disk(ExpertsState(6, 8, 100, 75, 10**9, None)) == "; 75% of experts were in memory, 1.00 GB were read"

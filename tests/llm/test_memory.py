@@ -48,10 +48,13 @@ def test_tokens_are_the_same_from_the_smallest_budget_to_all_of_it(path, expecte
     smallest = least(path, **OPTIONS)
     with kimi_cpu.load(path, **OPTIONS) as llm:
         expert = llm.needs.expert
+        assert llm.experts_state() is None
     shares = []
     for budget in (smallest, smallest + 5 * expert, smallest + 30 * expert, smallest + 200 * expert):
         with kimi_cpu.load(path, memory=budget, **OPTIONS) as llm:
             assert answers(llm) == expected
+            state = llm.experts_state()
+            assert state is None or state.num_uses - state.num_hits == state.bytes_read / expert > 0
             shares.append(" ".join(llm.notices))
     assert shares[-1] == "" and all("experts that are not there are read" in told.lower() for told in shares[:-1])
     assert "hold 3 of 64 experts" in shares[0] and "hold 8 of 64" in shares[1] and "hold 33 of 64" in shares[2]

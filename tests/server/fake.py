@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from kimi_cpu.engine import TokenLogprob
 from kimi_cpu.errors import EngineDeadError, RequestError
-from kimi_cpu.llm import ChatCompletion, Completion, EngineState, Piece, Timings, Usage
+from kimi_cpu.llm import ChatCompletion, Completion, EngineState, ExpertsState, Piece, Timings, Usage
 from kimi_cpu.llm.results import chat_completion, completion
 
 PROMPT = {"prompt_tokens": 12, "prompt_cached": 2}  # what every piece says of it
@@ -122,6 +122,9 @@ class FakeLLM:
             raise EngineDeadError("The engine has stopped: OOM")
         num_open = sum(not g.is_over for g in self.generations)
         return EngineState(num_running=num_open, num_waiting=0, num_pages=8, num_free_pages=8 - num_open)
+
+    def experts_state(self) -> ExpertsState:
+        return ExpertsState(6, 8, 100, 75, 2**20, None)
 
     def close(self) -> None:
         self.is_closed = True

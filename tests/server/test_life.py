@@ -83,6 +83,7 @@ def test_full_queue_is_429_with_a_time_to_come_back():
         with first.stream("POST", CHAT, json=body), second.stream("POST", CHAT, json=body):
             metrics = served.http.get("/metrics").text
             assert "num_requests_running 2.0" in metrics and "kv_cache_usage_perc 0.25" in metrics
+            assert "expert_hits 75.0" in metrics and "expert_hit_rate 1.0" in metrics
             answer = served.http.post(CHAT, json=HELLO)
             assert (answer.status_code, answer.json()["error"]["code"]) == (429, "queue_full")
             assert int(answer.headers["retry-after"]) >= 1
