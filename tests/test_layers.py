@@ -31,7 +31,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "filetypes",
         "errors",
     },
-    "agent": {"llm", "tokenizer", "files", "errors"},  # tools and a journal around calls of LLM
+    "agent": {"llm", "tokenizer", "files", "filetypes", "errors"},  # tools and a journal around calls of LLM
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
@@ -93,13 +93,15 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "jsonschema_rs": {"chat"},
     "PyInstaller": {"_pyinstaller"},
     "psutil": {"machine"},
-    "sqlite3": {"batch"},
+    "sqlite3": {"agent", "batch"},
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
     "pydantic": {"server", "llm_plugin", "agent"},
     "docstring_parser": {"agent"},
     "simpleeval": {"agent"},
+    "trafilatura": {"agent"},
+    "httpx": {"agent"},
     "prometheus_client": {"server"},
     "threading": {
         "agent",

@@ -1,7 +1,7 @@
 """Agents: a model that works on a task with tools, step by step, and loses nothing when it is stopped."""
 
 from .agent import Agent, Outcome
-from .basics import calculator, get_date
+from .builtin import calculator, get_date
 from .tool import Tool, tool
 from .transcript import Call
 from .watch import Reply, Watch

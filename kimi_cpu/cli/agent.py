@@ -9,6 +9,7 @@ import click
 
 from ..errors import ConfigError, Interrupted
 from . import EXIT_INTERRUPTED
+from .display import say
 from .input import read_prompt
 from .interrupts import CTRL_C, endings, on_signals
 from .options import (
@@ -38,6 +39,20 @@ MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
     type=click.Path(path_type=Path),
     help="Offer the functions of this file as tools. May be given several times.",
 )
+@click.option(
+    "--files",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Offer tools on the files below this folder; shell and python run there.",
+)
+@click.option("--search", metavar="DIR|URL", help="Offer web_search and fetch over a folder, or a SearXNG engine.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAME|all",
+    help="Let tools of this name act: write_file, edit_file, shell, python; * stands for anything. Several times.",
+)
+@click.option("--ask", is_flag=True, help="Offer the others too, and ask before each of their calls.")
 @click.option("--max-steps", type=click.IntRange(1), default=300, show_default=True, help="Turns of the model.")
 @click.option(
     "--budget",
@@ -68,6 +83,10 @@ MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
 def agent_command(
     task: str | None,
     modules: tuple[Path, ...],
+    files: Path | None,
+    search: str | None,
+    allow: tuple[str, ...],
+    ask: bool,
     max_steps: int,
     budget: tuple[str, ...],
     resume: Path | None,
@@ -82,6 +101,9 @@ def agent_command(
     """Work on TASK with tools until there is an answer. The answer alone goes to stdout; thinking, calls and results go
     to stderr.
 
+    The tools are get_date, calculator, the functions of --tools and what --files and --search offer. Those that write
+    or run programs are offered only with --allow or --ask; programs run in a sandbox where bubblewrap is installed.
+
     Ctrl-C pauses, at once or when the calls in progress have results: then the run goes on, is told something, answers
     with what it has, or is left; a second Ctrl-C leaves at once (exit code 130). SIGTERM and SIGHUP leave it (6). With
     --resume nothing is lost: the same command goes on at the same step, even after kill -9, and makes no call again
@@ -90,6 +112,8 @@ def agent_command(
     \b
     kimi-cpu agent -m k2.gguf "Which day of the week was 24 June 1997?" --tools dates.py
     kimi-cpu agent -m k2.gguf "Write a report on our sales." --tools sales.py --resume report.jsonl --budget 2h
+    kimi-cpu agent -m k2.gguf "Make the tests pass." --files . --allow edit_file --allow shell
+    kimi-cpu agent -m k2.gguf "What changed in version 3?" --search docs/
     kimi-cpu agent -m k2.gguf --resume report.jsonl
     """
     thinking = thinking_of(options)
@@ -98,18 +122,20 @@ def agent_command(
         raise click.UsageError("The task is empty.")
     try:
         from ..agent import Agent
-        from ..agent.modules import tools_of_file
+        from ..agent.consent import Consent
+        from ..agent.offer import offered_tools
         from .agent_terminal import Terminal
     except ModuleNotFoundError as e:
         raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
-    tools = [tool for module in modules for tool in tools_of_file(module)]
+    consent = Consent(allow, ask)
+    tools = offered_tools(modules, files, search, consent, say)
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model
 
     with load_model(path, **loading) as llm:
         agent = Agent(llm, tools, system=system, max_steps=max_steps, budget=budget, **options, **thinking)
-        terminal = Terminal(quiet, as_json, hide_thinking, unfinished)
+        terminal = Terminal(quiet, as_json, hide_thinking, unfinished, consent)
         try:
             outcome = _run(agent, text, resume, terminal)
         except Interrupted:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from ..agent import Call, Outcome, Reply, Tool, Watch
+from ..agent.consent import Consent
 from ..agent.records import Answered, Called, Record, Returned, Shortened, Summarised, Told, line_of
 from ..errors import Interrupted
 from ..llm import Piece
@@ -23,8 +24,9 @@ class Terminal(Watch):
     signal: the name of the one that paused the run, until it goes on.
     """
 
-    def __init__(self, quiet: bool, as_json: bool, hide_thinking: bool, unfinished: str):
+    def __init__(self, quiet: bool, as_json: bool, hide_thinking: bool, unfinished: str, consent: Consent):
         """quiet: the answer alone is shown. unfinished: "ask", "again" or "skip", see Watch.unfinished."""
+        self._consent = consent
         self._quiet, self._as_json, self._hide_thinking = quiet or as_json, as_json, hide_thinking
         self._unfinished = unfinished
         self._colours = has_colours(sys.stderr)
@@ -65,6 +67,20 @@ class Terminal(Watch):
     def notice(self, text: str) -> None:
         """A line on stderr."""
         warn([text])
+
+    def approve(self, call: Call, tool: Tool) -> bool:
+        """As told on the command line, or as answered now; where nobody can be asked, no."""
+        if self._consent.covers(tool):
+            return True
+        if not self._consent.ask or not sys.stdin.isatty():
+            return False
+        self.end_turn()
+        what = harmless(f"{call.name}({call.arguments})", sys.stderr)
+        choice = click.Choice(["y", "n", "always"])
+        said = click.prompt(f"May it call {what}?", type=choice, default="n", err=True)
+        if said == "always":
+            self._consent.allow(call.name)
+        return said != "n"
 
     def paused(self) -> Reply:
         """Asks how to go on; after another signal than Ctrl-C, or where nobody can be asked, the run is left."""

@@ -93,3 +93,23 @@ def test_ctrl_c_pauses_and_the_run_is_told_something_or_left(tiny_file, tmp_path
     assert terminal.exit_code() == 6
     kinds = [json.loads(line)["kind"] for line in run.read_bytes().splitlines()]
     assert kinds.count("told") == 1 and "ended" not in kinds
+
+
+def test_calls_that_need_consent_are_asked_about_where_somebody_is(monkeypatch):
+    from kimi_cpu.agent import Call, Tool
+    from kimi_cpu.agent.consent import Consent
+    from kimi_cpu.cli import agent_terminal
+
+    acts, reads = (Tool(name, "", {}, print, needs_consent=name == "act") for name in ("act", "read"))
+
+    def approved(answers, *allowed, ask=True, tool=acts, calls=2):
+        terminal = agent_terminal.Terminal(True, False, True, "ask", Consent(allowed, ask))
+        said = iter(answers)
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: answers != (), raising=False)
+        monkeypatch.setattr(agent_terminal.click, "prompt", lambda *args, **kwargs: next(said))
+        return [terminal.approve(Call("1.0", "", tool.name, "{}"), tool) for _ in range(calls)]
+
+    assert approved(("y", "n")) == [True, False]
+    assert approved(("n", "always"), calls=3) == [False, True, True]
+    assert approved(()) == [False, False] and approved(("y", "y"), ask=False) == [False, False]
+    assert approved((), "act") == approved((), tool=reads) == [True, True]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from simpleeval import DEFAULT_OPERATORS, SimpleEval
 
-from .tool import tool
+from ..tool import tool
 
 MAX_CHARS = 1000  # of an expression
 MAX_BITS = 10_000  # of a power; a result has no more digits than a person reads

@@ -1,0 +1,35 @@
+"""Consent: which of the tools that need it may be called."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from .tool import Tool
+
+ALL = "all"
+
+
+class Consent:
+    """What its user allows. ask: the other tools are offered, too, and each of their calls is asked about."""
+
+    def __init__(self, allowed: Iterable[str] = (), ask: bool = False):
+        """allowed: names of tools, in which * stands for anything; "all" allows all."""
+        self.ask = ask
+        self._patterns = list(allowed)
+
+    def allow(self, name: str) -> None:
+        """Allows a tool from now on."""
+        self._patterns.append(name)
+
+    def covers(self, tool: Tool) -> bool:
+        """Whether a tool may be called without a question."""
+        names = (tool.name, ALL)
+        return not tool.needs_consent or any(fnmatchcase(name, p) for p in self._patterns for name in names)
+
+    def unknown(self, tools: Iterable[Tool]) -> list[str]:
+        """Names that were allowed and mean none of these tools."""
+        names = [ALL, *(tool.name for tool in tools)]
+        return [p for p in self._patterns if not any(fnmatchcase(name, p) for name in names)]
+
+    def offers(self, tool: Tool) -> bool:
+        """Whether the model is told of a tool."""
+        return self.ask or self.covers(tool)
