@@ -1,6 +1,6 @@
 """What is not computed twice, and what company costs: this engine and a peer on the same weights, in turn.
 
-    python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf --standard DIR/standard.gguf
+    python tools/make_slice.py DIR/hf --layers 4 --router-bias 0 --native DIR/native.gguf --standard DIR/standard.gguf
     python benchmarks/cache.py DIR/native.gguf DIR/standard.gguf [--peer NAME=PYTHON] [--threads 2] [--rounds 3]
                                [--parts reuse,decode,many] [--prefix 8192] [--samples 8x4096] [--session 32768]
                                [--depths 0,4096,16384,65536] [--sequences 1,2,4,8,16,32] [--kv f16,int8] [--write]

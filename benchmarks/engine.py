@@ -1,6 +1,6 @@
 """Tokens a second of this engine and of its peers on the same weights, piece by piece in turn.
 
-    python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf --standard DIR/standard.gguf
+    python tools/make_slice.py DIR/hf --layers 4 --router-bias 0 --native DIR/native.gguf --standard DIR/standard.gguf
     python benchmarks/engine.py DIR/native.gguf DIR/standard.gguf --peer "ik native=/opt/ik/bin/python" [--peer …]
                                 [--rows pp512,tg64,tg64@d4096,x16,tg64+busy] [--threads 2] [--seconds 60]
                                 [--kv f16,int8] [--write]

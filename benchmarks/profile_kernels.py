@@ -1,6 +1,6 @@
 """Shares of the time of decoding and of a prompt, kernel by kernel. Writes results-profile.md.
 
-    python tools/make_slice.py DIR/hf --layers 4 --native DIR/native.gguf
+    python tools/make_slice.py DIR/hf --layers 4 --router-bias 0 --native DIR/native.gguf
     python benchmarks/profile_kernels.py DIR/native.gguf [--threads 2] [--tokens 48]
 
 Everything runs twice. Once a program's calls are made one by one, a clock is read before and after every entry, and the

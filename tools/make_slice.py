@@ -1,10 +1,12 @@
 """Makes a checkpoint of Kimi K2's widths with few layers and experts, in the true on-disk format, for measurements.
 
     python tools/make_slice.py DIRECTORY [--layers 3] [--experts 48] [--expert-width 2048] [--vocab 8192]
-        [--native FILE] [--standard FILE]
+        [--router-bias 1.5] [--native FILE] [--standard FILE]
 
 Weights are random with small gains, so that rounding does not flip the router's choices and quantised engines can be
-compared. One dense layer, the others MoE. Tensors are drawn and written one by one: memory stays below 3 GiB.
+compared: its bias alone names the experts, nearly the same ones for every token. To measure prompts, or steps of many
+sequences, `--router-bias 0` lets tokens choose, and all experts alike, as in a trained model. One dense layer, the
+others MoE. Tensors are drawn and written one by one: memory stays below 3 GiB.
 `--layers 9 --experts 384 --expert-width 64` makes a router's choices as many as K2's in 8 layers of 5 GB.
 """
 
@@ -72,6 +74,7 @@ QUANTIZATION = {
     },
 }
 UP_GAIN, DOWN_GAIN, O_GAIN, Q_GAIN, ROUTER_GAIN, HEAD_GAIN = 1.5, 0.35, 0.7, 0.5, 0.5, 3.0
+ROUTER_BIAS = 1.5  # scores are 0.5 +- 0.12
 NIBBLE_STD = 2.9  # standard deviation of (nibble - 8) in weights quantised by absmax / 7.5
 POOL_BYTES = 64 << 20  # random bytes are drawn once and read from changing places: drawing is slower than a disk
 
@@ -83,7 +86,8 @@ DTYPES = {"BF16": np.uint16, "F32": np.float32, "I32": np.int32}
 class Weights:
     """Draws tensors by name. The same seed gives the same checkpoint."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, router_bias: float):
+        self._router_bias = router_bias
         self._rng = np.random.default_rng(seed)
         normal = self._rng.standard_normal(POOL_BYTES // 4, dtype=np.float32)
         self._normal = normal
@@ -103,7 +107,7 @@ class Weights:
             raise AssertionError("written by its owner")
         values = self._take(self._normal, count).reshape(shape)
         if name.endswith("e_score_correction_bias"):
-            return (1.5 * values).astype(np.float32)
+            return (self._router_bias * values).astype(np.float32)
         if name.endswith("norm.weight"):
             return f32_to_bf16(1 + 0.2 * values)
         gain = 1.0 if "embed_tokens" in name else _gain(name) / shape[-1] ** 0.5
@@ -171,15 +175,15 @@ def _gain(name: str) -> float:
     return next((gain for part, gain in gains.items() if part in name), UP_GAIN)
 
 
-def write(directory: Path, config: dict, seed: int) -> None:
-    """The whole checkpoint, a shard a layer."""
+def write(directory: Path, config: dict, seed: int, router_bias: float = ROUTER_BIAS) -> None:
+    """The whole checkpoint, a shard a layer. router_bias: standard deviation of e_score_correction_bias."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").write_text(json.dumps(config, indent=1))
     shards: dict[int, list[Spec]] = {}
     for spec in specs(config):
         layer = int(spec[0].split(".")[2]) if ".layers." in spec[0] else 0
         shards.setdefault(layer, []).append(spec)
-    weights, weight_map = Weights(seed), {}
+    weights, weight_map = Weights(seed, router_bias), {}
     for number, shard in shards.items():
         file = f"model-{number + 1:05d}-of-{len(shards):06d}.safetensors"
         _write_shard(directory / file, shard, weights)
@@ -234,6 +238,7 @@ def main() -> None:
     )
     parser.add_argument("--vocab", type=int, default=8192)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--router-bias", type=float, default=ROUTER_BIAS, help="spread of e_score_correction_bias")
     parser.add_argument("--native", type=Path, help="convert to the native layout as well")
     parser.add_argument("--standard", type=Path, help="convert to llama.cpp's layout as well")
     args = parser.parse_args()
@@ -241,7 +246,7 @@ def main() -> None:
         config = slice_config(args.layers, args.experts, args.expert_width, args.vocab)
     except ValueError as e:
         parser.error(str(e))
-    write(args.directory, config, args.seed)
+    write(args.directory, config, args.seed, args.router_bias)
     from kimi_cpu import convert
 
     for out, layout in ((args.native, "native"), (args.standard, "standard")):
