@@ -72,6 +72,12 @@ MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
     show_default=True,
     help="Calls during which an earlier run was stopped: make them again, or say that nobody knows.",
 )
+@click.option(
+    "--view",
+    metavar="TRACE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Make a page of HTML of a run that --resume has kept, and print its path; no model runs.",
+)
 @click.option("--system", metavar="TEXT", help="System message.")
 @click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr.")
 @click.option("--quiet", is_flag=True, help="Show the answer alone.")
@@ -91,6 +97,7 @@ def agent_command(
     budget: tuple[str, ...],
     resume: Path | None,
     unfinished: str,
+    view: Path | None,
     system: str | None,
     hide_thinking: bool,
     quiet: bool,
@@ -115,18 +122,23 @@ def agent_command(
     kimi-cpu agent -m k2.gguf "Make the tests pass." --files . --allow edit_file --allow shell
     kimi-cpu agent -m k2.gguf "What changed in version 3?" --search docs/
     kimi-cpu agent -m k2.gguf --resume report.jsonl
+    kimi-cpu agent --view report.jsonl
     """
     thinking = thinking_of(options)
-    text = None if task is None and _is_begun(resume) else read_prompt(task, None, None)
-    if text is not None and not text.strip():
-        raise click.UsageError("The task is empty.")
     try:
         from ..agent import Agent
         from ..agent.consent import Consent
         from ..agent.offer import offered_tools
+        from ..agent.view import write_page
         from .agent_terminal import Terminal
     except ModuleNotFoundError as e:
         raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
+    if view is not None:
+        click.echo(write_page(view))
+        return
+    text = None if task is None and _is_begun(resume) else read_prompt(task, None, None)
+    if text is not None and not text.strip():
+        raise click.UsageError("The task is empty.")
     consent = Consent(allow, ask)
     tools = offered_tools(modules, files, search, consent, say)
     path = require_model(model)

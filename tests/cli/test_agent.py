@@ -38,6 +38,8 @@ def test_answer_goes_to_stdout_and_an_ended_run_answers_at_once(kimi_cpu, tiny_f
     events = kimi_cpu("agent", "And now?", *given, "--json")
     kinds = [json.loads(line)["kind"] for line in events.out.splitlines()]
     assert kinds[0] == "told" and kinds[-1] == "ended" and "piece" in kinds
+    page = kimi_cpu("agent", "--view", tmp_path / "run")
+    assert page.out == f"{tmp_path / 'run.html'}\n" and "Note a day." in (tmp_path / "run.html").read_text()
     assert kimi_cpu("agent", "x", *given, "--quiet").err.count("\n") <= 2
 
 
