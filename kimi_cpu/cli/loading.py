@@ -64,18 +64,33 @@ def compile_kernels() -> bool:
     return True
 
 
-@click.command("warmup")
-def warmup_command() -> None:
-    """Compile the kernels for this CPU now, so that the first answer does not wait for it, and measure the memory.
+def tune_kernels(again: bool = False) -> None:
+    """Measures how the kernels are fastest on this machine, unless that is known already, and says so on stderr."""
+    from ..kernels import runtime, tuner
 
-    They are kept in $XDG_CACHE_HOME/kimi-cpu (~/.cache/kimi-cpu) and compiled again only when the program changes.
+    if again or not runtime.tuning().measured:
+        with steps("kimi-cpu: measuring how the kernels are fastest on this machine, once") as progress:
+            if (reason := tuner.tune(progress)) is not None:
+                say(reason)
+
+
+@click.command("warmup")
+@click.option("--tune", is_flag=True, help="Measure again how the kernels are fastest on this machine.")
+def warmup_command(tune: bool) -> None:
+    """Compile the kernels for this CPU now, so that the first answer does not wait for it; tune them to this machine,
+    and measure its memory.
+
+    They are kept in $XDG_CACHE_HOME/kimi-cpu (~/.cache/kimi-cpu) and compiled again only when the program changes. No
+    result depends on the tuning, only speed; `kimi-cpu inspect --cpu` shows it.
 
     \b
     kimi-cpu warmup
+    kimi-cpu warmup --tune    in a quiet moment, if the machine was busy the first time
     """
     from ..plan import memory_bandwidth
 
     compile_kernels()
+    tune_kernels(tune)
     rate = memory_bandwidth().measure()
     memory = "" if rate is None else f"; memory is read at {rate:.1f} GB/s"
     say(f"the kernels are ready{memory}.")

@@ -21,6 +21,7 @@ from .codegen import jit
 from .codegen.code_cache import Entry
 from .codegen.native import TIERS, Library, host_features, host_tiers
 from .codegen.simd import Isa
+from .tuning import Tuning, TuningFile
 
 SPIN = "2000"  # turns that libgomp waits awake, 0.04 ms: docs/kernels.md, "Regions"
 FORCED = "KIMI_CPU_ISA"
@@ -74,16 +75,36 @@ def library() -> Library:
 
 
 def context() -> np.ndarray:
-    """The first argument of every entry, i64[len(micro.NAMES) + 2].
+    """The first argument of every entry, i64[micro.WORDS].
 
-    It holds the addresses of all micro-kernels, at micro.WORKERS the number of threads, and at micro.STOP the address
-    of a flag (`stoppable`). It is the same array for a Python thread until its tier or its number of threads changes.
+    It holds the addresses of all micro-kernels, at micro.WORKERS the number of threads, at micro.STOP the address of a
+    flag (`stoppable`), and from micro.AHEAD on the words of a Tuning. It is the same array for a Python thread until
+    its tier or its number of threads changes.
     """
     try:
         return _local.context
     except AttributeError:
-        _local.context = np.append(library().addresses, (workers(), _GO.ctypes.data))
+        words = [*library().addresses, workers(), _GO.ctypes.data]
+        _local.context = np.array(words + [0] * (micro.WORDS - len(words)))
+        tune(tuning())
         return _local.context
+
+
+def tuning_file(threads: int | None = None) -> TuningFile:
+    """Where the machine's tier has its tuning for so many threads, by default this Python thread's tier and number."""
+    if threads is None:
+        return TuningFile(jit.CACHE, library().isa.name, workers())
+    return TuningFile(jit.CACHE, isa().name, threads)
+
+
+def tuning() -> Tuning:
+    """What was measured for this Python thread's tier and number of threads, or the default."""
+    return tuning_file().load()
+
+
+def tune(tuning: Tuning) -> None:
+    """The tuning of this Python thread's kernels from now on, also of programs that were recorded before."""
+    tuning.apply(context(), library().addresses)
 
 
 @contextmanager
@@ -240,6 +261,7 @@ def _compile(tier: Isa, wait: bool = True) -> bool:
 def describe() -> dict[str, object]:
     """Facts about the CPU, the tiers, threads and the cache, as `kimi-cpu inspect --cpu` shows them."""
     features = sorted(name for name, present in host_features().items() if present)
+    tuning = tuning_file(usable_cores()).load()
     return {
         "cpu": llvm.get_host_cpu_name(),
         "machine": platform.machine(),
@@ -250,6 +272,8 @@ def describe() -> dict[str, object]:
         "cpus": usable_cpus(),
         "cache": str(cache_folder()),
         "features": features,
+        "tuned": tuning.measured,
+        "tuning": [f"{name}={value}" for name, value in tuning.values.items()],
     }
 
 

@@ -15,6 +15,8 @@ I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64
 F16, F32, PTR = ir.HalfType(), ir.FloatType(), ir.PointerType()
 ROUND = 12582912.0  # 1.5 * 2^23: adding and subtracting it rounds |x| < 2^22 to the nearest integer, ties to even
 
+LOCALITY = {"L1": 3, "L2": 2, "once": 0}  # llvm.prefetch's: where a line is to go; once: it will not be used again
+
 
 def vector(element: ir.Type, lanes: int) -> ir.Type:
     """The type of a register."""
@@ -260,13 +262,13 @@ class Emitter:
     def store(self, address: Vec, value: Vec) -> None:
         self.b.store(value.v, self._pointer(address)).align = 1
 
-    def prefetch(self, address: Vec) -> None:
-        """Asks for the cache line at an address, which need not exist, in the second-level cache."""
+    def prefetch(self, address: Vec, into: str = "L2") -> None:
+        """Asks for the cache line at an address, which need not exist. into: a key of LOCALITY."""
         name = "llvm.prefetch.p0"
         function = self.module.globals.get(name)
         if function is None:
             function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32]), name)
-        self.b.call(function, [self._pointer(address), I32(0), I32(2), I32(1)])  # read, not into the first level
+        self.b.call(function, [self._pointer(address), I32(0), I32(LOCALITY[into]), I32(1)])  # for reading, data
 
     def prefetch_share(self, address: Vec, size: Vec, index: Vec, parts: Vec) -> None:
         """Prefetches part `index` of `parts` equal parts of `size` bytes, for a loop that asks for a part each turn.

@@ -7,17 +7,15 @@ from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes
 from .. import runtime
 from ..arrays import Activation
 from ..codegen.jit import address, call, leaf, peek, pointer, take
-from ..micro import INDEX, STOP
+from ..micro import AHEAD, INDEX, SIZE, STOP, WORKERS
 from ..micro.matmul import tile_name
 
 QUANTIZE = INDEX["quantize"]
 TILE = 16  # the most tokens of a tile on any tier
 GROUP_BYTES = 16  # what goes with 32 quantised inputs: see arrays.Activation.s
-CHUNK_BYTES = 400_000  # activations that stay in the second-level cache beside the weights (1 MiB on Zen 4)
-BLOCKS_PER_TASK = 4  # row blocks of a task, at most: more weights would push the activations out of the cache
-STREAMING_TOKENS = 4  # so few wait for memory, more for the multipliers
 NO_TASK = 1 << 40  # beyond all tasks
-STREAM_BYTES = 1 << 16  # weights of a task, at least, for few tokens: a stream's beginning costs 0.5 us
+BLOCKS_PER_TASK, CHUNK_BYTES = SIZE["blocks_per_task"], SIZE["chunk_bytes"]
+STREAM_BYTES, STREAMING_TOKENS = SIZE["stream_bytes"], SIZE["streaming_tokens"]
 
 JOB = np.dtype(  # one matrix, its input and its output; addresses and pitches in bytes
     [
@@ -97,14 +95,14 @@ def fill_table(table, x, x_pitch, s, s_pitch):
 
 
 @leaf
-def task_edges(units, unit_bytes, most, tokens, workers):
+def task_edges(micro, units, unit_bytes, most, tokens):
     """Beginnings of tasks over `units` pieces of work, and the end: i64[tasks + 1]. Threads take them as they come.
 
     Sizes fall, half of what is left in equal parts: long streams first, and all threads end at the same time. Many
     tokens: at most `most` pieces, for the cache's sake.
     """
-    few = tokens <= STREAMING_TOKENS
-    least = STREAM_BYTES // unit_bytes + 1 if few else 1
+    workers, few = micro[WORKERS], tokens <= micro[STREAMING_TOKENS]
+    least = micro[STREAM_BYTES] // unit_bytes + 1 if few else 1
     edges = np.empty(units + 1, np.int64)
     n, at = 0, 0
     while at < units:
@@ -156,10 +154,10 @@ def next_task(micro, taken, worker, tasks):
 
 
 @leaf
-def chunk_tokens(groups, int8):
+def chunk_tokens(micro, groups, int8):
     """Tokens whose inputs stay in the cache while a task's weights pass: a multiple of 16."""
     token_bytes = groups * (GROUP + GROUP_BYTES) if int8 else groups * 4 * GROUP
-    return max(TILE, CHUNK_BYTES // token_bytes // TILE * TILE)
+    return max(TILE, micro[CHUNK_BYTES] // token_bytes // TILE * TILE)
 
 
 @leaf
@@ -172,7 +170,8 @@ def tile_size(tokens, most):
 def run_tile(micro, w, block, table, first, tokens, out):
     """out f32[tokens, 16] (an array) = row block `block` of a job, for tokens first.. of table i64[T, 2]."""
     at = w.weights + block * w.block_bytes
-    call(micro[w.tiles + tokens - 1], (at, w.groups, address(table) + 16 * first, address(out)))
+    tile = w.tiles + tokens - 1
+    call(micro[tile], (at, w.groups, address(table) + 16 * first, address(out), micro[AHEAD + tile]))
 
 
 @leaf

@@ -13,7 +13,7 @@ from ...quant.rows16 import GROUP, ROWS, pad
 from .. import runtime
 from ..arrays import CACHE_GROUP, PAGE_TOKENS, Cache, cache_widths
 from ..codegen.jit import Call, Rows, StepArg, address, call, kernel, leaf
-from ..micro import INDEX, WORKERS
+from ..micro import INDEX, SIZE, WORKERS
 from ..micro.attention import COLUMNS, DEEP
 from . import ADDRESSES, GROUP_BYTES, matrix, next_task, shares, take_task
 
@@ -23,6 +23,7 @@ GAP = 16  # floats between rows of columns: rows a power of two apart would shar
 KIND_OF = {"f32": 0, "f16": 1, "int8": 2}
 SCORES, VALUES, SOFTMAX = (INDEX[f"attention_{name}"] for name in ("scores", "values", "softmax"))
 INT8_SCORES, INT8_SOFTMAX, INT8_VALUES = (INDEX[f"int8_{name}"] for name in ("scores", "softmax", "values"))
+STAGGER = SIZE["stagger"]
 QUANTIZE_64 = INDEX[f"quantize_{CACHE_GROUP}"]
 STATE = 16  # floats after a head's sums: largest score, sum, factor; 16 keep rows from sharing cache sets
 HEADS = 16  # of one task at least on an int8 cache, so that a page's transposition is shared
@@ -289,7 +290,7 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
             if task == sequences * splits * parts:
                 break
             part, s = task // (sequences * splits), task // splits % sequences
-            h, split = part * size, (task + part * splits // parts) % splits
+            h, split = part * size, (task + micro[STAGGER] * (part * splits // parts)) % splits
             if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
                 some, own_sums = q[s, h : h + size], sums[s, split, h : h + size]
                 if rounded != s * heads + h:

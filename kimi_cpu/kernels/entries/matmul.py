@@ -14,7 +14,7 @@ from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS, Matrix, packed_bytes, pad
 from .. import runtime
 from ..arrays import Activation
 from ..codegen.jit import Call, Rows, address, call, kernel, leaf
-from ..micro import INDEX, WORKERS
+from ..micro import INDEX, SIZE, WORKERS
 from ..micro.rows import ABSORB_COLUMNS
 from . import (
     ADDRESSES,
@@ -44,8 +44,8 @@ from . import (
 from . import weights as job_weights
 
 PUT, ADD, SILU_MUL, PREFETCH = INDEX["put"], INDEX["add"], INDEX["silu_mul"], INDEX["prefetch"]
-MAX_GROUPS = 8  # of 32 rows of gate, and then of up, in one stream
-PREFETCH_BYTES = 2048  # of the next stream
+MAX_GROUPS = 8  # of 32 rows of gate, and then of up, that a stream may have
+STREAMS, PREFETCH_BYTES, ABSORB_AHEAD = SIZE["streams"], SIZE["prefetch_bytes"], SIZE["absorb_ahead"]
 ABSORB = {kind: INDEX[f"absorb_{kind}_1"] for kind in BLOCK_BYTES}
 ABSORB_TOKENS = 4  # of the larger micro-kernel, which follows the one for 1
 ROTATE = INDEX["rotate"]
@@ -103,7 +103,7 @@ def _linear(micro, jobs, finish, tokens):
         w = jobs[j]
         fill_table(tables[j], w.x, w.x_pitch, w.s, w.s_pitch)
         first_block[j + 1] = first_block[j] + (w.rows + ROWS - 1) // ROWS
-    edges = task_edges(first_block[len(jobs)], jobs[0].block_bytes, BLOCKS_PER_TASK, tokens, workers)
+    edges = task_edges(micro, first_block[len(jobs)], jobs[0].block_bytes, micro[BLOCKS_PER_TASK], tokens)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         buffer = np.empty((TILE, ROWS), np.float32)
@@ -121,7 +121,7 @@ def _linear(micro, jobs, finish, tokens):
 def linear_blocks(micro, w, table, begin, end, finish, buffer):
     """Row blocks begin..end-1 of a job for all tokens."""
     tokens = len(table)
-    chunk = chunk_tokens(w.groups, w.s != 0)
+    chunk = chunk_tokens(micro, w.groups, w.s != 0)
     for start in range(0, tokens, chunk):
         stop = min(start + chunk, tokens)
         for block in range(begin, end):
@@ -147,7 +147,7 @@ def _gate_up(micro, jobs, outs, tokens):
     fill_table(table, jobs[0].x, jobs[0].x_pitch, jobs[0].s, jobs[0].s_pitch)
     fill_table(up_table, jobs[1].x, jobs[1].x_pitch, jobs[1].s, jobs[1].s_pitch)
     groups = (jobs[0].rows + GROUP - 1) // GROUP
-    edges = task_edges(groups, 4 * jobs[0].block_bytes, 1, tokens, workers)
+    edges = task_edges(micro, groups, 4 * jobs[0].block_bytes, 1, tokens)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
@@ -173,18 +173,18 @@ def _gate_up(micro, jobs, outs, tokens):
 def gate_up_groups(micro, gate, up, table, up_table, out, row, begin, end, buffer):
     """Groups begin..end-1 of 32 hidden values of all tokens of the tables, into rows `row`.. of a ROWS_OUT.
 
-    For few tokens MAX_GROUPS groups' gate rows are read before the up rows: long streams.
+    For few tokens some groups' gate rows are read before their up rows: long streams.
     """
-    if len(table) > STREAMING_TOKENS:
+    if len(table) > min(micro[STREAMING_TOKENS], gate.tile, up.tile):
         for group in range(begin, end):
             if is_stopped(micro):
                 return
             _gate_up_group(micro, gate, up, table, up_table, out, row, group, buffer)
     else:
-        for group in range(begin, end, MAX_GROUPS):
+        for group in range(begin, end, micro[STREAMS]):
             if is_stopped(micro):
                 return
-            stop = min(group + MAX_GROUPS, end)
+            stop = min(group + micro[STREAMS], end)
             _gate_up_streams(micro, gate, up, table, up_table, out, row, group, stop, buffer)
 
 
@@ -193,7 +193,7 @@ def _gate_up_streams(micro, gate, up, table, up_table, out, row, begin, end, buf
     """Groups begin..end-1 of few tokens: all gate rows, then all up rows."""
     tokens, first = len(table), 2 * begin
     blocks = min(2 * end, (gate.rows + ROWS - 1) // ROWS) - first
-    call(micro[PREFETCH], (up.weights + first * up.block_bytes, PREFETCH_BYTES))
+    call(micro[PREFETCH], (up.weights + first * up.block_bytes, micro[PREFETCH_BYTES]))
     for i in range(blocks):
         run_tile(micro, gate, first + i, table, 0, tokens, buffer[0, i])
     for i in range(blocks):
@@ -210,7 +210,7 @@ def _gate_up_group(micro, gate, up, table, up_table, out, row, group, buffer):
     """One group of many tokens, as many at a time as fit the second-level cache."""
     tokens = len(table)
     end = min(2 * group + 2, (gate.rows + ROWS - 1) // ROWS)
-    chunk = chunk_tokens(gate.groups, gate.s != 0)
+    chunk = chunk_tokens(micro, gate.groups, gate.s != 0)
     for start in range(0, tokens, chunk):
         stop = min(start + chunk, tokens)
         for block in range(2 * group, end):
@@ -251,7 +251,8 @@ def _absorb(micro, absorb, w, block_bytes, latent, q, cos, sin, out, tokens):
                     for j in range(nope):
                         x[i, j] = q[t + i, h, j]
                 tile = absorb if count == 1 else absorb + 1
-                call(micro[tile], (head, block_bytes, row_blocks, groups, address(x), address(room), address(y)))
+                places = head, block_bytes, row_blocks, groups, address(x), address(room), address(y)
+                call(micro[tile], (*places, micro[ABSORB_AHEAD] * block_bytes))
                 for i in range(count):
                     for j in range(latent):
                         out[t + i, h, j] = y[i, j]

@@ -251,7 +251,7 @@ def _experts_gate_up(
     groups = (jobs[0].rows + GROUP - 1) // GROUP
     share = len(order) // num_active[0]  # tokens of an expert, on average
     count = num_active[0] if all_active else len(which)
-    edges = task_edges(groups * count, 4 * jobs[0].block_bytes, 1, share, workers)
+    edges = task_edges(micro, groups * count, 4 * jobs[0].block_bytes, 1, share)
     shared = jobs[2:]
     inputs = np.empty((len(shared), tokens, 2), np.int64)
     for j in range(len(shared)):
@@ -259,7 +259,7 @@ def _experts_gate_up(
     shared_edges = np.zeros(1, np.int64)
     if len(shared):
         shared_groups = (shared[0].rows + GROUP - 1) // GROUP
-        shared_edges = task_edges(shared_groups, 4 * shared[0].block_bytes, 1, tokens, workers)
+        shared_edges = task_edges(micro, shared_groups, 4 * shared[0].block_bytes, 1, tokens)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         buffer = np.empty((2, 2 * MAX_GROUPS, TILE, ROWS), np.float32)
@@ -302,7 +302,7 @@ def _experts_down(
         fill_table(inputs[j], shared[j].x, shared[j].x_pitch, shared[j].s, shared[j].s_pitch)
     blocks = (jobs[0].rows + ROWS - 1) // ROWS
     share = len(order) // num_active[0]  # tokens of an expert, on average
-    edges = task_edges(blocks, jobs[0].block_bytes, BLOCKS_PER_TASK, share, workers)
+    edges = task_edges(micro, blocks, jobs[0].block_bytes, micro[BLOCKS_PER_TASK], share)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         buffer = np.empty((TILE, ROWS), np.float32)
@@ -319,7 +319,7 @@ def _experts_down(
                 if is_stopped(micro):
                     break
                 following = jobs[0].weights + addresses[active[min(a + 1, stop - 1)]]
-                call(micro[PREFETCH], (following + begin * jobs[0].block_bytes, PREFETCH_BYTES))
+                call(micro[PREFETCH], (following + begin * jobs[0].block_bytes, micro[PREFETCH_BYTES]))
                 moved[0].weights = jobs[0].weights + addresses[active[a]]
                 _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
             if len(shared):

@@ -10,8 +10,9 @@ instruction that wants unsigned weights gets nibbles as they are stored (value +
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
@@ -24,7 +25,6 @@ INT8_KINDS = ("int4", "q8")
 KINDS = (*INT8_KINDS, "bf16")
 LINE = 64  # bytes: 16 rows x 4
 SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
-AHEAD = 8192  # bytes: more than memory delivers in its latency
 OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum
 SMMLA = "llvm.aarch64.neon.smmla.v4i32.v16i8"
 BIAS = {"int4": 8, "q8": 128}  # what makes the stored values unsigned
@@ -36,21 +36,37 @@ def tile_name(kind: str, int8: bool, tokens: int) -> str:
     return f"tile_{kind}_{'int8' if int8 else 'f32'}_{tokens}"
 
 
-def int8_tile(kind: str, tokens: int) -> Micro:
+class Stream(NamedTuple):
+    """A way in which a tile of one token reads. into: the cache that weights are asked into; lanes: at most, of its
+    registers. All ways give the same bits: the sums of a row are the same in registers of any length."""
+
+    into: str
+    lanes: int
+
+    def name(self, kind: str) -> str:
+        return f"stream_{kind}_{self.into}_{self.lanes}"
+
+
+STREAMS = [Stream(into, lanes) for lanes in (16, 8) for into in ("L2", "L1", "once")]  # the first is the tile itself
+
+
+def int8_tile(kind: str, tokens: int, stream: Stream = STREAMS[0], name: str | None = None) -> Micro:
     """out f32[tokens, 16] = a row block at w times int8 activations.
 
-    blocks: groups of 32 inputs; table i64[tokens, 2]: addresses of a token's q i8[32 * blocks] and s f32[blocks, 4].
+    blocks: groups of 32 inputs; table i64[tokens, 2]: addresses of a token's q i8[32 * blocks] and s f32[blocks, 4];
+    ahead: how many bytes before their use weights are asked for.
     """
 
-    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
-        lanes = e.isa.lanes
+    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec, ahead: Vec) -> None:
+        lanes = min(e.isa.lanes, stream.lanes)
+        e.isa = replace(e.isa, lanes=lanes)
         q = [e.load(table + TABLE * t, I64) for t in range(tokens)]
         s = [e.load(table + (TABLE * t + 8), I64) for t in range(tokens)]
         parts = range(0, ROWS, lanes)
         sums = [[Variable(e, e.f32s(0)) for _ in parts] for _ in range(tokens)]
         with e.loop(blocks) as block:
             base, at, group = w + block * BLOCK_BYTES[kind], block * GROUP, block * 16
-            _prefetch(e, kind, base)
+            _prefetch(e, kind, base + ahead, stream.into)
             lines = 4 if kind == "int4" else 8
             weights = [base + (SCALES + 4 * row) for row in parts]
             scales = [e.f32_of_bf16(e.load(base + 2 * row, vector(I16, lanes))) for row in parts]
@@ -59,13 +75,13 @@ def int8_tile(kind: str, tokens: int) -> Micro:
                 sums[t][p].set(e.fma(dot.to(F32), factor, sums[t][p].get()))
         _store_tile(e, out, sums)
 
-    return Micro(tile_name(kind, True, tokens), "iiii", body)
+    return Micro(name or tile_name(kind, True, tokens), "iiiii", body)
 
 
-def _prefetch(e: Emitter, kind: str, base: Vec) -> None:
-    """Asks for weights early: the hardware's own prefetch ends at every 4 KiB page."""
+def _prefetch(e: Emitter, kind: str, base: Vec, into: str = "L2") -> None:
+    """Asks for a block of weights: the hardware's own prefetch ends at every 4 KiB page."""
     for line in range(0, BLOCK_BYTES[kind], LINE):
-        e.prefetch(base + (AHEAD + line))
+        e.prefetch(base + line, into)
 
 
 def dot_products(
@@ -126,18 +142,18 @@ def operands_of(e: Emitter, kind: str, address: Vec) -> list:
 def f32_tile(kind: str, tokens: int) -> Micro:
     """out f32[tokens, 16] = a row block at w, its weights as f32, times f32 activations.
 
-    blocks: groups of 32 inputs; table i64[tokens, 2]: address of a token's x f32[32 * blocks], and a spare. Even and
-    odd inputs have sums of their own.
+    blocks: groups of 32 inputs; table i64[tokens, 2]: address of a token's x f32[32 * blocks], and a spare; ahead: as
+    in `int8_tile`. Even and odd inputs have sums of their own.
     """
 
-    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec) -> None:
+    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec, ahead: Vec) -> None:
         lanes = e.isa.lanes
         x = [e.load(table + TABLE * t, I64) for t in range(tokens)]
         parts = range(0, ROWS, lanes)
         sums = [[[Variable(e, e.f32s(0)) for _ in range(2)] for _ in parts] for _ in range(tokens)]
         with e.loop(blocks) as block:
             base, at = w + block * BLOCK_BYTES[kind], block * (4 * GROUP)
-            _prefetch(e, kind, base)
+            _prefetch(e, kind, base + ahead)
             for p, row in enumerate(parts):
                 for i, v in _values(e, kind, base, row):
                     for t in range(tokens):
@@ -148,7 +164,7 @@ def f32_tile(kind: str, tokens: int) -> Micro:
                 pair[0].set(pair[0].get() + pair[1].get())
         _store_tile(e, out, [[pair[0] for pair in token] for token in sums])
 
-    return Micro(tile_name(kind, False, tokens), "iiii", body)
+    return Micro(tile_name(kind, False, tokens), "iiiii", body)
 
 
 def _values(e: Emitter, kind: str, base: Vec, row: int) -> Iterator[tuple[int, Vec]]:
@@ -376,7 +392,9 @@ def largest_unsigned(e: Emitter) -> int:
 
 
 def micros(isa: Isa) -> list[Micro]:
-    """The tiles of the sizes that a tier has, and the rounding of groups of 32 and 64."""
+    """The tiles of the sizes that a tier has, those of one token in several ways; the rounding of groups."""
     tiles = [int8_tile(kind, t) for kind in INT8_KINDS for t in range(1, isa.int8_tile + 1)]
     tiles += [f32_tile(kind, t) for kind in KINDS for t in range(1, isa.f32_tile + 1)]
+    streams = [stream for stream in STREAMS[1:] if stream.lanes == 16 or stream.lanes < isa.lanes]
+    tiles += [int8_tile(kind, 1, stream, stream.name(kind)) for kind in INT8_KINDS for stream in streams]
     return [*tiles, quantize(GROUP), quantize(CACHE_GROUP)]

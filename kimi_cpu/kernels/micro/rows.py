@@ -168,13 +168,15 @@ def _prefetch(e: Emitter, address: Vec, count: Vec) -> None:
 def absorb(kind: str, tokens: int) -> Micro:
     """out f32[tokens, 32 * groups] = q f32[tokens, 16 * row_blocks] W: a sum over the rows of the packed matrix.
 
-    w_pitch: bytes from a row block to the next, which is asked for meanwhile. Lanes are rows: every column of a token
-    has a register of partial sums, which waits in a line of `room` f32[ABSORB_COLUMNS, 16] from a row block to the
-    next, so that long pieces of memory are read one after the other.
+    w_pitch: bytes from a row block to the next; ahead: from what is read to what is asked for meanwhile. Lanes are
+    rows: every column of a token has a register of partial sums, which waits in a line of `room`
+    f32[ABSORB_COLUMNS, 16] from a row block to the next, so that long pieces of memory are read one after the other.
     """
     span = ABSORB_COLUMNS // (GROUP * tokens)  # groups that `room` holds
 
-    def body(e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, room: Vec, out: Vec) -> None:
+    def body(
+        e: Emitter, w: Vec, w_pitch: Vec, row_blocks: Vec, groups: Vec, q: Vec, room: Vec, out: Vec, ahead: Vec
+    ) -> None:
         row = 4 * ROWS
         with e.loop(groups, step=span) as first:
             end = groups.minimum(first + span)
@@ -183,7 +185,7 @@ def absorb(kind: str, tokens: int) -> Micro:
                     bases = [w + g * BLOCK_BYTES[kind] + (block + i) * w_pitch for i in range(count)]
                     for base in bases:
                         for at in range(0, BLOCK_BYTES[kind], LINE):
-                            e.prefetch(base + (w_pitch * count + at))
+                            e.prefetch(base + ahead + at)
                     qs = [[q + (row_blocks * t + block + i) * row for i in range(count)] for t in range(tokens)]
                     cells = [room + ((g - first) + span * t) * (GROUP * LINE) for t in range(tokens)]
                     _absorb_group(e, kind, bases, qs, cells, block.compare("==", 0))
@@ -195,7 +197,7 @@ def absorb(kind: str, tokens: int) -> Micro:
                     for i, total in enumerate(fold_lanes(sums, Vec.__add__)):
                         e.store(target + 4 * total.lanes * i, total)
 
-    return Micro(f"absorb_{kind}_{tokens}", "iiiiiii", body)
+    return Micro(f"absorb_{kind}_{tokens}", "iiiiiiii", body)
 
 
 def _absorb_group(e: Emitter, kind: str, bases: list[Vec], qs: list[list[Vec]], cells: list[Vec], fresh: Vec) -> None:
