@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
 SOURCES = ("codegen/simd", "micro/matmul", "micro/rows", "micro/attention")
 # Names of numbers and functions.
-ONLY_SPEED = {"AHEAD", "GROUPS_AHEAD", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
+ONLY_SPEED = {"LOCALITY", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
 MUTANT = "kimi_cpu.kernels_mutant"
 TESTS = [str(ROOT / "tests/kernels" / f"test_{name}.py") for name in ("micros", "extremes", "cases")]
 

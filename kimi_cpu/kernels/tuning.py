@@ -41,7 +41,7 @@ SETTINGS = {
     "stream_int4": Setting(0, tuple(range(len(STREAMS)))),
     "stream_q8": Setting(0, tuple(range(len(STREAMS)))),
     # Few tokens, which wait for memory.
-    "streaming_tokens": Setting(4, (2, 4, 8)),  # of a matrix or an expert, at most
+    "streaming_tokens": Setting(4, (2, 4, 8, 16)),  # of a matrix or an expert, at most
     "stream_bytes": Setting(1 << 16, (1 << 14, 1 << 16, 1 << 18)),  # weights of a task, at least
     "streams": Setting(8, (1, 2, 4, 8)),  # groups of 32 rows of gate that are read before those of up
     "prefetch_bytes": Setting(2048, (0, 1024, 2048, 4096, 8192)),  # of the next stream, asked for at its beginning
@@ -95,16 +95,17 @@ class TuningFile:
         self._path = None if cache.folder is None else cache.folder / f"tuning-{tier}-{threads}.json"
 
     def load(self) -> Tuning:
-        """What was measured on this machine; DEFAULT when nothing was, or it cannot be read."""
-        try:
-            record = json.loads(self._path.read_text()) if self._path is not None else {}
-            if record.get("cpu") != cpu_model():
-                return DEFAULT
-            values = {name: int(record["values"][name]) for name in SETTINGS}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        """What was measured on this machine; DEFAULT when nothing was, or it cannot be read.
+
+        Values of another number of threads are better than the default, but count as not measured.
+        """
+        if self._path is None:
             return DEFAULT
-        known = all(0 <= value <= max(SETTINGS[name].candidates) for name, value in values.items())
-        return Tuning(values, measured=True) if known else DEFAULT
+        if (values := _read(self._path)) is not None:
+            return Tuning(values, measured=True)
+        others = sorted(self._path.parent.glob(f"{self._path.stem.rpartition('-')[0]}-*.json"))
+        found = [values for path in others if (values := _read(path)) is not None]
+        return Tuning(found[-1], measured=False) if found else DEFAULT
 
     def save(self, values: dict[str, int], figures: Iterable[dict[str, object]]) -> None:
         """Keeps values, and the figures that they were chosen by. Where nothing can be written, nothing is kept."""
@@ -115,6 +116,18 @@ class TuningFile:
         with suppress(OSError):
             partial.write_text(json.dumps(record, indent=1))
             partial.replace(self._path)
+
+
+def _read(path: Path) -> dict[str, int] | None:
+    """The values in a file; None: there are none, another machine's, or unknown ones."""
+    try:
+        record = json.loads(path.read_text())
+        values = {name: int(record["values"][name]) for name in SETTINGS}
+        is_ours = record["cpu"] == cpu_model()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    known = all(0 <= value <= max(SETTINGS[name].candidates) for name, value in values.items())
+    return values if known and is_ours else None
 
 
 def cpu_model() -> str:
