@@ -31,7 +31,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "filetypes",
         "errors",
     },
-    "agent": {"llm", "tokenizer", "files", "filetypes", "errors"},  # tools and a journal around calls of LLM
+    "agent": {"llm", "chat", "tokenizer", "files", "filetypes", "errors"},  # tools and a journal around calls of LLM
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
@@ -101,7 +101,8 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "docstring_parser": {"agent"},
     "simpleeval": {"agent"},
     "trafilatura": {"agent"},
-    "httpx": {"agent"},
+    "httpx2": {"agent"},
+    "mcp": {"agent"},
     "prometheus_client": {"server"},
     "threading": {
         "agent",

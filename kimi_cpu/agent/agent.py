@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import ConfigError, RequestError, shown
+from .enforceable import enforceable
 from .journal import Journal
 from .limits import Limits
 from .loop import Loop, Means
@@ -21,6 +22,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from ..llm import LLM, ChatKeywords
+    from .servers import Config
 
 MAX_STEPS = 300
 
@@ -55,20 +57,19 @@ class Agent:
         llm: "LLM",
         tools: Sequence[Tool | Callable[..., object]] = (),
         *,
+        mcp: "Config | None" = None,
         system: str | None = None,
         max_steps: int = MAX_STEPS,
         budget: str | Iterable[str] | None = None,
         **options: Unpack["ChatKeywords"],
     ):
-        """tools: functions, whose names, parameters and docstrings the model is told, or Tools. budget: "2h", "200000
-        tokens", or both. options: keywords of LLM.chat, for each turn. ConfigError: a tool or a limit cannot be."""
-        self._llm, self._system, self._options = llm, system, dict(options)
+        """tools: functions, whose names, parameters and docstrings the model is told, or Tools. mcp: MCP servers, which
+        run as long as a run: a file, or a dictionary, with `mcpServers`. budget: "2h", "200000 tokens", or both.
+        options: keywords of LLM.chat, for each turn. ConfigError: a tool or a limit cannot be."""
+        self._llm, self._mcp, self._system, self._options = llm, mcp, system, dict(options)
         self._limits = Limits.of(max_steps, budget)
         self.tools = [tool_of(given) for given in tools]
-        names = [READ_ON, *(tool.name for tool in self.tools)]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ConfigError(f"Two tools have the name {twice}; give each a name of its own.")
+        _by_name(self.tools)
         self._loop: Loop | None = None
 
     def run(
@@ -91,10 +92,10 @@ class Agent:
             else:
                 folder = journal.path.with_name(journal.path.name + ".results")
             run = Transcript(() if journal is None else journal.records)
-            tools = {tool.name: tool for tool in self.tools}
+            tools = _by_name([*self.tools, *self._started(stack, watch)])
             self._loop = Loop(Means(self._llm, tools, self._limits, self._options, watch), run, journal, folder)
             try:
-                self._begin(self._loop, run, task, watch)
+                self._begin(self._loop, run, task, sorted(tools), watch)
                 ended = self._loop.go()
             finally:
                 self._loop = None
@@ -114,9 +115,19 @@ class Agent:
         if self._loop is not None:
             self._loop.pause()
 
-    def _begin(self, loop: Loop, run: Transcript, task: str | None, watch: Watch) -> None:
+    def _started(self, stack: ExitStack, watch: Watch) -> list[Tool]:
+        """The tools of MCP servers, which run until the stack ends."""
+        if self._mcp is None:
+            return []
+        from .servers import Servers  # which takes long
+
+        servers = stack.enter_context(Servers(self._mcp))
+        for notice in servers.notices:
+            watch.notice(notice)
+        return [enforceable(self._llm, tool, watch.notice) for tool in servers.tools if watch.offers(tool)]
+
+    def _begin(self, loop: Loop, run: Transcript, task: str | None, names: list[str], watch: Watch) -> None:
         """Records what is asked, where it is new."""
-        names = sorted(tool.name for tool in self.tools)
         if run.begun is None:
             if not task:
                 raise RequestError("There is no task; give one.")
@@ -134,3 +145,12 @@ class Agent:
                 "or name another file."
             )
         loop.record(Told(content=task, by="user"))
+
+
+def _by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """ConfigError: two tools have one name."""
+    names = [READ_ON, *(tool.name for tool in tools)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"Two tools have the name {twice}; give each a name of its own.")
+    return {tool.name: tool for tool in tools}

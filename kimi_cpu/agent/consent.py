@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from .tool import Tool
 
 ALL = "all"
+SERVER = "__"  # between the name of an MCP server and that of its tool
 
 
 class Consent:
@@ -26,9 +27,10 @@ class Consent:
         return not tool.needs_consent or any(fnmatchcase(name, p) for p in self._patterns for name in names)
 
     def unknown(self, tools: Iterable[Tool]) -> list[str]:
-        """Names that were allowed and mean none of these tools."""
+        """Names that were allowed and mean none of these tools, nor one of an MCP server."""
         names = [ALL, *(tool.name for tool in tools)]
-        return [p for p in self._patterns if not any(fnmatchcase(name, p) for name in names)]
+        own = [p for p in self._patterns if SERVER not in p]
+        return [p for p in own if not any(fnmatchcase(name, p) for name in names)]
 
     def offers(self, tool: Tool) -> bool:
         """Whether the model is told of a tool."""

@@ -35,6 +35,10 @@ class Watch:
     def notice(self, text: str) -> None:
         """Something that its owner should know."""
 
+    def offers(self, tool: Tool) -> bool:
+        """Whether the model is told of a tool of an MCP server."""
+        return True
+
     def approve(self, call: Call, tool: Tool) -> bool:
         """Whether a call may be made. A denied one is not, and the model is told."""
         return True

@@ -40,6 +40,12 @@ MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
     help="Offer the functions of this file as tools. May be given several times.",
 )
 @click.option(
+    "--mcp",
+    metavar="CONFIG.json",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Run the MCP servers of this file (mcpServers), and offer their tools as far as they are allowed.",
+)
+@click.option(
     "--files",
     metavar="DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -50,7 +56,7 @@ MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
     "--allow",
     multiple=True,
     metavar="NAME|all",
-    help="Let tools of this name act: write_file, edit_file, shell, python; * stands for anything. Several times.",
+    help="Let tools of this name act: write_file, edit_file, shell, python, SERVER__TOOL. * stands for anything.",
 )
 @click.option("--ask", is_flag=True, help="Offer the others too, and ask before each of their calls.")
 @click.option("--max-steps", type=click.IntRange(1), default=300, show_default=True, help="Turns of the model.")
@@ -89,6 +95,7 @@ MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
 def agent_command(
     task: str | None,
     modules: tuple[Path, ...],
+    mcp: Path | None,
     files: Path | None,
     search: str | None,
     allow: tuple[str, ...],
@@ -108,8 +115,9 @@ def agent_command(
     """Work on TASK with tools until there is an answer. The answer alone goes to stdout; thinking, calls and results go
     to stderr.
 
-    The tools are get_date, calculator, the functions of --tools and what --files and --search offer. Those that write
-    or run programs are offered only with --allow or --ask; programs run in a sandbox where bubblewrap is installed.
+    The tools are get_date, calculator, the functions of --tools and what --files, --search and --mcp offer. Those that
+    write or run programs, and those of MCP servers, are offered only with --allow or --ask; programs run in a sandbox
+    where bubblewrap is installed.
 
     Ctrl-C pauses, at once or when the calls in progress have results: then the run goes on, is told something, answers
     with what it has, or is left; a second Ctrl-C leaves at once (exit code 130). SIGTERM and SIGHUP leave it (6). With
@@ -121,6 +129,7 @@ def agent_command(
     kimi-cpu agent -m k2.gguf "Write a report on our sales." --tools sales.py --resume report.jsonl --budget 2h
     kimi-cpu agent -m k2.gguf "Make the tests pass." --files . --allow edit_file --allow shell
     kimi-cpu agent -m k2.gguf "What changed in version 3?" --search docs/
+    kimi-cpu agent -m k2.gguf "Close what is done." --mcp servers.json --allow 'github__*'
     kimi-cpu agent -m k2.gguf --resume report.jsonl
     kimi-cpu agent --view report.jsonl
     """
@@ -146,7 +155,7 @@ def agent_command(
     from .loading import load_model
 
     with load_model(path, **loading) as llm:
-        agent = Agent(llm, tools, system=system, max_steps=max_steps, budget=budget, **options, **thinking)
+        agent = Agent(llm, tools, mcp=mcp, system=system, max_steps=max_steps, budget=budget, **options, **thinking)
         terminal = Terminal(quiet, as_json, hide_thinking, unfinished, consent)
         try:
             outcome = _run(agent, text, resume, terminal)

@@ -68,6 +68,10 @@ class Terminal(Watch):
         """A line on stderr."""
         warn([text])
 
+    def offers(self, tool: Tool) -> bool:
+        """As far as it is allowed, or asked about."""
+        return self._consent.offers(tool)
+
     def approve(self, call: Call, tool: Tool) -> bool:
         """As told on the command line, or as answered now; where nobody can be asked, no."""
         if self._consent.covers(tool):

@@ -69,11 +69,11 @@ class Metasearch:
         self._url = url if parts.path.strip("/") else f"{url.rstrip('/')}/search"
 
     def search(self, query: str) -> list[Hit]:
-        """See Source. httpx.HTTPError: the engine does not answer."""
-        import httpx
+        """See Source. httpx2.HTTPError: the engine does not answer."""
+        import httpx2
 
         parameters = {"q": query, "format": "json"}
-        response = httpx.get(self._url, params=parameters, headers=HEADERS, timeout=TIMEOUT_S, follow_redirects=True)
+        response = httpx2.get(self._url, params=parameters, headers=HEADERS, timeout=TIMEOUT_S, follow_redirects=True)
         response.raise_for_status()
         results = response.json().get("results") or []
         return [Hit(r.get("title") or r["url"], r["url"], r.get("content") or "") for r in results if r.get("url")]
@@ -81,11 +81,11 @@ class Metasearch:
     def fetch(self, address: str) -> str:
         """See Source. Only pages of public addresses are fetched: the text of a page may ask for what is behind this
         machine's wall."""
-        import httpx
+        import httpx2
 
         for _ in range(MAX_REDIRECTS):
             _check_public(address)
-            with httpx.stream("GET", address, headers=HEADERS, timeout=TIMEOUT_S) as response:
+            with httpx2.stream("GET", address, headers=HEADERS, timeout=TIMEOUT_S) as response:
                 if response.next_request is not None:
                     address = str(response.next_request.url)
                     continue
