@@ -4,6 +4,7 @@ everything else to stderr."""
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # Unicode has no pictures of C1 controls
 BAR_AFTER_S = 1.0  # that the prompt is being read
+FIRST_GUESS_S = 20.0  # that compiling takes, on two cores: docs/performance.md
 
 
 def say(text: str) -> None:
@@ -153,16 +155,48 @@ def bar(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
 def steps(what: str) -> Iterator[Callable[[int, int], None]]:
     """A function (steps done, steps in all) that draws a bar on a terminal; elsewhere one line says what is done."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(what)
         yield lambda done, total: None
         return
-    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), console=console, transient=True) as display:
-        task = display.add_task(what, total=None)
-        yield lambda done, total: display.update(task, completed=done, total=total)
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("about {task.fields[left]} left")
+    with Progress(TextColumn(what), *columns, console=console, transient=True) as display:
+        left = TimeLeft()
+        task = display.add_task(what, total=None, left=left)
+
+        def show(done: int, total: int) -> None:
+            left.update(done, total)
+            display.update(task, completed=done, total=total)
+
+        yield show
+
+
+class TimeLeft:
+    """The time that steps will still take, as text when it is asked for: guessed at first, then told by their pace.
+
+    What takes long comes first, as in a warm-up: after a part p of the steps, (1 - p)^3 of the work is left.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        """clock: seconds."""
+        self._clock, self._begin = clock, clock()
+        self._end = self._begin + FIRST_GUESS_S
+        self._work: float | None = None  # that was left at first
+
+    def update(self, done: int, total: int) -> None:
+        """So many steps are done now. The first call says how many there were before."""
+        left = (1 - done / total) ** 3
+        if self._work is None:
+            self._work, self._end = left, self._begin + FIRST_GUESS_S * left
+        elif left < self._work:
+            self._end = self._begin + (self._clock() - self._begin) * self._work / (self._work - left)
+
+    def __str__(self) -> str:
+        seconds = max(0, round(self._end - self._clock()))
+        return f"{seconds // 60}:{seconds % 60:02}"
 
 
 class _PromptBar:

@@ -28,6 +28,7 @@ FORCED = "KIMI_CPU_ISA"
 SHARE = (  # what the second process of a warm-up runs, with the modules of this one
     "import sys; sys.path[:] = sys.argv[1:]; from kimi_cpu.kernels import runtime; runtime.compile_all()"
 )
+Step = tuple[Entry, Callable[[bool], bool]]  # of a warm-up: its code, and what makes it, or waits for it
 _local = threading.local()  # of each Python thread: workers, scratch
 _libraries: dict[str, Library] = {}
 _lock = threading.Lock()
@@ -167,8 +168,8 @@ def scratch(name: str, size: int) -> np.ndarray:
 
 
 def warmup(progress: Callable[[int, int], None] | None = None) -> None:
-    """Compiles everything, or loads it from the cache. progress(done, total) is called after each step; what it raises
-    ends the warm-up.
+    """Compiles everything, or loads it from the cache. progress(done, total) is called before the first step and after
+    each; what it raises ends the warm-up.
 
     A second process shares the work where that is faster: LLVM's Python binding compiles one thing at a time, in each.
     """
@@ -182,18 +183,25 @@ def compile_all(progress: Callable[[int, int], None] | None = None) -> None:
     What another process compiles meanwhile is left for the end, so that several share the work. All of them begin with
     what takes long, which is defined first, so that they end together.
     """
-    steps = [partial(_compile, isa()), *(k.compile for k in jit.KERNELS)]
-    done = 0
-    for wait in (False, True):
-        left = []
-        for step in steps:
-            if not step(wait):
-                left.append(step)
-                continue
+    steps: list[Step] = [(_machine_code(isa()), partial(_compile, isa())), *((k.entry, k.compile) for k in jit.KERNELS)]
+    done, theirs = 0, list[Step]()
+
+    def tell() -> None:
+        if progress:
+            progress(done + sum(entry.exists() for entry, _ in theirs), len(steps))
+
+    tell()
+    for entry, make in steps:
+        if make(False):
             done += 1
-            if progress:
-                progress(done, len(jit.KERNELS) + 1)
-        steps = left
+        else:
+            theirs.append((entry, make))
+        tell()
+    while theirs:
+        _, make = theirs.pop(0)
+        make(True)
+        done += 1
+        tell()
     _ready().write(b"ready")
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -93,8 +95,27 @@ def test_configure_says_how_many_threads_it_set():
 def test_warmup_reports_every_step_to_the_last():
     steps = []
     runtime.warmup(lambda done, total: steps.append((done, total)))
-    assert [done for done, _ in steps] == list(range(1, len(steps) + 1))
-    assert steps[-1][0] == steps[-1][1]
+    assert steps == sorted(steps) and steps[0][0] == 0 and steps[-1][0] == steps[-1][1]
+
+
+class Made(NamedTuple):
+    """A kernel whose code takes nothing to make."""
+
+    entry: Entry
+    compile: Callable[[bool], bool]
+
+
+def test_warmup_counts_what_another_process_compiles(tmp_path, monkeypatch):
+    theirs, ours, steps = Entry(tmp_path / "theirs"), Entry(tmp_path / "ours"), []
+
+    def compile_ours(wait):
+        theirs.write(b"code")  # the other process ends meanwhile
+        return True
+
+    monkeypatch.setattr(jit, "KERNELS", [Made(theirs, lambda wait: wait), Made(ours, compile_ours)])
+    monkeypatch.setattr(runtime, "_ready", lambda: Entry(None))
+    runtime.compile_all(lambda done, total: steps.append((done, total)))
+    assert steps == [(0, 3), (1, 3), (1, 3), (3, 3), (3, 3)]
 
 
 def test_description_names_the_tier_in_use():
