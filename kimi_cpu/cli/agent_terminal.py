@@ -10,7 +10,7 @@ from ..agent.consent import Consent
 from ..agent.records import Answered, Called, Record, Returned, Shortened, Summarised, Told, line_of
 from ..errors import Interrupted
 from ..llm import Piece
-from .display import Display, harmless, has_colours, say, warn
+from .display import Display, harmless, has_colours, say
 from .interrupts import CTRL_C
 
 FOLDED_LINES = 8  # of a result
@@ -66,7 +66,7 @@ class Terminal(Watch):
 
     def notice(self, text: str) -> None:
         """A line on stderr."""
-        warn([text])
+        say(text)
 
     def offers(self, tool: Tool) -> bool:
         """As far as it is allowed, or asked about."""

@@ -99,7 +99,7 @@ def test_session_that_cannot_be_used_costs_a_notice_and_not_the_run(tiny_file, t
     with pytest.raises(Stopped):
         run(tiny_file, Notes(), path, StopsAtStep(3))
     session = tmp_path / "run.session"
-    session.write_bytes(session.read_bytes()[:-1])
+    session.write_bytes(session.read_bytes()[:200])
     seen = StopsAtStep(None)
     assert run(tiny_file, Notes(), path, seen).calls == STEPS
-    assert sum("truncated" in notice for notice in seen.notices) == 1
+    assert sum(str(session) in notice for notice in seen.notices) == 1
