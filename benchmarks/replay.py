@@ -4,9 +4,9 @@
     python benchmarks/replay.py [--layers 12] [--tokens 2000] [--recorded FILE]
 
 A pool of experts of all layers has room for a share of them; the first third of the tokens fills it and is not counted.
-LRU, S3-FIFO and ARC are libcachesim's. The others may read an expert, use it and not keep it. Of independent draws no
-policy can hit more than the share that fits. A recorded routing has a line of JSON for each token, {"layers": [[ids of
-the first layer], …]}.
+LRU, S3-FIFO and ARC are libcachesim's. The others may read an expert, use it and not keep it. Ours also knows the
+scores of experts that were not chosen. Of independent draws no policy can hit more than the share that fits. A recorded
+routing has a line of JSON for each token, {"layers": [[ids of the first layer], …]}, and no scores.
 """
 
 import argparse
@@ -25,13 +25,16 @@ from benchmarks.machine import card, put_part  # noqa: E402
 from kimi_cpu.residency.policy import Policy  # noqa: E402
 from kimi_cpu.residency.regret import best_hits  # noqa: E402
 from tests.residency.replay import ONE, replay  # noqa: E402
-from tests.residency.routings import flat, independent, k2_like, recorded  # noqa: E402
+from tests.residency.routings import Routed, flat, independent, k2_like, recorded  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results-residency.md")
 SHARES = (0.03, 0.06, 0.12, 0.25, 0.40, 0.60)
 NUM_EXPERTS = 384
 COUNTED_HALF_LIVES = (2, 16, 128)  # tokens
 K2_LAYERS, K2_TOP_K = 60, 8
+SCORED = "averages and scores (ours)"
+
+Hits = Callable[[Routed, int, int], np.ndarray]  # (a routing, experts of a layer, room in all) -> bool[T, layers, k]
 
 
 class DecayedCounts(Policy):
@@ -42,67 +45,71 @@ class DecayedCounts(Policy):
         self._counts = np.zeros((num_layers, len(COUNTED_HALF_LIVES), num_experts), np.float32)
         self._decay = 0.5 ** (1 / np.array(COUNTED_HALF_LIVES, np.float32))[:, None]
 
-    def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray) -> None:
+    def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray, scores: np.ndarray | None) -> None:
         self._counts[layer] *= self._decay
         self._counts[layer][:, experts] += tokens
         self._set_worth(layer, self._counts[layer].sum(axis=0))
 
 
-def ours(kind: type[Policy]) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    """The hits bool[T, layers, k] of a policy on a routing, with so many experts a layer and room for so many."""
+def ours(kind: type[Policy], with_scores: bool) -> Hits:
+    """The hits of a policy that knows the router's scores, or does not."""
 
-    def hits(routing: np.ndarray, num_experts: int, capacity: int) -> np.ndarray:
-        _, layers, k = routing.shape
-        return replay(kind(layers, num_experts, k), routing, num_experts, capacity)
+    def hits(routing: Routed, num_experts: int, capacity: int) -> np.ndarray:
+        _, layers, k = routing.ids.shape
+        known = routing if with_scores else Routed(routing.ids, None)
+        return replay(kind(layers, num_experts, k), known, num_experts, capacity)
 
     return hits
 
 
-def others(kind: type[libcachesim.CacheBase]) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    """The same of one of libcachesim's caches."""
+def others(kind: type[libcachesim.CacheBase]) -> Hits:
+    """The hits of one of libcachesim's caches."""
 
-    def hits(routing: np.ndarray, num_experts: int, capacity: int) -> np.ndarray:
+    def hits(routing: Routed, num_experts: int, capacity: int) -> np.ndarray:
         cache, request = kind(capacity), libcachesim.Request()
         request.obj_size = 1
         is_hit = []
         for key in keys_of(routing, num_experts).tolist():
             request.obj_id = key
             is_hit.append(cache.get(request))
-        return np.array(is_hit, bool).reshape(routing.shape)
+        return np.array(is_hit, bool).reshape(routing.ids.shape)
 
     return hits
 
 
-def best(routing: np.ndarray, num_experts: int, capacity: int) -> np.ndarray:
-    """The same of Belady's optimum."""
-    return best_hits(keys_of(routing, num_experts), capacity).reshape(routing.shape)
+def best(routing: Routed, num_experts: int, capacity: int) -> np.ndarray:
+    """The hits of Belady's optimum."""
+    return best_hits(keys_of(routing, num_experts), capacity).reshape(routing.ids.shape)
 
 
-POLICIES: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
+POLICIES: dict[str, Hits] = {
     "LRU": others(libcachesim.LRU),
     "S3-FIFO": others(libcachesim.S3FIFO),
     "ARC": others(libcachesim.ARC),
-    "decayed counts": ours(DecayedCounts),
-    "decayed averages (ours)": ours(Policy),
+    "decayed counts": ours(DecayedCounts, with_scores=False),
+    "decayed averages": ours(Policy, with_scores=False),
+    SCORED: ours(Policy, with_scores=True),
     "Belady": best,
 }
 
 
-def keys_of(routing: np.ndarray, num_experts: int) -> np.ndarray:
+def keys_of(routing: Routed, num_experts: int) -> np.ndarray:
     """i64[T * layers * k], in the order of use."""
-    layers = np.arange(routing.shape[1])[:, None]
-    return (routing + layers * num_experts).astype(np.int64).reshape(-1)
+    layers = np.arange(routing.ids.shape[1])[:, None]
+    return (routing.ids + layers * num_experts).astype(np.int64).reshape(-1)
 
 
-def table(routing: np.ndarray, num_experts: int) -> list[str]:
+def table(routing: Routed, num_experts: int) -> list[str]:
     """Rows of Markdown: hit rates by policy and share, and the regret of ours."""
-    rates: dict[str, list[float]] = {name: [] for name in POLICIES}
-    counted = slice(len(routing) // 3, None)
+    policies = {name: hits for name, hits in POLICIES.items() if name != SCORED or routing.scores is not None}
+    rates: dict[str, list[float]] = {name: [] for name in policies}
+    counted = slice(len(routing.ids) // 3, None)
     for share in SHARES:
-        capacity = int(share * routing.shape[1] * num_experts)
-        for name, hits in POLICIES.items():
+        capacity = int(share * routing.ids.shape[1] * num_experts)
+        for name, hits in policies.items():
             rates[name].append(100 * float(hits(routing, num_experts, capacity)[counted].mean()))
-    regret = [b - o for b, o in zip(rates["Belady"], rates["decayed averages (ours)"], strict=True)]
+    best_of_ours = rates.get(SCORED, rates["decayed averages"])
+    regret = [b - o for b, o in zip(rates["Belady"], best_of_ours, strict=True)]
     lines = ["| experts that fit | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |"]
     lines.append("|---|" + "---|" * len(SHARES))
     for name, values in [*rates.items(), ("our regret", regret)]:
@@ -117,10 +124,12 @@ def bookkeeping() -> list[str]:
     for key in rng.choice(K2_LAYERS * NUM_EXPERTS, K2_LAYERS * NUM_EXPERTS // 4, replace=False).tolist():
         policy.admit(key)
     use_s, victims_s = [], []
-    for ids in independent(30, K2_LAYERS):
+    routing = independent(30, K2_LAYERS)
+    assert routing.scores is not None
+    for ids, scores in zip(routing.ids, routing.scores, strict=True):
         begin = time.perf_counter()
         for layer in range(K2_LAYERS):
-            policy.use(layer, ids[layer], ONE[:K2_TOP_K])
+            policy.use(layer, ids[layer], ONE[:K2_TOP_K], scores[layer, None])
         middle = time.perf_counter()
         for key in range(missing):
             gone = policy.victim(-1, frozenset())
@@ -152,10 +161,12 @@ def main() -> None:
         put_part(RESULTS, "", title, [size, "", *rows])
     if given.recorded:
         routing = recorded(given.recorded)
-        num_experts = int(routing.max()) + 1
+        num_experts = int(routing.ids.max()) + 1
         rows = table(routing, num_experts)
         print(given.recorded.name, *rows, sep="\n")
-        about = f"{given.recorded.name}: {len(routing)} tokens, {routing.shape[1]} layers of {num_experts} experts."
+        about = (
+            f"{given.recorded.name}: {len(routing.ids)} tokens, {routing.ids.shape[1]} layers of {num_experts} experts."
+        )
         put_part(RESULTS, "", "Recorded", [about, "", *rows])
 
 

@@ -64,6 +64,7 @@ class Dispatch(NamedTuple):
     active: np.ndarray  # i64[min(E, T * k)], the experts that occur, ascending: the first num_active
     first: np.ndarray  # i64[min(E, T * k) + 1], where the rows of active[a] begin in `order`, and where the last end
     num_active: np.ndarray  # i64[1]
+    scores: np.ndarray  # f32[T, E], by which each token chose, within the groups that it kept
 
 
 def make_dispatch(tokens: int, num_experts: int, top_k: int) -> Dispatch:
@@ -72,7 +73,8 @@ def make_dispatch(tokens: int, num_experts: int, top_k: int) -> Dispatch:
     most = min(num_experts, rows)
     ids, weights = np.zeros((tokens, top_k), np.int32), np.zeros((tokens, top_k), np.float32)
     order, active, first = (np.zeros(n, np.int64) for n in (rows, most, most + 1))
-    return Dispatch(ids, weights, order, active, first, np.zeros(1, np.int64))
+    scores = np.zeros((tokens, num_experts), np.float32)
+    return Dispatch(ids, weights, order, active, first, np.zeros(1, np.int64), scores)
 
 
 class Experts(NamedTuple):

@@ -174,7 +174,7 @@ def route(x: np.ndarray, w: np.ndarray, bias: np.ndarray, routing: Routing, disp
     """
     logits = (x[:, : w.shape[1]].astype(np.float64) @ w.T.astype(np.float64)).astype(np.float32)
     p = _sigmoid(logits.astype(np.float64)).astype(np.float32)  # [T, E]
-    score = p + bias
+    score = dispatch.scores[:] = p + bias
     if routing.n_group > 1:
         groups = score.reshape(len(x), routing.n_group, -1)
         best = -np.sort(-groups, axis=-1)[..., :2].sum(-1)  # [T, n_group]

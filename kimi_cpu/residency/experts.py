@@ -75,7 +75,8 @@ class ResidentExperts:
         """See model.Residency. ModelFileError: an expert cannot be read."""
         n = int(dispatch.num_active[0])
         experts = dispatch.active[:n]
-        self._policy.use(layer, experts, np.diff(dispatch.first[: n + 1]))
+        tokens, top_k = np.diff(dispatch.first[: n + 1]), dispatch.ids.shape[1]
+        self._policy.use(layer, experts, tokens, dispatch.scores[: dispatch.first[n] // top_k])
         if self._coming:  # for a step that was stopped
             self._take(self._reads.wait(0), {})
         here, keys = self._layers[layer].address[experts] != 0, layer * self._num_experts + experts

@@ -1,14 +1,18 @@
 """Which experts stay in memory: the ones that the router is likely to use next.
 
-What an expert is worth is the sum of four decayed averages of its use, with half-lives of 1, 4, 16 and 64 tokens. A key
-names an expert of a layer: layer * num_experts + expert.
+What an expert is worth is the sum of four decayed averages of its use, and of how near it came to being chosen of late:
+the router scores all experts, and those that just missed are the ones that come next. A key names an expert of a layer:
+layer * num_experts + expert.
 """
 
 from collections.abc import Set
 
 import numpy as np
 
-HALF_LIVES = (1, 4, 16, 64)  # tokens; benchmarks/results-residency.md compares them with others
+HALF_LIVES = (1, 4, 16, 64)  # tokens, of averages of use; benchmarks/results-residency.md compares them with others
+SCORE_HALF_LIVES = (1, 8)  # tokens, of averages of scores
+SCORED_TOKENS = 64  # of a step at most, evenly spaced
+ERRORS = 100  # that the size of a layer's errors is an average of
 PROMPT_TOKENS = 64  # a step of more tokens is taken for a piece of a prompt, one of fewer for one token each of many
 COLDEST = -1  # no key: asks for a victim in any case
 
@@ -23,25 +27,44 @@ class Policy:
         """Layers count as in the model; those without experts are never used."""
         self.worth = np.zeros((num_layers, num_experts), np.float32)
         self._top_k = top_k
-        self._averages = np.zeros((num_layers, len(HALF_LIVES), num_experts), np.float32)
-        self._kept = np.float32(0.5) ** (1 / np.array(HALF_LIVES, np.float32))[:, None]  # of an average, a token later
+        half_lives = np.array(HALF_LIVES + SCORE_HALF_LIVES, np.float32)[:, None]
+        self._averages = np.zeros((num_layers, len(half_lives), num_experts), np.float32)
+        self._kept = np.float32(0.5) ** (1 / half_lives)  # of an average, a token later
+        self._is_of_scores = np.arange(len(half_lives)) >= len(HALF_LIVES)  # bool[averages]
+        self._taken = self._of_a_step(self._kept)
+        self._sums = np.stack([~self._is_of_scores, self._is_of_scores / len(SCORE_HALF_LIVES)]).astype(np.float32)
+        self._seen = np.zeros((2, num_experts), np.float32)  # a step's: share of its tokens, and margin of the score
+        self._expected = np.zeros((num_layers, num_experts), np.float32)  # margins
+        self._num_steps = np.zeros(num_layers, np.int64)  # with scores
+        self._variance = np.ones(num_layers, np.float32)  # of a margin minus what was expected
         self._is_resident = np.zeros((num_layers, num_experts), bool)
         self._resident_worth = np.full((num_layers, num_experts), np.inf, np.float32)  # infinite: not resident
         self._flat_worth, self._flat_is_resident = self.worth.reshape(-1), self._is_resident.reshape(-1)  # by key
         self._flat_resident_worth = self._resident_worth.reshape(-1)
 
-    def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray) -> None:
-        """A step's routing: the experts i64[n] of a layer that it uses, each once, and how many tokens i64[n] do.
+    def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray, scores: np.ndarray | None) -> None:
+        """A step's routing: the experts i64[n] of a layer that it uses, each once, how many of its tokens i64[n] do,
+        and the router's scores f32[T, num_experts]; None where they are not known.
 
         An average takes in the share of the step's tokens. A prompt's tokens follow one another, so that as many
         half-lives pass; where the uses are among them is not known.
         """
+        num_tokens = int(tokens.sum()) // self._top_k
+        kept, taken = self._kept, self._taken
+        if num_tokens > PROMPT_TOKENS:
+            kept = kept**num_tokens
+            taken = self._of_a_step(kept)
+        share, margin = self._seen
+        share[:] = 0
+        share[experts] = tokens / num_tokens
+        self._compare(layer, scores, experts, margin)
         averages = self._averages[layer]  # [half-lives, num_experts]
-        num_tokens = int(tokens.sum()) / self._top_k
-        kept = self._kept**num_tokens if num_tokens > PROMPT_TOKENS else self._kept
         averages *= kept
-        averages[:, experts] += (1 - kept) * (tokens / np.float32(num_tokens))
-        self._set_worth(layer, averages.sum(axis=0))
+        averages += taken @ self._seen
+        uses, expected = self._sums @ averages
+        self._expected[layer] = expected
+        expected /= np.sqrt(self._variance[layer])
+        self._set_worth(layer, uses + expected)
 
     def admit(self, key: int) -> None:
         """It is resident from now on."""
@@ -72,6 +95,31 @@ class Policy:
             return None
         self.forget(place)
         return place
+
+    def _compare(self, layer: int, scores: np.ndarray | None, experts: np.ndarray, margin: np.ndarray) -> None:
+        """margin f32[num_experts] = scores f32[T, num_experts] minus the lowest that a token chose, the mean of the
+        tokens, or of some; what was expected where there are none, or one is no number."""
+        expected = self._expected[layer]
+        if scores is None:
+            margin[:] = expected
+            return
+        if len(scores) == 1:
+            np.subtract(scores[0], scores[0, experts].min(), out=margin)
+        else:
+            some, lowest = scores[:: -(-len(scores) // SCORED_TOKENS)], -self._top_k
+            (some - np.partition(some, lowest, axis=1)[:, lowest, None]).mean(axis=0, out=margin)
+        error = margin - expected
+        square = error.dot(error) / len(error)
+        if square < np.inf:
+            self._num_steps[layer] += 1
+            self._variance[layer] += (square - self._variance[layer]) / min(self._num_steps[layer], ERRORS)
+        else:
+            margin[:] = expected
+
+    def _of_a_step(self, kept: np.ndarray) -> np.ndarray:
+        """f32[averages, 2]: what an average takes in of a step's share and margin. kept: of what it was before."""
+        is_of = np.stack([~self._is_of_scores, self._is_of_scores], axis=1)
+        return np.where(is_of, 1 - kept, np.float32(0))
 
     def _set_worth(self, layer: int, worth: np.ndarray) -> None:
         self.worth[layer] = worth

@@ -1,4 +1,4 @@
-"""Routings: which experts each token uses in each layer, i32[T, layers, top_k] in ascending order, by a seed.
+"""Routings: which experts each token uses in each layer, and the scores by which it chose them, by a seed.
 
 Two have the statistics of Kimi K2's: an expert of this token is used by the next one in three of ten cases, after 64
 tokens in one of ten.
@@ -7,6 +7,7 @@ tokens in one of ten.
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,27 +18,34 @@ DOMAIN_TOKENS = (500, 2000)  # of a domain, drawn evenly
 REDRAWN = 0.9  # share of experts whose popularity changes with the domain
 
 
-def k2_like(num_tokens: int, layers: int, experts: int = 384, top_k: int = 8, seed: int = 0) -> np.ndarray:
+class Routed(NamedTuple):
+    """ids i32[T, layers, top_k], ascending; scores f32[T, layers, experts], None where they were not recorded."""
+
+    ids: np.ndarray
+    scores: np.ndarray | None
+
+
+def k2_like(num_tokens: int, layers: int, experts: int = 384, top_k: int = 8, seed: int = 0) -> Routed:
     """Popular experts that change with the domain, and locality."""
-    return _routing(_scores(num_tokens, layers, experts, POPULARITY, seed), num_tokens, layers, top_k)
+    return _routing(_scores(num_tokens, layers, experts, POPULARITY, seed), top_k)
 
 
-def flat(num_tokens: int, layers: int, experts: int = 384, top_k: int = 8, seed: int = 0) -> np.ndarray:
+def flat(num_tokens: int, layers: int, experts: int = 384, top_k: int = 8, seed: int = 0) -> Routed:
     """Locality alone: in the long run all experts are used as often."""
-    return _routing(_scores(num_tokens, layers, experts, 0.0, seed), num_tokens, layers, top_k)
+    return _routing(_scores(num_tokens, layers, experts, 0.0, seed), top_k)
 
 
-def independent(num_tokens: int, layers: int, experts: int = 384, top_k: int = 8, seed: int = 0) -> np.ndarray:
+def independent(num_tokens: int, layers: int, experts: int = 384, top_k: int = 8, seed: int = 0) -> Routed:
     """Nothing to learn: each token draws its experts anew."""
     rng = np.random.default_rng(seed)
     draws = (rng.random((layers, experts)) for _ in range(num_tokens))
-    return _routing(draws, num_tokens, layers, top_k)
+    return _routing(draws, top_k)
 
 
-def recorded(path: Path) -> np.ndarray:
+def recorded(path: Path) -> Routed:
     """A file with a line of JSON for each token, {"layers": [[ids of the first layer], …]}."""
     with path.open() as lines:
-        return np.sort(np.array([json.loads(line)["layers"] for line in lines], np.int32), axis=2)
+        return Routed(np.sort(np.array([json.loads(line)["layers"] for line in lines], np.int32), axis=2), None)
 
 
 def _scores(num_tokens: int, layers: int, experts: int, popularity: float, seed: int) -> Iterator[np.ndarray]:
@@ -57,8 +65,6 @@ def _scores(num_tokens: int, layers: int, experts: int, popularity: float, seed:
             left = rng.integers(*DOMAIN_TOKENS)
 
 
-def _routing(scores: Iterator[np.ndarray], num_tokens: int, layers: int, top_k: int) -> np.ndarray:
-    ids = np.empty((num_tokens, layers, top_k), np.int32)
-    for token, score in enumerate(scores):
-        ids[token] = np.argpartition(score, -top_k, axis=1)[:, -top_k:]
-    return np.sort(ids, axis=2)
+def _routing(drawn: Iterator[np.ndarray], top_k: int) -> Routed:
+    scores = np.stack([*drawn]).astype(np.float32)
+    return Routed(np.sort(np.argpartition(scores, -top_k, axis=2)[:, :, -top_k:], axis=2).astype(np.int32), scores)

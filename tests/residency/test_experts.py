@@ -57,7 +57,7 @@ class Strange:
     def __init__(self, seed):
         self.random, self.keys = random.Random(seed), set()
 
-    def use(self, layer, experts, tokens):
+    def use(self, layer, experts, tokens, scores):
         assert len(experts) == len(tokens) > 0 and (np.diff(experts) > 0).all() and (tokens > 0).all()
 
     def victim(self, key, busy):

@@ -47,8 +47,8 @@ def test_figures_are_of_the_newer_half_of_the_uses():
 
 
 def test_a_part_of_the_keys_stands_for_all():
-    routing = k2_like(500, layers=16)
-    keys = (routing + 384 * np.arange(16)[:, None]).astype(np.int64).reshape(-1, 8)
+    ids = k2_like(500, layers=16).ids
+    keys = (ids + 384 * np.arange(16)[:, None]).astype(np.int64).reshape(-1, 8)
     assert keys.size > 1.5 * MOST_SIMULATED
     is_hit = keys % 10 < 4
     recent = RecentUses(half_uses=keys.size // 2)

@@ -40,6 +40,7 @@ ROUTER_EPS = np.float32(1e-20)  # modeling_deepseek.py: MoEGate, added to the su
 SERIAL_TOKENS = 4  # fewer tokens are sorted by one thread: a region would cost more
 I64 = types.int64
 I64_1D = types.Array(I64, 1, "C")
+F32_2D = types.Array(types.float32, 2, "C")
 F32_2D_READ = types.Array(types.float32, 2, "C", readonly=True)
 F32_READ = types.Array(types.float32, 1, "C", readonly=True)
 CHOICE = np.dtype([("top_k", "i8"), ("n_group", "i8"), ("topk_group", "i8"), ("normalise", "i8"), ("factor", "f4")])
@@ -55,8 +56,8 @@ def route(
     tokens = len(dispatch.ids)
     check_rows(x, tokens, w.shape[1])
     choice = np.array([routing], CHOICE)
-    space = runtime.scratch("route", 2 * 4 * tokens * len(w)).view(np.float32)
-    p = space[: 2 * tokens * len(w)].reshape(2, tokens, len(w))
+    space = runtime.scratch("route", 4 * tokens * len(w)).view(np.float32)
+    p = space[: tokens * len(w)].reshape(tokens, len(w))
     fixed = runtime.context(), x.ctypes.data, x.strides[0], w, bias, choice, p
     return Call(_route, (*fixed, *dispatch), rows, tokens)
 
@@ -64,12 +65,11 @@ def route(
 @kernel(
     types.void(
         ADDRESSES, I64, I64, F32_2D_READ, F32_READ, types.Array(from_dtype(CHOICE), 1, "C"),
-        types.Array(types.float32, 3, "C"), types.Array(types.int32, 2, "C"), types.Array(types.float32, 2, "C"),
-        I64_1D, I64_1D, I64_1D, I64_1D, I64,
+        F32_2D, types.Array(types.int32, 2, "C"), F32_2D, I64_1D, I64_1D, I64_1D, I64_1D, F32_2D, I64,
     )
 )  # fmt: skip
-def _route(micro, x, pitch, w, bias, choice, p, ids, weights, order, active, first, num_active, tokens):
-    """`route` for the first `tokens` rows. p f32[2, T, E]: room for probabilities and for scores."""
+def _route(micro, x, pitch, w, bias, choice, p, ids, weights, order, active, first, num_active, scores, tokens):
+    """`route` for the first `tokens` rows. p f32[T, E]: room for probabilities."""
     num_experts, workers = len(bias), micro[WORKERS]
     step = 4 * max(1, min(16, num_experts // (4 * 4 * workers)))
     counter = np.zeros(1, np.int64)
@@ -82,16 +82,16 @@ def _route(micro, x, pitch, w, bias, choice, p, ids, weights, order, active, fir
             _score(micro, x, pitch, w, p, tokens, begin, min(begin + step, num_experts), out)
     if tokens < SERIAL_TOKENS:
         for t in range(tokens):
-            _choose(micro, bias, choice[0], p[0, t], p[1, t], ids[t], weights[t])
+            _choose(micro, bias, choice[0], p[t], scores[t], ids[t], weights[t])
     else:
         for t in prange(tokens):
-            _choose(micro, bias, choice[0], p[0, t], p[1, t], ids[t], weights[t])
+            _choose(micro, bias, choice[0], p[t], scores[t], ids[t], weights[t])
     num_active[0] = _sort(ids[:tokens], num_experts, order, active, first)
 
 
 @leaf
 def _score(micro, x, pitch, w, p, tokens, begin, end, out):
-    """Logits of experts begin..end-1 for all tokens into p[0], in tiles of up to 4 tokens x 4 experts."""
+    """Logits of experts begin..end-1 for all tokens into p, in tiles of up to 4 tokens x 4 experts."""
     width = w.shape[1] * 4
     t = 0
     while t < tokens:
@@ -103,14 +103,14 @@ def _score(micro, x, pitch, w, p, tokens, begin, end, out):
             call(micro[tile], (x + t * pitch, pitch, address(w) + e * width, width, w.shape[1], address(out)))
             for i in range(m):
                 for j in range(n):
-                    p[0, t + i, e + j] = out[i * n + j]
+                    p[t + i, e + j] = out[i * n + j]
             e += n
         t += m
 
 
 @leaf
 def _choose(micro, bias, choice, probability, score, ids, weights):
-    """One token: probability f32[E] holds its logits; score f32[E] is room; ids i32[k] and weights f32[k] come out.
+    """One token: probability f32[E] holds its logits; score f32[E], ids i32[k] and weights f32[k] come out.
 
     A logit or a bias that is no number makes all weights NaN: an expert that is never chosen for it would go unnoticed.
     """
@@ -121,11 +121,13 @@ def _choose(micro, bias, choice, probability, score, ids, weights):
     call(micro[SIGMOID], (address(probability), address(probability), num_experts))
     for e in range(num_experts):
         score[e] = probability[e] + bias[e]
+    kept = score
     if choice.n_group > 1:
-        _keep_groups(score, choice.n_group, choice.topk_group)
+        kept = score.copy()
+        _keep_groups(kept, choice.n_group, choice.topk_group)
     taken = np.zeros(num_experts, np.uint8)
     for _ in range(choice.top_k):
-        taken[_best(score, taken)] = 1
+        taken[_best(kept, taken)] = 1
     total = np.float32(0)
     i = 0
     for e in range(num_experts):
