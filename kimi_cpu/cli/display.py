@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # Unicode has no pictures of C1 controls
 BAR_AFTER_S = 1.0  # that the prompt is being read
-FIRST_GUESS_S = 20.0  # that compiling takes, on two cores: docs/performance.md
 
 
 def say(text: str) -> None:
@@ -152,8 +151,11 @@ def bar(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
 
 
 @contextmanager
-def steps(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function (steps done, steps in all) that draws a bar on a terminal; elsewhere one line says what is done."""
+def steps(what: str, guess_s: float, power: int = 1) -> Iterator[Callable[[int, int], None]]:
+    """A function (steps done, steps in all) that draws a bar on a terminal; elsewhere one line says what is done.
+
+    guess_s, power: as TimeLeft has them.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -164,7 +166,7 @@ def steps(what: str) -> Iterator[Callable[[int, int], None]]:
         return
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("about {task.fields[left]} left")
     with Progress(TextColumn(what), *columns, console=console, transient=True) as display:
-        left = TimeLeft()
+        left = TimeLeft(guess_s, power)
         task = display.add_task(what, total=None, left=left)
 
         def show(done: int, total: int) -> None:
@@ -177,20 +179,22 @@ def steps(what: str) -> Iterator[Callable[[int, int], None]]:
 class TimeLeft:
     """The time that steps will still take, as text when it is asked for: guessed at first, then told by their pace.
 
-    What takes long comes first, as in a warm-up: after a part p of the steps, (1 - p)^3 of the work is left.
+    guess_s: what all of them take. power: after a part p of the steps, (1 - p)^power of the work is left: 1 for equal
+    steps, 3 for those of a warm-up, whose longest come first.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, guess_s: float, power: int, clock: Callable[[], float] = time.monotonic):
         """clock: seconds."""
+        self._guess_s, self._power = guess_s, power
         self._clock, self._begin = clock, clock()
-        self._end = self._begin + FIRST_GUESS_S
+        self._end = self._begin + guess_s
         self._work: float | None = None  # that was left at first
 
     def update(self, done: int, total: int) -> None:
         """So many steps are done now. The first call says how many there were before."""
-        left = (1 - done / total) ** 3
+        left = (1 - done / total) ** self._power
         if self._work is None:
-            self._work, self._end = left, self._begin + FIRST_GUESS_S * left
+            self._work, self._end = left, self._begin + self._guess_s * left
         elif left < self._work:
             self._end = self._begin + (self._clock() - self._begin) * self._work / (self._work - left)
 

@@ -12,6 +12,8 @@ from .display import bar, say, steps
 if TYPE_CHECKING:
     from ..llm import LLM
 
+COMPILING_S = 17.0  # on two cores: docs/performance.md
+
 LARGE = 1 << 30  # bytes of a file that takes some time to read
 
 
@@ -59,7 +61,8 @@ def compile_kernels() -> bool:
     if runtime.compiled():
         return False
     together = ", together with another process" if runtime.others_compile() else ""
-    with steps(f"kimi-cpu: compiling kernels for this CPU, once{together}") as progress:
+    what = f"kimi-cpu: compiling kernels for this CPU, once{together}"
+    with steps(what, COMPILING_S, power=3) as progress:  # what takes long is compiled first
         runtime.warmup(progress)
     return True
 
@@ -69,7 +72,7 @@ def tune_kernels(again: bool = False) -> None:
     from ..kernels import runtime, tuner
 
     if again or not runtime.tuning().measured:
-        with steps("kimi-cpu: measuring how the kernels are fastest on this machine, once") as progress:
+        with steps("kimi-cpu: measuring how the kernels are fastest on this machine, once", tuner.SECONDS) as progress:
             if (reason := tuner.tune(progress)) is not None:
                 say(reason)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_cpu.cli.display import FIRST_GUESS_S, TimeLeft
+from kimi_cpu.cli.display import TimeLeft
 
 
 class Clock:
@@ -21,9 +21,9 @@ def clock():
 
 
 def test_time_is_guessed_before_any_step_is_done_and_goes_by(clock):
-    left = TimeLeft(clock)
+    left = TimeLeft(20, 3, clock)
     left.update(0, 16)
-    assert str(left) == f"0:{FIRST_GUESS_S:02.0f}"
+    assert str(left) == "0:20"
     clock.now += 15
     assert str(left) == "0:05"
     clock.now += 15
@@ -31,7 +31,7 @@ def test_time_is_guessed_before_any_step_is_done_and_goes_by(clock):
 
 
 def test_time_follows_the_pace_of_the_steps(clock):
-    left = TimeLeft(clock)
+    left = TimeLeft(20, 3, clock)
     left.update(0, 16)
     clock.now += 70
     left.update(8, 16)  # an eighth of the work is left
@@ -42,10 +42,18 @@ def test_time_follows_the_pace_of_the_steps(clock):
     assert str(left) == "0:00"
 
 
+def test_equal_steps_take_equal_time(clock):
+    left = TimeLeft(20, 1, clock)
+    left.update(0, 16)
+    clock.now += 90
+    left.update(12, 16)
+    assert str(left) == "0:30"
+
+
 def test_what_others_have_done_before_says_nothing_about_the_pace(clock):
-    left = TimeLeft(clock)
+    left = TimeLeft(20, 3, clock)
     left.update(8, 16)
-    assert str(left) == f"0:{FIRST_GUESS_S / 8:02.0f}"
+    assert str(left) == "0:02"
     clock.now += 70
     left.update(12, 16)  # of the eighth of the work, an eighth is left
     assert str(left) == "0:10"
