@@ -102,7 +102,7 @@ model_options = _together(
         "--preload/--no-preload",
         default=True,
         show_default=True,
-        help="Read a file that fits at once, and not as tokens need it.",
+        help="Read a file that fits at once, and not as tokens need it; of a larger one, what its last run used most.",
     ),
 )
 # Results that are kept, and results that are computed before they are asked for.

@@ -15,7 +15,7 @@ from ..engine import EngineState, EngineThread, Kind, Request, Sampling
 from ..errors import AnswerError, ConfigError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..modelfile import ModelFile
-from ..residency import ExpertsState, ResidentExperts
+from ..residency import ExpertsState, ResidentExperts, heat
 from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
@@ -400,5 +400,6 @@ def _close(thread: EngineThread, file: ModelFile, residency: ResidentExperts | N
     if not thread.is_foreign:
         thread.close()
         if residency is not None:
+            heat.keep(loading.model_hash(file), residency.heat)
             residency.close()
         file.close()

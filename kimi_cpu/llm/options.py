@@ -29,8 +29,8 @@ class LoadOptions:
     by default the answers that run beside them get half of the time. memory: bytes, or as "48GiB", that all of it may
     take; a file that does not fit keeps in them the experts that are used most, and reads the others from disk as they
     are needed. Default: what is free, less a sixteenth. preload: read a file that fits when it is loaded, at the disk's
-    speed, and not as tokens need it. record_experts: count how often each expert is used (LLM.expert_uses), which takes
-    a return to Python in each layer.
+    speed, and not as tokens need it; of a larger one, the experts that its last run used most of late. record_experts:
+    count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer.
     """
 
     threads: int | None = None

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels import Dispatch
+from .dense import Progress
 from .memory import Slots
 from .policy import Policy
 from .reading import Done, Reads
@@ -70,6 +71,25 @@ class ResidentExperts:
         return ExpertsState(
             self._slots.num_slots, num_experts, self._num_uses, self._num_hits, self._bytes_read, recent
         )
+
+    @property
+    def heat(self) -> np.ndarray:
+        """f32[layers, experts]: how much each was used of late."""
+        return self._policy.heat
+
+    def fill(self, heat: np.ndarray, progress: Progress | None = None) -> None:
+        """Reads experts before the first step, the hottest that there is room for. heat f32[layers, experts]: of an
+        earlier run; the others are not read. progress: told as they come; what it raises ends the reading."""
+        self._policy.warm(heat)
+        hottest = np.argsort(-heat.reshape(-1), kind="stable")[: min(self._num_staying, np.count_nonzero(heat))]
+        self._ask(deque(hottest.tolist()), set())
+        total = len(self._coming)
+        while self._coming:
+            self._take(self._reads.wait(1.0), {})  # what cannot be read is an error when it is needed
+            if progress is not None:
+                there = total - len(self._coming)
+                progress(there * self._slots.slot_bytes, total * self._slots.slot_bytes)
+        self._bytes_read = 0
 
     def arrivals(self, layer: int, dispatch: Dispatch, stop: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """See model.Residency. ModelFileError: an expert cannot be read."""

@@ -1,11 +1,13 @@
-"""How often each routed expert is used: counted while a model runs, and kept in a file.
+"""How much each routed expert is used: counted while a model runs, or of late, and kept in a file.
 
 File: JSON, {"format": "kimi-cpu experts", "version": 1, "model": the hash of its weights in hex, "layers": {"1": [a
-count for each expert], …}}, with the layers that have experts. A count is of tokens.
+number for each expert], …}}, with the layers that have experts. A number is a count of tokens, or of the heat that a
+model leaves behind, in $XDG_STATE_HOME/kimi-cpu/heat, the part of the last tokens that used the expert.
 """
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError
-from ..files import read_regular, replacing
+from ..files import private_directory, read_regular, replacing, user_folder
 from ..kernels import Dispatch
 from .experts import ResidentExperts
 
@@ -44,7 +46,8 @@ class ExpertUses:
 
 @dataclass(frozen=True)
 class Heat:
-    """Counts i64[layers, experts] of a model, rows of zeros for layers without experts. model: its hash, in hex."""
+    """Counts i64[layers, experts] of a model, or parts f64, rows of zeros for layers without experts. model: its hash,
+    in hex."""
 
     model: str
     counts: np.ndarray
@@ -59,7 +62,7 @@ class Heat:
         OSError."""
         if path.exists() and path.stat().st_size:
             load(path)  # nothing else is written over
-        layers = {str(layer): self.counts[layer].tolist() for layer in self.layers}
+        layers = {str(layer): [_short(count) for count in self.counts[layer].tolist()] for layer in self.layers}
         document = {"format": FORMAT, "version": VERSION, "model": self.model, "layers": layers}
         with replacing(path) as file:
             file.write(json.dumps(document).encode() + b"\n")
@@ -82,10 +85,45 @@ def load(path: Path) -> Heat:
     if not isinstance(document.get("model"), str) or not _are_counts(layers):
         raise ConfigError(f"{path} is damaged: its counts are no numbers, as many for each layer; record it again.")
     numbers = {int(layer): row for layer, row in layers.items()}
-    counts = np.zeros((max(numbers) + 1, len(next(iter(numbers.values())))), np.int64)
+    dtype = np.int64 if all(type(count) is int for row in layers.values() for count in row) else np.float64
+    counts = np.zeros((max(numbers) + 1, len(next(iter(numbers.values())))), dtype)
     for layer, row in numbers.items():
         counts[layer] = row
     return Heat(document["model"], counts)
+
+
+def keep(model: str, heat: np.ndarray) -> None:
+    """Keeps the heat f32[layers, experts] that a model leaves behind for its next run, where that can be."""
+    path = _place(model)
+    if path is not None and heat.any():
+        with suppress(OSError, ConfigError):  # a run that begins cold is a slower one, and no error
+            private_directory(path.parent)
+            path.unlink(missing_ok=True)
+            Heat(model, heat.astype(np.float64)).save(path)
+
+
+def kept(model: str, num_layers: int, num_experts: int) -> np.ndarray | None:
+    """The heat f32[num_layers, num_experts] that a model's last run has left behind; None when there is none."""
+    path = _place(model)
+    try:
+        left = None if path is None else load(path)
+    except (OSError, ConfigError):
+        return None
+    if left is None or left.model != model or left.counts.shape[1] != num_experts or len(left.counts) > num_layers:
+        return None
+    heat = np.zeros((num_layers, num_experts), np.float32)
+    heat[: len(left.counts)] = left.counts
+    return heat
+
+
+def _place(model: str) -> Path | None:
+    folder = user_folder("STATE")
+    return None if folder is None else folder / "heat" / f"{model[:16]}.json"
+
+
+def _short(number: int | float) -> int | float:
+    """A count as it is, a part with six digits."""
+    return number if isinstance(number, int) else float(f"{number:.6g}")
 
 
 def _are_counts(layers: Any) -> bool:
@@ -96,5 +134,5 @@ def _are_counts(layers: Any) -> bool:
     return (
         all(layer.isdecimal() and len(layer) < 5 for layer in layers)
         and all(isinstance(row, list) and row and len(row) == len(rows[0]) for row in rows)
-        and all(type(count) is int and 0 <= count < MOST for row in rows for count in row)
+        and all(type(count) in (int, float) and 0 <= count < MOST for row in rows for count in row)
     )

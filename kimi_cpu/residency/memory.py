@@ -29,7 +29,7 @@ class Slots:
 
     def __init__(self, num_slots: int, slot_bytes: int):
         """slot_bytes: a multiple of the page, so that each slot begins at one."""
-        self.num_slots = num_slots
+        self.num_slots, self.slot_bytes = num_slots, slot_bytes
         self._map = anonymous(num_slots * slot_bytes)
         self._memory = np.frombuffer(self._map, np.uint8).reshape(num_slots, slot_bytes)
         self._free = list(range(num_slots))[::-1]  # the first ones are taken first: no more memory than is used

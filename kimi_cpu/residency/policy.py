@@ -42,6 +42,16 @@ class Policy:
         self._flat_worth, self._flat_is_resident = self.worth.reshape(-1), self._is_resident.reshape(-1)  # by key
         self._flat_resident_worth = self._resident_worth.reshape(-1)
 
+    @property
+    def heat(self) -> np.ndarray:
+        """f32[layers, experts]: the part of late tokens that used each expert, the longest of the averages."""
+        return self._averages[:, len(HALF_LIVES) - 1].copy()
+
+    def warm(self, heat: np.ndarray) -> None:
+        """Begins where another run ended: heat f32[layers, experts]. Before anything is used."""
+        self._averages[:, len(HALF_LIVES) - 1] = heat
+        self.worth[:] = heat
+
     def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray, scores: np.ndarray | None) -> None:
         """A step's routing: the experts i64[n] of a layer that it uses, each once, how many of its tokens i64[n] do,
         and the router's scores f32[T, num_experts]; None where they are not known.

@@ -44,6 +44,19 @@ def test_answers_are_the_same_when_experts_are_recorded(tiny_file):
     assert counts.sum(axis=1).tolist() == [moe * config.num_experts_per_tok * (3 + 11) for moe in is_moe]
 
 
+def test_what_a_model_leaves_behind_is_found_by_its_next_run_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    left = np.zeros((5, 4), np.float32)
+    left[2] = 0.25, 1 / 3, 0, 1e-9
+    heat.keep("ab", np.zeros((5, 4), np.float32))
+    assert heat.kept("ab", 5, 4) is None, "there was no use"
+    heat.keep("ab", left)
+    np.testing.assert_allclose(heat.kept("ab", 5, 4), left, rtol=1e-5)
+    heat.keep("ab", left / 2)
+    np.testing.assert_allclose(heat.kept("ab", 6, 4)[:5], left / 2, rtol=1e-5)
+    assert heat.kept("ab", 5, 3) is None and heat.kept("ab", 2, 4) is None and heat.kept("cd", 5, 4) is None
+
+
 def document(**changes):
     return {"format": heat.FORMAT, "version": 1, "model": "ab", "layers": {"1": [0, 2], "3": [1, 1]}} | changes
 
@@ -71,7 +84,8 @@ def test_a_file_holds_what_was_counted(tmp_path):
         (document(layers={"1": []}), "damaged"),
         (document(layers={"1": [1], "2": [1, 2]}), "damaged"),
         (document(layers={"1": [1, -1]}), "damaged"),
-        (document(layers={"1": [1, 1.5]}), "damaged"),
+        (document(layers={"1": [1, float("nan")]}), "damaged"),
+        (document(layers={"1": [1, 1e300]}), "damaged"),
         (document(layers={"1": [1, True]}), "damaged"),
         (document(layers={"1": [2**70]}), "damaged"),
         (document(layers={"-1": [1]}), "damaged"),
