@@ -1,11 +1,12 @@
 """Reads of a model file into memory, past the page cache where its file system lets them, by a few threads.
 
-Two to four reads of an expert's size keep a disk busy; os.preadv leaves Python while it waits.
+os.preadv leaves Python while it waits. io_uring gains nothing at reads of this size, and containers often lack it.
 """
 
 import os
 import queue
 import threading
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from ..modelfile.header import unmapped
 from .memory import anonymous
 
 SECTOR = 4096  # bytes; offsets, lengths and addresses of direct reads are multiples of it, as is the file's alignment
+PIECE = 4 << 20  # bytes of a read that one thread takes
 NUM_READERS = 4
 
 
@@ -92,12 +94,28 @@ class Done(NamedTuple):
     error: BaseException | None
 
 
+class _Read:
+    """One read: its pieces that no thread has taken, and how many have not been read."""
+
+    def __init__(self, key: int, offset: int, room: np.ndarray):
+        self.key = key
+        begins = range(0, len(room), PIECE)
+        self.pieces = deque((offset + begin, room[begin : begin + PIECE]) for begin in begins)
+        self.num_left = self.num_pieces = len(begins)
+        self.error: BaseException | None = None
+
+
 class Reads:
-    """Threads that read a source, which is theirs. One thread asks and waits."""
+    """Threads that read a source, which is theirs. One thread asks and waits.
+
+    They share each read in pieces: one of an expert alone leaves most disks half idle, and of several the first is
+    there, and is used, while the last is being read.
+    """
 
     def __init__(self, source: Source, num_threads: int = NUM_READERS):
-        self._source = source
-        self._asked: queue.SimpleQueue[tuple[int, int, np.ndarray] | None] = queue.SimpleQueue()
+        self._source, self._is_closing = source, False
+        self._asked: deque[_Read] = deque()  # those that have pieces for threads to take
+        self._changed = threading.Condition()  # guards the reads
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._run, name=f"kimi-cpu reader {n}", daemon=True) for n in range(num_threads)
@@ -107,7 +125,10 @@ class Reads:
 
     def ask(self, key: int, offset: int, room: np.ndarray) -> None:
         """Queues a read; what has its key comes out of `wait`, unless it is withdrawn before."""
-        self._asked.put((key, offset, room))
+        read = _Read(key, offset, room)
+        with self._changed:
+            self._asked.append(read)
+            self._changed.notify(read.num_pieces)
 
     def wait(self, timeout_s: float) -> list[Done]:
         """The reads that have ended; waits for one at most so long."""
@@ -121,30 +142,44 @@ class Reads:
 
     def withdraw(self) -> list[int]:
         """The keys of the reads that no thread has begun, which will not be."""
-        keys: list[int] = []
-        try:
-            while (asked := self._asked.get_nowait()) is not None:
-                keys.append(asked[0])
-        except queue.Empty:
-            pass
+        with self._changed:
+            keys = [read.key for read in self._asked if len(read.pieces) == read.num_pieces]
+            self._asked = deque(read for read in self._asked if len(read.pieces) < read.num_pieces)
         return keys
 
     def close(self) -> None:
         """Ends the threads, when what they have begun is read, and closes the source."""
-        self.withdraw()
-        for _ in self._threads:
-            self._asked.put(None)
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
         self._source.close()
 
     def _run(self) -> None:
-        while (asked := self._asked.get()) is not None:
-            key, offset, room = asked
+        while (taken := self._take()) is not None:
+            read, offset, room = taken
+            error: BaseException | None = None
             try:
                 self._source.read(offset, room)
             except BaseException as e:  # whatever it was, somebody waits for it
-                self._done.put(Done(key, e))
-            else:
-                self._done.put(Done(key, None))
-            del asked, room
+                error = e
+            with self._changed:
+                read.error = read.error or error
+                read.num_left -= 1
+                is_done = not read.num_left
+            if is_done:
+                self._done.put(Done(read.key, read.error))
+            del taken, read, room  # which would keep the memory that is read to
+
+    def _take(self) -> tuple[_Read, int, np.ndarray] | None:
+        """The next piece, when there is one; None when the threads are to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._asked or self._is_closing)
+            if self._is_closing:
+                return None
+            read = self._asked[0]
+            offset, room = read.pieces.popleft()
+            if not read.pieces:
+                self._asked.popleft()
+            return read, offset, room
