@@ -10,7 +10,7 @@ import llm
 from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from pydantic import Field, create_model
 
-from .config.field import Door, Kind
+from .config.field import FLAGS, Door, Kind
 from .config.fields import fields_at
 from .errors import KimiError, shown
 from .llm import LLM, Generation, Piece, load
@@ -23,7 +23,7 @@ def register_models(register) -> None:
     register(KimiCpu(model), AsyncKimiCpu(model))
 
 
-_TYPES = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.FLAG: bool}  # others are texts
+_TYPES = {Kind.NUMBER: float, Kind.INTEGER: int, **dict.fromkeys(FLAGS, bool)}  # others are texts
 _FIELDS: dict[str, Any] = {
     name: (_TYPES.get(field.kind, str) | None, Field(None, description=field.help))
     for name, field in fields_at(Door.PLUGIN).items()

@@ -23,6 +23,7 @@ TYPES = {
     Kind.NUMBER: float | None,
     Kind.INTEGER: int | None,
     Kind.FLAG: bool | None,
+    Kind.FLAG_OR_OBJECT: bool | Mapping[str, int] | None,
     Kind.TEXT: str | None,
     Kind.TEXTS: str | list[str] | tuple[str, ...] | None,
     Kind.OBJECT: Mapping[str, Any] | None,

@@ -112,6 +112,8 @@ def ending(answer: "ChatCompletion | Completion", context: int) -> str | None:
         if is_empty and is_chat:
             return f"the answer was cut off in its thinking: {why}; --think-budget leaves room for what comes after it."
         return f"the answer was cut off: {why}."
+    if answer.stop_reason is not None:
+        return "the answer was ended: it repeated itself word for word (--no-repetition-detection lets it go on)."
     if answer.finish_reason == "stop" and is_empty:
         return "the answer is empty: a stop text came first." if answer.stop_text else "the model's answer is empty."
     return None

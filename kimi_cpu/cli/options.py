@@ -153,6 +153,9 @@ def _field_options(fields: Sequence[Field]) -> Decorator:
 
 def _field_option(field: Field) -> Decorator:
     flags = field.flags or (f"--{field.name.replace('_', '-')}",)
+    if field.kind is Kind.FLAG_OR_OBJECT:
+        both = f"{flags[0]}/--no-{flags[0][2:]}"
+        return click.option(both, field.name, default=None, help=f"{field.help} [default: {field.unset}]")
     if field.kind is Kind.FLAG:
         return click.option(*flags, field.name, is_flag=True, help=field.help)
     if field.kind is Kind.TEXTS:

@@ -30,6 +30,7 @@ class Kind(Enum):
     NUMBER = "a number"
     INTEGER = "an integer"
     FLAG = "true or false"
+    FLAG_OR_OBJECT = "true, false or an object"
     TEXT = "a text"
     TEXTS = "a text of 1 to 256 characters, or a list of at most 64 of them"
     OBJECT = "an object"
@@ -39,6 +40,7 @@ class Kind(Enum):
     PROMPT = "a text, a list of ids, or a list of either"
 
 
+FLAGS = (Kind.FLAG, Kind.FLAG_OR_OBJECT)  # an option without a value
 LARGEST = sys.float_info.max  # an integer beyond it becomes no float
 MAX_ID_DIGITS = 19  # of a token id: 64 bits
 MAX_TEXTS, MAX_TEXT = 64, 256  # stop texts and characters of one; OpenAI takes four
@@ -93,7 +95,7 @@ class Field:
 
     def parsed(self, text: str) -> Any:
         """`checked` of a text that a person typed."""
-        read = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.FLAG: _FLAGS.__getitem__}.get(self.kind, str)
+        read = {Kind.NUMBER: float, Kind.INTEGER: int, **dict.fromkeys(FLAGS, _FLAGS.__getitem__)}.get(self.kind, str)
         try:
             value = read(text)
         except (KeyError, ValueError):
@@ -126,8 +128,10 @@ class Field:
             schema |= {name: bound for name, bound in bounds.items() if bound is not None}
         elif self.kind is Kind.TEXT and self.choices:
             schema["enum"] = list(self.choices)
+        elif self.kind is Kind.FLAG_OR_OBJECT:
+            schema = {"anyOf": [schema, _OBJECT | _members_schema(self.members)]}
         elif self.members:
-            schema |= {"properties": {m.name: m.schema for m in self.members}, "additionalProperties": False}
+            schema |= _members_schema(self.members)
         return schema | {"description": self.help}
 
     def _holds(self, value: float) -> bool:
@@ -206,6 +210,7 @@ _READ = {
     Kind.NUMBER: _number,
     Kind.INTEGER: _integer,
     Kind.FLAG: _of(bool),
+    Kind.FLAG_OR_OBJECT: _of(bool),
     Kind.TEXT: _of(str),
     Kind.TEXTS: _texts,
     Kind.OBJECT: _of(Mapping),
@@ -220,6 +225,7 @@ _SCHEMAS = {
     Kind.NUMBER: {"type": "number"},
     Kind.INTEGER: {"type": "integer"},
     Kind.FLAG: {"type": "boolean"},
+    Kind.FLAG_OR_OBJECT: {"type": "boolean"},
     Kind.TEXT: _TEXT,
     Kind.TEXTS: {"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": MAX_TEXTS}]},
     Kind.OBJECT: _OBJECT,
@@ -228,6 +234,10 @@ _SCHEMAS = {
     Kind.BIAS: {"type": "object", "additionalProperties": {"type": "number"}},
     Kind.PROMPT: {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, {"type": "integer"}, _IDS]}}]},
 }
+
+
+def _members_schema(members: Iterable[Field]) -> dict[str, Any]:
+    return {"properties": {m.name: m.schema for m in members}, "additionalProperties": False}
 
 
 def unknown(name: str, known: Iterable[str] = ()) -> RequestError:

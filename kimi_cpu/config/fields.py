@@ -11,6 +11,7 @@ from .field import Door, Field, Kind
 
 MAX_LOGPROBS = 20  # OpenAI's limit of top_logprobs
 MAX_SAMPLES = 128  # OpenAI's limit of n
+MAX_PATTERN = 1024  # tokens of a pattern that repeats
 NUM_SEEDS = 2**64  # a seed is taken modulo this: -1 is the seed 2^64 - 1
 COMPLETION_TOKENS = 16  # OpenAI's max_tokens of completions where none is given
 EFFORTS: dict[str, int | None] = {  # a level of effort: tokens of thinking, None for as many as the model wants
@@ -146,6 +147,39 @@ SAMPLING = (  # attributes of kimi_cpu.Sampling
         kind=Kind.FLAG,
         default=False,
         help="Go on after the end-of-text token.",
+        doors=OURS,
+    ),
+    Field(
+        name="repetition_detection",
+        kind=Kind.FLAG_OR_OBJECT,
+        unset="as the model file says",
+        members=(  # vLLM's
+            Field(
+                name="min_pattern_size",
+                kind=Kind.INTEGER,
+                least=1,
+                most=MAX_PATTERN,
+                help="Tokens of a pattern at least.",
+                doors=OURS,
+            ),
+            Field(
+                name="max_pattern_size",
+                kind=Kind.INTEGER,
+                least=0,
+                most=MAX_PATTERN,
+                help="Tokens of a pattern at most; 0 is off.",
+                doors=OURS,
+            ),
+            Field(
+                name="min_count",
+                kind=Kind.INTEGER,
+                least=2,
+                most=MAX_PATTERN,
+                help="Copies of it, one right after the other.",
+                doors=OURS,
+            ),
+        ),
+        help="End an answer that repeats itself word for word.",
         doors=OURS,
     ),
 )

@@ -13,6 +13,7 @@ from ..errors import AnswerError, KimiError, ModelFileError, NonFiniteLogits
 from ..model import ForwardBatch, Watch
 from .disk_store import DiskStore
 from .prefix_cache import Pages, PrefixCache
+from .repetition import REPETITION
 from .request import Kind, Request
 from .sampling import TokenLogprob, check_finite, draw
 from .scheduler import Fairness, Scheduled, Scheduler, forward_batch
@@ -326,6 +327,10 @@ class StepWatch:
 
 
 def _finish_reason(request: Request, token_id: int) -> str | None:
+    """The reason for which an answer ends with its newest token, if it does."""
     if token_id in request.stop_ids and not request.sampling.ignore_eos:
+        return "stop"
+    if request.repetition is not None and request.repetition.ends(request.output_ids):
+        request.stop_reason = REPETITION
         return "stop"
     return "length" if len(request.output_ids) >= request.max_tokens else None

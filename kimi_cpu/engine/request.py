@@ -1,7 +1,7 @@
 """A request: what it asks for, and its state, which is its ids, its pages and how far it has come."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..config.fields import NUM_SEEDS, SAMPLING
 from .block_pool import ROOT, Tokens
+from .repetition import Repetition
 
 EXPANDED, ABSORBED = 0, 1  # the form of a token: how its query attends (model/attention.py)
 
@@ -22,8 +23,10 @@ class Sampling:
     until the model stops or the context is full. seed None: another one every time; any other integer is a seed,
     negative ones too. logit_bias: what is added to the logits of ids. presence_penalty and frequency_penalty count the
     answer, repeat_penalty the prompt as well. logprobs: number of the best ids that are given with each token, besides
-    its own log-probability; None is off. None stands for the default everywhere. Raises RequestError for a value that
-    the table of fields does not allow.
+    its own log-probability; None is off. repetition_detection: whether an answer that runs in a circle is ended, True
+    or, under vLLM's names, the fields of engine.repetition.Repetition; None: as the model file says, which is mostly
+    nothing. None stands for the default everywhere. Raises RequestError for a value that the table of fields does not
+    allow.
     """
 
     max_tokens: int | None = None
@@ -39,12 +42,14 @@ class Sampling:
     seed: int | None = None
     stop: str | tuple[str, ...] = ()
     ignore_eos: bool = False
+    repetition_detection: bool | Mapping[str, int] | None = None
 
     def __post_init__(self):
         for field in SAMPLING:
             value = getattr(self, field.name)
             if value is not field.default:
                 object.__setattr__(self, field.name, field.default if value is None else field.checked(value))
+        Repetition.of(self.repetition_detection)
 
 
 class Guide(Protocol):
@@ -96,6 +101,7 @@ class Request:
         self.stop_ids = stop_ids
         self.guide = guide
         self.parent = parent
+        self.repetition = Repetition.of(sampling.repetition_detection)
         self.seed = secrets.randbelow(NUM_SEEDS) if sampling.seed is None else sampling.seed % NUM_SEEDS
         self.output_ids: list[int] = []
         self.num_computed = 0  # tokens whose latents are in the cache
@@ -104,6 +110,7 @@ class Request:
         self.block_table: list[int] = []
         self.page_keys: list[bytes] = []  # of the full pages, as the pool knows them
         self.finish_reason: str | None = None  # "stop", "length" or "error"
+        self.stop_reason: str | None = None  # REPETITION where that is why the answer was stopped
         self.aborted = False  # set by any thread, which has the engine look then
         given = np.full(len(prompt_ids), EXPANDED, np.uint8) if forms is None else np.array(forms, np.uint8)
         if max_tokens or kind is Kind.LOGITS:

@@ -209,7 +209,7 @@ class Generation(Generic[Answer]):
             if self._reader.stop_text is not None:
                 self._finish("stop", came_s)
             elif output.finish_reason:
-                self._finish(output.finish_reason, came_s)
+                self._finish(output.finish_reason, came_s, self._request.stop_reason)
 
     def _push(self, token_id: int, logprob: TokenLogprob | None = None) -> None:
         delta, logprobs = self._reader.push(token_id, logprob)
@@ -228,7 +228,7 @@ class Generation(Generic[Answer]):
             **fields,
         )
 
-    def _finish(self, finish_reason: str, came_s: float) -> None:
+    def _finish(self, finish_reason: str, came_s: float, stop_reason: str | None = None) -> None:
         (delta, logprobs), request = self._reader.finish(finish_reason), self._request
         first_s = self._first_s or came_s
         self._pieces.append(
@@ -240,6 +240,7 @@ class Generation(Generic[Answer]):
                 warnings=delta.warnings,
                 logprobs=logprobs,
                 stop_text=self._reader.stop_text,
+                stop_reason=stop_reason,
             )
         )
         self._is_over = True

@@ -31,6 +31,7 @@ from .parameters import (
     chat_parameters,
     is_messages,
     raw_parameters,
+    repetition_default,
     room_for,
     well_formed,
 )
@@ -80,6 +81,7 @@ class LLM:
         try:
             self.path, self.config = path, self._file.config
             self._vocabulary = Vocabulary.of(self._file)
+            self._repetition = repetition_default(self._file)
             loaded = loading.make_engine(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
             self._expert_uses, self._residency = loaded.uses, loaded.residency
@@ -380,6 +382,8 @@ class LLM:
         """The number-th sample of a turn."""
         max_tokens, params = room_for(len(turn.prompt_ids), self.context, turn.params.max_tokens), turn.params
         self._vocabulary.check(params.logit_bias or (), "logit_bias")
+        if params.repetition_detection is None and self._repetition is not None:
+            params = replace(params, repetition_detection=self._repetition)
         if params.seed is not None:
             params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
         forms = None if session is None else session.forms(turn.prompt_ids)

@@ -76,7 +76,7 @@ def chat_object(turn: ChatCompletion, model: str, token_bytes: TokenBytes) -> Js
         "index": 0,
         "message": turn.message(),
         "logprobs": chat_logprobs(turn.logprobs, token_bytes),
-        "finish_reason": turn.finish_reason,
+        **ending(turn),
     }
     return head("chat.completion", model) | {"choices": [choice], "usage": usage_object(turn.usage)}
 
@@ -87,9 +87,8 @@ def chat_chunks(
     """The chat.completion.chunks of a stream; the prompt's progress has none."""
     start = head("chat.completion.chunk", model)
 
-    def chunk(delta: JsonObject, logprobs: Sequence[TokenLogprob] = (), finish_reason: str | None = None) -> JsonObject:
-        told = chat_logprobs(logprobs, token_bytes)
-        choice = {"index": 0, "delta": delta, "logprobs": told, "finish_reason": finish_reason}
+    def chunk(delta: JsonObject, logprobs: Sequence[TokenLogprob] = (), last: Piece | None = None) -> JsonObject:
+        choice = {"index": 0, "delta": delta, "logprobs": chat_logprobs(logprobs, token_bytes), **ending(last)}
         return start | {"choices": [choice]} | ({"usage": None} if include_usage else {})
 
     yield chunk({"role": "assistant", "content": ""})
@@ -97,9 +96,16 @@ def chat_chunks(
         for delta in deltas(piece):
             yield chunk(delta, piece.logprobs if "content" in delta else ())
         if piece.finish_reason is not None:
-            yield chunk({}, (), piece.finish_reason)
+            yield chunk({}, (), piece)
             if include_usage and piece.usage is not None:
                 yield start | {"choices": [], "usage": usage_object(piece.usage)}
+
+
+def ending(answer: ChatCompletion | Completion | Piece | None) -> JsonObject:
+    """A choice's finish_reason, and beside it vLLM's stop_reason where there is one."""
+    if answer is None or answer.stop_reason is None:
+        return {"finish_reason": None if answer is None else answer.finish_reason}
+    return {"finish_reason": answer.finish_reason, "stop_reason": answer.stop_reason}
 
 
 def deltas(piece: Piece) -> list[JsonObject]:
@@ -115,7 +121,7 @@ def completion_object(answer: Completion, model: str, token_bytes: TokenBytes, e
         "index": 0,
         "text": echo + answer.text,
         "logprobs": completion_logprobs(answer.logprobs, token_bytes, len(echo)),
-        "finish_reason": answer.finish_reason,
+        **ending(answer),
     }
     return head("text_completion", model) | {"choices": [choice], "usage": usage_object(answer.usage)}
 
@@ -126,8 +132,8 @@ def completion_chunks(
     """The text_completions of a stream."""
     start, offset = head("text_completion", model), len(echo)
 
-    def chunk(text: str, told: JsonObject | None = None, finish_reason: str | None = None) -> JsonObject:
-        return start | {"choices": [{"index": 0, "text": text, "logprobs": told, "finish_reason": finish_reason}]}
+    def chunk(text: str, told: JsonObject | None = None, last: Piece | None = None) -> JsonObject:
+        return start | {"choices": [{"index": 0, "text": text, "logprobs": told, **ending(last)}]}
 
     if echo:
         yield chunk(echo)
@@ -135,7 +141,7 @@ def completion_chunks(
         told = completion_logprobs(piece.logprobs, token_bytes, offset)
         offset += sum(map(len, told["tokens"])) if told else 0
         if piece.content or told or piece.finish_reason:
-            yield chunk(piece.content, told, piece.finish_reason)
+            yield chunk(piece.content, told, piece)
 
 
 def chat_logprobs(logprobs: Sequence[TokenLogprob], token_bytes: TokenBytes) -> JsonObject | None:

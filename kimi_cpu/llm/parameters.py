@@ -1,5 +1,6 @@
 """The keywords of a request in Python: their types, and the checked values that are made of them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict, TypeGuard, cast
@@ -8,7 +9,8 @@ from ..chat.tools import chosen_tools
 from ..config.field import Door
 from ..config.parameters import answer_schema, read, think_keywords
 from ..engine import Sampling
-from ..errors import ContextOverflow, RequestError
+from ..errors import ContextOverflow, ModelFileError, RequestError
+from ..modelfile import ModelFile
 from ..tokenizer import without_surrogates
 
 Prompt = str | Sequence[int]  # raw: a text, or ids
@@ -16,6 +18,7 @@ Messages = Sequence[Mapping[str, Any]]  # OpenAI's
 Tools = Sequence[Mapping[str, Any]]  # OpenAI's definitions of functions
 
 MAX_DEPTH = 256  # of lists and objects; Python's own limit is 1,000 calls, and what walks a value takes two a level
+GENERATION_CONFIG = "kimi-cpu.generation_config"  # metadata of a model file
 SAMPLING = "sampling"  # the keyword of a whole Sampling
 
 
@@ -43,6 +46,7 @@ class SamplingKeywords(TypedDict, total=False):
     seed: int | None
     stop: str | list[str] | tuple[str, ...] | None
     ignore_eos: bool | None
+    repetition_detection: bool | Mapping[str, int] | None
 
 
 class ChatKeywords(SamplingKeywords, total=False):
@@ -104,6 +108,20 @@ def chat_parameters(keywords: Mapping[str, Any]) -> tuple[ChatOptions, Sampling]
 def _sampling(given: dict[str, Any]) -> Sampling:
     base = given.pop(SAMPLING, None) or Sampling()
     return replace(base, **given)
+
+
+def repetition_default(file: ModelFile) -> bool | Mapping[str, int] | None:
+    """repetition_detection of a request that leaves it open: as the generation_config.json in the file says, mostly
+    nothing. ModelFileError."""
+    try:
+        config: object = json.loads(file.metadata.get(GENERATION_CONFIG, "{}"))
+    except (ValueError, RecursionError):
+        return None  # the rest of it is for other programs
+    found = cast("dict[str, Any]", config).get("repetition_detection") if isinstance(config, dict) else None
+    try:
+        return Sampling(repetition_detection=found).repetition_detection
+    except RequestError as e:
+        raise ModelFileError(f"{file.path}: metadata {GENERATION_CONFIG}: {e} Convert it again.") from e
 
 
 def is_messages(prompt: object) -> TypeGuard[Messages]:

@@ -48,8 +48,8 @@ class Timings:
 
 @dataclass(frozen=True)
 class Completion:
-    """The answer to a raw prompt. finish_reason: "stop" (the model ended, or a stop text came), "length" or
-    "cancelled"."""
+    """The answer to a raw prompt. finish_reason: "stop" (the model ended, a stop text came, or stop_reason says what
+    else), "length" or "cancelled". stop_reason: "repetition" where the answer ran in a circle, otherwise None."""
 
     text: str
     token_ids: tuple[int, ...] = field(repr=False)
@@ -58,6 +58,7 @@ class Completion:
     timings: Timings = field(repr=False)
     logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False)
     stop_text: str | None = None
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class ChatCompletion:
     """An assistant's turn. reasoning_content and content are None where there is no text; tool_calls have OpenAI's
     shape; finish_reason is "stop", "tool_calls", "length" or "cancelled"; warnings say what could not be
     read as intended; logprobs are of the tokens that content is made of; stop_text is the stop text that ended it, if
-    one did."""
+    one did; stop_reason is "repetition" where it was ended because it ran in a circle, otherwise None."""
 
     content: str | None
     reasoning_content: str | None
@@ -77,6 +78,7 @@ class ChatCompletion:
     warnings: tuple[str, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False)
     stop_text: str | None = None
+    stop_reason: str | None = None
 
     def message(self) -> JsonObject:
         """The turn as a message of the conversation's next request."""
@@ -94,10 +96,10 @@ Answer = TypeVar("Answer", Completion, ChatCompletion)  # to a raw prompt, to a 
 @dataclass(frozen=True)
 class Piece:
     """A piece of an answer as it comes. tool_calls are OpenAI's deltas. The last piece carries finish_reason, usage,
-    timings, warnings and the stop text that ended it, if one did. logprobs: of the tokens that content is made of,
-    where the request asked for them. prompt_progress: (tokens computed, tokens of the prompt) in the pieces without a
-    token that a long prompt sends while it is read. prompt_tokens: those of the prompt; prompt_cached: those of them
-    that had been computed before."""
+    timings, warnings, and the stop text or the stop reason that ended it, if one did. logprobs: of the tokens that
+    content is made of, where the request asked for them. prompt_progress: (tokens computed, tokens of the prompt) in
+    the pieces without a token that a long prompt sends while it is read. prompt_tokens: those of the prompt;
+    prompt_cached: those of them that had been computed before."""
 
     content: str = ""
     reasoning_content: str = ""
@@ -112,6 +114,7 @@ class Piece:
     prompt_tokens: int = 0
     prompt_cached: int = 0
     stop_text: str | None = None
+    stop_reason: str | None = None
 
 
 def completion(pieces: Sequence[Piece]) -> Completion:
@@ -126,6 +129,7 @@ def completion(pieces: Sequence[Piece]) -> Completion:
         timings=last.timings,
         logprobs=tuple(x for p in pieces for x in p.logprobs),
         stop_text=last.stop_text,
+        stop_reason=last.stop_reason,
     )
 
 
@@ -145,4 +149,5 @@ def chat_completion(pieces: Sequence[Piece]) -> ChatCompletion:
         warnings=message.warnings,
         logprobs=tuple(x for p in pieces for x in p.logprobs),
         stop_text=last.stop_text,
+        stop_reason=last.stop_reason,
     )

@@ -10,7 +10,7 @@ from ..config.field import Door, is_ids
 from ..config.fields import fields_at
 from ..config.parameters import chat_keywords, completion_keywords
 from ..llm import LLM, ChatCompletion, Completion, Piece, Timings, Usage
-from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs, completion_logprobs, deltas, usage_object
+from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs, completion_logprobs, deltas, ending, usage_object
 from ..llm.results import total_usage
 from .answers import Question
 from .body import TEXT, TEXT_OR_PARTS, Items, body_at, described
@@ -87,7 +87,7 @@ class ChatWriter:
                 "index": i,
                 "message": _message(turn),
                 "logprobs": chat_logprobs(turn.logprobs, self._token_bytes),
-                "finish_reason": turn.finish_reason,
+                **ending(turn),
             }
             for i, turn in enumerate(answers)
         ]
@@ -102,7 +102,7 @@ class ChatWriter:
             "index": index,
             "delta": delta,
             "logprobs": chat_logprobs(logprobs, self._token_bytes),
-            "finish_reason": None if last is None else last.finish_reason,
+            **ending(last),
         }
         chunk = self._head | {"object": "chat.completion.chunk"} | _chunk(choice, last, self._body.include_usage)
         if last is not None and last.warnings:
@@ -184,7 +184,7 @@ class CompletionWriter:
                 "index": i,
                 "text": self._echoes[i] + answer.text,
                 "logprobs": self._logprobs_of(i, answer.logprobs),
-                "finish_reason": answer.finish_reason,
+                **ending(answer),
             }
             for i, answer in enumerate(answers)
         ]
@@ -195,7 +195,7 @@ class CompletionWriter:
             "index": index,
             "text": text,
             "logprobs": self._logprobs_of(index, logprobs),
-            "finish_reason": None if last is None else last.finish_reason,
+            **ending(last),
         }
         return event(self._head | _chunk(choice, last, self._body.include_usage))
 

@@ -154,7 +154,7 @@ class ResponsesWriter:
         self._is_open = False
 
     def begin(self) -> bytes:
-        response = self._response("in_progress", None)
+        response = self._response("in_progress", None, None)
         return self._event("response.created", response=response) + self._event(
             "response.in_progress", response=response
         )
@@ -191,12 +191,11 @@ class ResponsesWriter:
         for call in turn.tool_calls:
             function = call["function"]
             self._items.append(_call_item(call["id"], function["name"], function["arguments"], "completed"))
-        return self._response(_status(turn.finish_reason), turn.usage)
+        return self._response(*_status(turn), turn.usage)
 
     def _last(self, piece: Piece) -> bytes:
-        assert piece.finish_reason is not None
-        status = _status(piece.finish_reason)
-        return self._event(f"response.{status}", response=self._response(status, piece.usage))
+        status, why = _status(piece)
+        return self._event(f"response.{status}", response=self._response(status, why, piece.usage))
 
     def _logprobs(self, logprobs: Sequence[TokenLogprob]) -> list[dict]:
         found = chat_logprobs(logprobs, self._token_bytes)
@@ -253,7 +252,8 @@ class ResponsesWriter:
         self._number += 1
         return event({"type": event_type, "sequence_number": self._number - 1, **fields}, event_type)
 
-    def _response(self, status: str, usage: Usage | None) -> dict:
+    def _response(self, status: str, why: dict | None, usage: Usage | None) -> dict:
+        """why: the details of an incomplete one."""
         body = self._body
         return {
             "id": self._id,
@@ -262,7 +262,7 @@ class ResponsesWriter:
             "status": status,
             "background": False,
             "error": None,
-            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+            "incomplete_details": why,
             "instructions": body.instructions,
             "max_output_tokens": body.max_tokens,
             "metadata": body.metadata or {},
@@ -369,8 +369,10 @@ def _format(form: dict) -> dict:
     return {"type": "json_schema", "json_schema": {k: v for k, v in form.items() if k != "type"}}
 
 
-def _status(finish_reason: str) -> str:
-    return "incomplete" if finish_reason == "length" else "completed"
+def _status(last: Piece | ChatCompletion) -> tuple[str, dict | None]:
+    """The status of a response that has ended, and the details of an incomplete one."""
+    reason = "max_output_tokens" if last.finish_reason == "length" else last.stop_reason
+    return ("completed", None) if reason is None else ("incomplete", {"reason": reason})
 
 
 def _item(kind: str, text: str, status: str, logprobs: Sequence[dict] = ()) -> dict:

@@ -93,6 +93,7 @@ def test_empty_answer_is_told_of():
         return ChatCompletion(content, "Hm.", (), reason, Usage(9, 3), Timings(1.0, 1.0), **more)
 
     assert "empty" in ending(turn(None, "stop"), 100) and "stop text" in ending(turn(None, "stop", stop_text="x"), 100)
+    assert "repeated itself" in ending(turn("Yes.", "stop", stop_reason="repetition"), 100)
     assert ending(turn("Yes.", "stop"), 100) is None and ending(turn(None, "cancelled"), 100) is None
     assert "is full" in ending(turn("Yes.", "length"), 12) and "thinking" in ending(turn(None, "length"), 100)
 

@@ -22,6 +22,7 @@ SAMPLES = {  # kind: a value, and one of another type
     Kind.NUMBER: (1, "one"),
     Kind.INTEGER: (1, 1.5),
     Kind.FLAG: (True, 1),
+    Kind.FLAG_OR_OBJECT: (True, 1),
     Kind.TEXT: ("low", 5),
     Kind.TEXTS: (["a"], [""]),
     Kind.OBJECT: ({}, []),

@@ -1,6 +1,7 @@
 """/v1/chat/completions, through OpenAI's own client where it can see the difference."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -254,3 +255,24 @@ def test_thinking_of_a_running_answer_can_be_ended(http, fake):
         assert told.json() == {"success": True}
         assert any("Yes." in line for line in lines)
     assert http.post("/v1/chat/completions/control", json={"id": "other", "action": "reasoning_end"}).status_code == 404
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_that_ran_in_a_circle_says_so_on_every_route_in_its_own_terms(http, fake, stream):
+    def last(route, **body):
+        fake.play([*text_pieces("ha ha ha"), replace(last_piece(), stop_reason="repetition")])
+        answer = http.post(route, json={"stream": stream} | body)
+        if not stream:
+            return answer.json()
+        events = [json.loads(x[6:]) for x in answer.text.splitlines() if x.startswith("data: {")]
+        return events[-1] if "choices" in events[-1] or "response" in events[-1] else events[-2]["delta"]
+
+    for route, body in (("/v1/chat/completions", {"messages": HELLO}), ("/v1/completions", {"prompt": "a"})):
+        (choice,) = last(route, repetition_detection=True, **body)["choices"]
+        assert (choice["finish_reason"], choice["stop_reason"]) == ("stop", "repetition")
+        assert fake.calls[-1][2]["repetition_detection"] is True
+    found = last("/v1/responses", input="a")
+    found = found.get("response", found)
+    assert (found["status"], found["incomplete_details"]) == ("incomplete", {"reason": "repetition"})
+    found = last("/v1/messages", messages=HELLO, max_tokens=9)
+    assert (found["stop_reason"], found["stop_sequence"]) == ("end_turn", None)

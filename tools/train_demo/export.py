@@ -38,6 +38,7 @@ QUANTIZATION = {
         }
     },
 }
+REPETITION_DETECTION = {"min_pattern_size": 16, "max_pattern_size": 256, "min_count": 4}  # a small model may circle
 Tensors = dict[str, torch.Tensor]
 
 
@@ -58,7 +59,11 @@ def export(network: Network, tokenizer_directory: Path, out: Path, licence: Path
     special = Tokenizer.load(out).special_tokens
     ends = {"bos_token_id": special["[BOS]"], "eos_token_id": special["<|im_end|>"], "pad_token_id": special["[PAD]"]}
     config = CONFIG | ends | {"torch_dtype": "bfloat16", "quantization_config": QUANTIZATION}
-    generation = {"eos_token_id": special["<|im_end|>"], "max_length": CONFIG["max_position_embeddings"]}
+    generation = {
+        "eos_token_id": special["<|im_end|>"],
+        "max_length": CONFIG["max_position_embeddings"],
+        "repetition_detection": REPETITION_DETECTION,
+    }
     for name, value in (("config.json", config), ("generation_config.json", generation)):
         (out / name).write_text(json.dumps(value, indent=2) + "\n")
     save_file(tensors(network), out / "model.safetensors", {"format": "pt"})
