@@ -25,7 +25,7 @@ COMMANDS = {  # name: the module of its function, imported when the command is u
     "plan": (".inspect", "Say how large and how heavy a model will be, before any download or conversion."),
     "merge": (".batch", "Join the outputs of batches, each request once."),
     "tokenize": (".tokenize", "Show the tokens of a text, or the text of tokens."),
-    "experts": (".experts", "Show which experts a model uses, and how often."),
+    "experts": (".experts", "Count, show and pin the experts that a model uses."),
     "bench": (".bench", "Measure tokens a second on this machine."),
     "warmup": (".loading", "Compile the kernels for this CPU ahead of their first use."),
     "completion": (".", "Print what completes commands in bash, zsh or fish."),

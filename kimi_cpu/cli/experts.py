@@ -1,4 +1,4 @@
-"""kimi-cpu experts: which of a model's routed experts are used, and how often."""
+"""kimi-cpu experts: which of a model's routed experts are used, how often, and which are always in memory."""
 
 import json
 import sys
@@ -22,11 +22,12 @@ SHARES = (0.1, 0.25, 0.5)  # of a layer's experts, the most used ones
 
 @click.group("experts")
 def experts_command() -> None:
-    """Show which of a model's routed experts are used, and how often.
+    """Count which of a model's routed experts are used, show it, and keep some in memory.
 
     \b
     kimi-cpu experts record -m k2.gguf -f question.txt -o counts.json
     kimi-cpu experts show counts.json --png counts.png
+    kimi-cpu experts pin counts.json --percent 5
     """
 
 
@@ -114,6 +115,28 @@ def show_command(file: Path, png: Path | None, as_json: bool) -> None:
         counts = recorded.counts[layer]
         shares = "  ".join(f"{part:7.0%}" for part in covered[layer])
         click.echo(f"{layer:5}  {heatmap.blocks(counts)}  {shares}  {int((counts == 0).sum()):6}")
+
+
+@experts_command.command("pin")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--percent", type=click.FloatRange(0, 100), default=10.0, show_default=True, help="Of all experts; 0 pins none."
+)
+def pin_command(file: Path, percent: float) -> None:
+    """Have the model of FILE keep its most used experts in memory, whatever is asked of it.
+
+    That pays where a machine does one kind of work and has room for a part of the experts; otherwise what is used of
+    late is a better guide, and pinned experts take its room. It holds for every later run with --preload. The list lies
+    in $XDG_STATE_HOME/kimi-cpu/pinned (~/.local/state).
+
+    \b
+    kimi-cpu experts pin novel.json --percent 5
+    kimi-cpu experts pin novel.json --percent 0
+    """
+    from ..residency import heat
+
+    count = heat.pin(heat.load(file), percent / 100)
+    say(f"{count:,} experts are pinned." if count else "no experts are pinned.")
 
 
 def _covered(counts: "np.ndarray") -> list[float]:

@@ -68,9 +68,9 @@ def make_engine(file: ModelFile, options: LoadOptions, progress: Progress | None
         read_dense(file, reads, progress)
         weights = bind(file)
         residency = _residency(file, weights, reads, shares.num_slots, shares.slot_bytes)
-        left = heat.kept(model_hash(file), file.config.num_hidden_layers, file.config.n_routed_experts)
-        if options.preload and left is not None:
-            residency.fill(left, progress)
+        if options.preload:
+            named = model_hash(file), file.config.num_hidden_layers, file.config.n_routed_experts
+            residency.fill(heat.kept(*named), heat.pinned(*named), progress)
         uses = _uses(file.config, options, residency)
         engine = _engine(file, weights, shares, options, uses or residency)
         return Loaded(engine, shares.context, needed, told, residency, uses)

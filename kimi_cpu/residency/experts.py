@@ -61,6 +61,7 @@ class ResidentExperts:
         self._slot: dict[int, int] = {}  # of those that are there or come
         self._coming: set[int] = set()
         self._passing: set[int] = set()
+        self._pinned: set[int] = set()  # of which the policy knows nothing, so that it never gives one up
         self._num_uses = self._num_hits = self._bytes_read = 0
         self._recent = RecentUses()
 
@@ -77,12 +78,15 @@ class ResidentExperts:
         """f32[layers, experts]: how much each was used of late."""
         return self._policy.heat
 
-    def fill(self, heat: np.ndarray, progress: Progress | None = None) -> None:
-        """Reads experts before the first step, the hottest that there is room for. heat f32[layers, experts]: of an
-        earlier run; the others are not read. progress: told as they come; what it raises ends the reading."""
+    def fill(self, heat: np.ndarray, pinned: np.ndarray, progress: Progress | None = None) -> None:
+        """Reads experts before the first step: those that are pinned, which never leave, then the hottest ones, as many
+        as there is room for. heat, pinned f32[layers, experts]: of an earlier run, and counts; where it is 0, an expert
+        is not read. progress: told as they come; what it raises ends the reading."""
         self._policy.warm(heat)
-        hottest = np.argsort(-heat.reshape(-1), kind="stable")[: min(self._num_staying, np.count_nonzero(heat))]
-        self._ask(deque(hottest.tolist()), set())
+        pins = _largest(pinned, self._num_staying)
+        self._pinned = {*pins}
+        hottest = [key for key in _largest(heat, self._num_staying) if key not in self._pinned]
+        self._ask(deque((pins + hottest)[: self._num_staying]), set())
         total = len(self._coming)
         while self._coming:
             self._take(self._reads.wait(1.0), {})  # what cannot be read is an error when it is needed
@@ -163,7 +167,8 @@ class ResidentExperts:
     def _slot_for(self, key: int, busy: set[int]) -> int | None:
         """A slot for an expert, which stays or passes; None when there is none now."""
         if len(self._slot) - len(self._passing) < self._num_staying:
-            self._policy.admit(key)
+            if key not in self._pinned:
+                self._policy.admit(key)
             return self._slots.take()
         victim = self._policy.victim(key, busy) if self._num_staying else None
         if victim is not None:
@@ -206,3 +211,9 @@ class ResidentExperts:
     def _locate(self, key: int, address: int) -> None:
         layer, expert = divmod(key, self._num_experts)
         self._layers[layer].address[expert] = address
+
+
+def _largest(values: np.ndarray, most: int) -> list[int]:
+    """The keys with the largest values of f32[layers, experts], falling; at most so many, and none with 0."""
+    order = np.argsort(-values.reshape(-1), kind="stable")
+    return order[: min(most, np.count_nonzero(values))].tolist()

@@ -19,6 +19,7 @@ from ..files import private_directory, read_regular, replacing, user_folder
 from ..kernels import Dispatch
 from .experts import ResidentExperts
 
+HEAT, PINNED = "heat", "pinned"  # folders
 FORMAT, VERSION = "kimi-cpu experts", 1
 MAX_BYTES = 64 << 20  # of a file; K2's have a quarter of a MB
 MOST = 1 << 53  # tokens; a program that reads numbers as doubles keeps those below exactly
@@ -94,7 +95,7 @@ def load(path: Path) -> Heat:
 
 def keep(model: str, heat: np.ndarray) -> None:
     """Keeps the heat f32[layers, experts] that a model leaves behind for its next run, where that can be."""
-    path = _place(model)
+    path = _place(HEAT, model)
     if path is not None and heat.any():
         with suppress(OSError, ConfigError):  # a run that begins cold is a slower one, and no error
             private_directory(path.parent)
@@ -102,23 +103,48 @@ def keep(model: str, heat: np.ndarray) -> None:
             Heat(model, heat.astype(np.float64)).save(path)
 
 
-def kept(model: str, num_layers: int, num_experts: int) -> np.ndarray | None:
-    """The heat f32[num_layers, num_experts] that a model's last run has left behind; None when there is none."""
-    path = _place(model)
-    try:
-        left = None if path is None else load(path)
-    except (OSError, ConfigError):
-        return None
-    if left is None or left.model != model or left.counts.shape[1] != num_experts or len(left.counts) > num_layers:
-        return None
-    heat = np.zeros((num_layers, num_experts), np.float32)
-    heat[: len(left.counts)] = left.counts
-    return heat
+def kept(model: str, num_layers: int, num_experts: int) -> np.ndarray:
+    """The heat f32[num_layers, num_experts] that a model's last run has left behind; zeros when there is none."""
+    return _read(HEAT, model, num_layers, num_experts)
 
 
-def _place(model: str) -> Path | None:
+def pin(recorded: Heat, share: float) -> int:
+    """Has the model's next runs keep so large a share of all its experts in memory, the most used ones; returns how
+    many. 0: none are pinned any more. ConfigError: there is no home directory. OSError."""
+    path = _place(PINNED, recorded.model)
+    if path is None:
+        raise ConfigError("There is no home directory to keep a list of experts in; set $XDG_STATE_HOME.")
+    counts = np.zeros_like(recorded.counts)
+    most = round(share * len(recorded.layers) * counts.shape[1])
+    order = np.argsort(-recorded.counts.reshape(-1), kind="stable")
+    chosen = order[: min(most, np.count_nonzero(recorded.counts))]
+    counts.reshape(-1)[chosen] = recorded.counts.reshape(-1)[chosen]
+    private_directory(path.parent)
+    path.unlink(missing_ok=True)
+    if len(chosen):
+        Heat(recorded.model, counts).save(path)
+    return len(chosen)
+
+
+def pinned(model: str, num_layers: int, num_experts: int) -> np.ndarray:
+    """f32[num_layers, num_experts]: counts of the experts that are pinned, 0 for others."""
+    return _read(PINNED, model, num_layers, num_experts)
+
+
+def _read(kind: str, model: str, num_layers: int, num_experts: int) -> np.ndarray:
+    """What is kept for a model, f32[num_layers, num_experts]; zeros when it is nothing, damaged or another model's."""
+    numbers = np.zeros((num_layers, num_experts), np.float32)
+    path = _place(kind, model)
+    with suppress(OSError, ConfigError):
+        found = None if path is None else load(path)
+        if found is not None and found.model == model and found.counts.shape[1] == num_experts:
+            numbers[: len(found.counts)] = found.counts[:num_layers]
+    return numbers
+
+
+def _place(kind: str, model: str) -> Path | None:
     folder = user_folder("STATE")
-    return None if folder is None else folder / "heat" / f"{model[:16]}.json"
+    return None if folder is None else folder / kind / f"{model[:16]}.json"
 
 
 def _short(number: int | float) -> int | float:

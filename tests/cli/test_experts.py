@@ -78,3 +78,11 @@ def test_defaults_of_the_configuration_file_hold_for_commands_of_the_group(kimi_
     config.write_text("[experts]\nfoo = 2\n")
     done = kimi_cpu("experts", "show", tmp_path / "counts.json")
     assert done.code == 1 and "kimi-cpu experts has no option --foo" in done.err
+
+
+def test_experts_are_pinned_and_no_longer_pinned(kimi_cpu, counts, home):
+    done = kimi_cpu("experts", "pin", counts, "--percent", 25)
+    (file,) = (home / "state" / "kimi-cpu" / "pinned").iterdir()
+    pinned = sum(int((row > 0).sum()) for row in layers_of(file).values())
+    assert done.code == 0 and f"{pinned} experts are pinned" in done.err and pinned == round(0.25 * 3 * 16)
+    assert kimi_cpu("experts", "pin", counts, "--percent", 0).code == 0 and not file.exists()

@@ -7,6 +7,7 @@ import pytest
 
 import kimi_cpu
 from kimi_cpu.llm import open_model
+from kimi_cpu.residency import heat
 
 from .test_memory import OPTIONS, least
 from .test_memory import path as path  # a fixture
@@ -41,6 +42,17 @@ def test_the_next_run_begins_with_what_the_last_one_used(state, ask):
     assert [file.suffix for file in state.iterdir()] == [".json"]
     assert warm[0] == cold[0] and warm[1] <= cold[1] - 8
     assert ask(preload=False) == cold
+
+
+def test_pinned_experts_are_there_when_a_run_begins(state, ask, path):
+    cold = ask()
+    with open_model(path, **OPTIONS, record_experts=True) as llm:
+        llm.generate(PROMPT, max_tokens=12, temperature=0, ignore_eos=True)
+        assert heat.pin(heat.Heat(llm.model_hash, llm.expert_uses()), 0.2) == round(0.2 * 64)
+    for file in state.iterdir():
+        file.unlink()
+    pinned = ask()
+    assert pinned[0] == cold[0] and pinned[1] <= cold[1] - 8
 
 
 def test_progress_is_told_of_what_is_read(state, ask):

@@ -220,3 +220,17 @@ def test_buffered_reads_are_the_same_bytes(path, monkeypatch):
     reader.read(4096, room)
     assert not reader.is_direct and room.tobytes() == direct[4096 : 17 * 4096]
     reader.close()
+
+
+@pytest.mark.parametrize("are_pinned", [True, False])
+def test_experts_leave_unless_they_are_pinned(path, slots, are_pinned):
+    first = np.zeros((LAYERS + 1, EXPERTS), np.float32)
+    first[LAYERS, :3] = 1e-6
+    with opened(path) as make:
+        model = make(residency=slots.make(12, 4))
+        slots.all[-1].fill(np.zeros_like(first) if are_pinned else first, first if are_pinned else np.zeros_like(first))
+        address = model.weights.layers[LAYERS].mlp.experts.address
+        before = address[:3].copy()
+        assert before.all() and slots.source.num_reads == 3
+        generate(alone(model), 64, COUNT)
+        assert np.array_equal(address[:3], before) == are_pinned

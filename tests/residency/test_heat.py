@@ -49,12 +49,25 @@ def test_what_a_model_leaves_behind_is_found_by_its_next_run_alone(tmp_path, mon
     left = np.zeros((5, 4), np.float32)
     left[2] = 0.25, 1 / 3, 0, 1e-9
     heat.keep("ab", np.zeros((5, 4), np.float32))
-    assert heat.kept("ab", 5, 4) is None, "there was no use"
+    assert not list(tmp_path.rglob("*.json")), "there was no use"
     heat.keep("ab", left)
     np.testing.assert_allclose(heat.kept("ab", 5, 4), left, rtol=1e-5)
     heat.keep("ab", left / 2)
     np.testing.assert_allclose(heat.kept("ab", 6, 4)[:5], left / 2, rtol=1e-5)
-    assert heat.kept("ab", 5, 3) is None and heat.kept("ab", 2, 4) is None and heat.kept("cd", 5, 4) is None
+    assert not heat.kept("ab", 5, 3).any() and not heat.kept("cd", 5, 4).any()
+    assert not heat.pinned("ab", 5, 4).any()
+
+
+def test_the_most_used_share_is_pinned_until_none_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    counts = np.zeros((4, 10), np.int64)
+    counts[1], counts[3] = np.arange(10), np.arange(10) * 3
+    recorded = heat.Heat("ab", counts)
+    assert heat.pin(recorded, 0.2) == 4, "a fifth of two layers' experts"
+    assert np.argwhere(heat.pinned("ab", 4, 10)).tolist() == [[3, 6], [3, 7], [3, 8], [3, 9]]
+    assert heat.pin(recorded, 1.0) == 18, "those that were never used are not"
+    assert heat.pin(recorded, 0) == 0 and not heat.pinned("ab", 4, 10).any()
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def document(**changes):
