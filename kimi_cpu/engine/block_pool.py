@@ -119,7 +119,8 @@ class BlockPool:
         key = chain_key(parent, tokens) if len(tokens.ids) == PAGE_TOKENS else None
         self._forget(block_id)
         if key is None or key not in self._by_key:
-            self._entries[block_id] = _Entry(key, parent, tokens)
+            own = Tokens(tokens.ids.copy(), tokens.forms.copy())  # a view would keep all of the prompt
+            self._entries[block_id] = _Entry(key, parent, own)
             self._by_parent.setdefault(parent, []).append(block_id)
             if key is not None:
                 self._by_key[key] = block_id

@@ -33,7 +33,9 @@ def use(source, name, **arguments):
 def test_documents_are_found_by_their_words_and_read(folder):
     source = Documents(folder)
     found = use(source, "web_search", query='Where was "the FOX" seen? NEAR( *')
-    assert found.startswith("Foxes\nnews/foxes.md\n") and "fox was seen in London" in found and "bin" not in found
+    assert (
+        found.startswith("1. Foxes (news/foxes.md)\n   ") and "fox was seen in London" in found and "bin" not in found
+    )
     assert source.search("nile")[0].address == "rivers.html"
     page = use(source, "fetch", address="rivers.html")
     assert "The Nile is a long river" in page and "alert" not in page and "<" not in page
@@ -77,7 +79,7 @@ def engine():
 
 def test_search_engine_is_asked_as_searxng_is(engine):
     source = Metasearch(f"http://127.0.0.1:{engine.server_port}")
-    assert use(source, "web_search", query="long rivers") == "Rivers\nhttps://a.example/r\nlong"
+    assert use(source, "web_search", query="long rivers") == "1. Rivers (https://a.example/r)\n   long"
     assert engine.asked == ["/search?q=long+rivers&format=json"]
 
 

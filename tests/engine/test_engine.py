@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.engine import Engine, Kind, Request, Sampling
-from kimi_cpu.engine.block_pool import BlockPool
+from kimi_cpu.engine.block_pool import PAGE_TOKENS, ROOT, BlockPool, Tokens
 from kimi_cpu.errors import RequestError
 
 from .fake import VOCAB, FakeModel, expected, finish, greedy, next_id
@@ -266,3 +266,11 @@ def test_check_notices_holders_that_nobody_knows_of():
 def test_sampling_value_out_of_range_is_refused_by_name(bad):
     with pytest.raises(RequestError, match=next(iter(bad))):
         Sampling(**bad)
+
+
+def test_page_that_can_be_found_keeps_no_more_than_its_own_tokens():
+    prompt, pool = Tokens(np.arange(1000, dtype=np.int32), np.zeros(1000, np.uint8)), BlockPool(5)
+    (block_id,) = pool.allocate(1)
+    key = pool.register(block_id, ROOT, prompt.part(0, PAGE_TOKENS))
+    found = pool.find(key).tokens
+    assert found.ids.base is None and found.forms.base is None and found.num_common(prompt) == PAGE_TOKENS

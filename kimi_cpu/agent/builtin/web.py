@@ -47,8 +47,10 @@ def web_tools(source: Source) -> list[Tool]:
     def web_search(query: Annotated[str, Field(description="What to search for.")]) -> str:
         """Search the web for pages; gives title, address and a part of each."""
         hits = source.search(query)[:MOST_HITS]
-        shown = (f"{hit.title}\n{hit.address}\n{hit.snippet[:SNIPPET_CHARS]}" for hit in hits)
-        return "\n\n".join(shown) or "Nothing was found; search for something else."
+        return (
+            "\n".join(_shown(number, hit) for number, hit in enumerate(hits, 1))
+            or "Nothing was found; search for something else."
+        )
 
     @tool(read_only=True)
     def fetch(address: Annotated[str, Field(description="As web_search gives it.")]) -> str:
@@ -56,6 +58,12 @@ def web_tools(source: Source) -> list[Tool]:
         return source.fetch(address)
 
     return [tool_of(web_search), tool_of(fetch)]
+
+
+def _shown(number: int, hit: Hit) -> str:
+    """A hit as the model sees it; a snippet that only repeats the title is left out."""
+    snippet = " ".join(hit.snippet.split())[:SNIPPET_CHARS]
+    return f"{number}. {hit.title} ({hit.address})" + (f"\n   {snippet}" if snippet and snippet != hit.title else "")
 
 
 class Metasearch:

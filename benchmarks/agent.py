@@ -1,0 +1,143 @@
+"""An agent of hundreds of forced calls, step by step: what each step computes, how long it takes, and its memory.
+
+    python benchmarks/agent.py [--steps 300] [--bundled-steps 50] [--write]
+
+The first model has random weights, a tokenizer of bytes and 262,144 tokens of context, so that 300 steps fit; the
+second is the bundled one, whose 8,192 tokens hold 50. Each call is forced by tool_choice; the run has a journal, so
+that what a step computed is on the disk before the next. A step's time is split: the engine's (prompt and answer), and
+the rest (rendering, encoding, parsing, the call, the journal, the session). Memory is what the process has beyond the
+pages of the cache. --write puts the tables in results-agent.md.
+"""
+
+import argparse
+import ctypes
+import mmap
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from machine import anonymous_bytes, card, put_part
+
+import kimi_cpu
+from kimi_cpu.agent import Agent, Watch
+
+sys.path.append(str(Path(__file__).parents[1]))
+from tests import tiny
+from tools import make_byte_tokenizer
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results-agent.md"
+CONTEXT = 262_144
+PAGE = 64
+AROUND = 5  # steps on each side whose median a row of the table is
+SMALL = {
+    "max_position_embeddings": CONTEXT,
+    "vocab_size": 512,
+    "rope_scaling": tiny.YARN | {"original_max_position_embeddings": 4096},
+}
+
+
+class Steps(Watch):
+    """Measures each step: from its prompt to its call's result."""
+
+    def __init__(self, llm: kimi_cpu.LLM):
+        self._llm, self._began = llm, time.perf_counter()
+        self.rows: list[dict[str, float]] = []
+
+    def record(self, record: object) -> None:
+        """A step ends with its result on the disk."""
+        if record.kind == "answered":
+            self._answered = record
+        elif record.kind == "returned":
+            now, turn = time.perf_counter(), self._answered
+            self.rows.append(
+                {
+                    "step": turn.step,
+                    "prompt": turn.prompt_tokens,
+                    "computed": turn.prompt_tokens - turn.cached_tokens,
+                    "generated": turn.completion_tokens,
+                    "engine": turn.prefill_s + turn.decode_s,
+                    "rest": now - self._began - turn.prefill_s - turn.decode_s,
+                    "memory": anonymous_bytes(os.getpid()) - self._cache_bytes(),
+                }
+            )
+            self._began = time.perf_counter()  # not before: looking at the memory is no part of a step
+
+    def _cache_bytes(self) -> int:
+        """Bytes of the cache that are in memory."""
+        data = self._llm._thread.call(lambda engine: engine.cache.pages.view.data)
+        resident = (ctypes.c_ubyte * (data.nbytes // mmap.PAGESIZE + 1))()
+        address = data.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
+        assert ctypes.CDLL(None).mincore(ctypes.c_void_p(address), ctypes.c_size_t(data.nbytes), resident) == 0
+        return mmap.PAGESIZE * sum(1 for page in bytes(resident) if page & 1)
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--bundled-steps", type=int, default=50)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    with TemporaryDirectory(prefix="kimi-cpu-agent-") as name:
+        folder = Path(name)
+        small = folder / "small.gguf"
+        tiny.make(folder / "hf", **SMALL)
+        make_byte_tokenizer.main(folder / "hf")
+        kimi_cpu.convert(folder / "hf", small)
+        title = f"{CONTEXT:,} tokens of context, random weights, {args.steps} calls"
+        put(args, title, measured(small, args.steps, folder / "small.jsonl"))
+        title = f"The bundled model, {args.bundled_steps} calls"
+        put(args, title, measured(None, args.bundled_steps, folder / "bundled.jsonl"))
+
+
+def measured(model: Path | None, steps: int, journal: Path) -> list[str]:
+    """The table of one run, and whether it kept its promises."""
+    count = 0
+
+    def note(days: int) -> str:
+        """Write a note."""
+        nonlocal count
+        count += 1
+        return f"Note {count} is written."
+
+    forced = {"tool_choice": {"type": "function", "function": {"name": "note"}}, "parallel_tool_calls": False}
+    with kimi_cpu.load(model) as llm:
+        watch = Steps(llm)
+        agent = Agent(llm, [note], max_steps=steps, no_think=True, max_tokens=60, temperature=0, **forced)
+        outcome = agent.run("Note some days.", resume=journal, watch=watch)
+    rows = watch.rows
+    assert len(rows) == outcome.calls == count == steps, outcome
+    known, most = 0, 0
+    for row in rows:
+        most = max(most, row["computed"] - (row["prompt"] - known))
+        known = row["prompt"] + row["generated"]
+    at = sorted({n for n in (10, 50, 100, 200, 300, steps) if n <= steps})
+    table = [
+        "| step | prompt | computed | generated | engine ms | the rest ms | MiB beyond the cache |",
+        "|---:|" + "---:|" * 6,
+    ]
+    for step in at:
+        near = [row for row in rows if abs(row["step"] - step) <= AROUND]
+        ms = [1000 * median(row[name] for row in near) for name in ("engine", "rest")]
+        row = rows[step - 1]
+        numbers = f"{row['prompt']:,.0f} | {row['computed']:.0f} | {row['generated']:.0f} | {ms[0]:.1f} | {ms[1]:.1f}"
+        table.append(f"| {step} | {numbers} | {row['memory'] / 2**20:.1f} |")
+    said = f"No step computed more than {most} tokens beyond its new ones (a page has {PAGE})."
+    journal_bytes, session_bytes = journal.stat().st_size, journal.with_name(journal.name + ".session").stat().st_size
+    files = f"The journal has {journal_bytes:,} bytes, the session {session_bytes:,}."
+    return [f"Written by benchmarks/agent.py. {said} {files}", "", *card(), "", *table]
+
+
+def put(args: argparse.Namespace, title: str, text: list[str]) -> None:
+    """Prints a part; with --write it goes into the file of results as well."""
+    print(f"\n{title}\n", *text, sep="\n", flush=True)
+    if args.write:
+        put_part(RESULTS, "Agents, step by step", title, text)
+
+
+if __name__ == "__main__":
+    main()
