@@ -13,6 +13,7 @@ HALF_LIVES = (1, 4, 16, 64)  # tokens, of averages of use; benchmarks/results-re
 SCORE_HALF_LIVES = (1, 8)  # tokens, of averages of scores
 SCORED_TOKENS = 64  # of a step at most, evenly spaced
 ERRORS = 100  # that the size of a layer's errors is an average of
+LEAST_VARIANCE = np.float32(1e-12)  # scores that never change are no reason to divide by 0
 PROMPT_TOKENS = 64  # a step of more tokens is taken for a piece of a prompt, one of fewer for one token each of many
 COLDEST = -1  # no key: asks for a victim in any case
 
@@ -73,7 +74,7 @@ class Policy:
         averages += taken @ self._seen
         uses, expected = self._sums @ averages
         self._expected[layer] = expected
-        expected /= np.sqrt(self._variance[layer])
+        expected /= np.sqrt(self._variance[layer] + LEAST_VARIANCE)
         self._set_worth(layer, uses + expected)
 
     def admit(self, key: int) -> None:

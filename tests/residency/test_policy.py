@@ -79,6 +79,15 @@ def test_as_many_tokens_with_the_same_scores_are_worth_what_one_is(count):
     assert np.array_equal(np.argsort(together.worth[0], kind="stable"), order)
 
 
+def test_experts_whose_scores_are_all_equal_are_worth_their_use(recwarn):
+    scored, unscored, scores = Policy(1, EXPERTS, K), Policy(1, EXPERTS, K), np.full((1, EXPERTS), 0.5, np.float32)
+    for _ in range(3):
+        scored.use(0, np.arange(K), ones(K), scores)
+        unscored.use(0, np.arange(K), ones(K), None)
+    np.testing.assert_allclose(scored.worth, unscored.worth)
+    assert not recwarn.list
+
+
 def test_scores_that_are_no_numbers_change_nothing_for_later_steps():
     policy, good = Policy(1, EXPERTS, K), np.linspace(1, 0, EXPERTS, dtype=np.float32)[None]
     for scores in (good, np.full_like(good, np.nan), good):
