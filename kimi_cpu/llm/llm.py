@@ -89,7 +89,7 @@ class LLM:
             self._file.close()
             raise
         self._read_ahead = options.read_ahead
-        self._thread = EngineThread(loaded.engine, prepare=lambda: runtime.configure(loading.num_threads(options)))
+        self._thread = EngineThread(loaded.engine, prepare=lambda: loading.prepare_thread(options))
         self._at_exit = weakref.finalize(  # also when nobody holds it any more
             self, _close, self._thread, self._file, loaded.residency
         )

@@ -1,6 +1,9 @@
 """Loading a model: the engine that is made of a file and of options."""
 
 import logging
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -144,6 +147,15 @@ def _store(file: ModelFile, options: LoadOptions, limit_bytes: int, page_bytes: 
     except OSError as e:
         log.warning("cache_dir %s cannot be used (%s); prefixes are not kept on disk.", directory, e.strerror)
         return None
+
+
+def prepare_thread(options: LoadOptions) -> None:
+    """Makes the calling thread one that runs kernels: how many threads it has for them, which begin with its niceness,
+    and how far they give way to other programs."""
+    if options.nice and sys.platform == "linux":  # elsewhere the whole process has one
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + options.nice)
+    runtime.configure(num_threads(options))
 
 
 def num_threads(options: LoadOptions) -> int:

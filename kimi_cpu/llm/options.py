@@ -9,6 +9,7 @@ from ..config import size_bytes
 from ..errors import ConfigError
 
 Progress = Callable[[int, int], None]  # (done, in all)
+MAX_NICE = 19
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 
 
@@ -30,7 +31,8 @@ class LoadOptions:
     take; a file that does not fit keeps in them the experts that are used most, and reads the others from disk as they
     are needed. Default: what is free, less a sixteenth. preload: read a file that fits when it is loaded, at the disk's
     speed, and not as tokens need it; of a larger one, the experts that its last run used most of late. record_experts:
-    count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer.
+    count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer. nice: 1 to 19,
+    by how much the threads that compute give way to other programs (Linux; nothing elsewhere); answers are the same.
     """
 
     threads: int | None = None
@@ -48,6 +50,7 @@ class LoadOptions:
     memory: int | str | None = None
     preload: bool = True
     record_experts: bool = False
+    nice: int = 0
 
     def __post_init__(self) -> None:
         if self.compute not in KV:
@@ -60,6 +63,8 @@ class LoadOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
+        if type(self.nice) is not int or not 0 <= self.nice <= MAX_NICE:
+            raise ConfigError(f"nice is {self.nice!r}; it must be a whole number from 0 to {MAX_NICE}.")
         for name in ("cache_memory", "cache_disk", "memory"):
             value = getattr(self, name)
             if value is not None:
@@ -86,6 +91,7 @@ class LoadKeywords(TypedDict, total=False):
     memory: int | str | None
     preload: bool | None
     record_experts: bool | None
+    nice: int | None
 
 
 def options_of(keywords: Mapping[str, Any]) -> LoadOptions:
