@@ -40,7 +40,19 @@ def make_activation(tokens: int, cols: int, int8: bool) -> Activation:
     x = np.zeros((tokens, width), np.float32)
     if not int8:
         return Activation(x, None, None, cols)
-    return Activation(x, np.zeros((tokens, width), np.int8), np.zeros((tokens, width // GROUP, 4), np.float32), cols)
+    groups = width // GROUP
+    q = np.zeros((tokens, _odd_lines(width)), np.int8)[:, :width]
+    s = np.zeros((tokens, _odd_lines(16 * groups) // 16, 4), np.float32)[:, :groups]
+    return Activation(x, q, s, cols)
+
+
+def _odd_lines(size: int) -> int:
+    """At least `size` bytes, an odd number of cache lines.
+
+    A tile reads the same columns of 16 tokens. Were their rows an even number of lines apart, as 8,192 bytes are, they
+    would share a few sets of the first-level cache and evict each other.
+    """
+    return 64 * (-(-size // 64) | 1)
 
 
 class Routing(NamedTuple):
