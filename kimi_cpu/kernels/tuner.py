@@ -27,7 +27,7 @@ FILL = 0x3C  # a byte that makes scales, weights and caches numbers of ordinary 
 ROUNDS = 5
 MARGIN = 0.99  # of the default's time
 SECONDS = 8.0  # what is not begun by then keeps its default
-QUIET = 0.9  # share of the CPUs that the search has when nothing else runs
+QUIET = 0.75  # share of the CPUs that the search has when nothing else runs: threads sleep at the ends of regions
 
 Load = Callable[["Tuner"], tuple[Program, object]]
 

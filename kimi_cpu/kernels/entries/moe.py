@@ -298,6 +298,10 @@ def _experts_down(
     stop = min(last_place, num_active[0])
     inner = np.empty((len(order), 2), np.int64)
     fill_table(inner, jobs[0].x, jobs[0].x_pitch, jobs[0].s, jobs[0].s_pitch)
+    targets, factors = np.empty(len(order), np.int64), np.empty(len(order), np.float32)
+    for i in range(len(order)):
+        token, choice = order[i] // weights.shape[1], order[i] % weights.shape[1]
+        targets[i], factors[i] = jobs[0].out + token * jobs[0].out_pitch, weights[token, choice]
     shared = jobs[1:]
     inputs = np.empty((len(shared), tokens, 2), np.int64)
     for j in range(len(shared)):
@@ -323,7 +327,8 @@ def _experts_down(
                 following = jobs[0].weights + addresses[active[min(a + 1, stop - 1)]]
                 call(micro[PREFETCH], (following + begin * jobs[0].block_bytes, micro[PREFETCH_BYTES]))
                 moved[0].weights = jobs[0].weights + addresses[active[a]]
-                _down(micro, moved[0], inner, order, weights, first[a], first[a + 1], begin, end, buffer)
+                rows = slice(first[a], first[a + 1])
+                _down(micro, moved[0], inner[rows], targets[rows], factors[rows], begin, end, buffer)
             if len(shared):
                 linear_blocks(micro, shared[0], inputs[0], begin, end, ADD, buffer)
 
@@ -360,17 +365,15 @@ def _sort(ids, num_experts, order, active, first):
 
 
 @leaf
-def _down(micro, w, table, order, weights, start, stop, begin, end, buffer):
-    """out rows of tokens order[start..stop-1] += weight * (row blocks begin..end-1 of one expert's down matrix)."""
-    top_k = weights.shape[1]
+def _down(micro, w, table, targets, factors, begin, end, buffer):
+    """f32 rows at targets[i] += factors[i] * (row blocks begin..end-1 of one expert's down matrix) of the table's."""
+    tokens = len(table)
     for block in range(begin, end):
         count = min(ROWS, w.rows - block * ROWS)
-        t = start
-        while t < stop:
-            size = tile_size(stop - t, w.tile)
+        t = 0
+        while t < tokens:
+            size = tile_size(tokens - t, w.tile)
             run_tile(micro, w, block, table, t, size, buffer)
-            for i in range(size):
-                token, choice = order[t + i] // top_k, order[t + i] % top_k
-                target = w.out + token * w.out_pitch + block * ROWS * 4
-                call(micro[ADD_WEIGHTED], (address(buffer[i]), target, count, weights[token, choice]))
+            places = address(targets) + 8 * t, address(factors) + 4 * t
+            call(micro[ADD_WEIGHTED], (address(buffer), *places, block * ROWS * 4, size, count))
             t += size

@@ -5,7 +5,7 @@ Arguments are addresses (i64), numbers of elements, and pitches: bytes from a ro
 
 from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from ..codegen.native import Micro
-from ..codegen.simd import F32, I16, I32, Emitter, Variable, Vec, fold_lanes
+from ..codegen.simd import F32, I16, I32, I64, Emitter, Variable, Vec, fold_lanes
 from .matmul import KINDS, LINE, SCALES
 
 SCORE_TOKENS = (1, 4)  # of a tile of the router
@@ -30,11 +30,17 @@ def _add(e: Emitter, source: Vec, target: Vec, pitch: Vec, tokens: Vec, count: V
             e.store(at, e.load(at, kind) + e.load(source + t * (4 * ROWS) + i * 4, kind))
 
 
-def _add_weighted(e: Emitter, source: Vec, target: Vec, count: Vec, weight: Vec) -> None:
-    """target f32[count] += weight * source f32[count]."""
-    for i, lanes in e.strips(count):
-        kind, at = e.lanes_of(F32, lanes), target + i * 4
-        e.store(at, e.fma(e.load(source + i * 4, kind), e.splat(weight, lanes), e.load(at, kind)))
+def _add_weighted(e: Emitter, source: Vec, rows: Vec, weights: Vec, offset: Vec, tokens: Vec, count: Vec) -> None:
+    """f32[count] at rows[t] + offset += weights[t] * source[t], of source f32[tokens, 16].
+
+    rows i64[tokens]: addresses; offset: bytes; weights f32[tokens].
+    """
+    with e.loop(tokens) as t:
+        target, weight = e.load(rows + t * 8, I64) + offset, e.load(weights + t * 4, F32)
+        for i, lanes in e.strips(count):
+            kind, at = e.lanes_of(F32, lanes), target + i * 4
+            value = e.load(source + t * (4 * ROWS) + i * 4, kind)
+            e.store(at, e.fma(value, e.splat(weight, lanes), e.load(at, kind)))
 
 
 def _clear(e: Emitter, target: Vec, pitch: Vec, tokens: Vec, count: Vec) -> None:
@@ -242,7 +248,7 @@ def micros() -> list[Micro]:
     plain = [
         Micro("put", "iiiii", _put),
         Micro("add", "iiiii", _add),
-        Micro("add_weighted", "iiif", _add_weighted),
+        Micro("add_weighted", "iiiiii", _add_weighted),
         Micro("clear", "iiii", _clear),
         Micro("silu_mul", "iiiiii", _silu_mul),
         Micro("rms_norm", "iiiif", _rms_norm),
