@@ -44,7 +44,7 @@ def test_stopped_routing_still_names_experts_that_there_are():
     problem = cases.route(23, 8, 96, 2).build(np.random.default_rng(1))
     with runtime.stoppable(np.ones(1, np.int64)):
         kernels.route(*problem.arguments)
-    ids, _, order, active, first, num_active = problem.outputs
+    ids, _, order, active, first, num_active, _ = problem.outputs
     assert np.array_equal(active[: num_active[0]], np.unique(ids))
     assert np.array_equal(np.sort(order), np.arange(ids.size)) and first[num_active[0]] == ids.size
     assert (ids >= 0).all() and (ids < 8).all() and (np.diff(ids, axis=1) > 0).all()
