@@ -11,8 +11,8 @@ counted; tg64+busy is tg64 beside a process that computes without end. A cache o
 
 A round is one piece of each engine: a prompt, 16 tokens of a generation or 8 steps of many sequences. What the machine
 can do is measured before and after each piece. Rounds follow each other for --seconds a row, at least 3, and begin with
-another engine each time; one before them is not counted. --write adds the rounds to results-engine-<tier>.json and
-writes the table beside it (results.py).
+another engine each time; one before them is not counted. The kernels are compiled and tuned first. --write adds the
+rounds to results-engine-<tier>.json and writes the table beside it (results.py).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import median
 
 import results
-from machine import facts
+from machine import ROOT, facts
 from results import OURS
 from rows import PROMPT_STEP, Row, parse
 from workers import Worker, named_python
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--kv", default="f16,int8", help="our types of cache; the peers' is f16")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
+    subprocess.run([sys.executable, "-m", "kimi_cpu", "warmup"], cwd=ROOT, stdout=sys.stderr, check=True)
     found = []
     for threads in map(int, args.threads.split(",")):
         with ExitStack() as stack:

@@ -1,5 +1,6 @@
 """This engine's rows, through its Python API: a Worker's script."""
 
+import os
 import time
 from importlib.metadata import version
 from statistics import median
@@ -10,6 +11,7 @@ import workers
 from rows import BATCH_DEPTH, BATCH_STEPS, MAX_SEQUENCES, PIECE, PROMPT_STEP, Row, parse
 
 import kimi_cpu
+from kimi_cpu.kernels import runtime
 
 
 class Kimi:
@@ -34,8 +36,13 @@ class Kimi:
         )
 
     def about(self) -> dict:
-        """Version and type of the cache."""
-        return {"version": f"kimi-cpu {version('kimi-cpu')}", "flags": f"cache {self._settings['kv']}"}
+        """Version, type of the cache, and whether the kernels are tuned to the machine."""
+        tuned = (
+            f"tuned for {os.cpu_count()} threads"
+            if runtime.tuning_file(os.cpu_count()).load().measured
+            else "not tuned"
+        )
+        return {"version": f"kimi-cpu {version('kimi-cpu')}", "flags": f"cache {self._settings['kv']}, {tuned}"}
 
     def piece(self, name: str, turn: int) -> dict:
         """Tokens a second of the turn's piece of a row, and bytes and multiply-adds that one of its tokens needs."""
