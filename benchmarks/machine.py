@@ -72,10 +72,10 @@ def _cpu() -> str:
 
 
 def _commit() -> str:
-    """The commit that the working tree is at, with a + when files in it were changed."""
+    """The last commit that changed the package, with a + when files in it were changed since."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "kimi_cpu")
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
+    return (git("log", "-1", "--format=%h", "--", "kimi_cpu") or "unknown") + ("+" if changed else "")
