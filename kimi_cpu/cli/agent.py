@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..agent import Agent, Outcome
     from .agent_terminal import Terminal
 
-MISSING = "The agent needs more packages: pip install 'kimi-cpu[agent]'"
+MISSING = "The agent needs more packages: pip install '.[agent]' in kimi-cpu's source folder"
 
 
 @click.command("agent")

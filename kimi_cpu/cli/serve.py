@@ -12,7 +12,7 @@ from .display import say
 from .loading import load_model
 from .options import SIZE, model_options, require_model, reuse_options
 
-MISSING = "The server needs more packages: pip install 'kimi-cpu[serve]'"
+MISSING = "The server needs more packages: pip install '.[serve]' in kimi-cpu's source folder"
 SWITCH_S = 0.0005  # the engine's thread leaves Python at every kernel; beside a long body it got it back in 5 ms
 
 

@@ -15,7 +15,7 @@ from ..engine import EngineState, EngineThread, Kind, Request, Sampling
 from ..errors import AnswerError, ConfigError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..modelfile import ModelFile
-from ..residency import ExpertsState, ResidentExperts, heat
+from ..residency import ExpertsState
 from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
@@ -91,7 +91,7 @@ class LLM:
         self._read_ahead = options.read_ahead
         self._thread = EngineThread(loaded.engine, prepare=lambda: loading.prepare_thread(options))
         self._at_exit = weakref.finalize(  # also when nobody holds it any more
-            self, _close, self._thread, self._file, loaded.residency
+            self, loading.close, self._thread, self._file, loaded.residency
         )
 
     def close(self) -> None:
@@ -398,12 +398,3 @@ class LLM:
             tail=turn.num_new,
             parent=parent,
         )
-
-
-def _close(thread: EngineThread, file: ModelFile, residency: ResidentExperts | None) -> None:
-    if not thread.is_foreign:
-        thread.close()
-        if residency is not None:
-            heat.keep(loading.model_hash(file), residency.heat)
-            residency.close()
-        file.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import ModelConfig, in_words, size_bytes
-from ..engine import DiskStore, Engine, Speculation
+from ..engine import DiskStore, Engine, EngineThread, Speculation
 from ..errors import ConfigError, OutOfMemory
 from ..files import user_folder
 from ..kernels import runtime
@@ -196,3 +196,13 @@ def bundled_note() -> str:
         f"bundled demonstration model, {millions:.1f} million parameters; for real answers: "
         "kimi-cpu convert Kimi-K2-Thinking -o k2.gguf, then -m k2.gguf"
     )
+
+
+def close(thread: EngineThread, file: ModelFile, residency: ResidentExperts | None) -> None:
+    """Ends a model's thread and gives its memory back; nothing in a fork, whose parent has them."""
+    if not thread.is_foreign:
+        thread.close()
+        if residency is not None:
+            heat.keep(model_hash(file), residency.heat)
+            residency.close()
+        file.close()
