@@ -194,7 +194,8 @@ def _pack_int4_f32(x, out32, out16):
                         top, error = _quantize_int4(x[row], GROUP * group, divisor, peak, trial, sums)
                         if error < best:
                             scale, best = top, error
-                            nibbles[:] = trial
+                            for i in range(GROUP):
+                                nibbles[i] = trial[i]
                 out16[2 * at + r] = scale
                 for line in range(4):
                     word = np.uint32(0)

@@ -230,7 +230,7 @@ def test_loading_tells_of_its_steps_and_may_be_given_up(tiny_file):
     size = tiny_file.stat().st_size
     assert seen[0] == (size, size)  # it is read, then kernels are made ready
     total = seen[1][1]
-    assert seen[1:] == [(n, total) for n in range(1, total + 1)]
+    assert seen[1:] == [(n, total) for n in range(total + 1)]
     before = threading.active_count()
 
     def give_up(done, total):
