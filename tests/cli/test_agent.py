@@ -77,7 +77,10 @@ def test_what_cannot_be_done_is_a_sentence(kimi_cpu, tiny_file, tools, tmp_path,
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "docstring_parser", None)
     done = kimi_cpu("agent", "x", *options(tiny_file))
-    assert done.code == 1 and "pip install '.[agent]' in kimi-cpu's source folder (docstring_parser is not there)" in done.err
+    assert (
+        done.code == 1
+        and "pip install '.[agent]' in kimi-cpu's source folder (docstring_parser is not there)" in done.err
+    )
 
 
 def test_ctrl_c_pauses_and_the_run_is_told_something_or_left(tiny_file, tmp_path):
