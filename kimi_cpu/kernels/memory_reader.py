@@ -50,10 +50,12 @@ class Reader:
 
     def ways(self) -> list[Way]:
         """All that are tried."""
-        early = [name for name in self._names if name.endswith("_early")]
-        ways = [Way(name, 0, 1 << 17) for name in self._names if name not in early]
-        ways += [Way(name, ahead, 1 << 17) for name in early for ahead in (1024, 2048, 4096, 8192)]
-        return [way._replace(task=task) for way in ways for task in (1 << 17, 1 << 22)]
+        loops = [
+            (name, ahead)
+            for name in self._names
+            for ahead in ((1024, 2048, 4096, 8192) if name.endswith("_early") else (0,))
+        ]
+        return [Way(name, ahead, task) for name, ahead in loops for task in (1 << 17, 1 << 22)]
 
     def bandwidth(self, threads: int) -> float:
         """GB/s of one pass over the memory in the fastest way; the first call for so many threads finds it."""

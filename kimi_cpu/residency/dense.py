@@ -11,7 +11,7 @@ from .reading import Reads
 
 PIECE = 16 << 20  # bytes of a read
 
-Progress = Callable[[int, int], None]  # (bytes read, bytes in all)
+Progress = Callable[[int, int], None]  # (bytes there, bytes in all)
 
 
 def read_dense(file: ModelFile, reads: Reads, progress: Progress | None = None) -> None:

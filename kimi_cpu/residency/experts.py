@@ -83,9 +83,9 @@ class ResidentExperts:
         as there is room for. heat, pinned f32[layers, experts]: of an earlier run, and counts; where it is 0, an expert
         is not read. progress: told as they come; what it raises ends the reading."""
         self._policy.warm(heat)
-        pins = _largest(pinned, self._num_staying)
+        pins = largest(pinned, self._num_staying)
         self._pinned = {*pins}
-        hottest = [key for key in _largest(heat, self._num_staying) if key not in self._pinned]
+        hottest = [key for key in largest(heat, self._num_staying) if key not in self._pinned]
         self._ask(deque((pins + hottest)[: self._num_staying]), set())
         total = len(self._coming)
         while self._coming:
@@ -213,7 +213,7 @@ class ResidentExperts:
         self._layers[layer].address[expert] = address
 
 
-def _largest(values: np.ndarray, most: int) -> list[int]:
-    """The keys with the largest values of f32[layers, experts], falling; at most so many, and none with 0."""
+def largest(values: np.ndarray, most: int) -> list[int]:
+    """The keys with the largest of numbers [layers, experts], falling; at most so many, and none with 0."""
     order = np.argsort(-values.reshape(-1), kind="stable")
     return order[: min(most, np.count_nonzero(values))].tolist()

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..files import private_directory, read_regular, replacing, user_folder
 from ..kernels import Dispatch
-from .experts import ResidentExperts
+from .experts import ResidentExperts, largest
 
 HEAT, PINNED = "heat", "pinned"  # folders
 FORMAT, VERSION = "kimi-cpu experts", 1
@@ -115,9 +115,7 @@ def pin(recorded: Heat, share: float) -> int:
     if path is None:
         raise ConfigError("There is no home directory to keep a list of experts in; set $XDG_STATE_HOME.")
     counts = np.zeros_like(recorded.counts)
-    most = round(share * len(recorded.layers) * counts.shape[1])
-    order = np.argsort(-recorded.counts.reshape(-1), kind="stable")
-    chosen = order[: min(most, np.count_nonzero(recorded.counts))]
+    chosen = largest(recorded.counts, round(share * len(recorded.layers) * counts.shape[1]))
     counts.reshape(-1)[chosen] = recorded.counts.reshape(-1)[chosen]
     private_directory(path.parent)
     path.unlink(missing_ok=True)

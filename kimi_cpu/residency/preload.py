@@ -10,11 +10,11 @@ from functools import partial
 
 import numpy as np
 
+from .dense import Progress
+
 POPULATE_READ = 22  # madvise(2): MADV_POPULATE_READ, Linux 5.14; in huge pages where the map asks for them
 PIECE = 64 << 20  # bytes, from a page on
 NUM_THREADS = 4
-
-Progress = Callable[[int, int], None]  # (bytes there, bytes in all)
 
 
 def preload(data: np.ndarray, progress: Progress | None = None) -> None:
