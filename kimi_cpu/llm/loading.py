@@ -26,6 +26,7 @@ from ..residency import (
     Policy,
     Reads,
     ResidentExperts,
+    Residents,
     Slots,
     WeightsReader,
     heat,
@@ -91,7 +92,7 @@ def _residency(file: ModelFile, weights: Weights, reads: Reads, num_slots: int, 
     top_k, num_experts = file.config.num_experts_per_tok, file.config.n_routed_experts
     num_passing = min(num_slots, max(top_k, 2 * NUM_READERS))
     policy = Policy(file.config.num_hidden_layers, num_experts, top_k)
-    return ResidentExperts(layers, Slots(num_slots, slot_bytes), reads, policy, num_passing)
+    return ResidentExperts(Residents(layers, Slots(num_slots, slot_bytes), policy, num_passing), reads)
 
 
 def _uses(config: ModelConfig, options: LoadOptions, residency: ResidentExperts | None) -> ExpertUses | None:

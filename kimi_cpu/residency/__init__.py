@@ -1,13 +1,14 @@
 """A model file that is larger than the memory: which routed experts are there, and how the others come."""
 
 from .dense import read_dense
-from .experts import ExpertsState, LayerExperts, ResidentExperts
+from .experts import ExpertsState, ResidentExperts
 from .heat import ExpertUses
 from .memory import Slots
 from .policy import COLDEST, Policy
 from .preload import preload
 from .reading import NUM_READERS, Reads, WeightsReader
 from .regret import Figures, RecentUses
+from .residents import LayerExperts, Residents
 
 __all__ = [
     "COLDEST",
@@ -20,6 +21,7 @@ __all__ = [
     "Reads",
     "RecentUses",
     "ResidentExperts",
+    "Residents",
     "Slots",
     "WeightsReader",
     "preload",

@@ -2,6 +2,7 @@
 
 import mmap
 from contextlib import suppress
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -25,28 +26,48 @@ def anonymous(num_bytes: int) -> mmap.mmap:
 
 
 class Slots:
-    """Room for so many experts, side by side. A slot is a number."""
+    """Room for so many experts, side by side, of which the first `num_open` are used. A slot is a number.
+
+    Those with the lowest numbers are taken first, so that memory is touched only as more are in use at once.
+    """
 
     def __init__(self, num_slots: int, slot_bytes: int):
         """slot_bytes: a multiple of the page, so that each slot begins at one."""
-        self.num_slots, self.slot_bytes = num_slots, slot_bytes
+        self.num_slots = self.num_open = num_slots
+        self.slot_bytes = slot_bytes
+        self.num_touched = 0  # the first ones, whose memory was taken
         self._map = anonymous(num_slots * slot_bytes)
         self._memory = np.frombuffer(self._map, np.uint8).reshape(num_slots, slot_bytes)
-        self._free = list(range(num_slots))[::-1]  # the first ones are taken first: no more memory than is used
+        self._free = list(range(num_slots))  # a heap
 
     def take(self) -> int:
         """A free slot, which there must be."""
-        return self._free.pop()
+        slot = heappop(self._free)
+        self.num_touched = max(self.num_touched, slot + 1)
+        return slot
 
     def give(self, slot: int) -> None:
         """Frees a slot."""
-        self._free.append(slot)
+        heappush(self._free, slot)
 
     def room(self, slot: int) -> np.ndarray:
         """Bytes of a slot, u8[slot_bytes], writable."""
         return self._memory[slot]
 
-    def close(self) -> None:
-        """Gives the memory back to the system; what was in the slots is lost."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+    def resize(self, num_open: int) -> None:
+        """Opens so many slots, at most num_slots. Those that are closed are free, and their memory is the system's."""
+        self._free = [slot for slot in self._free if slot < num_open] + list(range(self.num_open, num_open))
+        self.num_open, self.num_touched = num_open, min(self.num_touched, num_open)
+        give_back(self._map, num_open * self.slot_bytes)
+
+    def release(self) -> None:
+        """Gives all memory back to the system; what was in the slots is lost."""
+        give_back(self._map)
+        self.num_touched = 0
+
+
+def give_back(memory: mmap.mmap, start: int = 0) -> None:
+    """Gives the system the whole pages from byte `start` on, which are zeros when they are next read."""
+    begin = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+    if hasattr(mmap, "MADV_DONTNEED") and begin < len(memory):
+        memory.madvise(mmap.MADV_DONTNEED, begin)

@@ -2,7 +2,9 @@
 
 import errno
 import random
+import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,16 @@ import pytest
 import kimi_cpu
 from kimi_cpu.errors import ModelFileError
 from kimi_cpu.modelfile import ModelFile
-from kimi_cpu.residency import LayerExperts, Policy, Reads, ResidentExperts, Slots, WeightsReader, read_dense
+from kimi_cpu.residency import (
+    LayerExperts,
+    Policy,
+    Reads,
+    ResidentExperts,
+    Residents,
+    Slots,
+    WeightsReader,
+    read_dense,
+)
 from tests import tiny
 from tests.model.steps import Watching, alone, assert_same, generate, opened
 
@@ -96,7 +107,8 @@ class Opened:
             chosen = policy or Policy(LAYERS + 1, EXPERTS, TOP_K)
             stride = next(iter(layers.values())).stride
             reads = Reads(self.source, num_readers)
-            self.all.append(ResidentExperts(layers, Slots(num_slots, stride), reads, chosen, num_passing))
+            residents = Residents(layers, Slots(num_slots, stride), chosen, num_passing)
+            self.all.append(ResidentExperts(residents, reads))
             return self.all[-1]
 
         return of
@@ -121,6 +133,49 @@ def test_tokens_are_the_same_bits_with_any_number_of_slots(path, slots, expected
     policy = Strange(num_slots) if strange else None
     with opened(path) as make:
         assert_same(generate(alone(make(residency=slots.make(num_slots, num_passing, policy))), CHUNK, COUNT), expected)
+
+
+def test_tokens_are_the_same_bits_while_slots_come_and_go(path, slots, expected):
+    numbers, seen = random.Random(1), set()
+    with opened(path) as make:
+        model = make(residency=slots.make(EXPERTS * LAYERS, 4))
+        residency, experts = slots.all[-1], model.weights.experts().values()
+
+        def resized(batch):
+            residency.aim(numbers.choice([0, 5, 9, 30, 1000]))
+            result = alone(model)(batch)
+            seen.add(residency.slots.num_open)
+            assert sum(np.count_nonzero(e.address) for e in experts) <= residency.slots.num_open - 4
+            assert residency.slots.num_touched <= residency.slots.num_open
+            return result
+
+        assert_same(generate(resized, CHUNK, COUNT), expected)
+        residency.release()
+        assert not any(e.address.any() for e in experts) and residency.slots.num_touched == 0
+        assert_same(generate(resized, CHUNK, COUNT), expected)
+    assert seen == {4, 5, 9, 30, EXPERTS * LAYERS}
+
+
+def private_bytes():
+    """Anonymous memory of this process."""
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    return int(re.search(r"^Anonymous: +(\d+) kB", rollup, re.MULTILINE)[1]) << 10
+
+
+def test_memory_of_closed_slots_is_the_system_s():
+    before, slots = private_bytes(), Slots(16, 1 << 20)
+    taken = [slots.take() for _ in range(16)]
+    for slot in taken:
+        slots.room(slot)[:] = 1
+    assert private_bytes() - before > 15 << 20
+    for slot in taken:
+        slots.give(slot)
+    slots.resize(4)
+    assert private_bytes() - before < 7 << 20
+    slots.resize(16)
+    assert sorted(slots.take() for _ in range(16)) == list(range(16))
+    slots.release()
+    assert private_bytes() - before < 2 << 20
 
 
 def test_experts_that_stay_are_not_read_again(path, slots):
@@ -234,3 +289,6 @@ def test_experts_leave_unless_they_are_pinned(path, slots, are_pinned):
         assert before.all() and slots.source.num_reads == 3
         generate(alone(model), 64, COUNT)
         assert np.array_equal(address[:3], before) == are_pinned
+        slots.all[-1].aim(0)
+        slots.all[-1].settle()
+        assert not address.any(), "memory is short"
