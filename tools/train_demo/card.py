@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kimi_cpu.modelfile import ModelFile
 
-from . import recipe
+from . import examination, recipe
 from .scores import COUNTS
 
 MEANING = {
@@ -81,10 +81,20 @@ declared; a question is right when every call and the answer are.
 |---|---:|---:|---|
 {scores}
 
+## Examination
+
+{examination}
+
 ## Rounding
 
 {rounding}
 """
+
+EXAMINATION = """300 questions that strangers ask, in words that training never uses (`tools/train_demo/examination`):
+asked as they would, with the file's own defaults, and judged by a program. Rightly declined: the model says that it
+cannot do what it cannot.
+
+{table}"""
 
 
 def main() -> None:
@@ -119,7 +129,8 @@ def card(file: Path, figures: dict, log: list[dict]) -> str:
         base=recipe.BASE_VOCAB,
         training=_training(log),
         log=_log(log),
-        scores=_scores(figures["scores"]),
+        scores=_scores(figures),
+        examination=EXAMINATION.format(table=examination.table(figures["examination"])),
         rounding=_rounding(figures),
     )
 
@@ -149,8 +160,8 @@ def _log(log: list[dict], rows: int = 16) -> str:
     return "\n".join(out)
 
 
-def _scores(scores: dict) -> str:
-    rows = [(task, *scores[task]) for task in COUNTS if task in scores]
+def _scores(figures: dict) -> str:
+    rows = [(task, *figures[f"scores/{task}"]) for task in COUNTS]
     return "\n".join(f"| {task} | {count} | {share:.1%} | {MEANING[task]} |" for task, share, count in rows)
 
 

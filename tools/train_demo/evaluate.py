@@ -1,26 +1,20 @@
 """python -m tools.train_demo.evaluate FILE [--run RUN --checkpoint DIR] -o SCORES.json: all figures of the model card.
 
 FILE: the model file. RUN: the training run's directory, for INT4 against unquantised experts. DIR: the exported
-checkpoint, for transformers' logits.
+checkpoint, for transformers' logits. Each figure is written when it is there; started again, it measures what is left.
 """
 
 import argparse
+import hashlib
 import json
-import math
+from collections.abc import Callable
 from pathlib import Path
-
-import torch
-import torch.nn.functional as F
+from typing import Any
 
 import kimi_cpu
 
-from .curriculum import held_out
-from .documents import batch_of
-from .export import load_network
-from .scores import COUNTS, PROSE_DOCUMENTS, agreement, prose_ids, score
-
-QAT_TASKS = ("prose", "story", "arithmetic", "lookup", "weather", "news")
-NUM_TRANSFORMERS = 10  # texts compared with transformers
+from . import examination
+from .scores import COUNTS, agreement, prose_ids, score
 
 
 def main() -> None:
@@ -28,66 +22,53 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--run", type=Path, help="the training run")
     parser.add_argument("--checkpoint", type=Path, help="the exported checkpoint")
-    parser.add_argument("--share", type=float, default=1.0, help="of the questions [default: all]")
+    parser.add_argument("--share", type=float, default=1.0, help="of the tasks' questions [default: all]")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
-    figures: dict = {}
+    figures = Figures(options.out, options.file)
     with kimi_cpu.load(options.file) as llm:
-        figures["scores"] = {}
+        figures.add("examination", lambda: examined(llm))
+        print(examination.table(figures.found["examination"]), flush=True)
         for task, count in COUNTS.items():
-            figures["scores"][task] = score(llm, task, max(4, int(count * options.share)))
-            print(task, *figures["scores"][task], flush=True)
-        texts = prose_ids(llm)
+            figures.add(f"scores/{task}", lambda: score(llm, task, max(4, int(count * options.share))))  # noqa: B023
+            print(task, *figures.found[f"scores/{task}"], flush=True)
         with kimi_cpu.load(options.file, compute="f32", kv="f32") as f32:
-            figures["int8"] = vars(agreement(llm, f32, texts))
-        if options.checkpoint:
-            figures["transformers"] = against_transformers(llm, options.checkpoint, texts[:NUM_TRANSFORMERS])
-    if options.run:
-        latest = options.run / (options.run / "latest").read_text()
-        figures["int4"] = int4_losses(latest / "network.pt", options.run / "tokenizer")
-    options.out.write_text(json.dumps(figures, indent=1) + "\n")
-    print(options.out.read_text())
+            figures.add("int8", lambda: vars(agreement(llm, f32, prose_ids(llm))))
+        if options.checkpoint or options.run:
+            from . import rounding  # loads torch, which only these figures need
+
+            if options.checkpoint:
+                figures.add("transformers", lambda: rounding.against_transformers(llm, options.checkpoint))
+            if options.run:
+                latest = options.run / (options.run / "latest").read_text()
+                tokenizer = options.run / "tokenizer"
+                figures.add("int4", lambda: rounding.int4_losses(latest / "network.pt", tokenizer))
 
 
-@torch.no_grad()
-def int4_losses(network_path: Path, tokenizer_directory: Path) -> dict[str, tuple[float, float]]:
-    """Task -> mean loss of what the assistant writes, with INT4 experts and with the unquantised ones under them."""
-    network = load_network(network_path)
-    tokenizer = kimi_cpu.Tokenizer.load(tokenizer_directory)
-    out = {}
-    for task in QAT_TASKS:
-        losses = []
-        for quantised in (True, False):
-            for moe in network.moe_layers():
-                moe.quantised = quantised
-            total = count = 0.0
-            for example in held_out(task, PROSE_DOCUMENTS):
-                batch = batch_of([example], tokenizer)
-                total += network.loss(batch.ids, batch.targets, batch.groups).item()
-                count += batch.counted
-            losses.append(total / count)
-        out[task] = tuple(losses)
-    return out
+class Figures:
+    """What was measured of a model file, kept in a file as it comes. found: name -> figure."""
+
+    def __init__(self, path: Path, model_file: Path):
+        self._path = path
+        sha256 = hashlib.sha256(model_file.read_bytes()).hexdigest()
+        self.found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        if self.found.get("sha256") != sha256:  # of another model
+            self.found = {"sha256": sha256}
+
+    def add(self, name: str, measure: Callable[[], Any]) -> None:
+        """Measures, unless an earlier run has."""
+        if name not in self.found:
+            self.found[name] = measure()
+            part = self._path.with_name(self._path.name + ".part")
+            part.write_text(json.dumps(self.found, indent=1) + "\n")
+            part.rename(self._path)
 
 
-def against_transformers(llm: kimi_cpu.LLM, checkpoint: Path, texts: list[list[int]]) -> dict[str, float]:
-    """The engine against DeepseekV3ForCausalLM in float32 on the checkpoint: perplexities, mean KL."""
-    from tests.model import oracle
-
-    model = oracle.load(checkpoint)
-    losses, losses_oracle, kl = [], [], []
-    for ids in texts:
-        p = F.log_softmax(torch.from_numpy(oracle.logits(model, ids)).double(), -1)
-        q = F.log_softmax(torch.from_numpy(llm.logits(ids)).double(), -1)
-        losses_oracle.append(F.nll_loss(p[:-1], torch.tensor(ids[1:])))
-        losses.append(F.nll_loss(q[:-1], torch.tensor(ids[1:])))
-        kl.append((p.exp() * (p - q)).sum(-1).mean())
-    perplexities = [math.exp(torch.stack(x).mean()) for x in (losses, losses_oracle)]
-    return {
-        "perplexity": perplexities[0],
-        "perplexity_oracle": perplexities[1],
-        "mean_kl": torch.stack(kl).mean().item(),
-    }
+def examined(llm: kimi_cpu.LLM) -> dict[str, Any]:
+    """The examination's results: by kind, and every question with its answers."""
+    results = examination.sit(llm, examination.questions())
+    answered = [[r.verdict, r.question.kind, r.question.said, *r.answers] for r in results]
+    return {"kinds": examination.by_kind(results), "answers": answered}
 
 
 if __name__ == "__main__":
