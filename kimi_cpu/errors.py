@@ -17,6 +17,7 @@ KimiError
 ├── TemplateError        the chat template cannot be rendered
 ├── Interrupted          stopped before the end; the same command continues
 ├── AnswerError          the guide or the reader of one answer failed; the others go on
+├── SuspendedError       the model has given its memory back, and what was asked for needs it
 ├── EngineDeadError      the engine's thread ended; every open request gets this
 └── ForkError            this process is a fork of the one that loaded the model
 """
@@ -155,6 +156,10 @@ class AnswerError(KimiError):
         told = cls(f"The answer was ended by a fault in what steers or reads it ({reason}).")
         told.__cause__ = error
         return told
+
+
+class SuspendedError(KimiError):
+    """The model has given its memory back, and what was asked for needs it."""
 
 
 class EngineDeadError(KimiError):

@@ -2,6 +2,7 @@
 
 from .disk_store import DiskStore
 from .engine import Engine, EngineState, StepOutput
+from .parked_pages import ParkedPages
 from .request import Guide, Kind, Request, Sampling
 from .sampling import TokenLogprob
 from .speculation import Speculation
@@ -14,6 +15,7 @@ __all__ = [
     "EngineThread",
     "Guide",
     "Kind",
+    "ParkedPages",
     "Request",
     "Sampling",
     "Speculation",

@@ -84,6 +84,11 @@ class BlockPool:
     def num_free(self) -> int:
         return len(self._free)
 
+    @property
+    def in_use(self) -> list[int]:
+        """The pages that are held, or can be found again by what they hold."""
+        return [block_id for block_id in range(self.num_blocks) if self._refs[block_id] or block_id in self._entries]
+
     def allocate(self, count: int) -> list[int] | None:
         """count pages with one holder each, least recently used first; None when fewer are free."""
         if count > len(self._free):

@@ -95,8 +95,8 @@ class Engine:
     """Runs requests over one model. Used by one thread at a time.
 
     fair: running answers get as much time alone as each piece of a prompt took that was computed beside them; else
-    prompts are computed as soon as they can be. interrupted: whether a step of an idle request is to end. report: told
-    of prompts while a long step runs. clock: seconds.
+    prompts are computed as soon as they can be. interrupted: whether a step of an idle request is to end. is_halted:
+    whether every step is to end, to be computed again. report: told of prompts while a long step runs. clock: seconds.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Engine:
         self.model, self.speculation = model, speculation
         self.interrupted: Callable[[], bool] = lambda: False
         self.report: Callable[[StepOutput], None] = lambda output: None
+        self.is_halted = False
         self.clock: Callable[[], float] = time.perf_counter
         self.cache, self.fairness = PrefixCache(model.pages, store), Fairness(fair)
         self.scheduler = Scheduler(
@@ -151,8 +152,8 @@ class Engine:
         for plan in tuple(self._plans):
             plan.watch.look()
 
-    def close(self) -> None:
-        """Ends the steps in flight and writes the pages that wait for it to disk."""
+    def settle(self) -> None:
+        """Ends the steps in flight, which will be computed again, and writes the pages that wait for it to disk."""
         self.drain()
         while self.cache.has_pending:
             self.cache.write_pending()
@@ -317,6 +318,8 @@ class StepWatch:
 
     def _is_unwanted(self) -> bool:
         """Whether the step is to end: few aborted tokens do not cost the many others their step."""
+        if self._engine.is_halted:
+            return True
         aborted = 0
         for scheduled in self._step:  # a loop, as this is asked before each layer
             if scheduled.request.aborted:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
-from ..errors import EngineDeadError, ForkError
+from ..errors import EngineDeadError, ForkError, SuspendedError
 from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
@@ -39,7 +39,7 @@ class EngineThread:
         self._outboxes: dict[Request, Outbox] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
         self._dead: BaseException | None = None
-        self._is_closing = False
+        self._is_closing = self._is_held = False
         engine.interrupted = lambda: not self._inbox.empty()
         engine.report = self._deliver
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
@@ -74,10 +74,28 @@ class EngineThread:
         self._put(partial(self._abort, request))
 
     def call(self, function: Callable[[Engine], T]) -> T:
-        """function(engine) run on the thread between two steps: what it returns, or the exception that it raised."""
+        """function(engine) run on the thread between two steps: what it returns, or the exception that it raised.
+        SuspendedError: the thread is held."""
         future: Future[T] = Future()
         self._send(partial(self._call, function, future))
         return future.result()
+
+    def post(self, function: Callable[[Engine], object]) -> None:
+        """function(engine) will run on the thread between two steps, unless it is held; nobody waits for it."""
+        self._put(partial(self._call, function, Future()))
+
+    def hold(self, function: Callable[[Engine], T]) -> T:
+        """Ends the step in flight, within a layer, and runs none until `go_on`: requests wait. Returns what
+        function(engine) does on the thread then; what that raises is raised here, and steps go on."""
+        self._engine.is_halted = True
+        try:
+            return self.call(partial(self._hold, function))
+        finally:
+            self._engine.is_halted = False
+
+    def go_on(self) -> None:
+        """Runs steps again, after `hold`."""
+        self._put(self._go_on)
 
     def steer(self, request: Request, function: Callable[[Request], None]) -> None:
         """function(request) will run on the thread between two steps; what it raises ends the request."""
@@ -115,7 +133,7 @@ class EngineThread:
                 for output in self._engine.step():
                     self._deliver(output)
             self._die(EngineDeadError("The model was closed."))
-            self._engine.close()
+            self._engine.settle()
         except BaseException as e:  # whatever it was, every open request must hear of it
             self._die(e)
             self._engine.drain()
@@ -124,7 +142,7 @@ class EngineThread:
         """Does what was asked for, waiting for something when there is nothing to run. False: the thread is to end."""
         while not self._is_closing:
             try:
-                action = self._inbox.get(block=not self._engine.has_work)
+                action = self._inbox.get(block=self._is_held or not self._engine.has_work)
             except queue.Empty:
                 return True
             action()
@@ -142,6 +160,8 @@ class EngineThread:
     def _call(self, function: Callable[[Engine], T], future: "Future[T]") -> None:
         try:
             self._require_life()
+            if self._is_held:
+                raise SuspendedError("The model is suspended; call resume() before this.")
             future.set_result(function(self._engine))
         except BaseException as e:  # the caller's, not the engine's
             future.set_exception(e)
@@ -152,6 +172,15 @@ class EngineThread:
         except BaseException as e:  # as Engine._outputs
             if request in self._outboxes:
                 self._deliver(self._engine.fail(request, e))
+
+    def _hold(self, function: Callable[[Engine], T], engine: Engine) -> T:
+        engine.settle()
+        result = function(engine)
+        self._is_held = True
+        return result
+
+    def _go_on(self) -> None:
+        self._is_held = False
 
     def _close(self) -> None:
         self._is_closing = True

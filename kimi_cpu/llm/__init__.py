@@ -4,8 +4,9 @@ from ..engine import EngineState, Sampling, TokenLogprob
 from ..residency import ExpertsState
 from .conversation import Conversation, Session, check_conversation, is_kept
 from .generation import Generation
-from .llm import LLM, load, open_model
+from .llm import LLM
 from .loading import BUNDLED_MODEL, bundled_note
+from .opening import load, open_model
 from .options import LoadKeywords, LoadOptions
 from .parameters import ChatKeywords, ChatOptions, SamplingKeywords
 from .results import ChatCompletion, Completion, Piece, Timings, Usage

@@ -11,7 +11,7 @@ from typing import Any, Unpack, overload
 import numpy as np
 
 from ..config.fields import COMPLETION_TOKENS, NUM_SEEDS
-from ..engine import EngineState, EngineThread, Kind, Request, Sampling
+from ..engine import EngineState, Kind, Request, Sampling
 from ..errors import AnswerError, ConfigError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..modelfile import ModelFile
@@ -20,7 +20,7 @@ from ..tokenizer import Tokenizer
 from . import loading, openai
 from .conversation import Answered, Conversation, Session
 from .generation import Generation, closing, explain, logits_of, read_ahead, result_of
-from .options import LoadKeywords, LoadOptions, Progress, options_of
+from .options import LoadOptions, Progress
 from .parameters import (
     ChatKeywords,
     ChatOptions,
@@ -36,35 +36,8 @@ from .parameters import (
     well_formed,
 )
 from .results import Answer, ChatCompletion, Completion, JsonObject, Piece
+from .running import Running
 from .turn import ChatTurn, RawTurn, Turn, Vocabulary
-
-
-def load(
-    path: str | os.PathLike[str] | None = None, *, progress: Progress | None = None, **options: Unpack[LoadKeywords]
-) -> "LLM":
-    """A model, ready to run. path: a model file; when None, $KIMI_CPU_MODEL or else the bundled demonstration model.
-    options: fields of LoadOptions.
-
-    The weights are read, and the kernels are made ready, which takes half a minute when they were never compiled on
-    this machine. progress: called meanwhile, first with (bytes read, bytes in all), then with (steps done, steps in
-    all); what it raises ends the loading. Raises ModelFileError, ConfigError, OutOfMemory, OSError.
-    """
-    llm = open_model(path, progress=progress, **options)
-    try:
-        if progress is not None or not runtime.compiled():
-            runtime.warmup(progress)
-    except BaseException:
-        llm.close()
-        raise
-    return llm
-
-
-def open_model(
-    path: str | os.PathLike[str] | None = None, *, progress: Progress | None = None, **options: Unpack[LoadKeywords]
-) -> "LLM":
-    """As `load`, but kernels that were never compiled are as the first request needs them."""
-    path = path or os.environ.get("KIMI_CPU_MODEL") or loading.BUNDLED_MODEL
-    return LLM(Path(path), options_of(options), progress)
 
 
 class LLM:
@@ -84,20 +57,42 @@ class LLM:
             self._repetition = repetition_default(self._file)
             loaded = loading.make_engine(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
-            self._expert_uses, self._residency = loaded.uses, loaded.residency
+            self._expert_uses, self._residency = loaded.uses, loaded.weights.residency
         except BaseException:
             self._file.close()
             raise
         self._read_ahead = options.read_ahead
-        self._thread = EngineThread(loaded.engine, prepare=lambda: loading.prepare_thread(options))
-        self._at_exit = weakref.finalize(  # also when nobody holds it any more
-            self, loading.close, self._thread, self._file, loaded.residency
-        )
+        self._running = Running(self._file, loaded, options)
+        self._thread = self._running.thread
+        self._at_exit = weakref.finalize(self, self._running.close)  # also when nobody holds it any more
 
     def close(self) -> None:
         """Ends running requests, which get EngineDeadError, and gives the memory back. May be called again."""
         self._thread.close()
         self._at_exit()
+
+    def suspend(self) -> None:
+        """Gives all memory back that can be: weights, activations, and the cache, whose pages go to a file without a
+        name in $XDG_CACHE_HOME/kimi-cpu. Returns when it is given back; a second call does nothing.
+
+        Requests that run stop within a layer, and others may come: they wait, and go on after `resume` with the tokens
+        that they would have had; sessions stay as they are. Saving or loading one meanwhile: SuspendedError. OutOfDisk:
+        the cache cannot be written, and the model goes on.
+        """
+        self._running.suspend()
+
+    def resume(self, progress: Progress | None = None) -> None:
+        """Takes the memory again, and reads what was in it; does nothing unless the model is suspended.
+
+        progress: as in load, of the weights that are read. ModelFileError, and what progress raises: it is still
+        suspended, and can be asked again.
+        """
+        self._running.resume(progress)
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether its memory was given back."""
+        return self._running.is_suspended
 
     def __repr__(self) -> str:
         return f"<LLM {self.path}, context of {self.context} tokens>"

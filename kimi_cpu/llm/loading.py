@@ -8,47 +8,35 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import ModelConfig, in_words, size_bytes
-from ..engine import DiskStore, Engine, EngineThread, Speculation
+from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError, OutOfMemory
 from ..files import user_folder
 from ..kernels import runtime
 from ..machine import usable_cores, usable_cpus, usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.moe import Residency
-from ..model.weights import Weights, bind
-from ..modelfile import HASHES, ModelFile
-from ..modelfile.layout import EXPERTS_SUFFIX
+from ..model.weights import Weights
+from ..modelfile import ModelFile
 from ..plan import Needs, needs
-from ..residency import (
-    NUM_READERS,
-    ExpertUses,
-    LayerExperts,
-    Policy,
-    Reads,
-    ResidentExperts,
-    Residents,
-    Slots,
-    WeightsReader,
-    heat,
-    preload,
-    read_dense,
-)
+from ..residency import ExpertUses, ResidentExperts
 from .memory import Shares, share_memory
 from .options import LoadOptions, Progress
+from .weights import MappedWeights, SlotWeights, model_hash
 
 log = logging.getLogger(__name__)
 BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is demo.md beside it
 
 
 class Loaded(NamedTuple):
-    """An engine over a file's weights, and what its owner may want to know: see LLM. residency: brings the experts,
-    when not all of them are in memory; to be closed after the engine. uses: counts theirs, when that is asked for."""
+    """An engine and the model that it runs, over a file's weights, to be closed after it, and what its owner may want
+    to know: see LLM. uses: counts those of experts, when that is asked for."""
 
     engine: Engine
+    model: Kimi
+    weights: MappedWeights | SlotWeights
     context: int
     needs: Needs
     notices: tuple[str, ...]
-    residency: ResidentExperts | None
     uses: ExpertUses | None
 
 
@@ -60,39 +48,21 @@ def make_engine(file: ModelFile, options: LoadOptions, progress: Progress | None
     needed = needs(file.config, sizes, shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)
     if shares.num_slots is None:
-        if options.preload and needed.weights <= shares.memory:
-            preload(file.between(0, file.size), progress)
-        uses = _uses(file.config, options, None)
-        return Loaded(_engine(file, bind(file), shares, options, uses), shares.context, needed, told, None, uses)
-    reader = WeightsReader(file.path)
-    if not reader.is_direct:
-        told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
-    reads = Reads(reader)
+        weights = MappedWeights(file, options.preload and needed.weights <= shares.memory)
+    else:
+        weights = SlotWeights(file, shares.num_slots, shares.slot_bytes, options.preload)
+        if not weights.is_direct:
+            told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
     try:
-        read_dense(file, reads, progress)
-        weights = bind(file)
-        residency = _residency(file, weights, reads, shares.num_slots, shares.slot_bytes)
-        if options.preload:
-            named = model_hash(file), file.config.num_hidden_layers, file.config.n_routed_experts
-            residency.fill(heat.kept(*named), heat.pinned(*named), progress)
-        uses = _uses(file.config, options, residency)
-        engine = _engine(file, weights, shares, options, uses or residency)
-        return Loaded(engine, shares.context, needed, told, residency, uses)
+        weights.read(progress)
+        uses = _uses(file.config, options, weights.residency)
+        model = _model(file, weights.weights, shares, options, uses or weights.residency)
+        speculation, store = Speculation() if options.speculate else None, _store(file, options, model.pages.page_bytes)
+        engine = Engine(model, options.parallel, speculation, store, fair=not options.prompts_first)
     except BaseException:
-        reads.close()
+        weights.close()
         raise
-
-
-def _residency(file: ModelFile, weights: Weights, reads: Reads, num_slots: int, slot_bytes: int) -> ResidentExperts:
-    """Has the experts of a file come to so many slots."""
-    layers = {
-        n: LayerExperts(file.tensors[f"blk.{n}{EXPERTS_SUFFIX}"].offset, experts.data.strides[0], experts.address)
-        for n, experts in weights.experts().items()
-    }
-    top_k, num_experts = file.config.num_experts_per_tok, file.config.n_routed_experts
-    num_passing = min(num_slots, max(top_k, 2 * NUM_READERS))
-    policy = Policy(file.config.num_hidden_layers, num_experts, top_k)
-    return ResidentExperts(Residents(layers, Slots(num_slots, slot_bytes), policy, num_passing), reads)
+    return Loaded(engine, model, weights, shares.context, needed, told, uses)
 
 
 def _uses(config: ModelConfig, options: LoadOptions, residency: ResidentExperts | None) -> ExpertUses | None:
@@ -101,37 +71,32 @@ def _uses(config: ModelConfig, options: LoadOptions, residency: ResidentExperts 
     return ExpertUses(config.num_hidden_layers, config.n_routed_experts, residency)
 
 
-def _engine(
+def _model(
     file: ModelFile, weights: Weights, shares: Shares, options: LoadOptions, residency: Residency | None
-) -> Engine:
+) -> Kimi:
+    """OutOfMemory."""
     config = file.config
     layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
     cache = KVCache(options.kv, shares.num_pages, layers, latent, rope)
     int8 = options.compute == "int8"
     try:
-        model = Kimi(config, weights, cache, max_tokens=shares.chunk, int8=int8, residency=residency)
+        return Kimi(config, weights, cache, max_tokens=shares.chunk, int8=int8, residency=residency)
     except MemoryError as e:
         raise OutOfMemory(
             f"{file.path}: there is too little memory for the activations of {shares.chunk} tokens. "
             "Choose a smaller chunk, or give this process more address space (ulimit -v)."
         ) from e
-    speculation = Speculation() if options.speculate else None
-    store = (
-        None if options.cache_disk is None else _store(file, options, size_bytes(options.cache_disk), cache.page_bytes)
-    )
-    return Engine(model, options.parallel, speculation, store, fair=not options.prompts_first)
 
 
-def model_hash(file: ModelFile) -> str:
-    """Names the weights: the SHA-256 over all hashes of the file, in hex."""
-    return file.view(HASHES)[-32:].tobytes().hex()
-
-
-def _store(file: ModelFile, options: LoadOptions, limit_bytes: int, page_bytes: int) -> DiskStore | None:
+def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore | None:
     """Pages are found again by the same weights, cache, arithmetic and instruction set only: the same bits.
 
-    None, and a warning, when the directory cannot be used: answers come without it.
+    None when there is to be none, or, with a warning, when the directory cannot be used: answers come without it.
+    ConfigError: it may not even hold a page.
     """
+    if options.cache_disk is None:
+        return None
+    limit_bytes = size_bytes(options.cache_disk)
     if limit_bytes < 2 * page_bytes:
         raise ConfigError(f"cache_disk is {limit_bytes} bytes; a page of 64 tokens alone takes {page_bytes}.")
     namespace = " ".join([model_hash(file), options.kv, options.compute, runtime.isa().name])
@@ -197,13 +162,3 @@ def bundled_note() -> str:
         f"bundled demonstration model, {millions:.1f} million parameters; for real answers: "
         "kimi-cpu convert Kimi-K2-Thinking -o k2.gguf, then -m k2.gguf"
     )
-
-
-def close(thread: EngineThread, file: ModelFile, residency: ResidentExperts | None) -> None:
-    """Ends a model's thread and gives its memory back; nothing in a fork, whose parent has them."""
-    if not thread.is_foreign:
-        thread.close()
-        if residency is not None:
-            heat.keep(model_hash(file), residency.heat)
-            residency.close()
-        file.close()

@@ -9,6 +9,7 @@ from ..config import size_bytes
 from ..errors import ConfigError
 
 Progress = Callable[[int, int], None]  # (done, in all)
+OnPressure = Callable[[int], object]  # (bytes that are missing)
 MAX_NICE = 19
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 
@@ -33,6 +34,8 @@ class LoadOptions:
     speed, and not as tokens need it; of a larger one, the experts that its last run used most of late. record_experts:
     count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer. nice: 1 to 19,
     by how much the threads that compute give way to other programs (Linux; nothing elsewhere); answers are the same.
+    on_pressure: called from a thread of its own with the bytes that are missing, when there is too little memory and
+    experts cannot give back more, every ten seconds as long as that lasts; it may call LLM.suspend.
     """
 
     threads: int | None = None
@@ -51,6 +54,7 @@ class LoadOptions:
     preload: bool = True
     record_experts: bool = False
     nice: int = 0
+    on_pressure: OnPressure | None = None
 
     def __post_init__(self) -> None:
         if self.compute not in KV:
@@ -92,6 +96,7 @@ class LoadKeywords(TypedDict, total=False):
     preload: bool | None
     record_experts: bool | None
     nice: int | None
+    on_pressure: OnPressure | None
 
 
 def options_of(keywords: Mapping[str, Any]) -> LoadOptions:

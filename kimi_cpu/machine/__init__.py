@@ -1,7 +1,8 @@
 """The machine, as far as this process may use it: the least of what is there and of what the system lets it have."""
 
 from .bandwidth import MemoryBandwidth, Pass
-from .usable import address_space, bound_heap, free_memory, usable_cores, usable_cpus, usable_memory
+from .pressure import spare_memory, stalled_s
+from .usable import address_space, bound_heap, free_memory, trim_heap, usable_cores, usable_cpus, usable_memory
 
 __all__ = [
     "MemoryBandwidth",
@@ -9,6 +10,9 @@ __all__ = [
     "address_space",
     "bound_heap",
     "free_memory",
+    "spare_memory",
+    "stalled_s",
+    "trim_heap",
     "usable_cores",
     "usable_cpus",
     "usable_memory",

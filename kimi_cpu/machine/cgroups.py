@@ -25,6 +25,13 @@ def memory_left(root: Path) -> int | None:
     return _least(_of_groups(root, "memory", _left_v1, _left_v2))
 
 
+def memory_stall(root: Path) -> int | None:
+    """Microseconds in which some process of this one's own group waited for memory, or where groups do not count them,
+    some process of the system; None where nobody does."""
+    own = next(_of_groups(root, "memory", _nothing, _stalls), None)
+    return own if own is not None else next(_stalls_in(root / "proc/pressure/memory"), None)
+
+
 def _cpu_v1(group: Path) -> Iterator[float]:
     quota, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
     if quota and period:  # "-1": none
@@ -57,6 +64,21 @@ def _left_v1(group: Path) -> Iterator[int | None]:
 def _left_v2(group: Path) -> Iterator[int | None]:
     files = _stated(group, "inactive_file") + _stated(group, "active_file")
     yield from _left(_memory_v2(group), _number(group / "memory.current"), files)
+
+
+def _stalls(group: Path) -> Iterator[int]:
+    yield from _stalls_in(group / "memory.pressure")
+
+
+def _stalls_in(path: Path) -> Iterator[int]:
+    for line in _lines(path):  # "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234", then "full …"
+        kind, _, total = line.partition(" total=")
+        if kind.startswith("some") and total.isdecimal():
+            yield int(total)
+
+
+def _nothing(group: Path) -> Iterator[int]:
+    yield from ()
 
 
 def _left(limits: Iterator[int | None], usage: int | None, files: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """The forward pass from token ids to logits (modeling_deepseek_v3.py: DeepseekV3ForCausalLM)."""
 
 from concurrent.futures import Future
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -57,8 +57,8 @@ class Kimi:
         self.max_tokens, self.vocab_size = max_tokens, config.vocab_size
         self.layers = range(config.num_hidden_layers) if layers is None else layers
         self._has_embedding, self._has_head, self._residency = embed, head, residency
-        self._workspace = Workspace(config, max_tokens, int8)
-        self._context: np.ndarray | None = None
+        self._int8, self._programs, self._workspace = int8, None, None
+        self._allocated()
 
     def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
         """The result or exception of `forward`, computed at once on the calling thread: a finished future."""
@@ -75,41 +75,62 @@ class Kimi:
         Without an embedding hidden f32[T, H] takes the place of the ids; without a head it is what is returned. None
         when `watch` ended the pass; the cache then holds anything in the tokens' slots.
         """
-        self._record()
-        ws, num_tokens = self._workspace, len(batch.token_ids)
+        ws, num_tokens = self._allocated(), len(batch.token_ids)
+        programs = self._recorded(ws)
         with kernels.stoppable(watch.stop):
-            self._step.set(batch, watch.stop)
-            if self._has_embedding:
-                self._embed.run()  # [T, H]
+            programs.step.set(batch, watch.stop)
+            if programs.embed is not None:
+                programs.embed.run()  # [T, H]
             else:
                 ws.hidden[:num_tokens] = hidden
-            for done, layer in enumerate(self._layers):
-                if watch(done, len(self._layers)):
+            for done, layer in enumerate(programs.layers):
+                if watch(done, len(programs.layers)):
                     return None
                 layer.run()  # [T, H]
-            result = self._head(batch.logits_indices) if self._has_head else ws.hidden[:num_tokens].copy()
+            result = ws.hidden[:num_tokens].copy() if programs.head is None else programs.head(batch.logits_indices)
         return None if watch.stop[0] else result
 
-    def _record(self) -> None:
-        """Records all programs, unless they are there and this thread's kernels still run with the same context."""
+    def release(self) -> None:
+        """Gives the memory of the activations back; the next pass takes it again."""
+        self._workspace = self._programs = None
+
+    def _allocated(self) -> Workspace:
+        if self._workspace is None:
+            self._workspace = Workspace(self.config, self.max_tokens, self._int8)
+        return self._workspace
+
+    def _recorded(self, ws: Workspace) -> "Programs":
+        """All programs, recorded unless they are there and this thread's kernels still run with the same context."""
         context = kernels.context()
-        if self._context is context:
-            return
-        config, w, ws, cache = self.config, self.weights, self._workspace, self.pages.view
-        step = self._step = StepArgs(config, self.max_tokens, cache)
+        if self._programs is not None and self._programs.context is context:
+            return self._programs
+        config, w, cache = self.config, self.weights, self.pages.view
+        step = StepArgs(config, self.max_tokens, cache)
+        embed = head = None
         if self._has_embedding:
             assert w.embed_tokens is not None, "no embedding is bound"
             k = Recorder()
             k.embed(w.embed_tokens, step.token_ids, ws.hidden, rows=step.rows)  # [T, H]
-            self._embed = k.compile()
-        self._layers: list[Program] = [
+            embed = k.compile()
+        layers = [
             record_layer(w.layers[n], n, config, ws, step, cache, place, self._residency)
             for place, n in enumerate(self.layers)
         ]
         if self._has_head:
             assert w.head is not None, "no head is bound"
-            self._head = Head(w.head, config, ws)
-        self._context = context
+            head = Head(w.head, config, ws)
+        self._programs = Programs(context, step, embed, layers, head)
+        return self._programs
+
+
+class Programs(NamedTuple):
+    """A model's programs, for one context of the kernels, and the arguments that they share."""
+
+    context: np.ndarray
+    step: StepArgs
+    embed: Program | None
+    layers: list[Program]
+    head: "Head | None"
 
 
 class Head:

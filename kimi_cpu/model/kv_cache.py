@@ -20,14 +20,16 @@ class KVCache:
         self.page_bytes = layer_bytes * num_layers
         self.num_pages = num_pages
         try:
-            memory = mmap.mmap(-1, num_pages * self.page_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
+            self._memory = mmap.mmap(
+                -1, num_pages * self.page_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE
+            )
         except OSError as e:
             size = in_words(num_pages * self.page_bytes)
             raise OutOfMemory(
                 f"A cache of {size} cannot be reserved. Choose a smaller context, or give this process more address "
                 "space (ulimit -v)."
             ) from e
-        data = np.frombuffer(memory, np.uint8)
+        data = np.frombuffer(self._memory, np.uint8)
         self.view = Cache(kind, data, self.page_bytes, layer_bytes, kv_lora_rank, qk_rope_head_dim)
         self._pages = data.reshape(num_pages, self.page_bytes)
 
@@ -43,6 +45,11 @@ class KVCache:
     def write(self, page: int, data: np.ndarray) -> None:
         """Sets the latents of all layers in one page to data u8[page_bytes]."""
         self._pages[page] = data
+
+    def release(self) -> None:
+        """Gives the memory of all pages back; they are zeros until they are written again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._memory.madvise(mmap.MADV_DONTNEED)
 
     def copy(self, source: int, target: int) -> None:
         """Copies the latents of all layers from one page to another."""

@@ -87,12 +87,15 @@ class ResidentExperts:
         """f32[layers, experts]: how much each was used of late."""
         return self._policy.heat
 
-    def fill(self, heat: np.ndarray, pinned: np.ndarray, progress: Progress | None = None) -> None:
-        """Reads experts before the first step: those that are pinned, which leave only when memory is short, then the
-        hottest ones, as many as there is room for. heat, pinned f32[layers, experts]: of an earlier run, and counts;
-        where it is 0, an expert is not read. progress: told as they come; what it raises ends the reading."""
-        num_staying, slot_bytes = self._residents.num_staying, self.slots.slot_bytes
+    def warm(self, heat: np.ndarray) -> None:
+        """Begins where another run ended: heat f32[layers, experts]. Before the first step."""
         self._policy.warm(heat)
+
+    def fill(self, heat: np.ndarray, pinned: np.ndarray, progress: Progress | None = None) -> None:
+        """Reads experts when none is there: those that are pinned, which leave only when memory is short, then the
+        hottest ones, as many as there is room for. heat, pinned f32[layers, experts]: of late, and counts; where it
+        is 0, an expert is not read. progress: told as they come; what it raises ends the reading."""
+        num_staying, slot_bytes = self._residents.num_staying, self.slots.slot_bytes
         pins = largest(pinned, num_staying)
         self._residents.pin(pins)
         hottest = [key for key in largest(heat, num_staying) if key not in {*pins}]

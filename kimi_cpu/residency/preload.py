@@ -4,14 +4,18 @@ Left alone they come one by one with the tokens that need them, for minutes, fro
 """
 
 import ctypes
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from .dense import Progress
 
+DONTNEED = 4  # madvise(2): MADV_DONTNEED
 POPULATE_READ = 22  # madvise(2): MADV_POPULATE_READ, Linux 5.14; in huge pages where the map asks for them
 PIECE = 64 << 20  # bytes, from a page on
 NUM_THREADS = 4
@@ -22,11 +26,9 @@ def preload(data: np.ndarray, progress: Progress | None = None) -> None:
 
     progress: told as they come; what it raises ends the reading.
     """
-    try:
-        madvise = ctypes.CDLL(None).madvise
-    except (OSError, AttributeError):  # Windows
+    madvise = _madvise()
+    if madvise is None:
         return
-    madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     pieces = range(0, len(data), PIECE)
     with ThreadPoolExecutor(NUM_THREADS, "kimi-cpu preload") as pool:
         try:
@@ -36,6 +38,29 @@ def preload(data: np.ndarray, progress: Progress | None = None) -> None:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def unload(data: np.ndarray, path: Path) -> None:
+    """Gives the pages of mapped bytes u8[n] back, and of `path`, their file, those in the page cache that no other
+    process has mapped; they are read again when they are needed."""
+    madvise = _madvise()
+    if madvise is None:
+        return
+    madvise(data.ctypes.data, len(data), DONTNEED)
+    with suppress(OSError):  # it is gone: its pages will be when the map is
+        file = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+
+
+def _madvise() -> Callable[[int, int, int], int] | None:
+    """The system's function of an address, bytes and advice; None on Windows."""
+    try:
+        madvise = ctypes.CDLL(None).madvise
+    except (OSError, AttributeError):
+        return None
+    madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    return madvise
 
 
 def _populate(madvise: Callable[[int, int, int], int], data: np.ndarray, begin: int) -> None:

@@ -13,6 +13,7 @@ import kimi_cpu
 from kimi_cpu.errors import ModelFileError
 from kimi_cpu.modelfile import ModelFile
 from kimi_cpu.residency import (
+    DenseWeights,
     LayerExperts,
     Policy,
     Reads,
@@ -20,7 +21,6 @@ from kimi_cpu.residency import (
     Residents,
     Slots,
     WeightsReader,
-    read_dense,
 )
 from tests import tiny
 from tests.model.steps import Watching, alone, assert_same, generate, opened
@@ -236,10 +236,14 @@ def test_a_step_that_is_stopped_while_the_disk_stalls_leaves_the_next_ones_whole
 def test_weights_outside_the_experts_are_copied_bit_for_bit(path):
     with ModelFile.open(path) as mapped, ModelFile.open(path) as file:
         reads, told = Reads(WeightsReader(path)), []
-        try:
-            read_dense(file, reads, lambda *progress: told.append(progress))
-        finally:
-            reads.close()
+        dense = DenseWeights(file, reads)
+        with pytest.raises(ZeroDivisionError):
+            dense.read(lambda *progress: 1 / 0)
+        dense.read(lambda *progress: told.append(progress))
+        dense.release()
+        assert not file.view("output.weight").any()
+        dense.read()
+        reads.close()
         for name in file.tensors:
             assert np.array_equal(file.view(name), mapped.view(name)) and not file.view(name).flags.writeable
             is_copy = file.view(name).ctypes.data != mapped.view(name).ctypes.data
