@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import accumulate, chain, pairwise
@@ -12,7 +12,7 @@ from jinja2 import TemplateError as JinjaError
 
 from ..errors import RequestError, TemplateError
 from ..tokenizer import Tokenizer
-from ..tokenizer.pretokenize import parts
+from ..tokenizer.pretokenize import MAX_ENCODE_CHARS, parts
 from .messages import normalise_messages, normalise_tools
 from .sandbox import Exhausted, budget_for, compile_template
 
@@ -34,7 +34,7 @@ def render_chat(
     prints as the template prints it. template: Jinja source, Kimi K2 Thinking's own by default. RequestError: a message
     or a tool is malformed; TemplateError: the template fails, or does more work than a template has reason to."""
     messages = normalise_messages(messages, mend=False)
-    variables = _variables(messages, tools, add_generation_prompt, template_kwargs)
+    variables = chat_variables(messages, tools, add_generation_prompt, template_kwargs)
     return render_template(kimi_template() if template is None else template, variables)
 
 
@@ -49,13 +49,41 @@ def encode_chat(
     """Ids of a conversation for the model to answer: those of render_chat's text, except that a special token spelled
     in what the caller gave (messages, tools, template_kwargs) stays ordinary text, and that the messages are mended
     first (normalise_messages). Errors as render_chat."""
-    messages = normalise_messages(messages)
     template = kimi_template() if template is None else template
-    variables = _variables(messages, tools, add_generation_prompt, template_kwargs or {})
+    variables = chat_variables(normalise_messages(messages), tools, add_generation_prompt, template_kwargs or {})
+    pieces = rendered_pieces(template, variables, tokenizer)
+    return list(chain.from_iterable(ids_of_pieces(pieces, tokenizer)))
+
+
+def rendered_pieces(template: str, variables: Mapping[str, object], tokenizer: Tokenizer) -> list[str]:
+    """The template's text for a chat, cut at the special tokens that the template writes, which stand at odd places:
+    ordinary text (perhaps none), a special token, ordinary text, … TemplateError: as render_chat."""
     mark = _unused_mark([template, *_strings(variables)])
     starts = re.compile("[" + "".join(re.escape(c) for c in sorted({t[0] for t in tokenizer.special_tokens})) + "]")
     rendered = render_template(template, _marked(variables, starts, rf"\g<0>{mark}"), mark)
-    return _encode_marked(rendered, mark, tokenizer)
+    special = _special_pattern(tuple(tokenizer.special_tokens), mark)
+    return [piece.replace(mark, "") for piece in _split(special, rendered)]
+
+
+def ids_of_pieces(pieces: Sequence[str], tokenizer: Tokenizer, before: str = "") -> Iterator[list[int]]:
+    """The ids of each piece, as rendered_pieces cuts them. before: the text that ends with a special token before them.
+
+    Long texts are cut into parts where Tokenizer.encode cuts them, which counts the special tokens' characters too; but
+    here a cut never splits a special token. A part depends on what stands before it and on nothing behind it, and none
+    goes on behind a multiple of MAX_ENCODE_CHARS.
+    """
+    begun = before[len(before) // MAX_ENCODE_CHARS * MAX_ENCODE_CHARS :]
+    text = "".join((begun, *pieces))
+    cuts = list(accumulate(map(len, parts(text))))
+    start = len(begun)
+    for i, piece in enumerate(pieces):
+        end = start + len(piece)
+        if i % 2:
+            yield [tokenizer.special_tokens[piece]]
+        else:
+            inner = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+            yield [i for a, b in pairwise((start, *inner, end)) for i in tokenizer.encode(text[a:b], special=False)]
+        start = end
 
 
 def render_template(template: str, variables: Mapping[str, object], mark: str = "") -> str:
@@ -80,7 +108,7 @@ def kimi_template() -> str:
     return (files("kimi_cpu") / "data" / "chat_template.jinja").read_text("utf-8")
 
 
-def _variables(
+def chat_variables(
     messages: list[dict[str, Any]],
     tools: Iterable[Mapping[str, Any]] | None,
     add_generation_prompt: bool,
@@ -148,25 +176,3 @@ def _split(special: re.Pattern[str], text: str) -> Iterator[str]:
         yield match[0]
         begun = at = match.end()
     yield text[begun:]
-
-
-def _encode_marked(rendered: str, mark: str, tokenizer: Tokenizer) -> list[int]:
-    """Ids of a rendered text in which a mark follows each character of the caller's with which a special token could
-    begin. Long texts are cut into parts where Tokenizer.encode cuts them, which counts the special tokens' characters
-    too; but here a cut never splits a special token."""
-    special = _special_pattern(tuple(tokenizer.special_tokens), mark)
-    pieces = [piece.replace(mark, "") for piece in _split(special, rendered)]  # ordinary, special, ordinary, ...
-    text = "".join(pieces)
-    cuts = list(accumulate(map(len, parts(text))))
-    ids: list[int] = []
-    start = 0
-    for i, piece in enumerate(pieces):
-        end = start + len(piece)
-        if i % 2:
-            ids.append(tokenizer.special_tokens[piece])
-        else:
-            inner = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
-            for a, b in pairwise((start, *inner, end)):
-                ids += tokenizer.encode(text[a:b], special=False)
-        start = end
-    return ids

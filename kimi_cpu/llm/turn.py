@@ -5,11 +5,12 @@ import os.path
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Generic
 
-from ..chat import Enforcer, OutputParser, ThinkingBudget, encode_chat
+from ..chat import Enforcer, OutputParser, PromptEncoder, ThinkingBudget
 from ..chat.messages import normalise_messages
 from ..config.parameters import answer_schema
 from ..engine import Guide, Request, Sampling
@@ -46,6 +47,11 @@ class Vocabulary:
         stop_ids = {*config.eos_token_ids, *(tokenizer.eos_ids if tokenizer is not None else ())}
         template = file.metadata.get("tokenizer.chat_template")
         return cls(file.path, config.vocab_size, tokenizer, frozenset(stop_ids), template)
+
+    @cached_property
+    def prompts(self) -> PromptEncoder:
+        """Encodes chats. TokenizerError: the file has no tokenizer."""
+        return PromptEncoder(self.require_tokenizer(), self.template)
 
     def require_tokenizer(self) -> Tokenizer:
         """TokenizerError: the file has none."""
@@ -195,8 +201,9 @@ class ChatTurn(Turn[ChatCompletion]):
             turn = turn | {"content": self._opening["content"] + (turn["content"] or "")}
         calls = turn.get("tool_calls")
         message = {"role": "tool", "tool_call_id": calls[0]["id"]} if calls else {"role": "user"}
-        first, second = (self._encode([*self._messages, turn, message | {"content": text}]) for text in ("a", "1"))
-        return list(os.path.commonprefix([first, second]))
+        *messages, last = normalise_messages([*self._messages, turn, message | {"content": ""}])
+        ids = [self._encode([*messages, last | {"content": text}], remember=False) for text in ("a", "1")]
+        return list(os.path.commonprefix(ids))
 
     def _num_new(self) -> int:
         """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
@@ -238,10 +245,9 @@ class ChatTurn(Turn[ChatCompletion]):
         ids += self._tokenizer.encode(reasoning, special=False)
         return [*ids, names[THINK_END], *content] if content or not reasoning else ids
 
-    def _encode(self, messages: list[JsonObject]) -> list[int]:
-        kwargs = self._options.template_kwargs
-        template = self._vocabulary.template
-        return encode_chat(messages, self._tokenizer, self._tools, template=template, template_kwargs=kwargs)
+    def _encode(self, messages: list[JsonObject], remember: bool = True) -> list[int]:
+        """messages: as normalise_messages makes them. remember: whether a longer chat may follow."""
+        return self._vocabulary.prompts.encode(messages, self._tools, self._options.template_kwargs, remember)
 
     def _budget_after(self, output_ids: list[int]) -> ThinkingBudget:
         budget = ThinkingBudget(self._tokenizer, thinking=self.thinking)

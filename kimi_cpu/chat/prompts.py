@@ -1,0 +1,144 @@
+"""Prompts of chats that grow: what an earlier prompt began with is neither rendered nor encoded again."""
+
+from array import array
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from threading import Lock
+from typing import Any, NamedTuple
+
+from ..tokenizer import Tokenizer
+from .template import chat_variables, ids_of_pieces, kimi_template, rendered_pieces
+
+JsonObject = dict[str, Any]
+MOST_CHATS = 64  # that are remembered
+MOST_CHARACTERS = 4_000_000  # of their texts; one that fills a context of 262,144 tokens has about 1,000,000
+END = "<|im_end|>"
+
+
+class _Chat(NamedTuple):
+    """A chat that was encoded: its tools (Python's repr), its messages, the text and the ids to the end of the last of
+    them, with all that stands before them, and how many characters and ids these are at the end of each message."""
+
+    tools: str
+    messages: list[JsonObject]
+    text: str
+    ids: "array[int]"
+    ends: list[tuple[int, int]]
+
+    def beginning(self, count: int) -> "_Chat":
+        """The chat of the first messages alone."""
+        num_chars, num_ids = self.ends[count - 1] if count else (0, 0)
+        return _Chat(self.tools, self.messages[:count], self.text[:num_chars], self.ids[:num_ids], self.ends[:count])
+
+
+class PromptEncoder:
+    """Encodes chats to the ids of encode_chat, and remembers the latest. Thread-safe.
+
+    A chat that begins with the messages of one before costs its further messages only, and has the ids of the whole:
+
+    * After the tools and the system prompt, Kimi's template writes one message after the other, and looks at nothing
+      but the message itself and whether it stands before the last answer without calls: there the assistant's reasoning
+      is left out. So further messages are written as in a chat of their own, and those before them as they were, up to
+      the first turn of the assistant of which that is no longer true.
+    * Each message ends with a control token, over which no other token reaches, and no merge.
+    * Where a long text is cut to be encoded depends on nothing behind the cut (ids_of_pieces).
+
+    Chats of other templates are encoded as a whole.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, template: str | None = None):
+        """template: Jinja source, Kimi K2 Thinking's own by default."""
+        self._tokenizer, self._template = tokenizer, kimi_template() if template is None else template
+        self._is_kimis = self._template == kimi_template() and _stands_alone(END, tokenizer.special_tokens)
+        self._chats: tuple[_Chat, ...] = ()  # the latest first
+        self._lock = Lock()  # of a change of them
+
+    def encode(
+        self,
+        messages: list[JsonObject],
+        tools: Iterable[Mapping[str, Any]] | None = None,
+        template_kwargs: Mapping[str, object] | None = None,
+        remember: bool = True,
+    ) -> list[int]:
+        """Ids of a chat for the model to answer. messages: as normalise_messages makes them, and never changed after.
+        remember: whether a longer chat may follow. Errors as encode_chat."""
+        variables = chat_variables(messages, tools, True, template_kwargs or {})
+        if not self._is_kimis:
+            pieces = rendered_pieces(self._template, variables, self._tokenizer)
+            return list(chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)))
+        tools_text = repr(variables["tools"])
+        known = self._known(tools_text, messages)
+        pieces = self._pieces(variables, len(known.messages))
+        ids, ends, num_chars = known.ids[:], known.ends[:], len(known.text)
+        for place, found in enumerate(ids_of_pieces(pieces, self._tokenizer, known.text)):
+            piece = pieces[place]
+            ids.extend(found)
+            num_chars += len(piece)
+            if place % 2 and piece == END:
+                ends.append((num_chars, len(ids)))
+        if remember and messages:
+            ends = ends[-len(messages) :]  # those before them are of the tools and of Kimi's own system prompt
+            num_chars, num_ids = ends[-1]
+            text = "".join((known.text, *pieces))[:num_chars]
+            self._remember(_Chat(tools_text, messages[:], text, ids[:num_ids], ends))
+        return ids.tolist()
+
+    def _pieces(self, variables: JsonObject, num_known: int) -> list[str]:
+        """The text behind so many messages, as rendered_pieces cuts it."""
+        if not num_known:
+            return rendered_pieces(self._template, variables, self._tokenizer)
+        messages = variables["messages"][num_known:]
+        pieces = rendered_pieces(self._template, variables | {"messages": messages, "tools": None}, self._tokenizer)
+        has_system = bool(messages) and messages[0]["role"] == "system"
+        return pieces if has_system else pieces[pieces.index(END) + 1 :]  # without Kimi's own
+
+    def _known(self, tools: str, messages: list[JsonObject]) -> _Chat:
+        """The longest beginning of a chat that is remembered; an empty one where there is none."""
+        chats = [chat for chat in self._chats if chat.tools == tools]
+        counts = [_num_alike(chat.messages, messages) for chat in chats]
+        most = max(counts, default=0)
+        return chats[counts.index(most)].beginning(most) if most else _Chat(tools, [], "", array("i"), [])
+
+    def _remember(self, chat: _Chat) -> None:
+        """Remembers a chat in place of those that are beginnings of it, and forgets the oldest."""
+        if len(chat.text) > MOST_CHARACTERS:
+            return
+        with self._lock:
+            chats, num_chars = [chat], len(chat.text)
+            for other in self._chats:
+                if other.tools == chat.tools and other.messages == chat.messages[: len(other.messages)]:
+                    continue
+                num_chars += len(other.text)
+                if len(chats) == MOST_CHATS or num_chars > MOST_CHARACTERS:
+                    break
+                chats.append(other)
+            self._chats = tuple(chats)
+
+
+def _num_alike(old: list[JsonObject], new: list[JsonObject]) -> int:
+    """How many messages two chats begin with that are the same and written the same."""
+    pairs = enumerate(zip(old, new, strict=False))
+    same = next((i for i, (a, b) in pairs if not _are_same(a, b)), min(len(old), len(new)))
+    first, last = sorted((_num_answered(old), _num_answered(new)))
+    return next((i for i in range(first, min(last, same)) if new[i]["role"] == "assistant"), same)
+
+
+def _are_same(a: JsonObject, b: JsonObject) -> bool:
+    """Whether two messages have the same text: to Python 1, 1.0 and true are equal, and so are objects in any order."""
+    if a != b:
+        return False
+    arguments = [[call["function"]["arguments"] for call in message.get("tool_calls", ())] for message in (a, b)]
+    return all(isinstance(given, str) for given in arguments[0]) or repr(arguments[0]) == repr(arguments[1])
+
+
+def _num_answered(messages: list[JsonObject]) -> int:
+    """How many messages there are up to the last answer without calls."""
+    answers = (i for i in reversed(range(len(messages))) if messages[i]["role"] == "assistant")
+    return next((i + 1 for i in answers if not messages[i].get("tool_calls")), 0)
+
+
+def _stands_alone(name: str, names: Iterable[str]) -> bool:
+    """Whether a name is a special token's, and wherever it is written no other special token reaches into it."""
+    others = {other for other in names if other != name}
+    overlaps = (other.endswith(name[:n]) for other in others for n in range(1, len(name)))
+    return name in names and not any(name in other for other in others) and not any(overlaps)
