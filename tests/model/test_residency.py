@@ -138,7 +138,7 @@ def test_step_that_is_stopped_asks_for_nothing_more_and_the_next_one_is_whole(ti
 def test_python_acts_within_a_layer_only_when_there_is_a_residency(tiny_file):
     def cuts(model):
         generate(alone(model), 16, 1, [[3, 4]])
-        return [sum(not isinstance(call, Call) for call in program.calls) for program in model._layers]
+        return [sum(not isinstance(call, Call) for call in program.calls) for program in model._programs.layers]
 
     with opened(tiny_file) as make:
         assert cuts(make()) == [0, 0, 0, 0]
