@@ -146,6 +146,10 @@ class Request:
         made = Tokens(ids, np.full(len(ids), ABSORBED, np.uint8))
         return made if start >= n else Tokens(*map(np.concatenate, zip(given, made, strict=True)))
 
+    def begins_with(self, other: "Request") -> bool:
+        """Whether its prompt begins with another request's."""
+        return np.array_equal(self._prompt.ids[: other.num_prompt_tokens], other._prompt.ids)
+
     def resume(self, output_ids: Sequence[int]) -> None:
         """Takes ids that this engine drew for the same request before, so that what follows is what followed then.
 

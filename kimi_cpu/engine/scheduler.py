@@ -67,7 +67,9 @@ class Scheduler:
         self.leaving: set[Request] = set()  # those of them that were removed meanwhile
 
     def add(self, request: Request) -> None:
-        """Queues a request."""
+        """Queues a request, which does the work of idle ones that its prompt begins with."""
+        for idle in [idle for idle in self.idle if request.begins_with(idle)]:
+            self.idle.remove(idle)
         (self.idle if request.kind is Kind.IDLE else self.waiting).append(request)
 
     def remove(self, request: Request) -> None:
@@ -174,7 +176,8 @@ class Scheduler:
         self.waiting.appendleft(request)
 
     def _give_way(self) -> None:
-        """Takes up an idle request when there is no other; one that was taken up gives way to any other."""
+        """Takes up an idle request when there is no other; one that was taken up gives way to any other, for good where
+        that does its work."""
         if not self.running and not self.waiting:
             if self.idle:
                 self.waiting.append(self.idle.popleft())
@@ -183,7 +186,8 @@ class Scheduler:
                 if request.kind is Kind.IDLE and request not in self.in_flight:
                     self.remove(request)
                     request.restart()
-                    self.idle.append(request)
+                    if not any(other.begins_with(request) for other in (*self.running, *self.waiting)):
+                        self.idle.append(request)
 
 
 class _Span(NamedTuple):

@@ -22,8 +22,14 @@ from .session_file import Change, Label, Saved
 class Session:
     """The tokens of a conversation so far, and the form in which each was computed."""
 
-    def __init__(self, tokens: Tokens | None = None):
+    def __init__(self, tokens: Tokens | None = None, saved: Saved | None = None):
+        """saved: what was found in its file, of which the next save then reads only what was added."""
         self.tokens = tokens or Tokens(np.zeros(0, np.int32), np.zeros(0, np.uint8))
+        self.saved = saved
+
+    def followed_by(self, tokens: Tokens) -> "Session":
+        """The same conversation with other tokens, most of them its own."""
+        return Session(tokens, self.saved)
 
     def forms(self, prompt_ids: list[int]) -> np.ndarray:
         """Forms u8[n] of a prompt: the session's as far as the prompt is its beginning, expanded after."""
@@ -74,7 +80,7 @@ def load(cache: PrefixCache, path: Path, model_hash: str) -> Session:
         saved = session_file.read(path, file, label)
         pages = session_file.contents(path, file, saved, label, len(saved.page_at))
         cache.restore(saved.tokens.part(0, saved.num_cached), pages)
-    return Session(saved.tokens)
+    return Session(saved.tokens, saved)
 
 
 def _write(session: Session, cache: PrefixCache, path: Path, model_hash: str, file: BufferedReader | None) -> int:
@@ -84,7 +90,7 @@ def _write(session: Session, cache: PrefixCache, path: Path, model_hash: str, fi
         num_cached, new = cache.export(session.tokens)
         _replace(path, label, Change(session.tokens, num_cached), new)
         return num_cached
-    saved = session_file.read(path, file, label)
+    session.saved = saved = session_file.read(path, file, label, session.saved)
     change, new = _change(saved, session.tokens, cache)
     num_dead, size = session_file.num_dead(saved, change, label.page_bytes)
     if 3 * num_dead > size:

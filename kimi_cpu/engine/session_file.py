@@ -21,7 +21,7 @@ from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -91,6 +91,9 @@ class _Index(NamedTuple):
     page_crc: np.ndarray
 
 
+Part = TypeVar("Part", _Index, Saved)
+
+
 def create(descriptor: int, label: Label, change: Change, contents: Iterable[np.ndarray]) -> None:
     """Writes a file from its beginning; `change` keeps nothing. contents: all pages, u8[page_bytes]. OSError."""
     header: dict[str, Any] = {"magic": MAGIC, "version": VERSION, **label._asdict()}
@@ -126,8 +129,9 @@ def num_dead(saved: Saved, change: Change, page_bytes: int) -> tuple[int, int]:
     return size - DATA_AT - _save_bytes(change._replace(kept_tokens=0, kept_pages=0), page_bytes), size
 
 
-def read(path: Path, file: BufferedReader, label: Label) -> Saved:
-    """What a file holds. SessionError: not a session, another label's, truncated or corrupt."""
+def read(path: Path, file: BufferedReader, label: Label, known: Saved | None = None) -> Saved:
+    """What a file holds. known: what an earlier read found, whose indexes are not read again. SessionError: not a
+    session, another label's, truncated or corrupt."""
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
     head = file.read(DATA_AT)
@@ -138,7 +142,7 @@ def read(path: Path, file: BufferedReader, label: Label) -> Saved:
     problem = _corrupt(path, "its slots")
     for serial, place in slots:  # the older one counts where the disk has lost what the newer one names
         try:
-            return _saved(path, file, size, label.page_bytes, serial, place)
+            return _saved(path, file, size, label.page_bytes, serial, place, known)
         except SessionError as e:
             problem = e if place == slots[0][1] else problem
     raise problem
@@ -192,25 +196,31 @@ def _slot(data: bytes) -> tuple[int, Place] | None:
     return (serial, Place(at, num_bytes, crc)) if crc32(data[:-4]) == check else None
 
 
-def _saved(path: Path, file: BufferedReader, size: int, page_bytes: int, serial: int, place: Place) -> Saved:
-    """What the save at a place has left: walks back over the indexes until nothing of those before stays. SessionError:
-    one cannot be read."""
+def _saved(
+    path: Path, file: BufferedReader, size: int, page_bytes: int, serial: int, place: Place, known: Saved | None
+) -> Saved:
+    """What the save at a place has left: walks back over the indexes until nothing of those before stays, or to the
+    one whose save has left what is known. SessionError: one cannot be read."""
+    if known is not None and known.place == place and place.end <= size:
+        return known._replace(serial=serial)
     newest = index = _index(path, file, size, page_bytes, place)
     tokens, pages = index.num_tokens, num_pages(index.num_cached)  # that are looked for
-    found: list[_Index] = []
+    found: list[_Index | Saved] = []
     while True:
         num_kept = len(index.page_at) + index.kept_pages
         if tokens > index.num_tokens or pages > num_kept:
             raise _corrupt(path, "its saves contradict each other")
         own = max(tokens - index.kept_tokens, 0), max(pages - index.kept_pages, 0)
-        part = index.tokens.part(0, own[0])
-        found.append(index._replace(tokens=part, page_at=index.page_at[: own[1]], page_crc=index.page_crc[: own[1]]))
+        found.append(_first(index, *own))
         tokens, pages = min(tokens, index.kept_tokens), min(pages, index.kept_pages)
         if not tokens and not pages:
             break
+        if known is not None and known.place == index.before:
+            found.append(_first(known, tokens, pages))
+            break
         index = _index(path, file, size, page_bytes, index.before)
     found.reverse()
-    ids, forms = (np.concatenate([index.tokens[which] for index in found]) for which in (0, 1))
+    ids, forms = (np.concatenate([part.tokens[which] for part in found]) for which in (0, 1))
     page_at, page_crc = (np.concatenate(parts) for parts in zip(*((i.page_at, i.page_crc) for i in found), strict=True))
     return Saved(Tokens(ids, forms), newest.num_cached, page_at, page_crc, serial, place)
 
@@ -243,6 +253,12 @@ def _index(path: Path, file: BufferedReader, size: int, page_bytes: int, place: 
     page_at = pages_at + page_bytes * np.arange(pages, dtype=np.int64)
     page_crc = np.frombuffer(data, "<u4", pages, forms_at + tokens)
     return _Index(before, kept_tokens, kept_pages, num_tokens, num_cached, Tokens(ids, forms), page_at, page_crc)
+
+
+def _first(index: Part, tokens: int, pages: int) -> Part:
+    """So many of its tokens and pages."""
+    first = index.tokens.part(0, tokens)
+    return index._replace(tokens=first, page_at=index.page_at[:pages], page_crc=index.page_crc[:pages])
 
 
 def _check_header(path: Path, block: bytes, label: Label) -> None:

@@ -63,7 +63,7 @@ class Session:
 
     def follow(self, request: Request, num_tokens: int) -> None:
         """The conversation now is a request's prompt and num_tokens of its answer."""
-        self._inner = engine_session.Session(request.tokens(0, request.num_prompt_tokens + num_tokens))
+        self._inner = self._inner.followed_by(request.tokens(0, request.num_prompt_tokens + num_tokens))
 
 
 class Begin(Protocol):

@@ -320,6 +320,20 @@ def test_idle_request_gives_way_at_once_and_what_it_computed_is_found():
     assert follower.num_cached == len(PREFIX)
 
 
+@pytest.mark.parametrize("num_steps", [0, 3])
+def test_idle_request_whose_work_another_one_does_is_forgotten(num_steps):
+    engine = make(num_pages=20, chunk=16)
+    idle, other, real = (greedy(ids, 0, kind=Kind.IDLE) for ids in (PREFIX, [3, 4], [*PREFIX, 7]))
+    for request in (idle, other):
+        engine.add(request)
+    for _ in range(num_steps):
+        engine.step()
+    real.kind, real.max_tokens = Kind.ANSWER, 2
+    finish(engine, [real])
+    assert (idle.finish_reason, other.finish_reason, len(engine.scheduler.idle)) == (None, "length", 0)
+    assert real.num_cached == 16 * num_steps
+
+
 def test_long_prompt_does_not_stall_a_running_answer():
     engine = make(num_pages=40, chunk=16)
     short, long = greedy([5, 6], 60), greedy(PREFIX * 3, 5)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kimi_cpu.engine import session_file
 from kimi_cpu.engine.block_pool import Tokens
 from kimi_cpu.engine.prefix_cache import PrefixCache
 from kimi_cpu.engine.session import Session, load, save
@@ -21,6 +22,7 @@ from kimi_cpu.errors import ConfigError, SessionError
 
 from .fake import FakePages
 
+index = session_file._index
 LABEL = Label("model", "fake", FakePages(1).page_bytes)
 
 
@@ -111,6 +113,34 @@ def test_what_is_taken_back_and_said_otherwise_is_what_is_held(path):
         num_cached = keep(path, found)  # of the last token too, if more was saved before
         ids, forms, latents = whole(found)
         assert held(path) == (ids, forms, latents[:num_cached]) and num_cached >= len(ids) - 1
+
+
+def test_next_save_of_a_session_reads_only_what_was_added(path, monkeypatch):
+    """Also when it was taken back, and when another one was saved in between."""
+    num_read = []
+    monkeypatch.setattr(session_file, "_index", lambda *args: num_read.append(args) or index(*args))
+    found = [tokens(200)]
+    for n in range(210, 400, 10):
+        found.append(tokens(n, n, after=found[-1]))
+    session = Session()
+    for n, part in enumerate([*found, found[9], found[12]]):
+        session = session.followed_by(part)
+        num_read.clear()
+        save(session, cache_of(part), path, "model")
+        assert len(num_read) <= (2 if n == 6 else 1)
+        assert held(path)[0] == part.ids.tolist()
+        if n == 5:
+            keep(path, found[3])
+
+
+def test_file_that_was_cut_short_between_two_saves_is_written_anew(path):
+    first = tokens(300)
+    session = Session(first)
+    for _ in range(2):
+        save(session, cache_of(first), path, "model")
+    os.truncate(path, DATA_AT + 10)
+    save(session.followed_by(tokens(400, after=first)), cache_of(tokens(400, after=first)), path, "model")
+    assert held(path) == kept(tokens(400, after=first))
 
 
 def test_pages_that_the_cache_has_lost_stay_in_the_file(path):
