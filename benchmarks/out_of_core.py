@@ -266,7 +266,7 @@ def disk_rate(path: Path) -> float:
         left -= len(reads.wait(1.0))
     seconds = time.perf_counter() - started
     reads.close()
-    slots.close()
+    slots.release()
     return READS * stride / seconds / 1e9
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..machine import spare_memory
 from ..model.weights import Weights, bind
 from ..modelfile import HASHES, ModelFile
-from ..modelfile.layout import EXPERTS_SUFFIX
+from ..modelfile.layout import EXPERTS_SUFFIX, aligned
 from ..residency import (
     NUM_READERS,
     DenseWeights,
@@ -125,8 +125,10 @@ def model_hash(file: ModelFile) -> str:
 def _residents(file: ModelFile, weights: Weights, num_slots: int, slot_bytes: int) -> Residents:
     """So many slots for the experts of a file, of which none is there. OutOfMemory."""
     layers = {
-        n: LayerExperts(file.tensors[f"blk.{n}{EXPERTS_SUFFIX}"].offset, experts.data.strides[0], experts.address)
-        for n, experts in weights.experts().items()
+        n: LayerExperts(
+            file.tensors[f"blk.{n}{EXPERTS_SUFFIX}"].offset, e.data.strides[0], aligned(e.down_offset), e.address
+        )
+        for n, e in weights.experts().items()
     }
     top_k, num_experts = file.config.num_experts_per_tok, file.config.n_routed_experts
     num_passing = min(num_slots, max(top_k, 2 * NUM_READERS))

@@ -1,9 +1,10 @@
 """Routed experts in a number of slots: those that stay, those that come, and those that only pass.
 
-An expert that a layer needs and that is not there is read from the file, while those that are there are computed. It
-takes a free slot, or that of the expert that the policy gives up for it; it stays. When the policy gives up none, it
-passes: one of a few slots is its own until it has been added to the output. So a prompt that needs nearly all experts
-streams those that are not there past the ones that stay.
+An expert that a layer needs and that is not there is read from the file, while those that are there are computed. Its
+read begins at once, into a free slot; then the policy says whether it stays, and who leaves for it. When nobody does,
+it passes: the slot is its own until it has been added to the output. A few slots are kept for those. So a prompt that
+needs nearly all experts streams those that are not there past the ones that stay. Gate and up are computed while the
+rest of an expert is being read.
 """
 
 from collections import deque
@@ -20,7 +21,7 @@ from .regret import Figures, RecentUses
 from .residents import Residents
 
 PATIENCE_S = 0.05  # how often a step that waits for the disk looks whether it is still wanted
-NONE = np.zeros(0, np.int64)
+NONE = np.zeros(0, bool)
 
 
 class ExpertsState(NamedTuple):
@@ -44,6 +45,7 @@ class ResidentExperts:
         self._num_experts, self._policy = residents.num_experts, residents.policy
         self._wanted = residents.slots.num_slots  # slots
         self._coming: set[int] = set()
+        self._begun: set[int] = set()  # of those that come, the ones whose gate and up this layer has been given
         self._num_uses = self._num_hits = self._bytes_read = 0
         self._recent = RecentUses()
 
@@ -68,7 +70,7 @@ class ResidentExperts:
     def settle(self) -> None:
         """Takes what came for a step that was stopped; when nothing more comes, has as many slots as are aimed at."""
         if self._coming:
-            self._take(self._reads.wait(0), {})
+            self._take(self._reads.wait(0), {}, NONE)
         if not self._coming and self._wanted != self.slots.num_open:
             self._residents.resize(self._wanted)
 
@@ -78,7 +80,7 @@ class ResidentExperts:
             self._coming.remove(key)
             self._residents.drop(key)
         while self._coming:
-            self._take(self._reads.wait(1.0), {})
+            self._take(self._reads.wait(1.0), {}, NONE)
         self._residents.empty()
         self._residents.slots.release()
 
@@ -102,7 +104,7 @@ class ResidentExperts:
         self._ask(deque((pins + hottest)[:num_staying]), set())
         total = len(self._coming)
         while self._coming:
-            self._take(self._reads.wait(1.0), {})  # what cannot be read is an error when it is needed
+            self._take(self._reads.wait(1.0), {}, NONE)  # what cannot be read is an error when it is needed
             if progress is not None:
                 progress((total - len(self._coming)) * slot_bytes, total * slot_bytes)
         self._bytes_read = 0
@@ -134,23 +136,23 @@ class ResidentExperts:
         """`arrivals` of experts with these keys. here bool[n]: whether they are in memory; it is kept up to date."""
         places = {key: place for place, key in enumerate(keys)}
         missing, busy = deque(key for key, there in zip(keys, here, strict=True) if not there), {*keys, *self._coming}
-        new, done, residents = np.flatnonzero(here), 0, self._residents
+        residents, new, done = self._residents, np.flatnonzero(here), 0
         try:
-            while done < len(keys):
+            while not stop[0]:
                 self._ask(missing, busy)
-                while not len(new):
-                    if stop[0]:
-                        return
-                    new = np.array(self._take(self._reads.wait(PATIENCE_S), places), np.int64)
-                    self._ask(missing, busy)  # what was of no use to this step has left its slot
-                here[new] = True
                 ready = len(keys) if here.all() else int(here.argmin())
                 yield new, ready
                 for key in keys[done:ready]:
                     if key in residents.passing:
                         residents.drop(key)
-                new, done = NONE, ready
+                if ready == len(keys):
+                    return
+                done = ready
+                new = np.array(self._take(self._reads.wait(PATIENCE_S), places, here), np.int64)
         finally:  # also when the step was stopped
+            for key in self._begun:
+                residents.hide(key)
+            self._begun.clear()
             for key in self._reads.withdraw():
                 self._coming.remove(key)
                 residents.drop(key)
@@ -163,30 +165,42 @@ class ResidentExperts:
         A slot in which an expert passes is free when that has been added, which it can be when those before it are
         there: they were asked for earlier.
         """
-        while missing:
-            key = missing[0]
-            if key not in self._residents:  # else it comes, for a step that was stopped
-                if not self._residents.admit(key, busy):
-                    return
-                self._coming.add(key)
-                self._reads.ask(key, *self._residents.place(key))
-            missing.popleft()
+        residents, asked = self._residents, [-1]
+        while missing and asked:
+            asked = []
+            while missing and (missing[0] in residents or residents.admit(missing[0])):
+                key = missing.popleft()
+                if key not in self._coming:  # else it was asked for by a step that was stopped
+                    asked.append(key)
+                    self._coming.add(key)
+                    self._reads.ask(key, *residents.place(key))
+            for key in asked:
+                residents.keep(key, busy)  # now that the disk works
 
-    def _take(self, reads: list[Done], places: Mapping[int, int]) -> list[int]:
-        """The places of experts whose reads have ended, of those that are wanted. ModelFileError: one failed."""
+    def _take(self, reads: list[Done], places: Mapping[int, int], here: np.ndarray) -> list[int]:
+        """The places of experts, of those that are wanted, whose gate and up have come; `here` has those of which all
+        has. ModelFileError: one could not be read."""
         failed: BaseException | None = None
         came: list[int] = []
-        for key, error in reads:
-            self._coming.remove(key)
+        for key, is_whole, error in reads:
             place = places.get(key)
-            if error is not None or (place is None and key in self._residents.passing):
+            if is_whole:
+                self._coming.remove(key)
+            if error is not None or (is_whole and place is None and key in self._residents.passing):
+                self._begun.discard(key)
                 self._residents.drop(key)
                 failed = error if place is not None else failed
                 continue
-            self._residents.show(key)
-            self._bytes_read += self._residents.layers[key // self._num_experts].stride
+            if is_whole or place is not None:
+                self._residents.show(key)
             if place is not None:
-                came.append(place)
+                here[place] = is_whole
+                if key not in self._begun:
+                    came.append(place)
+                    self._begun.add(key)
+            if is_whole:
+                self._begun.discard(key)
+                self._bytes_read += self._residents.layers[key // self._num_experts].stride
         if failed is not None:
             raise failed
         return came

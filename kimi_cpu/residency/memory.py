@@ -40,6 +40,11 @@ class Slots:
         self._memory = np.frombuffer(self._map, np.uint8).reshape(num_slots, slot_bytes)
         self._free = list(range(num_slots))  # a heap
 
+    @property
+    def num_free(self) -> int:
+        """Slots that can be taken."""
+        return len(self._free)
+
     def take(self) -> int:
         """A free slot, which there must be."""
         slot = heappop(self._free)

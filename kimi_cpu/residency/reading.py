@@ -88,21 +88,36 @@ class WeightsReader:
 
 
 class Done(NamedTuple):
-    """A read that has ended. error: why it failed."""
+    """A read that has ended, or the first bytes of one that goes on. error: why it failed."""
 
     key: int
+    is_whole: bool
     error: BaseException | None
 
 
 class _Read:
     """One read: its pieces that no thread has taken, and how many have not been read."""
 
-    def __init__(self, key: int, offset: int, room: np.ndarray):
-        self.key = key
-        begins = range(0, len(room), PIECE)
-        self.pieces = deque((offset + begin, room[begin : begin + PIECE]) for begin in begins)
-        self.num_left = self.num_pieces = len(begins)
-        self.error: BaseException | None = None
+    def __init__(self, key: int, offset: int, room: np.ndarray, first: int):
+        self.key, self._rest = key, offset + first
+        begins = [*range(0, first, PIECE), *range(first, len(room), PIECE)]
+        ends = [*begins[1:], len(room)]
+        self.pieces = deque((offset + begin, room[begin:end]) for begin, end in zip(begins, ends, strict=True))
+        self.num_pieces = self._num_left = len(begins)
+        self._num_first_left = -(-first // PIECE)
+        self._error: BaseException | None = None
+
+    def end(self, offset: int, error: BaseException | None) -> Done | None:
+        """The piece at this offset was read, or could not be; returns what is there now that was not before."""
+        self._error = self._error or error
+        self._num_left -= 1
+        if not self._num_left:
+            return Done(self.key, True, self._error)
+        if offset < self._rest:
+            self._num_first_left -= 1
+            if not self._num_first_left and self._error is None:
+                return Done(self.key, False, None)
+        return None
 
 
 class Reads:
@@ -123,15 +138,16 @@ class Reads:
         for thread in self._threads:
             thread.start()
 
-    def ask(self, key: int, offset: int, room: np.ndarray) -> None:
-        """Queues a read; what has its key comes out of `wait`, unless it is withdrawn before."""
-        read = _Read(key, offset, room)
+    def ask(self, key: int, offset: int, room: np.ndarray, first: int = 0) -> None:
+        """Queues a read; what has its key comes out of `wait`, unless it is withdrawn before: once for the first bytes,
+        if there are any, when they are there before the others, and once for all."""
+        read = _Read(key, offset, room, first)
         with self._changed:
             self._asked.append(read)
             self._changed.notify(read.num_pieces)
 
     def wait(self, timeout_s: float) -> list[Done]:
-        """The reads that have ended; waits for one at most so long."""
+        """What is there; waits for anything at most so long."""
         done: list[Done] = []
         try:
             done.append(self._done.get(timeout=timeout_s) if timeout_s else self._done.get_nowait())
@@ -165,11 +181,9 @@ class Reads:
             except BaseException as e:  # whatever it was, somebody waits for it
                 error = e
             with self._changed:
-                read.error = read.error or error
-                read.num_left -= 1
-                is_done = not read.num_left
-            if is_done:
-                self._done.put(Done(read.key, read.error))
+                done = read.end(offset, error)
+                if done is not None:
+                    self._done.put(done)
             del taken, read, room  # which would keep the memory that is read to
 
     def _take(self) -> tuple[_Read, int, np.ndarray] | None:

@@ -13,11 +13,12 @@ from .policy import COLDEST, Policy
 
 
 class LayerExperts(NamedTuple):
-    """A layer's experts. offset, stride: of the first in the file, and from each to the next, in bytes. address i64[E]:
-    where they are in memory; 0: nowhere."""
+    """A layer's experts. offset, stride: of the first in the file, and from each to the next, in bytes. front: so many
+    bytes of each, whole sectors, begin with its gate and up. address i64[E]: where they are in memory; 0: nowhere."""
 
     offset: int
     stride: int
+    front: int
     address: np.ndarray
 
 
@@ -49,28 +50,44 @@ class Residents:
     def __contains__(self, key: int) -> bool:
         return key in self._slot
 
-    def place(self, key: int) -> tuple[int, np.ndarray]:
-        """Where an expert that has a slot begins in the file, and the bytes of memory that are its own."""
+    def place(self, key: int) -> tuple[int, np.ndarray, int]:
+        """Where an expert that has a slot begins in the file, the bytes of memory that are its own, and how many of
+        them have its gate and up."""
         number, expert = divmod(key, self.num_experts)
         layer = self.layers[number]
-        return layer.offset + expert * layer.stride, self.slots.room(self._slot[key])[: layer.stride]
+        return layer.offset + expert * layer.stride, self.slots.room(self._slot[key])[: layer.stride], layer.front
 
     def pin(self, keys: list[int]) -> None:
         """These stay, when they come, whatever the policy says. Before any of them has a slot."""
         self._pinned = dict.fromkeys(keys)
 
-    def admit(self, key: int, busy: Set[int]) -> bool:
-        """Gives an expert a slot, in which it stays or passes; False: there is none now. busy: experts that must not
-        leave."""
-        slot = self._slot_for(key, busy)
-        if slot is None:
+    def admit(self, key: int) -> bool:
+        """Gives an expert a free slot, in which it passes unless it is kept; False: there is none now."""
+        if not self.slots.num_free:
             return False
-        self._slot[key] = slot
+        self._slot[key] = self.slots.take()
+        self.passing.add(key)
         return True
 
+    def keep(self, key: int, busy: Set[int]) -> None:
+        """Lets an expert that passes stay, if there is room, or the policy gives up another for it, whose slot is free
+        then. busy: experts that must not leave."""
+        if len(self._slot) - len(self.passing) >= self.num_staying:
+            victim = self.policy.victim(key, busy) if self.num_staying else None
+            if victim is None:
+                return
+            self._free(victim)
+        self.passing.remove(key)
+        if key not in self._pinned:
+            self.policy.admit(key)
+
     def show(self, key: int) -> None:
-        """All of an expert is in its slot: kernels may read it there."""
+        """An expert is in its slot, its gate and up at least: kernels may read it there."""
         self._locate(key, self.place(key)[1].ctypes.data)
+
+    def hide(self, key: int) -> None:
+        """Kernels must not read an expert that has a slot."""
+        self._locate(key, 0)
 
     def drop(self, key: int) -> None:
         """Forgets an expert that passes or could not be read, and frees its slot."""
@@ -96,22 +113,6 @@ class Residents:
         """All experts leave. Nothing is being read, and no expert passes."""
         for key in [*self._slot]:
             self.drop(key)
-
-    def _slot_for(self, key: int, busy: Set[int]) -> int | None:
-        if len(self._slot) - len(self.passing) < self.num_staying:
-            if key not in self._pinned:
-                self.policy.admit(key)
-            return self.slots.take()
-        victim = self.policy.victim(key, busy) if self.num_staying else None
-        if victim is not None:
-            self._locate(victim, 0)
-            if key not in self._pinned:
-                self.policy.admit(key)
-            return self._slot.pop(victim)
-        if len(self.passing) == self.num_passing:
-            return None
-        self.passing.add(key)
-        return self.slots.take()
 
     def _least_worthy(self) -> int:
         """An expert that is to leave, and that stays no longer as far as the policy is concerned."""
