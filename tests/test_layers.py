@@ -31,11 +31,11 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "filetypes",
         "errors",
     },
+    "server": {"agent", "llm", "config", "errors"},  # HTTP in, calls of LLM out
     "agent": {"llm", "chat", "tokenizer", "files", "filetypes", "errors"},  # tools and a journal around calls of LLM
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
-    "server": {"llm", "config", "errors"},  # HTTP in, calls of LLM out
     "llm": {
         "engine",
         "model",

@@ -1,9 +1,9 @@
 """Agents: a model that works on a task with tools, step by step, and loses nothing when it is stopped."""
 
-from .agent import Agent, Outcome
+from .agent import MAX_STEPS, Agent, Outcome
 from .builtin import calculator, get_date
 from .tool import Tool, tool
 from .transcript import Call
 from .watch import Reply, Watch
 
-__all__ = ["Agent", "Call", "Outcome", "Reply", "Tool", "Watch", "calculator", "get_date", "tool"]
+__all__ = ["MAX_STEPS", "Agent", "Call", "Outcome", "Reply", "Tool", "Watch", "calculator", "get_date", "tool"]

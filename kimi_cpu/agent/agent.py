@@ -73,14 +73,19 @@ class Agent:
         self._loop: Loop | None = None
 
     def run(
-        self, task: str | None = None, resume: str | os.PathLike[str] | None = None, watch: Watch | None = None
+        self,
+        task: str | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        watch: Watch | None = None,
+        before: Sequence[dict[str, Any]] = (),
     ) -> Outcome:
         """Works on a task to its end.
 
         resume: a file that keeps the run, and beside it what was computed and long results; a run that is there goes on
         where it was stopped, even by kill -9: a call with a result is not made again, one without asks `watch`, unless
         its tool may be called again. The task of a run that goes on need not be given; another one after its end is
-        worked on as well, with all that was said before. watch: sees and decides.
+        worked on as well, with all that was said before. watch: sees and decides. before: messages, OpenAI's, of the
+        conversation that a new run goes on with.
 
         RequestError, ContextOverflow, ConfigError: it cannot be done. Interrupted: the run was left. OSError.
         """
@@ -95,7 +100,7 @@ class Agent:
             tools = _by_name([*self.tools, *self._started(stack, watch)])
             self._loop = Loop(Means(self._llm, tools, self._limits, self._options, watch), run, journal, folder)
             try:
-                self._begin(self._loop, run, task, sorted(tools), watch)
+                self._begin(self._loop, run, task, before, sorted(tools), watch)
                 ended = self._loop.go()
             finally:
                 self._loop = None
@@ -126,14 +131,22 @@ class Agent:
             watch.notice(notice)
         return [enforceable(self._llm, tool, watch.notice) for tool in servers.tools if watch.offers(tool)]
 
-    def _begin(self, loop: Loop, run: Transcript, task: str | None, names: list[str], watch: Watch) -> None:
+    def _begin(
+        self,
+        loop: Loop,
+        run: Transcript,
+        task: str | None,
+        before: Sequence[dict[str, Any]],
+        names: list[str],
+        watch: Watch,
+    ) -> None:
         """Records what is asked, where it is new."""
         if run.begun is None:
             if not task:
                 raise RequestError("There is no task; give one.")
             model = self._llm.model_hash
-            begun = Begun(run=uuid.uuid4().hex[:12], task=task, system=self._system, model=model, tools=names)
-            loop.record(begun)
+            new = uuid.uuid4().hex[:12]
+            loop.record(Begun(run=new, task=task, system=self._system, before=list(before), model=model, tools=names))
             return
         if names != run.begun.tools:
             watch.notice(f"the run had other tools before: {', '.join(run.begun.tools) or 'none'}.")

@@ -15,13 +15,15 @@ Status = Literal["done", "failed", "timed out", "denied", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """A run begins. run: names it, in hex. model: hash of the weights. tools: names of those that are offered."""
+    """A run begins. run: names it, in hex. before: messages of the conversation that the task goes on with. model: hash
+    of the weights. tools: names of those that are offered."""
 
     kind: Literal["begun"] = "begun"
     version: int = VERSION
     run: str
     task: str
     system: str | None
+    before: list[dict[str, Any]] = field(default_factory=list)
     model: str
     tools: list[str]
     at: float = field(default_factory=time.time)

@@ -27,8 +27,11 @@ class Room:
         self.summary_tokens = max(min(llm.context // 8, MOST_SUMMARY), 1)
 
     def is_short(self, run: Transcript) -> bool:
-        """Whether the next prompt is too long, estimated from the last one and what came since."""
-        new = run.entries[run.last_turn + 1 :] if run.used_tokens else []
+        """Whether the next prompt is too long, estimated from the last one and what came since. That of a task alone is
+        never: nothing of it could be left out."""
+        if not run.used_tokens:
+            return self.can_summarise(run) and self.tokens(run) > self.limit
+        new = run.entries[run.last_turn + 1 :]
         texts = (entry.message["content"] for entry in new)
         return run.used_tokens + sum(len(self._llm.tokenize(text)) + A_MESSAGE for text in texts) > self.limit
 

@@ -100,6 +100,7 @@ class Transcript:
         self.begun = record
         if record.system:
             self.entries.append(Entry({"role": "system", "content": record.system}))
+        self.entries += [Entry(message, is_asked=message["role"] == "user") for message in record.before]
         self.entries.append(Entry({"role": "user", "content": record.task}, is_asked=True))
 
     @add.register

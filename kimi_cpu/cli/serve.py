@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from .loading import load_model
 from .options import SIZE, model_options, require_model, reuse_options
 
 MISSING = "The server needs more packages: pip install '.[serve]' in kimi-cpu's source folder"
+MISSING_FOR_MCP = "--mcp needs more packages: pip install '.[agent,serve]' in kimi-cpu's source folder"
 SWITCH_S = 0.0005  # the engine's thread leaves Python at every kernel; beside a long body it got it back in 5 ms
 
 
@@ -26,6 +28,18 @@ SWITCH_S = 0.0005  # the engine's thread leaves Python at every kernel; beside a
 @click.option("--max-waiting", type=click.IntRange(0), default=128, show_default=True, help="Sequences that may wait.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Serve under this name, too; several times.")
 @click.option("--cors-origin", multiple=True, metavar="ORIGIN", help="Let pages of this origin in; several times.")
+@click.option(
+    "--mcp",
+    metavar="CONFIG.json",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Run the MCP servers of this file (mcpServers); the page shows how the model works with their tools.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAME|all",
+    help="Let tools of this name (SERVER__TOOL) act without a question in the page. * stands for anything.",
+)
 @click.option("--open-to-all", is_flag=True, help="Serve a public address without a key.")
 @model_options
 @reuse_options
@@ -38,6 +52,8 @@ def serve_command(
     allow_host: tuple[str, ...],
     cors_origin: tuple[str, ...],
     open_to_all: bool,
+    mcp: Path | None,
+    allow: tuple[str, ...],
     model: Path | None,
     **loading: Any,
 ) -> None:
@@ -46,10 +62,17 @@ def serve_command(
     It listens on this machine only, unless --host says otherwise; then it needs --api-key. SIGTERM and SIGHUP end
     it with exit code 0, Ctrl-C with 130.
 
+    With --mcp the model works with the tools of MCP servers, in the page and at /v1/agent. Each call waits until it is
+    allowed there, unless --allow names its tool. That needs the token in the link that is printed: whoever has it has
+    the tools run on this machine.
+
     \b
     kimi-cpu serve -m k2.gguf
+    kimi-cpu serve -m k2.gguf --mcp servers.json --allow 'files__read_*'
     kimi-cpu serve -m k2.gguf --host 0.0.0.0 --api-key "$KEY" --parallel 4
     """
+    if allow and mcp is None:
+        raise click.UsageError("--allow is for the tools of --mcp.")
     from ..machine import bound_heap
 
     bound_heap()  # before there are threads
@@ -58,6 +81,8 @@ def serve_command(
         from ..server import Settings, bind, serve
     except ModuleNotFoundError as e:
         raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
+    if mcp is not None and find_spec("mcp") is None:
+        raise ConfigError(f"{MISSING_FOR_MCP} (mcp is not there).")
     path = require_model(model)
     try:
         settings = Settings(
@@ -67,6 +92,8 @@ def serve_command(
             open_to_all=open_to_all,
             origins=cors_origin,
             hosts=allow_host,
+            mcp=mcp,
+            allow=allow,
             parallel=parallel,
             max_waiting=max_waiting,
         )
@@ -76,6 +103,9 @@ def serve_command(
     logging.getLogger("kimi_cpu.server").setLevel(logging.INFO)
     listener = bind(settings)
     address = f"[{host}]" if ":" in host else host
-    say(f"http://{address}:{listener.getsockname()[1]} is loading {path.name}")
+    url = f"http://{address}:{listener.getsockname()[1]}"
+    say(f"{url} is loading {path.name}")
+    if mcp is not None:
+        say(f"the page with the tools of {mcp.name}: {url}/#agent={settings.agent_token}")
 
     serve(lambda: load_model(path, parallel=parallel, **loading), settings, listener)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -20,10 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ConfigError, KimiError
 from ..llm import LLM
-from .errors import ApiError, api_error
-from .guard import Connection, Guard
+from .errors import ApiError, api_error, log
+from .guard import AGENT_PREFIX, Connection, Guard
 from .routes import PAGE, router
-from .service import Service, log
+from .service import Service
 from .settings import Settings
 
 BACKLOG = 2048  # uvicorn's own
@@ -157,6 +157,10 @@ def create_app(service: Service) -> ASGIApp:
     )
     app.state.service = service
     app.include_router(router)
+    if service.agents is not None:
+        from .agent_routes import agent_router  # its packages are needed for this alone
+
+        app.include_router(agent_router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     for kind in (ApiError, KimiError, RequestValidationError):
         app.add_exception_handler(kind, _on_error)
@@ -166,13 +170,20 @@ def create_app(service: Service) -> ASGIApp:
     _describe(app)
     guarded: ASGIApp = Guard(HeadAsGet(app), service.settings)
     if service.settings.origins:
-        guarded = CORSMiddleware(
-            guarded,
-            allow_origins=service.settings.origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-        )
+        guarded = OpenToOrigins(guarded, service.settings.origins)
     return SecurityHeaders(guarded)
+
+
+class OpenToOrigins:
+    """Lets pages of some origins use the API; not the agent, which runs tools."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]):
+        self._closed = app
+        self._open = CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_agent = scope["type"] == "http" and scope["path"].startswith(AGENT_PREFIX)
+        await (self._closed if is_agent else self._open)(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -14,7 +14,7 @@ from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs, completion_log
 from ..llm.results import total_usage
 from .answers import Question
 from .body import TEXT, TEXT_OR_PARTS, Items, body_at, described
-from .reply import DONE, event
+from .events import DONE, event
 
 FUNCTION = {
     "type": "object",

@@ -1,5 +1,6 @@
 """The answer to a client when something fails: OpenAI's error object, with the right status."""
 
+import logging
 from collections.abc import Mapping
 
 from fastapi.exceptions import HTTPException, RequestValidationError
@@ -19,6 +20,7 @@ from ..errors import (
 )
 from ..llm.parameters import well_formed
 
+log = logging.getLogger("kimi_cpu.server")
 TYPES = {  # status: error.type
     400: "invalid_request_error",
     401: "authentication_error",
@@ -34,6 +36,7 @@ TYPES = {  # status: error.type
 }
 MAX_MESSAGE, MAX_PARAM = 1000, 200  # characters
 PROMPT_FIELDS = {"/v1/completions": "prompt", "/v1/responses": "input"}  # elsewhere it is messages
+SHUTTING_DOWN = "The server is shutting down."
 UNKNOWN_PARAMETER = "extra_forbidden"  # pydantic's name for it
 
 
@@ -91,6 +94,14 @@ def api_error(error: BaseException, path: str = "") -> ApiError:
             return ApiError(500, str(error))
         case _:
             return ApiError(500, "The server failed; its log says why.")
+
+
+def error_body(error: Exception) -> dict:
+    """The error object of an exception. One that is the server's fault goes to the log in full."""
+    answer = api_error(error)
+    if answer.status == 500:
+        log.error("a request failed", exc_info=error)
+    return answer.body()
 
 
 def _of_overflow(error: ContextOverflow, path: str) -> ApiError:

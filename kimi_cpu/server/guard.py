@@ -21,6 +21,8 @@ from .settings import LOOPBACK_NAMES, Settings
 
 OPEN_PATHS = ("/", "/favicon.ico", "/health", "/v1/health")  # tell a stranger nothing; the page asks for the key
 OPEN_PREFIX = "/page/"
+AGENT_PREFIX = "/v1/agent"
+AGENT_TOKEN = "x-agent-token"
 MAX_HELD = 8  # bodies of the largest size, of requests that are being served
 MIN_RATE = 500  # bytes a second; Apache's mod_reqtimeout: body=20,MinRate=500
 LINGER_S, LINGER_GAP_S = 30.0, 5.0  # nginx's lingering_time and lingering_timeout
@@ -70,8 +72,11 @@ class Guard:
         """Raises ApiError where the request is refused."""
         if "host" in headers or path not in OPEN_PATHS:  # browsers always name a host, HTTP/1.0's probes do not
             self._check_host(headers.get("host", ""))
-        origin = headers.get("origin")
-        if origin and method not in ("GET", "HEAD", "OPTIONS") and not self._is_own(origin, headers.get("host", "")):
+        origin, host = headers.get("origin"), headers.get("host", "")
+        is_agent = path.startswith(AGENT_PREFIX)
+        if is_agent and origin and urlsplit(origin).netloc != host:  # for reading, too, whatever --cors-origin says
+            raise ApiError(403, f"Pages of {origin} may not use the agent of this server.")
+        if origin and method not in ("GET", "HEAD", "OPTIONS") and not self._is_own(origin, host):
             raise ApiError(403, f"Pages of {origin} may not use this server. Allow them with --cors-origin.")
         if not headers.get("content-length", "0").isdecimal():
             raise ApiError(400, "Content-Length is not a number.")
@@ -80,6 +85,8 @@ class Guard:
         is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX) or method == "OPTIONS"  # which never has the key
         if self._key is not None and not is_open:
             _check_key(self._key, headers)
+        if is_agent and self._settings.mcp is not None:
+            _check_token(self._settings.agent_token, headers)
 
     def _check_host(self, host: str) -> None:
         """Refuses unknown hosts: a page of a site whose name was made to point here (DNS rebinding) sends that name."""
@@ -269,6 +276,14 @@ def _check_key(key: bytes, headers: Headers) -> None:
     if not any(hmac.compare_digest(sent.encode("latin-1"), key) for sent in keys):
         what = "is wrong" if any(keys) else "is missing; send it as Authorization: Bearer KEY"
         raise ApiError(401, f"The API key {what}.", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _check_token(token: str, headers: Headers) -> None:
+    """Raises ApiError where a request for the agent does not have its token. A header of its own: no page of another
+    origin can send one, and whoever has the key of the model may not run tools with it."""
+    if not hmac.compare_digest(headers.get(AGENT_TOKEN, "").encode("latin-1"), token.encode()):
+        message = "The agent needs its token: open the page by the link that the server printed when it started."
+        raise ApiError(401, message, code="agent_token")
 
 
 def _name_of(host: str) -> str:

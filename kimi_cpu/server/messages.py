@@ -14,7 +14,7 @@ from ..errors import RequestError, shown
 from ..llm import ChatCompletion, Piece, Usage
 from .answers import Question
 from .body import TEXT, TEXT_OR_PARTS, Body, Effort, Items, body_at, described, text_of
-from .reply import event
+from .events import event
 
 FORMAT = "output_config.format"
 KEEP_ALL = {"type": "clear_thinking_20251015", "keep": "all"}  # clears nothing; agents send it

@@ -15,7 +15,8 @@ from ..llm import ChatCompletion, Piece, Usage
 from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs
 from .answers import Question
 from .body import TEXT, TEXT_OR_PARTS, Body, Effort, Items, body_at, described, text_of
-from .reply import event, new_id
+from .events import event
+from .reply import new_id
 
 TEXT_PARTS = {
     "input_text": "text",

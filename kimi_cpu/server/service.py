@@ -2,23 +2,24 @@
 
 import asyncio
 import json
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import EngineDeadError
 from ..llm import LLM, Generation
 from .answers import Answers, Metrics, Question
-from .errors import ApiError
+from .errors import SHUTTING_DOWN, ApiError, log
 from .memory import ReasoningMemory
 from .settings import Settings
 
-log = logging.getLogger("kimi_cpu.server")
+if TYPE_CHECKING:
+    from .agents import Agents
+
 MAX_RETRY_S = 120
 WATCH_S = 0.25  # between two checks that the engine lives
 RESTART_S = 60.0  # a new engine is started once in this time, at most
@@ -38,6 +39,7 @@ class Service:
     def __init__(self, load: Callable[[], LLM], settings: Settings, clock: Callable[[], float] = time.monotonic):
         """load: called again for a new engine when one has died. clock: seconds."""
         self._load, self.settings, self._clock = load, settings, clock
+        self.agents = _agents(settings)
         self.metrics, self.memory = Metrics(), ReasoningMemory()
         self._llm: LLM | None = None
         self._end: str | None = None  # why there is no model any more
@@ -49,9 +51,21 @@ class Service:
         self._is_starting = False
 
     async def start(self) -> None:
-        """Loads the model on another thread. An exception of the load is raised here."""
+        """Loads the model on another thread, and starts the MCP servers meanwhile. Exceptions of both are raised
+        here."""
+        await asyncio.gather(self._start_model(), self._start_agents())
+        if self.agents is not None:
+            await asyncio.to_thread(self.agents.offer, self.llm)
+
+    async def _start_model(self) -> None:
         self._llm = await _on_daemon(self._load)
         log.info("%s is ready", self._llm.path.name)
+
+    async def _start_agents(self) -> None:
+        if self.agents is not None:
+            await _on_daemon(self.agents.start)
+            for notice in self.agents.notices:
+                log.info("%s", notice)
 
     async def keep_alive(self) -> None:
         """Starts a new engine whenever one has died, once in RESTART_S at most, until it is cancelled."""
@@ -82,9 +96,11 @@ class Service:
 
     async def stop(self) -> None:
         """Ends all answers and gives the model back."""
-        self._end = "The server is shutting down."
+        self._end = SHUTTING_DOWN
         for answers in list(self._answers.values()):
             answers.fail(EngineDeadError(self._end))
+        if self.agents is not None:
+            await self.agents.stop()
         self._preparation.close()
         if self._llm is not None:
             await asyncio.to_thread(self._llm.close)
@@ -193,7 +209,16 @@ class Preparation:
             workers.shutdown(wait=False, cancel_futures=True)
 
 
-async def _on_daemon(work: Callable[[], LLM]) -> LLM:
+def _agents(settings: Settings) -> "Agents | None":
+    """The agent that the settings want. ModuleNotFoundError: its packages are not there."""
+    if settings.mcp is None:
+        return None
+    from .agents import Agents  # its packages are needed for this alone
+
+    return Agents(settings.mcp, settings.allow, settings.parallel)
+
+
+async def _on_daemon(work: Callable[[], Result]) -> Result:
     """The result of work(), or its exception, from a daemon thread: a signal ends the program while it still loads."""
     loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 

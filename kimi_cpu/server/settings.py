@@ -1,7 +1,9 @@
 """The settings of a server."""
 
 import ipaddress
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import ConfigError
 
@@ -13,7 +15,9 @@ class Settings:
     """The address of a server, its clients and its limits. ConfigError: a public address without a key.
 
     open_to_all: serve a public address without a key all the same. origins: web origins whose pages may call the API.
-    hosts: names, besides localhost and plain addresses, under which browsers may reach it. max_waiting: requests that
+    hosts: names, besides localhost and plain addresses, under which browsers may reach it. mcp: the file of the MCP
+    servers whose tools an agent may call; allow: names of those that need no consent, in which * stands for anything;
+    agent_token: what its routes ask for, another one for each server unless it is given. max_waiting: requests that
     may wait for a place. ping_s: seconds of silence after which an event stream sends a comment. slow_s: seconds
     for the head of a request, and for its body beyond those that its size explains; stall_s: seconds for which a client
     may read nothing of an answer.
@@ -25,6 +29,9 @@ class Settings:
     open_to_all: bool = False
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    mcp: Path | None = None
+    allow: tuple[str, ...] = ()
+    agent_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     parallel: int = 16
     max_waiting: int = 128
     max_body_bytes: int = 32 * 2**20  # 262,144 tokens are about 1 MiB of English; tools and escapes come on top

@@ -233,3 +233,10 @@ def test_pause_during_calls_comes_when_they_have_results():
     agent = Agent(llm, [stop])
     assert agent.run("Go", watch=seen).content == "ok"
     assert [m["role"] for m in llm.asked[1][0]] == ["user", "assistant", "tool", "user"]
+
+
+def test_run_goes_on_with_a_conversation():
+    llm, before = FakeLLM(Turn("7")), [{"role": "user", "content": "Twice 3?"}, {"role": "assistant", "content": "6"}]
+    outcome = Agent(llm).run("And one more?", before=before)
+    assert llm.asked[0][0] == [*before, {"role": "user", "content": "And one more?"}]
+    assert outcome.messages[:2] == before

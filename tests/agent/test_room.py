@@ -64,3 +64,13 @@ def test_second_summary_takes_the_place_of_the_first():
 def test_run_ends_in_words_when_no_summary_comes():
     llm, _, outcome = run(12_000, 300, *[call("read")] * 20, summary=Turn())
     assert (outcome.content, outcome.reason) == (None, "the context is full")
+
+
+def test_conversation_that_leaves_no_room_is_summarised_before_the_first_turn():
+    sizes = {"user": 20, "assistant": 2000}
+    turns = [{"role": role, "content": "x" * size} for _ in range(6) for role, size in sizes.items()]
+    llm, seen = FakeLLM(Turn("ok"), context=16_000), Seen()
+    llm.summary = Turn("We talked of x.")
+    outcome = Agent(llm).run("Go on.", watch=seen, before=turns)
+    assert outcome.content == "ok" and seen.kinds() == ["begun", "summarised", "answered", "ended"]
+    assert [m["role"] for m in llm.asked[1][0]] == ["user"] * 7 + ["assistant", "user"]

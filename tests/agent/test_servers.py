@@ -62,12 +62,12 @@ def test_tools_of_a_server_are_called_and_what_comes_back_is_text(servers, name)
     with pytest.raises(RuntimeError, match="Error executing tool fail"):
         use(servers, f"{name}__fail")
     summary = next(notice for notice in servers.notices if f" {name} " in notice)
-    assert "8 tools (add, " in summary and "1 resources (one)" in summary and "1 prompts (greet)" in summary
+    assert "9 tools (add, " in summary and "1 resources (one)" in summary and "1 prompts (greet)" in summary
 
 
 def test_declarations_carry_the_servers_schema_and_its_hints(servers):
     tools = {tool.name: tool for tool in servers.tools}
-    assert len(tools) == 18 and all(tool.needs_consent for tool in tools.values())
+    assert len(tools) == 20 and all(tool.needs_consent for tool in tools.values())
     assert tools["local__add"].description == "Add two numbers." and tools["local__add"].repeatable
     assert tools["local__add"].parameters["required"] == ["a", "b"] and not tools["local__fail"].repeatable
     assert "note://one one: The first note" in tools["local__read_resource"].description

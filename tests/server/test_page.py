@@ -1,34 +1,15 @@
 """The chat page in Chromium: skipped where there is none."""
 
 import json
-import os
-import shutil
-from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
+from .browser import NEEDS_CHROMIUM, Page, chromium
 from .fake import FakeLLM, call_pieces, last_piece, text_pieces
 from .serving import serving
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")), reason="needs chromium and chromedriver"
-)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1100,800",
-]
-PICTURES = os.environ.get("KIMI_CPU_PICTURES")  # a folder to keep screenshots in
+pytestmark = NEEDS_CHROMIUM
 MARKDOWN = """A *short* proof:
 
 ```python
@@ -58,14 +39,8 @@ TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -82,37 +57,7 @@ def page(browser, served):
     browser.get(url)
     browser.execute_script("localStorage.clear()")
     browser.get(url)
-    return Page(browser, llm)
-
-
-class Page:
-    """What a reader sees and does."""
-
-    def __init__(self, browser, llm: FakeLLM):
-        self.browser, self.llm = browser, llm
-
-    def all(self, selector: str) -> list:
-        return self.browser.find_elements("css selector", selector)
-
-    def one(self, selector: str):
-        (found,) = self.all(selector)
-        return found
-
-    def ask(self, text: str) -> None:
-        self.one("#prompt").send_keys(text + "\n")
-
-    def until(self, condition) -> None:
-        WebDriverWait(self.browser, 20, 0.02, (StaleElementReferenceException,)).until(lambda _: condition())
-
-    def until_done(self) -> None:
-        self.until(lambda: self.one("#send").is_displayed())
-
-    def save(self, name: str) -> None:
-        if PICTURES:
-            self.browser.save_screenshot(str(Path(PICTURES) / f"{name}.png"))
-
-    def errors(self) -> list[str]:
-        return [e["message"] for e in self.browser.get_log("browser") if e["level"] == "SEVERE"]
+    return Page(browser, llm, url)
 
 
 def test_answer_streams_with_thinking_folded_and_code_coloured(page):

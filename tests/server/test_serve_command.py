@@ -5,11 +5,14 @@ import subprocess
 import sys
 
 import httpx
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from kimi_cpu.cli import cli
-from kimi_cpu.errors import ModelFileError
+from kimi_cpu.errors import ConfigError, ModelFileError
+
+from .agent_client import configured
 
 
 def start(*arguments: str) -> subprocess.Popen:
@@ -30,6 +33,29 @@ def test_signal_ends_running_answers_and_the_server(tiny_file, number, code):
             rest = list(lines)
         assert any("shutting down" in line for line in rest) or "data: [DONE]" in rest
         assert server.wait() == code
+
+
+def test_link_to_the_tools_is_printed_and_their_servers_end_with_the_server(tiny_file, tmp_path):
+    with start("-m", str(tiny_file), "-c", "4096", "--mcp", str(configured(tmp_path))) as server:
+        lines = iter(server.stderr.readline, "")
+        url, token = next(line for line in lines if "#agent=" in line).split()[-1].split("/#agent=")
+        assert any("the MCP server t offers 9 tools" in line for line in lines)
+        headers = {"X-Agent-Token": token}
+        while (answer := httpx.get(f"{url}/v1/agent/tools", headers=headers)).status_code == 503:
+            pass
+        assert any(tool["name"] == "t__add" for tool in answer.json()["data"])
+        (started,) = psutil.Process(server.pid).children()
+        server.terminate()
+        assert server.wait() == 0
+        assert not started.is_running() or started.status() == psutil.STATUS_ZOMBIE
+
+
+def test_allowed_tools_and_a_wrong_file_of_servers_are_refused(tiny_file, tmp_path):
+    result = CliRunner().invoke(cli, ["serve", "-m", str(tiny_file), "--allow", "all"])
+    assert result.exit_code == 2 and "--mcp" in result.stderr
+    (tmp_path / "x.json").write_text("{}")
+    result = CliRunner().invoke(cli, ["serve", "--port", "0", "-m", str(tiny_file), "--mcp", str(tmp_path / "x.json")])
+    assert isinstance(result.exception, ConfigError) and "x.json names no servers" in str(result.exception)
 
 
 def test_file_that_is_no_model_ends_the_server(tmp_path):

@@ -1,22 +1,26 @@
 // The page: one conversation on screen, one answer at a time.
 
-import { ApiError, chat, endThinking, modelName } from "./api.js";
+import { Agent, ApiError, chat, endThinking, modelName } from "./api.js";
+import { RunTurn } from "./run.js";
+import { onSettings, openSettings, toggleTheme } from "./settings.js";
 import { begin, conversations, remove, saveConversations, saveSettings, settings } from "./store.js";
-import { AssistantTurn, toolTurn, userTurn } from "./view.js";
+import { AssistantTurn, grow, toolTurn, userTurn } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const log = $("log");
 const prompt = $("prompt");
 const SENT = ["role", "content", "reasoning_content", "tool_calls", "tool_call_id"];
 const SAVE_MS = 1000;
+const RETRY_MS = 2000;
 
 let conversation = null; // the one on screen
 let running = null; // {controller, id} of the answer that is being generated
+let offered = null; // {data, notices}: the tools of the server's agent, if it has one and lets this page use it
 
 // Conversations
 
 function open(chosen) {
-  stop();
+  running?.controller.abort(); // a run goes on at the server
   conversation = chosen;
   log.replaceChildren();
   for (const message of chosen?.messages ?? []) show(message);
@@ -24,6 +28,11 @@ function open(chosen) {
   scroll(true);
   $("sidebar").classList.remove("open");
   prompt.focus();
+  const last = chosen?.messages.at(-1);
+  if (last && isAtWork(last)) {
+    log.lastChild.remove();
+    work(last);
+  }
 }
 
 function show(message) {
@@ -32,7 +41,7 @@ function show(message) {
     return;
   }
   message.is_thinking = false; // it was when the page was left
-  const turn = new AssistantTurn(message);
+  const turn = message.run ? new RunTurn(message, () => {}) : new AssistantTurn(message);
   log.append(turn.root);
   finish(turn);
 }
@@ -53,6 +62,8 @@ function list() {
       const opener = button(each.title || "Untitled", () => open(each));
       opener.className = "open";
       const deleter = button("×", () => {
+        const last = each.messages.at(-1);
+        if (last && isAtWork(last)) agent().order(last.run.id, "stop").catch(() => {});
         remove(each);
         if (each === conversation) open(null);
         else list();
@@ -79,7 +90,12 @@ function ask(text) {
   if (!conversation) conversation = begin();
   conversation.title ||= text.slice(0, 60);
   add({ role: "user", content: text });
-  answer();
+  reply();
+}
+
+function reply() {
+  if (offered && !settings.withoutTools) work(null);
+  else answer();
 }
 
 function answerCalls(results) {
@@ -90,7 +106,7 @@ function answerCalls(results) {
 function retry() {
   conversation.messages.pop();
   open(conversation);
-  answer();
+  reply();
 }
 
 function add(message) {
@@ -103,18 +119,23 @@ function add(message) {
 }
 
 function request() {
-  const messages = conversation.messages
-    .filter((m) => m.role !== "assistant" || m.content || m.tool_calls) // an answer that failed before it began
-    .map((m) => Object.fromEntries(SENT.filter((k) => m[k] != null).map((k) => [k, m[k]])));
+  const messages = [];
+  for (const message of conversation.messages) {
+    const { outcome } = message.run ?? {};
+    if (outcome?.replaces) messages.length = 0;
+    if (message.run) messages.push(...(outcome?.messages ?? []).filter((m) => m.role !== "system"));
+    else if (message.role !== "assistant" || message.content || message.tool_calls) // else it failed before it began
+      messages.push(Object.fromEntries(SENT.filter((k) => message[k] != null).map((k) => [k, message[k]])));
+  }
   if (settings.system) messages.unshift({ role: "system", content: settings.system });
   const body = { messages };
   for (const name of ["temperature", "max_tokens", "think_budget"]) if (settings[name] != null) body[name] = settings[name];
-  if (settings.tools?.length) body.tools = settings.tools;
   return body;
 }
 
 async function answer() {
   const body = request();
+  if (settings.tools?.length) body.tools = settings.tools;
   const message = { role: "assistant", content: "", reasoning_content: "" };
   conversation.messages.push(message);
   const mine = conversation;
@@ -134,7 +155,7 @@ async function answer() {
   } catch (error) {
     if (error.name !== "AbortError") message.error = error.message;
     else message.stats = "Stopped.";
-    if (error instanceof ApiError && error.status === 401) $("settings").showModal();
+    if (error instanceof ApiError && error.status === 401) openSettings(offered);
   }
   clearInterval(clock);
   clearInterval(saver);
@@ -151,8 +172,7 @@ async function answer() {
 function take(chunk, state) {
   const { message } = state;
   state.id = chunk.id;
-  const progress = chunk.prompt_progress;
-  if (progress) $("status").textContent = `Reading the prompt: ${Math.round((100 * progress.processed) / progress.total)} %`;
+  if (chunk.prompt_progress) $("status").textContent = progress(chunk.prompt_progress);
   const choice = chunk.choices[0];
   if (!choice) return;
   const { reasoning_content: reasoning, content, tool_calls: calls } = choice.delta;
@@ -160,16 +180,14 @@ function take(chunk, state) {
   if (reasoning) {
     state.thinkingMs ??= performance.now();
     message.is_thinking = true;
-    message.reasoning_content += reasoning;
   }
   if ((content || calls || choice.finish_reason) && message.is_thinking) endOfThinking(state);
-  if (content) message.content += content;
-  for (const call of calls ?? []) {
-    message.tool_calls ??= [];
-    if (call.id) message.tool_calls[call.index] = { id: call.id, type: "function", function: { ...call.function } };
-    else message.tool_calls[call.index].function.arguments += call.function.arguments;
-  }
+  grow(message, choice.delta);
   if (chunk.timings) message.stats = stats(chunk.timings, choice.finish_reason);
+}
+
+function progress({ processed, total }) {
+  return `Reading the prompt: ${Math.round((100 * processed) / total)} %`;
 }
 
 function endOfThinking(state) {
@@ -198,15 +216,94 @@ function tick(turn, state) {
   controls();
 }
 
+// Runs of the agent: they go on at the server when the page is left
+
+function agent() {
+  return new Agent(settings);
+}
+
+function isAtWork({ run, error }) {
+  return Boolean(run?.id && !run.outcome && !error);
+}
+
+/** Begins a run, or goes on to show that of a message, in which the page was left. */
+async function work(message) {
+  const body = message ? null : { ...request(), allow: settings.allowed ?? [] };
+  const mine = conversation;
+  if (!message) {
+    message = { role: "assistant", content: "", run: { id: null, events: [], next: 0, outcome: null } };
+    mine.messages.push(message);
+  }
+  const { run } = message;
+  const turn = new RunTurn(message, (call, name, action) => decide(run, call, name, action));
+  log.append(turn.root);
+  const state = { controller: new AbortController(), id: run.id, message };
+  running = state;
+  controls();
+  const { signal } = state.controller;
+  let { next } = run;
+  for (;;) {
+    try {
+      const stream = run.id ? agent().follow(run.id, next, signal) : agent().run(body, signal);
+      for await (const { data, id } of stream) {
+        next = id + 1;
+        keep(run, data, id);
+        state.id = run.id;
+        turn.take(data);
+        if (data.kind === "progress") $("status").textContent = progress(data);
+        scroll(false);
+      }
+    } catch (error) {
+      if (error instanceof TypeError && run.id) {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS)); // the connection was lost: the run goes on
+        if (!signal.aborted) continue;
+      } else if (error.name !== "AbortError") {
+        message.error = error.status === 404 ? "The run has ended; the server does not know it any more." : error.message;
+      }
+    }
+    break;
+  }
+  if (running === state) running = null;
+  saveConversations();
+  if (mine === conversation && !signal.aborted) finish(turn);
+  controls();
+  scroll(false);
+}
+
+/** Keeps an event for when the page is opened again; the pieces of a turn in progress come again then. */
+function keep(run, event, id) {
+  document.title = event.kind === "waiting" ? "Waiting · kimi-cpu" : "kimi-cpu";
+  if (event.kind === "piece" || event.kind === "progress") return;
+  if (event.kind === "run") run.id = event.id;
+  if (event.kind === "outcome") run.outcome = event;
+  run.events.push(event);
+  run.next = id + 1;
+  saveConversations();
+}
+
+async function decide(run, call, name, action) {
+  if (action === "always") {
+    settings.allowed = [...new Set([...(settings.allowed ?? []), name])];
+    saveSettings();
+  }
+  await agent().order(run.id, action, call).catch((error) => ($("status").textContent = error.message));
+}
+
 function stop() {
-  running?.controller.abort();
+  if (running?.message.run) agent().order(running.id, "stop").catch(() => running?.controller.abort());
+  else running?.controller.abort();
+}
+
+function answerNow() {
+  if (running?.message.run) agent().order(running.id, "answer_now").catch(() => {});
+  else if (running?.id) endThinking(running.id, settings.key);
 }
 
 /** Which buttons there are now. */
 function controls() {
   $("stop").hidden = !running;
   $("send").hidden = Boolean(running);
-  $("answer-now").hidden = !running?.message.is_thinking;
+  $("answer-now").hidden = !(running?.message.is_thinking || running?.message.run);
   if (!running) $("status").textContent = "";
 }
 
@@ -216,49 +313,43 @@ function scroll(always) {
   if (always || main.scrollHeight - main.scrollTop - main.clientHeight < 120) main.scrollTop = main.scrollHeight;
 }
 
-// Settings
-
-function openSettings() {
-  const form = $("settings").querySelector("form");
-  for (const name of ["system", "temperature", "max_tokens", "think_budget", "key"]) form[name].value = settings[name] ?? "";
-  form.tools.value = settings.tools ? JSON.stringify(settings.tools, null, 1) : "";
-  $("settings-error").textContent = "";
-  $("settings").showModal();
-}
-
-function keepSettings(event) {
-  if (event.submitter?.value !== "save") return;
-  const form = event.target;
-  try {
-    settings.tools = form.tools.value.trim() ? JSON.parse(form.tools.value) : undefined;
-    if (settings.tools && !Array.isArray(settings.tools)) throw new Error("not a list");
-  } catch (error) {
-    event.preventDefault();
-    $("settings-error").textContent = `Tools are no JSON list (${error.message}).`;
-    return;
-  }
-  for (const name of ["temperature", "max_tokens", "think_budget"]) settings[name] = form[name].value === "" ? undefined : Number(form[name].value);
-  settings.system = form.system.value || undefined;
-  settings.key = form.key.value || undefined;
-  saveSettings();
-  connect();
-}
-
-function toggleTheme() {
-  const isDark = settings.theme ? settings.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  settings.theme = isDark ? "light" : "dark";
-  document.documentElement.dataset.theme = settings.theme;
-  saveSettings();
-}
+// The server
 
 async function connect() {
   try {
     $("model").textContent = await modelName(settings.key);
+    await offer();
   } catch (error) {
     $("model").textContent = error.message;
-    if (error.status === 401) openSettings();
-    else setTimeout(connect, 2000); // the model is loading
+    if (error.status === 401) openSettings(offered);
+    else setTimeout(connect, RETRY_MS); // the model is loading
   }
+}
+
+/** Asks for the tools of the server's agent, if this browser ever had its token. */
+async function offer() {
+  if (!settings.agent) return;
+  let notices = [];
+  try {
+    offered = await agent().tools();
+    notices = offered?.notices ?? [];
+  } catch (error) {
+    if (error.status !== 401) throw error; // the servers of the tools are starting
+    offered = null;
+    notices = [error.message];
+  }
+  $("with-tools").hidden = !offered;
+  $("agent").hidden = !offered && !notices.length;
+  $("notices").textContent = notices.join("\n");
+}
+
+/** Takes the agent's token out of the link that the server printed. */
+function takeToken() {
+  const found = /^#agent=([\w-]+)$/.exec(location.hash);
+  if (!found) return;
+  settings.agent = found[1];
+  saveSettings();
+  history.replaceState(null, "", location.pathname + location.search);
 }
 
 // Wiring
@@ -289,14 +380,24 @@ document.addEventListener("keydown", (event) => {
   }
 });
 $("stop").addEventListener("click", stop);
-$("answer-now").addEventListener("click", () => running?.id && endThinking(running.id, settings.key));
+$("answer-now").addEventListener("click", answerNow);
+$("with-tools").firstElementChild.addEventListener("change", (event) => {
+  settings.withoutTools = !event.target.checked;
+  saveSettings();
+});
+addEventListener("hashchange", () => {
+  takeToken();
+  connect();
+});
 $("new").addEventListener("click", () => open(null));
 $("theme").addEventListener("click", toggleTheme);
-$("settings-open").addEventListener("click", openSettings);
-$("settings").querySelector("form").addEventListener("submit", keepSettings);
+$("settings-open").addEventListener("click", () => openSettings(offered));
+onSettings(connect);
 $("menu").addEventListener("click", () => {
   $("menu").setAttribute("aria-expanded", $("sidebar").classList.toggle("open"));
 });
 if (settings.theme) document.documentElement.dataset.theme = settings.theme;
+$("with-tools").firstElementChild.checked = !settings.withoutTools;
+takeToken();
 open(conversations[0] ?? null);
 connect();

@@ -14,7 +14,8 @@ function read(name, otherwise) {
 /** All conversations, the latest first: {id, title, messages}. */
 export const conversations = read(CONVERSATIONS, []);
 
-/** Answers that differ from the defaults: system, temperature, max_tokens, think_budget, tools, key, theme. */
+/** What differs from the defaults: system, temperature, max_tokens, think_budget, tools, key, theme; of the agent its token
+ * (agent), the tools that need no consent (allowed), and withoutTools. */
 export const settings = read(SETTINGS, {});
 
 export function saveSettings() {

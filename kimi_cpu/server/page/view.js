@@ -4,7 +4,7 @@ import { render } from "./markdown.js";
 
 const RENDER_MS = 80;
 
-function element(tag, properties = {}, ...children) {
+export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
   return made;
@@ -66,7 +66,7 @@ export class AssistantTurn {
   showTime() {
     const { thinking_s: seconds, is_thinking: isThinking } = this.message;
     const time = seconds === undefined ? "" : seconds < 1 ? "less than 1 s" : `${Math.round(seconds)} s`;
-    this.summary.textContent = (isThinking ? "Thinking " : "Thought for ") + time;
+    this.summary.textContent = isThinking ? `Thinking ${time}` : time ? `Thought for ${time}` : "Thoughts";
   }
 
   renderContent(isDone) {
@@ -92,18 +92,34 @@ export class AssistantTurn {
   }
 }
 
-function callCard(call, answer) {
-  let shown = call.function.arguments;
+/** Arguments of a call to be read by a person: nothing in them is invisible, or turns the direction of the text. */
+export function readable(text) {
+  let shown = text;
   try {
-    shown = JSON.stringify(JSON.parse(shown), null, 2);
+    shown = JSON.stringify(JSON.parse(text), null, 2);
   } catch {
     // not complete yet, or not JSON: shown as it is
   }
+  return shown.replace(/[^\P{C}\n]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+}
+
+/** Adds a delta of the model's turn, its texts and pieces of its calls, to the message. */
+export function grow(message, { reasoning_content: reasoning, content, tool_calls: calls }) {
+  if (reasoning) message.reasoning_content += reasoning;
+  if (content) message.content += content;
+  for (const call of calls ?? []) {
+    message.tool_calls ??= [];
+    if (call.id) message.tool_calls[call.index] = { id: call.id, type: "function", function: { ...call.function } };
+    else message.tool_calls[call.index].function.arguments += call.function.arguments;
+  }
+}
+
+function callCard(call, answer) {
   const card = element(
     "section",
     { className: "call" },
     element("h3", { textContent: `Calls ${call.function.name}` }),
-    element("pre", {}, element("code", { textContent: shown })),
+    element("pre", {}, element("code", { textContent: readable(call.function.arguments) })),
   );
   if (answer) card.append(element("label", {}, "Its result ", element("textarea", { rows: 2 })));
   return card;
