@@ -119,7 +119,8 @@ class _Answer:
         self._llm, self._job, self._asked = llm, job, asked
         if "logprobs" in asked.options:
             _ = llm.tokenizer  # logprobs name tokens
-        self._resumable = len(asked.prompts) == asked.n == 1 and "logprobs" not in asked.options
+        is_one = len(asked.prompts) == asked.n == asked.options.get("heavy", 1) == 1
+        self._resumable = is_one and "logprobs" not in asked.options
         if self._resumable:
             self.handles = [llm.submit(asked.prompts[0], resume=resume, **asked.options)]
         else:

@@ -10,7 +10,8 @@ from ..agent.consent import Consent
 from ..agent.records import Answered, Called, Record, Returned, Shortened, Summarised, Told, line_of
 from ..errors import Interrupted
 from ..llm import Piece
-from .display import Display, harmless, has_colours, say
+from .display import Display, has_colours, say
+from .harmless import harmless
 from .interrupts import CTRL_C
 
 FOLDED_LINES = 8  # of a result

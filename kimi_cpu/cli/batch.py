@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ..config.fields import SAMPLING
+from ..config.fields import HEAVY, SAMPLING
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
 from .display import say, warn
 from .interrupts import CTRL_C, endings, on_signals
-from .options import loading_of, model_options, require_model, sampling_options, thinking_of, thinking_options
+from .options import (
+    heavy_option,
+    loading_of,
+    model_options,
+    require_model,
+    sampling_options,
+    thinking_of,
+    thinking_options,
+)
 
 if TYPE_CHECKING:
     from ..batch import Progress, Run
@@ -75,6 +83,7 @@ class DeadlineType(click.ParamType):
 @click.option("--ordered", is_flag=True, help="Results in the order of the input.")
 @click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
 @thinking_options
+@heavy_option
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 @model_options
 @sampling_options
@@ -117,7 +126,7 @@ def batch_command(
         output_path(output, [source, *([model] if model else [])])  # before a model is loaded
     path = require_model(model)
     loading = loading_of(options)
-    unset = {field.name: field.default for field in SAMPLING}
+    unset = {field.name: field.default for field in (*SAMPLING, *HEAVY)}
     defaults = {name: value for name, value in options.items() if value or value != unset[name]} | thinking
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel

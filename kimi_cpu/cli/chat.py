@@ -17,7 +17,7 @@ from ..config.field import Door
 from ..config.fields import fields_at
 from ..errors import ConfigError, EngineDeadError, Interrupted, KimiError, RequestError
 from ..files import user_folder
-from .display import Display, ending, from_disk, say, statistics, warn
+from .display import Display, ending, figures, say, warn
 from .input import Lines, PipedLines, TypedLines, read_text
 from .interrupts import endings, on_signals
 from .options import (
@@ -29,6 +29,7 @@ from .options import (
     sampling_options,
     thinking_of,
 )
+from .trajectories import report_lines
 
 if TYPE_CHECKING:
     from ..llm import LLM, ChatCompletion, Conversation, Generation
@@ -173,6 +174,8 @@ class Repl:
                 display.finish()
         self._last = turn = handle.result()
         warn(turn.warnings)
+        for line in [] if turn.heavy is None else report_lines(turn.heavy):
+            say(line)
         if (why := ending(turn, self._llm.context)) is not None:
             say(why)
         try:
@@ -241,11 +244,8 @@ class Repl:
         if self._last is None:
             say("nothing was answered yet.")
             return
-        from ..plan import memory_bandwidth
-
-        bandwidth = memory_bandwidth().to_compare_with
-        text = statistics(self._last.usage, self._last.timings, self._llm.needs.token, bandwidth)
-        say(text + from_disk(self._llm.experts_state()))
+        for line in figures(self._llm, self._last):
+            say(line)
         say(f"conversation {self._talk.session.num_tokens} of {self._llm.context} tokens")
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from ..config import in_words
+from .harmless import harmless
+from .trajectories import TrajectoryTable, report_lines
 
 if TYPE_CHECKING:
-    from ..llm import ChatCompletion, Completion, ExpertsState, Piece, Timings, Usage
+    from ..llm import LLM, ChatCompletion, Completion, ExpertsState, Piece, Timings, Usage
 
-PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
-PICTURES |= {127: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # Unicode has no pictures of C1 controls
 BAR_AFTER_S = 1.0  # that the prompt is being read
 
 
@@ -42,6 +42,7 @@ class Display:
         self._out = sys.stderr if to_stderr else sys.stdout
         self._hide_thinking, self._quiet, self._dim = hide_thinking, quiet, has_colours(sys.stderr)
         self._bar = _PromptBar(num_prompt_tokens) if self._dim else None
+        self._trajectories = TrajectoryTable(in_place=self._dim)
         self._in_thinking = self._has_content = self._at_line_start = False
 
     def push(self, piece: "Piece") -> None:
@@ -50,6 +51,10 @@ class Display:
             self._bar = self._bar.push(piece)
         if self._quiet:
             return
+        if piece.trajectories:
+            self._trajectories.show(piece.trajectories)
+            return
+        self._trajectories.close()
         if piece.reasoning_content and not self._hide_thinking:
             text = harmless(piece.reasoning_content, sys.stderr)
             click.echo(click.style(text, dim=True) if self._dim else text, nl=False, err=True)
@@ -64,6 +69,7 @@ class Display:
         """Ends the last line. May be called after any piece."""
         if self._bar is not None:
             self._bar.close()
+        self._trajectories.close()
         self._end_thinking()
         if self._has_content and not self._at_line_start:
             click.echo(file=self._out)
@@ -72,6 +78,19 @@ class Display:
         if self._in_thinking:
             click.echo("\n", err=True)
             self._in_thinking = False
+
+
+def figures(llm: "LLM", answer: "ChatCompletion | Completion") -> list[str]:
+    """Lines on what an answer took, and on how heavy mode came to it."""
+    from ..llm import ChatCompletion
+    from ..plan import memory_bandwidth
+
+    if isinstance(answer, ChatCompletion) and answer.heavy is not None:
+        lines = report_lines(answer.heavy)
+    else:
+        bandwidth = memory_bandwidth().to_compare_with
+        lines = [statistics(answer.usage, answer.timings, llm.needs.token, bandwidth)]
+    return [*lines[:-1], lines[-1] + from_disk(llm.experts_state())]
 
 
 def statistics(usage: "Usage", timings: "Timings", token_bytes: int, bandwidth: Callable[[float], float | None]) -> str:
@@ -117,11 +136,6 @@ def ending(answer: "ChatCompletion | Completion", context: int) -> str | None:
     if answer.finish_reason == "stop" and is_empty:
         return "the answer is empty: a stop text came first." if answer.stop_text else "the model's answer is empty."
     return None
-
-
-def harmless(text: str, stream: TextIO) -> str:
-    """A text of a model's for a terminal: control characters, which could command the terminal, become pictures."""
-    return text.translate(PICTURES) if stream.isatty() else text
 
 
 def has_colours(stream: TextIO) -> bool:

@@ -11,7 +11,7 @@ import click
 
 from ..config import parameters, size_bytes
 from ..config.field import Door, Field, Kind
-from ..config.fields import SAMPLING, THINKING
+from ..config.fields import HEAVY, SAMPLING, THINKING
 from ..errors import ConfigError, RequestError
 from ..files import user_folder
 from ..filetypes import decoded
@@ -170,10 +170,12 @@ def _field_option(field: Field) -> Decorator:
 
 sampling_options = _field_options(SAMPLING)  # -n, --temp, --top-p, …
 thinking_options = _field_options(THINKING)  # --no-think, --think-budget, …
+heavy_option = _field_options(HEAVY)
 # How a conversation is held and shown.
 conversation_options = _together(
     click.option("--system", metavar="TEXT", help="System message."),
     thinking_options,
+    heavy_option,
     click.option("--hide-thinking", is_flag=True, help="Do not show the thinking on stderr."),
     click.option(
         "--session",

@@ -12,7 +12,7 @@ import click
 
 from ..errors import Interrupted
 from . import EXIT_INTERRUPTED
-from .display import Display, ending, from_disk, say, statistics, warn
+from .display import Display, ending, figures, say, warn
 from .input import read_prompt
 from .interrupts import CTRL_C, first_interrupt
 from .options import conversation_options, loading_of, model_options, require_model, sampling_options, thinking_of
@@ -58,8 +58,9 @@ def run_command(
     kimi-cpu run -m k2.gguf --session talk "And now in French." --json
     """
     thinking = thinking_of(options)
-    if raw and (system or thinking or session or as_json):
-        raise click.UsageError("--raw takes no --system, --session, --json or limit of thinking.")
+    heavy = options.pop("heavy")
+    if raw and (system or thinking or session or as_json or heavy > 1):
+        raise click.UsageError("--raw takes no --system, --session, --json, --heavy or limit of thinking.")
     text = read_prompt(prompt, prompt_option, file)
     if not text:
         raise click.UsageError("The prompt is empty.")
@@ -79,7 +80,7 @@ def run_command(
         else:
             talk = llm.conversation(session, system)
             warn(talk.notices)
-            handle = talk.submit(text, **options, **thinking)
+            handle = talk.submit(text, heavy=heavy, **options, **thinking)
             interrupted = _answer(llm, handle, as_json, hide_thinking, options["max_tokens"])
             if session is not None:
                 talk.save()
@@ -93,8 +94,6 @@ def _answer(
     llm: "LLM", handle: "Generation[Any]", as_json: bool, hide_thinking: bool, max_tokens: int | None
 ) -> str | None:
     """Prints an answer; returns the signal that ended it, if one did."""
-    from ..plan import memory_bandwidth
-
     with first_interrupt(handle.cancel) as interrupted:
         display = Display(handle.num_prompt_tokens, hide_thinking, quiet=as_json)
         try:
@@ -111,9 +110,10 @@ def _answer(
         if max_tokens == 0:
             say("no tokens were asked for (-n 0), so nothing was generated.")
         else:
-            text = statistics(answer.usage, answer.timings, llm.needs.token, memory_bandwidth().to_compare_with)
-            text += from_disk(llm.experts_state())
+            *lines, last = figures(llm, answer)
+            for line in lines:
+                say(line)
             why = ending(answer, llm.context)
-            say(text if why is None else f"{text}; {why}")
+            say(last if why is None else f"{last}; {why}")
         warn(getattr(answer, "warnings", ()))
         return interrupted()

@@ -271,6 +271,17 @@ ANSWER = (  # the answer's form
         doors=CHATS - TYPED,
     ),
 )
+HEAVY = (
+    Field(
+        name="heavy",
+        kind=Kind.INTEGER,
+        default=1,
+        least=1,
+        most=MAX_SAMPLES,
+        help="Trajectories side by side, on whose outcomes the model then reflects; 1 is off.",
+        doors=CHATS,
+    ),
+)
 SHAPE = (  # how an answer is told; it does not reach the model
     Field(
         name="messages",
@@ -336,7 +347,7 @@ SHAPE = (  # how an answer is told; it does not reach the model
         doors=frozenset({Door.CHAT}),
     ),
 )
-FIELDS = (*SAMPLING, *THINKING, *ANSWER, *SHAPE)
+FIELDS = (*SAMPLING, *THINKING, *ANSWER, *HEAVY, *SHAPE)
 
 WITHOUT_EFFECT = frozenset(  # change no answer: labels, billing, hints for caches
     {

@@ -9,7 +9,7 @@ from .loading import BUNDLED_MODEL, bundled_note
 from .opening import load, open_model
 from .options import LoadKeywords, LoadOptions
 from .parameters import ChatKeywords, ChatOptions, SamplingKeywords
-from .results import ChatCompletion, Completion, Piece, Timings, Usage
+from .results import ChatCompletion, Completion, HeavyReport, Piece, Timings, Trajectory, Usage
 
 __all__ = [
     "BUNDLED_MODEL",
@@ -22,6 +22,7 @@ __all__ = [
     "EngineState",
     "ExpertsState",
     "Generation",
+    "HeavyReport",
     "LoadKeywords",
     "LoadOptions",
     "Piece",
@@ -30,6 +31,7 @@ __all__ = [
     "Session",
     "Timings",
     "TokenLogprob",
+    "Trajectory",
     "Usage",
     "bundled_note",
     "check_conversation",

@@ -2,24 +2,25 @@
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack, overload
 
 import numpy as np
 
-from ..config.fields import COMPLETION_TOKENS, NUM_SEEDS
+from ..config.fields import COMPLETION_TOKENS
 from ..engine import EngineState, Kind, Request, Sampling
-from ..errors import AnswerError, ConfigError, NonFiniteLogits, RequestError, shown
+from ..errors import ConfigError, NonFiniteLogits, RequestError, shown
 from ..kernels import runtime
 from ..modelfile import ModelFile
 from ..residency import ExpertsState
 from ..tokenizer import Tokenizer
 from . import loading, openai
+from .answering import Answering
 from .conversation import Answered, Conversation, Session
-from .generation import Generation, closing, explain, logits_of, read_ahead, result_of
+from .decoding import explain, logits_of
+from .generation import Generation, closing, result_of
 from .options import LoadOptions, Progress
 from .parameters import (
     ChatKeywords,
@@ -54,16 +55,16 @@ class LLM:
         try:
             self.path, self.config = path, self._file.config
             self._vocabulary = Vocabulary.of(self._file)
-            self._repetition = repetition_default(self._file)
+            repetition = repetition_default(self._file)
             loaded = loading.make_engine(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
             self._expert_uses, self._residency = loaded.uses, loaded.weights.residency
         except BaseException:
             self._file.close()
             raise
-        self._read_ahead = options.read_ahead
         self._running = Running(self._file, loaded, options)
         self._thread = self._running.thread
+        self._answering = Answering(self._thread, self._vocabulary, path, self.context, repetition, options.read_ahead)
         self._at_exit = weakref.finalize(self, self._running.close)  # also when nobody holds it any more
 
     def close(self) -> None:
@@ -136,7 +137,7 @@ class LLM:
 
         RequestError, ContextOverflow, TokenizerError: it cannot be asked. AnswerError, EngineDeadError: it failed.
         """
-        return result_of(self._start(self._raw_turn(prompt, sampling))[0], progress)
+        return result_of(self._begin(self._raw_turn(prompt, sampling))[0], progress)
 
     def chat(
         self,
@@ -152,7 +153,7 @@ class LLM:
         session: what was computed and generated for the conversation so far is not computed again. Raises what generate
         raises, and TemplateError.
         """
-        return result_of(self._start(self._chat_turn(messages, tools, options), session)[0], progress)
+        return result_of(self._begin(self._chat_turn(messages, tools, options), session)[0], progress)
 
     def stream(
         self,
@@ -168,7 +169,7 @@ class LLM:
         resume: ids that this model generated for the same request and seed before; the answer goes on from there with
         the tokens that it would have had, and its pieces begin with these.
         """
-        return closing(self._start(self._turn(prompt, tools, options), session, resume=resume)[0])
+        return closing(self._begin(self._turn(prompt, tools, options), session, resume=resume)[0])
 
     @overload
     def submit(
@@ -200,7 +201,7 @@ class LLM:
         **options: Any,
     ) -> Generation[Completion] | Generation[ChatCompletion]:
         """As stream, but returns at once with a handle to iterate, to await, to ask for its result, and to cancel."""
-        return self._start(self._turn(prompt, tools, options), session, resume=resume)[0]
+        return self._begin(self._turn(prompt, tools, options), session, resume=resume)[0]
 
     @overload
     def samples(
@@ -231,7 +232,7 @@ class LLM:
         """
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise RequestError(f"n is {shown(n)}; it must be 1 or more.")
-        return self._start(self._turn(prompt, tools, options), session, n)
+        return self._begin(self._turn(prompt, tools, options), session, n)
 
     def create_chat_completion(
         self, messages: Messages, *, max_tokens: int | None = None, model: str | None = None, **fields: Any
@@ -318,7 +319,12 @@ class LLM:
     def _converse(
         self, messages: Messages, tools: Tools | None, session: Session, answered: Answered, options: ChatKeywords
     ) -> Generation[ChatCompletion]:
-        return self._start(self._chat_turn(messages, tools, options), session, answered=answered)[0]
+        return self._begin(self._chat_turn(messages, tools, options), session, answered=answered)[0]
+
+    def _begin(
+        self, turn: Turn[Answer], session: Session | None = None, n: int = 1, **options: Any
+    ) -> list[Generation[Answer]]:
+        return self._answering.begin(turn, session, self, n, **options)
 
     def _turn(self, prompt: Any, tools: Tools | None, options: Mapping[str, Any]) -> Turn[Any]:
         if is_messages(prompt):
@@ -332,64 +338,3 @@ class LLM:
     def _chat_turn(self, messages: Messages, tools: Tools | None, options: Mapping[str, Any]) -> ChatTurn:
         self._thread.require_own_process()
         return ChatTurn(well_formed(messages), *chat_parameters({**options, "tools": tools}), self._vocabulary)
-
-    def _start(
-        self,
-        turn: Turn[Answer],
-        session: Session | None = None,
-        n: int = 1,
-        resume: Sequence[int] = (),
-        answered: Callable[[Answer], None] | None = None,
-    ) -> list[Generation[Answer]]:
-        """n answers to a turn. answered: called with the first, after the session has followed it."""
-        self._vocabulary.check(turn.prompt_ids)
-        first = self._request(turn, session, 0)
-        if resume and len(resume) >= first.max_tokens:
-            raise RequestError(f"{len(resume)} tokens to resume with leave none of {first.max_tokens} to generate.")
-        try:
-            first.resume(resume)
-        except Exception as e:  # of the guide
-            raise AnswerError.of(e) from e
-        requests = [first, *(self._request(turn, session, i, parent=first) for i in range(1, n))]
-
-        def done(request: Request, num_tokens: int, answer: Answer) -> None:
-            if session is not None:
-                session.follow(request, num_tokens)
-            if answered is not None:
-                answered(answer)
-            if isinstance(turn, ChatTurn) and isinstance(answer, ChatCompletion) and n == 1 and self._read_ahead:
-                forms = None if session is None else session.forms
-                read_ahead(self._thread, turn, answer, self.context - 1, forms)
-
-        generations: list[Generation[Answer]] = []
-        explained = partial(explain, self.path)
-        try:
-            for request in requests:
-                told = done if request is first else None
-                generations.append(Generation(self._thread, request, turn, done=told, explain=explained, owner=self))
-        except BaseException:
-            for generation in generations:
-                generation.cancel()
-            raise
-        return generations
-
-    def _request(self, turn: Turn[Any], session: Session | None, number: int, parent: Request | None = None) -> Request:
-        """The number-th sample of a turn."""
-        max_tokens, params = room_for(len(turn.prompt_ids), self.context, turn.params.max_tokens), turn.params
-        self._vocabulary.check(params.logit_bias or (), "logit_bias")
-        if params.repetition_detection is None and self._repetition is not None:
-            params = replace(params, repetition_detection=self._repetition)
-        if params.seed is not None:
-            params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
-        forms = None if session is None else session.forms(turn.prompt_ids)
-        guide, stop_ids = turn.guide(max_tokens), self._vocabulary.stop_ids
-        return Request(
-            turn.prompt_ids,
-            params,
-            max_tokens,
-            stop_ids=stop_ids,
-            guide=guide,
-            forms=forms,
-            tail=turn.num_new,
-            parent=parent,
-        )

@@ -4,6 +4,7 @@ import codecs
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from ..config.field import Door
 from ..config.parameters import chat_keywords, completion_keywords, read
 from ..engine import TokenLogprob
 from ..errors import RequestError
-from .results import ChatCompletion, Completion, JsonObject, Piece, Usage
+from .results import ChatCompletion, Completion, HeavyReport, JsonObject, Piece, Trajectory, Usage
 
 TokenBytes = Callable[[int], bytes]
 OURS = ("session", "progress", "resume")  # keywords of LLM.chat and LLM.stream that are no fields of a request
@@ -78,7 +79,8 @@ def chat_object(turn: ChatCompletion, model: str, token_bytes: TokenBytes) -> Js
         "logprobs": chat_logprobs(turn.logprobs, token_bytes),
         **ending(turn),
     }
-    return head("chat.completion", model) | {"choices": [choice], "usage": usage_object(turn.usage)}
+    told = head("chat.completion", model) | {"choices": [choice], "usage": usage_object(turn.usage)}
+    return told | heavy_object(turn.heavy)
 
 
 def chat_chunks(
@@ -96,9 +98,28 @@ def chat_chunks(
         for delta in deltas(piece):
             yield chunk(delta, piece.logprobs if "content" in delta else ())
         if piece.finish_reason is not None:
-            yield chunk({}, (), piece)
+            yield chunk({}, (), piece) | heavy_object(piece.heavy)
             if include_usage and piece.usage is not None:
                 yield start | {"choices": [], "usage": usage_object(piece.usage)}
+
+
+def heavy_object(report: HeavyReport | None) -> JsonObject:
+    """The report of heavy mode as a field of an object; nothing elsewhere."""
+    if report is None:
+        return {}
+    told = trajectories_object(report.trajectories) | {
+        "votes": [{"answer": answer, "votes": count} for answer, count in report.votes],
+        "by": report.by,
+        "aggregation": None if report.aggregation is None else usage_object(report.aggregation),
+        "trajectories_seconds": round(report.trajectories_s, 3),
+        "aggregation_seconds": round(report.aggregation_s, 3),
+    }
+    return {"heavy": told}
+
+
+def trajectories_object(trajectories: Iterable[Trajectory]) -> JsonObject:
+    """How far the trajectories of heavy mode are."""
+    return {"trajectories": [asdict(t) | {"seconds": round(t.seconds, 3)} for t in trajectories]}
 
 
 def ending(answer: ChatCompletion | Completion | Piece | None) -> JsonObject:

@@ -67,6 +67,7 @@ class ChatKeywords(SamplingKeywords, total=False):
     response_format: Mapping[str, Any] | None
     template_kwargs: Mapping[str, Any] | None
     chat_template_kwargs: Mapping[str, Any] | None
+    heavy: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,8 @@ class ChatOptions:
 
     no_think: close the thinking block at once; think_budget: tokens of thinking, after which it is wrapped up;
     think_seconds: the same in seconds. template_kwargs: further variables of the chat template. parallel_tool_calls: a
-    turn may make more than one call. RequestError: a tool_choice or a response_format that cannot be met.
+    turn may make more than one call. heavy: trajectories side by side, on whose outcomes the model then reflects.
+    RequestError: a tool_choice or a response_format that cannot be met.
     """
 
     tools: Tools | None = None
@@ -86,6 +88,7 @@ class ChatOptions:
     think_seconds: float | None = None
     template_kwargs: Mapping[str, Any] | None = None
     parallel_tool_calls: bool = True
+    heavy: int = 1
 
     def __post_init__(self) -> None:
         chosen_tools(self.tools, self.tool_choice)

@@ -47,6 +47,33 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Trajectory:
+    """One of the answers that heavy mode begins. state: "running"; "answered", "calls" (it calls tools) or "cut off";
+    "failed"; "cancelled"; "not needed", as the vote was decided without it. answer: its final answer, which is its
+    vote, where it gives one. tokens, seconds: so far."""
+
+    state: str
+    answer: str | None
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HeavyReport:
+    """How heavy mode came to its answer. votes: answers and how many gave each, the most frequent first. by:
+    "aggregation"; "majority", where the answer is that of the first trajectory that gave the most frequent one; "none",
+    where none could be had, and the answer is what there is. aggregation: the tokens of reflecting on the outcomes,
+    None where it was not begun. The seconds: until the vote, and from there on."""
+
+    trajectories: tuple[Trajectory, ...]
+    votes: tuple[tuple[str, int], ...]
+    by: str
+    aggregation: Usage | None
+    trajectories_s: float
+    aggregation_s: float
+
+
+@dataclass(frozen=True)
 class Completion:
     """The answer to a raw prompt. finish_reason: "stop" (the model ended, a stop text came, or stop_reason says what
     else), "length" or "cancelled". stop_reason: "repetition" where the answer ran in a circle, otherwise None."""
@@ -66,7 +93,9 @@ class ChatCompletion:
     """An assistant's turn. reasoning_content and content are None where there is no text; tool_calls have OpenAI's
     shape; finish_reason is "stop", "tool_calls", "length" or "cancelled"; warnings say what could not be
     read as intended; logprobs are of the tokens that content is made of; stop_text is the stop text that ended it, if
-    one did; stop_reason is "repetition" where it was ended because it ran in a circle, otherwise None."""
+    one did; stop_reason is "repetition" where it was ended because it ran in a circle, otherwise None; heavy is the
+    report of heavy mode, None elsewhere. Of heavy mode, usage has all tokens, and reasoning_content is that of the
+    aggregation."""
 
     content: str | None
     reasoning_content: str | None
@@ -79,6 +108,7 @@ class ChatCompletion:
     logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False)
     stop_text: str | None = None
     stop_reason: str | None = None
+    heavy: HeavyReport | None = field(default=None, repr=False)
 
     def message(self) -> JsonObject:
         """The turn as a message of the conversation's next request."""
@@ -99,7 +129,8 @@ class Piece:
     timings, warnings, and the stop text or the stop reason that ended it, if one did. logprobs: of the tokens that
     content is made of, where the request asked for them. prompt_progress: (tokens computed, tokens of the prompt) in
     the pieces without a token that a long prompt sends while it is read. prompt_tokens: those of the prompt;
-    prompt_cached: those of them that had been computed before."""
+    prompt_cached: those of them that had been computed before. trajectories: how far each is, in the pieces without a
+    token that heavy mode sends; its report, heavy, is in the last piece."""
 
     content: str = ""
     reasoning_content: str = ""
@@ -115,6 +146,8 @@ class Piece:
     prompt_cached: int = 0
     stop_text: str | None = None
     stop_reason: str | None = None
+    trajectories: tuple[Trajectory, ...] = ()
+    heavy: HeavyReport | None = None
 
 
 def completion(pieces: Sequence[Piece]) -> Completion:
@@ -150,4 +183,5 @@ def chat_completion(pieces: Sequence[Piece]) -> ChatCompletion:
         logprobs=tuple(x for p in pieces for x in p.logprobs),
         stop_text=last.stop_text,
         stop_reason=last.stop_reason,
+        heavy=last.heavy,
     )

@@ -4,7 +4,7 @@ import operator
 import os.path
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Generic
 
 from ..chat import Enforcer, OutputParser, PromptEncoder, ThinkingBudget
 from ..chat.messages import normalise_messages
+from ..chat.parser import SECTION_BEGIN
+from ..config.fields import NUM_SEEDS
 from ..config.parameters import answer_schema
 from ..engine import Guide, Request, Sampling
 from ..errors import RequestError, TokenizerError, shown
@@ -23,6 +25,7 @@ from .results import Answer, ChatCompletion, Completion, JsonObject, Piece, chat
 
 PARTIAL = ("partial", "prefix")
 THINK, THINK_END = "<think>", "</think>"
+NEVER = -100.0  # logit bias
 MAX_TAIL = 64  # new tokens of a turn that attend without rebuilding keys and values of all that stands before them
 
 
@@ -87,6 +90,7 @@ class Turn(ABC, Generic[Answer]):
     prompt_ids: list[int]
     params: Sampling
     num_new = 1  # tokens at the prompt's end, 1 or more, before which all is likely to be in the cache
+    heavy = 1  # trajectories
 
     def guide(self, max_tokens: int) -> ChatGuide | None:
         """Steers an answer of at most max_tokens; None when nothing does."""
@@ -140,6 +144,7 @@ class ChatTurn(Turn[ChatCompletion]):
         if isinstance(messages, str):
             raise RequestError("messages is a text; give a list of messages, or use generate for raw prompts.")
         self.params, self._options, self._vocabulary = params, options, vocabulary
+        self.heavy = options.heavy
         self._tokenizer = vocabulary.require_tokenizer()
         self._can_think = {THINK, THINK_END} <= self._tokenizer.special_tokens.keys()
         self._tools = None if options.tool_choice == "none" else options.tools
@@ -148,6 +153,8 @@ class ChatTurn(Turn[ChatCompletion]):
         self._messages = normalise_messages(messages)
         is_opened = self._has_partial(messages)
         self._opening = self._messages.pop() if is_opened else None
+        if is_opened and self.heavy > 1:
+            raise RequestError("heavy begins answers, and cannot go on with a partial message; give one of the two.")
         self.prompt_ids = self._encode(self._messages)
         self.thinking = self._begins_inside_think()
         if self._opening is not None:
@@ -191,6 +198,17 @@ class ChatTurn(Turn[ChatCompletion]):
             request.guide = ChatGuide(None, None, self._vocabulary.size)
         assert isinstance(request.guide, ChatGuide)
         request.guide.end_thinking(lambda: self._budget_after(request.output_ids))
+
+    def reflecting(self, message: str) -> "ChatTurn":
+        """The turn behind one more message of the user, which calls no tool. Tools stay declared: without them the
+        whole prompt would be another one, and computed anew."""
+        params, section = self.params, self._tokenizer.special_tokens.get(SECTION_BEGIN)
+        if self._tools and section is not None:
+            params = replace(params, logit_bias=dict(params.logit_bias or {}) | {section: NEVER})
+        if params.seed is not None:
+            params = replace(params, seed=(params.seed + self.heavy) % NUM_SEEDS)
+        options = replace(self._options, heavy=1, tool_choice="auto" if self._tools else "none")
+        return ChatTurn([*self._messages, {"role": "user", "content": message}], options, params, self._vocabulary)
 
     def following(self, turn: JsonObject) -> list[int]:
         """Ids with which the prompt after this turn will begin, whatever comes: an answer, or the tools' results.

@@ -22,6 +22,11 @@ class Question(NamedTuple):
     options: dict
     n: int = 1
 
+    @property
+    def num_sequences(self) -> int:
+        """Sequences that the engine runs for it at once."""
+        return self.n * self.options.get("heavy", 1)
+
 
 class Indexed(NamedTuple):
     """A piece, and the number of the answer that it belongs to among those of the request."""

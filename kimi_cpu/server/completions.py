@@ -10,7 +10,17 @@ from ..config.field import Door, is_ids
 from ..config.fields import fields_at
 from ..config.parameters import chat_keywords, completion_keywords
 from ..llm import LLM, ChatCompletion, Completion, Piece, Timings, Usage
-from ..llm.openai import TokenBytes, TokenLogprob, chat_logprobs, completion_logprobs, deltas, ending, usage_object
+from ..llm.openai import (
+    TokenBytes,
+    TokenLogprob,
+    chat_logprobs,
+    completion_logprobs,
+    deltas,
+    ending,
+    heavy_object,
+    trajectories_object,
+    usage_object,
+)
 from ..llm.results import total_usage
 from .answers import Question
 from .body import TEXT, TEXT_OR_PARTS, Items, body_at, described
@@ -62,6 +72,8 @@ class ChatWriter:
     def push(self, index: int, piece: Piece) -> bytes:
         if piece.prompt_progress is not None:
             return self._progress(piece) if self._body.return_progress else b""
+        if piece.trajectories:
+            return self._empty({"heavy": trajectories_object(piece.trajectories)})
         out = b"".join(
             self._chunk(index, delta, piece.logprobs if "content" in delta else ()) for delta in deltas(piece)
         )
@@ -92,6 +104,7 @@ class ChatWriter:
             for i, turn in enumerate(answers)
         ]
         body = self._head | {"object": "chat.completion"} | _whole(choices, answers, self._body.n)
+        body |= heavy_object(answers[0].heavy)
         warnings = [warning for turn in answers for warning in turn.warnings]
         return body | ({"warnings": warnings} if warnings else {})
 
@@ -107,7 +120,7 @@ class ChatWriter:
         chunk = self._head | {"object": "chat.completion.chunk"} | _chunk(choice, last, self._body.include_usage)
         if last is not None and last.warnings:
             chunk["warnings"] = list(last.warnings)
-        return event(chunk)
+        return event(chunk | heavy_object(None if last is None else last.heavy))
 
     def _progress(self, piece: Piece) -> bytes:
         """llama.cpp's prompt_progress."""
@@ -119,9 +132,12 @@ class ChatWriter:
             "processed": processed,
             "time_ms": round((time.monotonic() - self._started_s) * 1e3),
         }
+        return self._empty({"prompt_progress": progress})
+
+    def _empty(self, told: dict) -> bytes:
+        """A chunk that adds nothing to the answer, for clients that know what else it tells."""
         choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
-        head = self._head | {"object": "chat.completion.chunk"}
-        return event(head | {"choices": [choice], "prompt_progress": progress})
+        return event(self._head | {"object": "chat.completion.chunk", "choices": [choice]} | told)
 
 
 class CompletionBody(body_at(Door.COMPLETIONS)):

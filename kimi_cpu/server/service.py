@@ -129,7 +129,7 @@ class Service:
         """Starts the answers to all questions; close them when done. ApiError 429: too many wait already. KimiError:
         the request cannot be served."""
         llm = self.llm
-        num_places = sum(question.n for question in questions)
+        num_places = sum(question.num_sequences for question in questions)
         self._take(num_places)
         answers = Answers(self.metrics, self.memory, partial(self._release, answer_id, num_places))
         self._answers[answer_id] = answers

@@ -263,3 +263,10 @@ def test_dead_engine_is_a_lost_model_when_what_came_before_is_taken():
 def test_too_little_memory_ends_the_run():
     with pytest.raises(OutOfMemory):
         answering(Failing(OutOfMemory("full")), "a").poll()
+
+
+def test_a_heavy_answer_comes_with_its_report(llm, tmp_path):
+    status, body = run(llm, tmp_path, [chat("heavy", heavy=2, seed=3)])["heavy"]
+    turn = llm.chat(HELLO, heavy=2, seed=3, max_tokens=20)
+    assert status == 200 and body["choices"][0]["message"] == turn.message()
+    assert [one["tokens"] for one in body["heavy"]["trajectories"]] == [one.tokens for one in turn.heavy.trajectories]

@@ -139,10 +139,16 @@ def test_key_while_an_answer_comes_ends_the_thinking_and_leaves_the_terminal_as_
 
 
 def test_what_a_model_writes_cannot_command_the_terminal():
-    from kimi_cpu.cli.display import harmless
+    from kimi_cpu.cli.harmless import harmless
 
     class Screen:
         def isatty(self):
             return True
 
     assert harmless("a\x1b[2J\tb\nc\x9b\x7f", Screen()) == "a␛[2J\tb\nc�␡"
+
+
+def test_heavy_is_set_and_its_votes_are_told(piped):
+    code, out, err = piped("Hello", "/set heavy 2", "Hello", "/stats", "/set heavy 0")
+    assert code == 0 and len(out.splitlines()) >= 1
+    assert "of 2 trajectories voted" in err and "heavy is 0" in err

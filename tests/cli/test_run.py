@@ -196,3 +196,14 @@ def test_on_a_terminal_without_colours_nothing_but_text_is_written(tiny_file):
     run = Terminal("run", "-m", tiny_file, *options, NO_COLOR="1")
     assert run.exit_code() == 0
     assert b"\x1b" not in run.output and b"answer 5 tokens" in run.output
+
+
+def test_heavy_shows_trajectories_and_votes_on_stderr_and_the_answer_on_stdout(kimi_cpu):
+    done = kimi_cpu("run", "--heavy", 3, "What is 17 + 25?", "--seed", 1, "-n", 64)
+    assert done.code == 0 and done.out.strip()
+    assert all(f"trajectory {i} of 3, " in done.err for i in (1, 2, 3))
+    assert "of 3 trajectories voted" in done.err and "the answer is the " in done.err
+    whole = json.loads(kimi_cpu("run", "--heavy", 3, "What is 17 + 25?", "--seed", 1, "-n", 64, "--json").out)
+    assert whole["choices"][0]["message"]["content"] == done.out.strip()
+    assert len(whole["heavy"]["trajectories"]) == 3
+    assert kimi_cpu("run", "--raw", "--heavy", 2, "a").code == 2

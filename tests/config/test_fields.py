@@ -11,7 +11,7 @@ from kimi_cpu.batch.answers import read_body
 from kimi_cpu.batch.source import CHAT, COMPLETIONS
 from kimi_cpu.config import fields as table
 from kimi_cpu.config.field import Door, Kind
-from kimi_cpu.config.fields import ANSWER, FIELDS, SAMPLING, SHAPE, THINKING, fields_at
+from kimi_cpu.config.fields import ANSWER, FIELDS, HEAVY, SAMPLING, SHAPE, THINKING, fields_at
 from kimi_cpu.config.parameters import chat_keywords, read
 from kimi_cpu.engine import Sampling
 from kimi_cpu.errors import RequestError
@@ -53,7 +53,7 @@ def test_sampling_is_the_tables_and_has_its_defaults():
 
 
 def test_options_of_a_chat_are_the_tables_and_have_its_defaults():
-    rows = {f.name: f for f in (*THINKING, *ANSWER)}
+    rows = {f.name: f for f in (*THINKING, *ANSWER, *HEAVY)}
     dialects = {"reasoning_effort", "thinking", "reasoning"}  # become the others
     assert names(*rows.values()) - dialects == {f.name for f in fields(ChatOptions)}
     for field in fields(ChatOptions):
@@ -68,7 +68,7 @@ def test_no_two_fields_have_a_name_at_one_door():
 
 def test_a_field_is_everywhere_or_the_table_says_why_not():
     """The rows that leave out more than what cannot be typed and what other owners do not have."""
-    for row in (*SAMPLING, *THINKING, *ANSWER):
+    for row in (*SAMPLING, *THINKING, *ANSWER, *HEAVY):
         least = table.OURS if row in SAMPLING else table.CHATS
         if row.kind in (Kind.OBJECT, Kind.OBJECTS, Kind.TEXT_OR_OBJECT, Kind.BIAS) or row.name == "parallel_tool_calls":
             least -= table.TYPED  # nothing that a person types; without tools there are no calls

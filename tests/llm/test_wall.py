@@ -123,7 +123,7 @@ def unreadable(llm):
 
     def begin(**options):
         options = {"max_tokens": 800, "ignore_eos": True, "seed": 1} | options
-        return llm._start(read_by(Unreadable, llm, **options))[0]
+        return llm._begin(read_by(Unreadable, llm, **options))[0]
 
     return begin
 
@@ -159,7 +159,7 @@ def test_reader_that_raises_at_the_end_ends_its_own_request(llm, unreadable, mon
 
 def test_answer_to_resume_that_cannot_be_read_is_its_callers_alone(llm):
     with pytest.raises(AnswerError):
-        llm._start(read_by(Unreadable, llm, max_tokens=800), resume=[5] * 6)[0].result()
+        llm._begin(read_by(Unreadable, llm, max_tokens=800), resume=[5] * 6)[0].result()
     assert is_idle(llm)
 
 
@@ -189,7 +189,7 @@ def test_slow_reader_does_not_keep_the_engine_waiting(llm):
             assert leave.wait(20)
             return super().push(token_id, logprob)
 
-    handle = llm._start(read_by(Slow, llm, max_tokens=40, ignore_eos=True))[0]
+    handle = llm._begin(read_by(Slow, llm, max_tokens=40, ignore_eos=True))[0]
     reading = threading.Thread(target=handle.result)
     reading.start()
     assert entered.wait(20)
