@@ -6,6 +6,7 @@ server that ends is started again by the next call.
 
 import asyncio
 import json
+import logging
 import re
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
+from mcp.client import Transport
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import BaseModel, ValidationError
 
@@ -31,6 +33,7 @@ STOP_S = 10.0
 MAX_BYTES = 64 << 20  # of an answer over HTTP; what the model sees of it is bounded elsewhere
 MAX_LISTED = 50  # resources that a description names
 NO_SCHEMA: JsonObject = {"type": "object"}
+logging.getLogger("mcp").addHandler(logging.NullHandler())  # it says with a traceback what becomes a sentence here
 Config = str | PathLike[str] | Mapping[str, Any]
 
 
@@ -91,23 +94,31 @@ class Servers:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _start(self) -> None:
-        await asyncio.gather(*(self._offer(server) for server in self._servers))
+        """Starts the servers at the same time; what they offer stands in the order of the configuration, so that a
+        prompt always begins with the same declarations."""
+        for tools, notice in await asyncio.gather(*(self._offer(server) for server in self._servers)):
+            self.notices.append(notice)
+            for tool in tools:
+                if any(tool.name == other.name for other in self.tools):
+                    self.notices.append(f"a second tool with the name {tool.name} is left out.")
+                else:
+                    self.tools.append(tool)
 
     async def _stop(self) -> None:
         await asyncio.gather(*(server.stop() for server in self._servers))
 
-    async def _offer(self, server: "_Server") -> None:
+    async def _offer(self, server: "_Server") -> tuple[list[Tool], str]:
+        """The tools of a server, which is started, and a sentence on it."""
         try:
             await server.connect()
             offered = await server.offered()
         except Exception as e:
             await server.stop()
-            self.notices.append(f"the MCP server {server.name} is left out: {server.reason(e)}")
-            return
-        self.tools += [self._tool(server, tool) for tool in offered.tools]
+            return [], f"the MCP server {server.name} is left out: {server.reason(e)}"
+        tools = [self._tool(server, tool) for tool in offered.tools]
         if offered.resources:
-            self.tools.append(self._reading_tool(server, offered.resources))
-        self.notices.append(offered.summary(server.name))
+            tools.append(self._reading_tool(server, offered.resources))
+        return tools, offered.summary(server.name)
 
     def _tool(self, server: "_Server", tool: types.Tool) -> Tool:
         hints = tool.annotations or types.ToolAnnotations()
@@ -183,9 +194,11 @@ class _Server:
 
     async def stop(self) -> None:
         """Ends the server, if it runs."""
-        self._client = None
+        client, self._client = self._client, None
         if self._life is not None:
             self._leave.set()
+            if client is None:  # it is still starting, and waits for an answer
+                self._life.cancel()
             with suppress(BaseException):
                 await asyncio.wait_for(self._life, STOP_S / 2)
             self._life = None
@@ -226,21 +239,40 @@ class _Server:
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[Client]:
-        """The client for one request. RuntimeError: the server has ended or does not answer."""
+        """The client for one request. RuntimeError: the server cannot be started or reached, ends, or does not answer
+        as it should."""
         try:
-            yield await self.connect()
+            client = await self.connect()
+        except Exception as e:
+            raise RuntimeError(f"the server {self.name} cannot be reached: {self.reason(e)}") from e
+        try:
+            yield client
         except MCPError as e:
             if e.code == types.CONNECTION_CLOSED:
                 await self.stop()
-                raise RuntimeError(f"the server {self.name} ended before it answered; the next call starts it") from e
-            raise RuntimeError(str(e)) from e
-        except (OSError, TimeoutError) as e:
-            raise RuntimeError(f"the server {self.name} cannot be reached: {self.reason(e)}") from e
+            raise RuntimeError(self._failure(e)) from e
+        except ValidationError as e:
+            wrong = e.errors()[0]
+            at = ".".join(map(str, wrong["loc"]))
+            raise RuntimeError(f"the answer of the server {self.name} is no result: {at}: {wrong['msg']}") from e
+
+    def _failure(self, error: MCPError) -> str:
+        """What went wrong with a request, in a sentence for the model."""
+        does = "starts it" if self._config.url is None else "connects again"
+        told = {
+            types.CONNECTION_CLOSED: f"ended before it answered; the next call {does}",
+            types.REQUEST_TIMEOUT: f"did not answer in {self._call_s:g} s",
+            types.PARSE_ERROR: "answered with what is no JSON",
+        }
+        return f"the server {self.name} {told[error.code]}" if error.code in told else str(error)
 
     async def _live(self, ready: asyncio.Future[Client]) -> None:
         """Runs the server until it is to leave. What is opened here is closed here, in the same task."""
         try:
-            async with Client(self._transport(), read_timeout_seconds=self._call_s) as client:
+            async with (
+                self._transport() as transport,
+                Client(transport, read_timeout_seconds=self._call_s) as client,
+            ):
                 if not ready.done():
                     ready.set_result(client)
                 await self._leave.wait()
@@ -248,14 +280,24 @@ class _Server:
             if not ready.done():
                 ready.set_exception(e if isinstance(e, Exception) else RuntimeError(str(e)))
 
-    def _transport(self) -> Any:
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[Transport]:
         config = self._config
         if config.command is not None:
-            given = StdioServerParameters(command=config.command, args=config.args, env=config.env, cwd=config.cwd)
-            return stdio_client(given, errlog=self._log)
+            yield stdio_client(
+                StdioServerParameters(
+                    command=config.command,
+                    args=config.args,
+                    env=config.env,
+                    cwd=config.cwd,
+                    encoding_error_handler="replace",  # a line that is no UTF-8 is no JSON, and is passed over
+                ),
+                errlog=self._log,
+            )
+            return
         assert config.url is not None
-        client = httpx2.AsyncClient(headers=config.headers, timeout=self._call_s, follow_redirects=True)
-        return streamable_http_client(config.url, http_client=client, max_sse_event_size=MAX_BYTES)
+        async with httpx2.AsyncClient(headers=config.headers, timeout=self._call_s, follow_redirects=True) as http:
+            yield streamable_http_client(config.url, http_client=http, max_sse_event_size=MAX_BYTES)
 
 
 async def _pages(ask: Any, field: str) -> AsyncIterator[Any]:

@@ -101,6 +101,7 @@ def serve_command(
         raise click.UsageError(str(e)) from e
     logging.basicConfig(level=logging.WARNING, format="kimi-cpu: %(message)s")
     logging.getLogger("kimi_cpu.server").setLevel(logging.INFO)
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # a traceback a line; a call that fails says so to the model
     listener = bind(settings)
     address = f"[{host}]" if ":" in host else host
     url = f"http://{address}:{listener.getsockname()[1]}"

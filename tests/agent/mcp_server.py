@@ -70,13 +70,6 @@ def die() -> str:
     os._exit(3)
 
 
-@server.tool()
-def print_garbage() -> str:
-    """Writes what is no JSON, and answers."""
-    os.write(1, b"{ this is no JSON \xff\n\n[1]\n")
-    return "answered"
-
-
 @server.resource("note://one", description="The first note")
 def one() -> str:
     return "text of the note"

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,19 +20,21 @@ from tests.agent.fake import FakeLLM, Turn
 from tests.agent.test_loop import Seen, results
 
 PROGRAM = Path(__file__).with_name("mcp_server.py")
+RUDE = Path(__file__).with_name("rude_server.py")
 
 
-def stdio(kind="stdio"):
-    return {"command": sys.executable, "args": [str(PROGRAM), kind]}
+def stdio(kind="stdio", program=PROGRAM):
+    return {"command": sys.executable, "args": [str(program), kind]}
 
 
-@pytest.fixture(scope="module")
-def address():
-    """A server over HTTP."""
+@contextmanager
+def over_http(program, port=0):
+    """The address of a server over HTTP."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, PROGRAM, "http", str(port)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, program, "http", str(port)], stderr=subprocess.DEVNULL)
     for _ in range(600):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -42,15 +45,16 @@ def address():
     process.wait()
 
 
-@pytest.fixture(scope="module")
-def servers(address):
-    both = {"local": stdio(), "web": {"type": "http", "url": address}, "off": {"command": "none", "disabled": True}}
-    with Servers({"mcpServers": both}) as servers:
-        yield servers
-
-
 def use(servers, name, **arguments):
     return {tool.name: tool for tool in servers.tools}[name].call(arguments, "")
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with over_http(PROGRAM) as url:
+        both = {"local": stdio(), "web": {"type": "http", "url": url}, "off": {"command": "none", "disabled": True}}
+        with Servers({"mcpServers": both}) as servers:
+            yield servers
 
 
 @pytest.mark.parametrize("name", ["local", "web"])
@@ -62,24 +66,23 @@ def test_tools_of_a_server_are_called_and_what_comes_back_is_text(servers, name)
     with pytest.raises(RuntimeError, match="Error executing tool fail"):
         use(servers, f"{name}__fail")
     summary = next(notice for notice in servers.notices if f" {name} " in notice)
-    assert "9 tools (add, " in summary and "1 resources (one)" in summary and "1 prompts (greet)" in summary
+    assert "8 tools (add, " in summary and "1 resources (one)" in summary and "1 prompts (greet)" in summary
 
 
 def test_declarations_carry_the_servers_schema_and_its_hints(servers):
     tools = {tool.name: tool for tool in servers.tools}
-    assert len(tools) == 20 and all(tool.needs_consent for tool in tools.values())
+    assert len(tools) == 18 and all(tool.needs_consent for tool in tools.values())
     assert tools["local__add"].description == "Add two numbers." and tools["local__add"].repeatable
     assert tools["local__add"].parameters["required"] == ["a", "b"] and not tools["local__fail"].repeatable
     assert "note://one one: The first note" in tools["local__read_resource"].description
 
 
-def test_server_that_hangs_dies_or_babbles_in_a_call_costs_that_call_alone(servers):
-    assert use(servers, "local__print_garbage") == "answered"
-    with pytest.raises(RuntimeError, match="local ended before it answered; the next call starts it"):
+def test_server_that_hangs_or_dies_in_a_call_costs_that_call_alone(servers):
+    with pytest.raises(RuntimeError, match="the server local ended before it answered; the next call starts it"):
         use(servers, "local__die")
     assert use(servers, "local__add", a=1, b=1) == "2"
     slow = Servers({"mcpServers": {"slow": stdio()}}, call_s=0.5)
-    with slow, pytest.raises(RuntimeError, match="timed out"):
+    with slow, pytest.raises(RuntimeError, match="the server slow did not answer in 0.5 s"):
         use(slow, "slow__hang")
 
 
@@ -88,10 +91,10 @@ def test_servers_that_do_not_start_are_left_out_in_a_sentence():
         "none": {"command": "/no/such/program"},
         "nowhere": {"url": "http://127.0.0.1:9/mcp"},
     }
-    with Servers({"mcpServers": broken}, connect_s=2) as servers:
+    with Servers({"mcpServers": broken}, connect_s=1) as servers:
         told = "\n".join(servers.notices)
     assert not servers.tools and len(servers.notices) == 5, told
-    assert "server hang is left out: it did not answer in 2 s" in told and "the key is missing" in told
+    assert "server hang is left out: it did not answer in 1 s" in told and "the key is missing" in told
 
 
 def test_run_offers_what_is_allowed_and_control_tokens_are_text(tmp_path, tiny_file):
@@ -117,6 +120,28 @@ def test_run_offers_what_is_allowed_and_control_tokens_are_text(tmp_path, tiny_f
     ids = encode_chat(messages, llm.tokenizer)
     special = llm.tokenizer.special_tokens["<|im_end|>"]
     assert ids.count(special) == len(messages) + 1  # the system's, and one a message
+
+
+def test_denied_call_of_a_server_is_never_made_and_an_allowed_one_is(tmp_path):
+    class Refusing(Seen):
+        def approve(self, call, tool):
+            return tool.name == "t__add"
+
+    path = tmp_path / "effect"
+    calls = [("t__append", json.dumps({"path": str(path), "text": "x"})), ("t__add", '{"a": 2, "b": 3}')]
+    llm = FakeLLM(Turn(calls=calls), Turn("ok"))
+    with Servers({"mcpServers": {"t": stdio()}}) as servers:
+        Agent(llm, servers.tools).run("Go", watch=Refusing())
+    denied, added = results(llm.asked[1][0])
+    assert "has not allowed" in denied and added == "5" and not path.exists()
+
+
+def test_tools_stand_in_the_order_of_the_file_and_no_two_have_one_name():
+    twins = {"slow": stdio(), "a": stdio(program=RUDE), "a!": stdio(program=RUDE), "a_": stdio(program=RUDE)}
+    with Servers({"mcpServers": twins}) as servers:
+        names = [tool.name for tool in servers.tools]
+    assert [name.partition("__")[0] for name in names] == ["slow"] * 9 + ["a"] * 8
+    assert sum("is left out" in notice for notice in servers.notices) == 4
 
 
 def test_schema_that_would_have_every_turn_refused_is_left_out(tiny_file):
