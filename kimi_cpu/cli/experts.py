@@ -12,7 +12,7 @@ from . import EXIT_INTERRUPTED
 from .display import Display, say
 from .input import read_prompt
 from .interrupts import CTRL_C, first_interrupt
-from .options import loading_of, model_options, require_model, sampling_options
+from .options import loading_of, model_option, model_options, require_model, sampling_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,21 +87,25 @@ def record_command(prompt: str | None, file: Path | None, output: Path, model: P
 
 
 @experts_command.command("show")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@model_option
 @click.option("--png", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Draw a heat map here.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object: what each share of the experts covers.")
-def show_command(file: Path, png: Path | None, as_json: bool) -> None:
+def show_command(file: Path | None, model: Path | None, png: Path | None, as_json: bool) -> None:
     """Show the counts of FILE: for each layer how often its experts are used, in the order of their numbers, and which
     share of the uses the most used tenth, quarter and half of them has.
 
+    Without FILE, show what a model with experts on disk keeps from run to run: how much it used each of them of late.
+
     \b
     kimi-cpu experts show counts.json
+    kimi-cpu experts show -m k2.gguf
     kimi-cpu experts show counts.json --png counts.png
     """
     from ..residency import heat
     from . import heatmap
 
-    recorded = heat.load(file)
+    recorded = heat.load(file) if file is not None else heat.left_behind(require_model(model))
     covered = {layer: _covered(recorded.counts[layer]) for layer in recorded.layers}
     if png is not None:
         heatmap.write(png, recorded.counts[recorded.layers])
@@ -126,8 +130,8 @@ def pin_command(file: Path, percent: float) -> None:
     """Have the model of FILE keep its most used experts in memory, whatever is asked of it.
 
     That pays where a machine does one kind of work and has room for a part of the experts; otherwise what is used of
-    late is a better guide, and pinned experts take its room. It holds for every later run with --preload. The list lies
-    in $XDG_STATE_HOME/kimi-cpu/pinned (~/.local/state).
+    late is a better guide, and pinned experts take its room. It holds for every later run, until memory gets short. The
+    list lies in $XDG_STATE_HOME/kimi-cpu/pinned (~/.local/state).
 
     \b
     kimi-cpu experts pin novel.json --percent 5

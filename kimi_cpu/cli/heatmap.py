@@ -1,5 +1,6 @@
-"""Pictures of counts i64[layers, experts]: lines of blocks for a terminal, and a PNG."""
+"""Pictures of counts [layers, experts]: lines of blocks for a terminal, and a PNG."""
 
+import math
 import zlib
 from pathlib import Path
 
@@ -16,10 +17,10 @@ PALETTE = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252
 
 
 def blocks(counts: np.ndarray) -> str:
-    """A layer's counts i64[experts] by number of the expert, those of neighbours together where there are many."""
-    columns = [int(part.sum()) for part in np.array_split(counts, min(COLUMNS, len(counts)))]
-    most = max(1, *columns)
-    return "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // most)] for count in columns)
+    """A layer's counts [experts] by number of the expert, those of neighbours together where there are many."""
+    columns = [float(part.sum()) for part in np.array_split(counts, min(COLUMNS, len(counts)))]
+    most = max(columns) or 1
+    return "".join(BLOCKS[math.ceil(count / most * (len(BLOCKS) - 1))] for count in columns)
 
 
 def write(path: Path, counts: np.ndarray) -> None:

@@ -80,22 +80,30 @@ def plan_command(
     """Say how large SOURCE will be as a model file, and what it takes to run it.
 
     SOURCE is a checkpoint directory, a config.json alone, a GGUF file or a model file. The size of the file is exact;
-    what is not there to be counted is named. With --memory, the exit code is 4 when weights and cache do not fit.
+    what is not there to be counted is named. With --memory, the exit code is 4 when weights and cache do not fit. "RAM
+    at least" is what `run --memory` takes without --context, or for this context: all but the experts, and those that
+    a token needs of one layer; the rest of the RAM keeps more of them.
 
     \b
     kimi-cpu plan Kimi-K2-Thinking/config.json --context 32768 --memory 768GiB
     """
     from ..conversion.inspect import preview
+    from ..llm.memory import least_memory
+    from ..llm.options import KV, LoadOptions
     from ..machine import usable_memory
     from ..plan import Machine, predict
 
     found = preview(source, context, dense, kv, layout)
+    compute = next(name for name, kinds in KV.items() if kv in kinds)
+    shortest = context and min(context, found.config.max_position_embeddings)
+    options = LoadOptions(context=shortest, kv=kv, compute=compute)
+    least = least_memory(source, found.config, found.tensors, options)
     available, where = (usable_memory(), "this process may use") if memory is None else (memory, "--memory is")
     prediction = predict(found.needs, Machine(available, BANDWIDTH))
     if as_json:
-        click.echo(json.dumps(found.as_dict()))
+        click.echo(json.dumps(found.as_dict() | {"least_memory": least}))
     else:
-        _print_plan(found, prediction)
+        _print_plan(found, least, prediction)
     if prediction.missing:
         click.echo(
             f"Does not fit: {where} {in_words(available)}, {in_words(prediction.missing)} too little; "
@@ -106,8 +114,8 @@ def plan_command(
     click.echo(f"Fits: {where} {in_words(available)}.", err=True)
 
 
-def _print_plan(found: "Preview", prediction: "Prediction") -> None:
-    """Prints the sizes and the speed of a plan."""
+def _print_plan(found: "Preview", least: int, prediction: "Prediction") -> None:
+    """Prints the sizes and the speed of a plan. least: bytes of RAM with which it just runs."""
     needs = found.needs
     rows = [
         ("model file", f"{in_words(found.file)} ({found.file:,} bytes)"),
@@ -117,6 +125,7 @@ def _print_plan(found: "Preview", prediction: "Prediction") -> None:
         (f"  {needs.num_experts} routed experts of", in_words(needs.expert)),
         (f"cache at {needs.context} tokens", f"{in_words(needs.cache)} ({needs.cache_token:,} bytes a token)"),
         ("RAM in all", in_words(needs.memory)),
+        ("RAM at least", f"{in_words(least)}, with experts read from disk, cache and program included"),
         (
             "read for one token",
             f"{in_words(needs.token)}: {prediction.tokens_per_s:.1f} tokens/s at most at {BANDWIDTH:.0f} GB/s",

@@ -48,15 +48,16 @@ def _together(*options: Decorator) -> Decorator:
 
 
 # The model, and how it is loaded. Environment variables hold for all commands, so that they carry no command's name.
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="KIMI_CPU_MODEL",
+    help="Model file made by `kimi-cpu convert`. [default: a small demonstration model]",
+)
 model_options = _together(
-    click.option(
-        "-m",
-        "--model",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        envvar="KIMI_CPU_MODEL",
-        help="Model file made by `kimi-cpu convert`. [default: a small demonstration model]",
-    ),
+    model_option,
     click.option(
         "-c",
         "--context",

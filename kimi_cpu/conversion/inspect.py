@@ -90,9 +90,11 @@ def _contents(path: Path, kind: str, config: ModelConfig, tensors: list, warning
 
 @dataclass(frozen=True)
 class Preview:
-    """file: bytes of the model file. unknown: what is not there to be read and so not in `file`, which is exact
-    otherwise."""
+    """file, tensors: bytes of the model file, and of its tensors by name. unknown: what is not there to be read and so
+    not in `file`, which is exact otherwise."""
 
+    config: ModelConfig
+    tensors: dict[str, int]
     file: int
     needs: "Needs"
     unknown: tuple[str, ...] = ()
@@ -126,7 +128,8 @@ def preview(
     from .driver import chosen_layout  # loads Numba, which who only inspects need not wait for
 
     found = _sizes(Path(path), chosen_layout(layout, dense))
-    return Preview(found.file, needs(found.config, found.tensors, context, kv), found.unknown)
+    needed = needs(found.config, found.tensors, context, kv)
+    return Preview(found.config, found.tensors, found.file, needed, found.unknown)
 
 
 class _Sizes(NamedTuple):

@@ -113,7 +113,7 @@ class LLM:
     @cached_property
     def model_hash(self) -> str:
         """Names the weights, in hex."""
-        return loading.model_hash(self._file)
+        return self._file.model_hash()
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Ids of a text; special: names such as <|im_end|> become control tokens."""

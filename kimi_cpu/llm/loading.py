@@ -21,7 +21,7 @@ from ..plan import Needs, needs
 from ..residency import ExpertUses, ResidentExperts
 from .memory import Shares, share_memory
 from .options import LoadOptions, Progress
-from .weights import MappedWeights, SlotWeights, model_hash
+from .weights import MappedWeights, SlotWeights
 
 log = logging.getLogger(__name__)
 BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is demo.md beside it
@@ -99,7 +99,7 @@ def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore 
     limit_bytes = size_bytes(options.cache_disk)
     if limit_bytes < 2 * page_bytes:
         raise ConfigError(f"cache_disk is {limit_bytes} bytes; a page of 64 tokens alone takes {page_bytes}.")
-    namespace = " ".join([model_hash(file), options.kv, options.compute, runtime.isa().name])
+    namespace = " ".join([file.model_hash(), options.kv, options.compute, runtime.isa().name])
     home = user_folder("CACHE")
     if options.cache_dir is not None:
         directory = Path(options.cache_dir)

@@ -44,28 +44,24 @@ def share_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], opti
     memory = free_memory() - free_memory() // RESERVE
     if options.memory is not None:
         memory = min(size_bytes(options.memory), usable_memory())
-    page_bytes = config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
+    page_bytes = _page_bytes(config, options)
     context, num_pages = _cache(path, config, options, page_bytes)
     chunk = options.chunk or CHUNK
-    always = _activations(config, options, min(chunk, context)) + PROGRAM
-    weights = needs(config, sizes, kv=options.kv)
-    layers = [size for name, size in sizes.items() if name.endswith(EXPERTS)]
-    slot_bytes = max(layers, default=0) // max(1, config.n_routed_experts)
+    weights, slot_bytes = needs(config, sizes, kv=options.kv), _expert_bytes(config, sizes)
     least = num_pages if options.cache_memory is not None else pages_of(context)
-    left = memory - always - weights.weights
+    left = memory - _always(config, options, context) - weights.weights
     if left >= least * page_bytes:
         num_pages = max(least, min(num_pages, left // page_bytes))
         return Shares(memory, context, min(chunk, context), num_pages, None, slot_bytes)
 
-    if slot_bytes and options.cache_memory is None and options.context is None:
-        least = pages_of(min(context, LEAST_CONTEXT))
-    always += weights.dense + slot_bytes * config.num_experts_per_tok
-    spare = memory - always - least * page_bytes
+    needed = least_memory(path, config, sizes, options)
+    spare = memory - needed
     if options.memory is None and (spare < 0 or address_space() is not None):
         return Shares(memory, context, min(chunk, context), num_pages, None, slot_bytes)  # the system pages
+    least = _least_pages(options, context, num_pages, slot_bytes)
     if spare < 0:
         raise OutOfMemory(
-            f"{path}: at least {memory - spare:,} bytes of memory are needed for the weights that every token reads "
+            f"{path}: at least {needed:,} bytes of memory are needed for the weights that every token reads "
             f"({in_words(weights.dense)}), a cache of {least * PAGE_TOKENS} tokens, the program, and one layer's "
             f"experts of a token; memory is {memory:,}. Give it more, or choose a smaller context or chunk."
         )
@@ -81,6 +77,16 @@ def share_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], opti
     num_pages = min(num_pages, options.parallel * pages_of(context))
     num_slots = config.num_experts_per_tok + (spare - (num_pages - least) * page_bytes) // slot_bytes
     return Shares(memory, context, min(chunk, context), num_pages, min(num_slots, weights.num_experts), slot_bytes)
+
+
+def least_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], options: LoadOptions) -> int:
+    """Bytes of memory with which a model file just runs: the weights that every token reads, one layer's experts of a
+    token, the cache, activations and the program. ConfigError: as share_memory."""
+    page_bytes, slot_bytes = _page_bytes(config, options), _expert_bytes(config, sizes)
+    context, num_pages = _cache(path, config, options, page_bytes)
+    cache = _least_pages(options, context, num_pages, slot_bytes) * page_bytes
+    experts = slot_bytes * config.num_experts_per_tok
+    return _always(config, options, context) + needs(config, sizes, kv=options.kv).dense + experts + cache
 
 
 def pages_of(tokens: int) -> int:
@@ -108,6 +114,29 @@ def _cache(path: Path, config: ModelConfig, options: LoadOptions, page_bytes: in
             f"Choose a context of at most {allowed * PAGE_TOKENS} tokens, or more memory."
         )
     return context, min(allowed, options.parallel * needed)
+
+
+def _least_pages(options: LoadOptions, context: int, num_pages: int, slot_bytes: int) -> int:
+    """Pages of the cache without which a model does not run. num_pages: those that it would have."""
+    if options.cache_memory is not None:
+        return num_pages
+    return pages_of(min(context, LEAST_CONTEXT) if slot_bytes and options.context is None else context)
+
+
+def _page_bytes(config: ModelConfig, options: LoadOptions) -> int:
+    """Bytes of a page of the cache."""
+    return config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
+
+
+def _expert_bytes(config: ModelConfig, sizes: Mapping[str, int]) -> int:
+    """Bytes of the largest routed expert; 0 when there are none."""
+    layers = [size for name, size in sizes.items() if name.endswith(EXPERTS)]
+    return max(layers, default=0) // max(1, config.n_routed_experts)
+
+
+def _always(config: ModelConfig, options: LoadOptions, context: int) -> int:
+    """Bytes for the program and the activations of the shortest chunk."""
+    return _activations(config, options, min(options.chunk or CHUNK, context)) + PROGRAM
 
 
 def _activations(config: ModelConfig, options: LoadOptions, tokens: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..machine import spare_memory
 from ..model.weights import Weights, bind
-from ..modelfile import HASHES, ModelFile
+from ..modelfile import ModelFile
 from ..modelfile.layout import EXPERTS_SUFFIX, aligned
 from ..residency import (
     NUM_READERS,
@@ -64,7 +64,7 @@ class SlotWeights:
 
     def __init__(self, file: ModelFile, num_slots: int, slot_bytes: int, is_preloaded: bool):
         """is_preloaded: whether the experts that are used most are read ahead of need. OutOfMemory, ModelFileError."""
-        self._named = model_hash(file), file.config.num_hidden_layers, file.config.n_routed_experts
+        self._named = file.model_hash(), file.config.num_hidden_layers, file.config.n_routed_experts
         self._is_preloaded = is_preloaded
         reader = WeightsReader(file.path)
         self.is_direct = reader.is_direct
@@ -115,11 +115,6 @@ class SlotWeights:
         """Ends the reading, and leaves behind which experts were used of late."""
         heat.keep(self._named[0], self.residency.heat)
         self.residency.close()
-
-
-def model_hash(file: ModelFile) -> str:
-    """Names the weights: the SHA-256 over all hashes of the file, in hex."""
-    return file.view(HASHES)[-32:].tobytes().hex()
 
 
 def _residents(file: ModelFile, weights: Weights, num_slots: int, slot_bytes: int) -> Residents:

@@ -155,6 +155,10 @@ class ModelFile:
         _check_contents(self, config)
         return config
 
+    def model_hash(self) -> str:
+        """Names the weights: the SHA-256 over all hashes of the file, in hex."""
+        return self.view(HASHES)[-32:].tobytes().hex()
+
     def view(self, name: str) -> np.ndarray:
         """Bytes of a tensor: read-only u8[nbytes]."""
         info = self._info(name)

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..files import private_directory, read_regular, replacing, user_folder
 from ..kernels import Dispatch
+from ..modelfile import ModelFile
 from .experts import ResidentExperts, largest
 
 HEAT, PINNED = "heat", "pinned"  # folders
@@ -106,6 +107,19 @@ def keep(model: str, heat: np.ndarray) -> None:
 def kept(model: str, num_layers: int, num_experts: int) -> np.ndarray:
     """The heat f32[num_layers, num_experts] that a model's last run has left behind; zeros when there is none."""
     return _read(HEAT, model, num_layers, num_experts)
+
+
+def left_behind(path: Path) -> Heat:
+    """The heat that the last run of a model file has left behind. ConfigError: none. ModelFileError, OSError."""
+    with ModelFile.open(path) as file:
+        model = file.model_hash()
+        found = kept(model, file.config.num_hidden_layers, file.config.n_routed_experts)
+    if not found.any():
+        raise ConfigError(
+            f"{path} has left no use of its experts behind; it does when it has run with some of them on disk "
+            "(--memory). `kimi-cpu experts record` counts in any case."
+        )
+    return Heat(model, found)
 
 
 def pin(recorded: Heat, share: float) -> int:

@@ -6,6 +6,9 @@ import zlib
 import numpy as np
 import pytest
 
+from kimi_cpu.modelfile import ModelFile
+from kimi_cpu.residency import heat
+
 OPTIONS = ("-n", 6, "--temp", 0, "-c", 512, "--ignore-eos")
 
 
@@ -46,6 +49,17 @@ def test_layers_are_shown_as_lines_of_blocks(kimi_cpu, counts):
         most = np.sort(row)[::-1]
         part = [most[: round(share * len(row))].sum() / row.sum() for share in (0.1, 0.25, 0.5)]
         assert covered[layer] == pytest.approx(part, abs=1e-4)
+
+
+def test_what_a_model_has_left_behind_is_shown_without_a_file(kimi_cpu, tiny_file, home):
+    done = kimi_cpu("experts", "show", "-m", tiny_file)
+    assert done.code == 1 and "has left no use of its experts behind" in done.err
+    with ModelFile.open(tiny_file) as file:
+        left = np.zeros((4, 16), np.float32)
+        left[1:] = np.random.default_rng(0).random((3, 16)) / 9
+        heat.keep(file.model_hash(), left)
+    done = kimi_cpu("experts", "show", "-m", tiny_file)
+    assert done.code == 0 and len(done.out.splitlines()) == 4 and all("█" in x for x in done.out.splitlines()[1:])
 
 
 def test_a_heat_map_is_a_png_with_a_cell_for_each_expert(kimi_cpu, counts, tmp_path):

@@ -1,12 +1,15 @@
 """A budget of memory: a file that fits is mapped, of a larger one stays what there is room for."""
 
+import json
 import re
 
 import numpy as np
 import psutil
 import pytest
+from click.testing import CliRunner
 
 import kimi_cpu
+from kimi_cpu.cli import cli
 from kimi_cpu.errors import ModelFileError, OutOfMemory
 from tests import tiny
 
@@ -64,6 +67,13 @@ def test_a_byte_less_than_the_least_is_refused(path):
     smallest = least(path, **OPTIONS)
     with pytest.raises(OutOfMemory, match=f"memory is {smallest - 1:,}"):
         kimi_cpu.load(path, memory=smallest - 1, **OPTIONS)
+
+
+@pytest.mark.parametrize("options", [{}, {"context": 512}, {"kv": "int8"}])
+def test_a_plan_says_what_is_needed_at_least(path, options):
+    flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    done = CliRunner().invoke(cli, ["plan", str(path), "--json", *flags])
+    assert json.loads(done.stdout)["least_memory"] == least(path, **options)
 
 
 def test_the_context_gives_way_to_a_small_budget_unless_it_is_named(path):
