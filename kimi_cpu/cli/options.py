@@ -105,6 +105,14 @@ model_options = _together(
         show_default=True,
         help="Read a file that fits at once, and not as tokens need it; of a larger one, what its last run used most.",
     ),
+    click.option(
+        "--numa",
+        type=click.Choice(["interleave", "off"]),
+        envvar="KIMI_CPU_NUMA",
+        default="interleave",
+        show_default=True,
+        help="With several memory nodes: spread the weights over them, or leave them where they are first read.",
+    ),
 )
 # Results that are kept, and results that are computed before they are asked for.
 reuse_options = _together(
@@ -208,6 +216,7 @@ def loading_of(options: dict[str, Any]) -> dict[str, Any]:
         "speculate",
         "memory",
         "preload",
+        "numa",
     )
     return {name: options.pop(name) for name in names if name in options}
 

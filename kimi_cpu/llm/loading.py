@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from ..engine import DiskStore, Engine, Speculation
 from ..errors import ConfigError, OutOfMemory
 from ..files import user_folder
 from ..kernels import runtime
-from ..machine import usable_cores, usable_cpus, usable_memory
+from ..machine import interleave, interleaved, several_nodes, usable_cores, usable_cpus, usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.moe import Residency
 from ..model.weights import Weights
@@ -47,14 +48,13 @@ def make_engine(file: ModelFile, options: LoadOptions, progress: Progress | None
     shares = share_memory(file.path, file.config, sizes, options)
     needed = needs(file.config, sizes, shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)
-    if shares.num_slots is None:
-        weights = MappedWeights(file, options.preload and needed.weights <= shares.memory)
-    else:
-        weights = SlotWeights(file, shares.num_slots, shares.slot_bytes, options.preload)
-        if not weights.is_direct:
-            told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
+    with interleaved(nodes := memory_nodes(options)) as refused:
+        weights = _weights(file, shares, options.preload, needed, progress)
+    if nodes:
+        told += (_spread(nodes, refused),)
+    if isinstance(weights, SlotWeights) and not weights.is_direct:
+        told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
     try:
-        weights.read(progress)
         uses = _uses(file.config, options, weights.residency)
         model = _model(file, weights.weights, shares, options, uses or weights.residency)
         speculation, store = Speculation() if options.speculate else None, _store(file, options, model.pages.page_bytes)
@@ -63,6 +63,35 @@ def make_engine(file: ModelFile, options: LoadOptions, progress: Progress | None
         weights.close()
         raise
     return Loaded(engine, model, weights, shares.context, needed, told, uses)
+
+
+def _weights(
+    file: ModelFile, shares: Shares, is_preloaded: bool, needed: Needs, progress: Progress | None
+) -> MappedWeights | SlotWeights:
+    """The weights in memory, read as far as they are ahead of need. ModelFileError, OutOfMemory."""
+    if shares.num_slots is None:
+        weights = MappedWeights(file, is_preloaded and needed.weights <= shares.memory)
+    else:
+        weights = SlotWeights(file, shares.num_slots, shares.slot_bytes, is_preloaded)
+    try:
+        weights.read(progress)
+    except BaseException:
+        weights.close()
+        raise
+    return weights
+
+
+def memory_nodes(options: LoadOptions) -> list[int]:
+    """The memory nodes that weights are to be spread over; none when they are not."""
+    return several_nodes() if options.numa == "interleave" else []
+
+
+def _spread(nodes: list[int], refused: str | None) -> str:
+    """The sentence on weights that are to be spread over nodes, and are unless the system refuses."""
+    named = f"memory nodes {', '.join(map(str, nodes))}"
+    if refused is None:
+        return f"The weights are spread over {named}; numa=off leaves them where they are first read."
+    return f"The weights cannot be spread over {named} ({refused}); they lie where they are first read."
 
 
 def _uses(config: ModelConfig, options: LoadOptions, residency: ResidentExperts | None) -> ExpertUses | None:
@@ -121,6 +150,8 @@ def prepare_thread(options: LoadOptions) -> None:
     if options.nice and sys.platform == "linux":  # elsewhere the whole process has one
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + options.nice)
+    with suppress(OSError):  # which is said when weights are read
+        interleave(memory_nodes(options))
     runtime.configure(num_threads(options))
 
 

@@ -11,6 +11,7 @@ from ..errors import ConfigError
 Progress = Callable[[int, int], None]  # (done, in all)
 OnPressure = Callable[[int], object]  # (bytes that are missing)
 MAX_NICE = 19
+NUMA = ("interleave", "off")
 KV = {"int8": ("f16", "int8"), "f32": ("f16", "f32")}  # cache types by compute
 
 
@@ -34,8 +35,10 @@ class LoadOptions:
     speed, and not as tokens need it; of a larger one, the experts that its last run used most of late. record_experts:
     count how often each expert is used (LLM.expert_uses), which takes a return to Python in each layer. nice: 1 to 19,
     by how much the threads that compute give way to other programs (Linux; nothing elsewhere); answers are the same.
-    on_pressure: called from a thread of its own with the bytes that are missing, when there is too little memory and
-    experts cannot give back more, every ten seconds as long as that lasts; it may call LLM.suspend.
+    numa: on a machine with several memory nodes, "interleave" spreads the weights evenly over them; "off" leaves them
+    where they are first read. on_pressure: called from a thread of its own with the bytes that are missing, when there
+    is too little memory and experts cannot give back more, every ten seconds as long as that lasts; it may call
+    LLM.suspend.
     """
 
     threads: int | None = None
@@ -54,6 +57,7 @@ class LoadOptions:
     preload: bool = True
     record_experts: bool = False
     nice: int = 0
+    numa: str = "interleave"
     on_pressure: OnPressure | None = None
 
     def __post_init__(self) -> None:
@@ -67,6 +71,8 @@ class LoadOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number, 1 or more.")
+        if self.numa not in NUMA:
+            raise ConfigError(f"numa is {self.numa!r}; it must be one of {', '.join(NUMA)}.")
         if type(self.nice) is not int or not 0 <= self.nice <= MAX_NICE:
             raise ConfigError(f"nice is {self.nice!r}; it must be a whole number from 0 to {MAX_NICE}.")
         for name in ("cache_memory", "cache_disk", "memory"):
@@ -96,6 +102,7 @@ class LoadKeywords(TypedDict, total=False):
     preload: bool | None
     record_experts: bool | None
     nice: int | None
+    numa: str | None
     on_pressure: OnPressure | None
 
 

@@ -3,9 +3,9 @@
 import threading
 
 from ..engine import Engine, EngineThread, ParkedPages
-from ..machine import trim_heap
+from ..machine import interleaved, trim_heap
 from ..modelfile import ModelFile
-from .loading import Loaded, prepare_thread
+from .loading import Loaded, memory_nodes, prepare_thread
 from .options import LoadOptions, Progress
 from .pressure import MemoryWatch
 
@@ -14,7 +14,7 @@ class Running:
     """The engine's thread over a loaded model, and all that it holds. Usable from any thread."""
 
     def __init__(self, file: ModelFile, loaded: Loaded, options: LoadOptions):
-        self._file, self._model, self._weights = file, loaded.model, loaded.weights
+        self._file, self._model, self._weights, self._options = file, loaded.model, loaded.weights, options
         self.thread = EngineThread(loaded.engine, prepare=lambda: prepare_thread(options))
         self._parked: ParkedPages | None = None  # of the cache, while the model is suspended
         self._changing = threading.Lock()
@@ -44,7 +44,8 @@ class Running:
         with self._changing:
             if self._parked is not None:
                 try:
-                    self._weights.read(progress)
+                    with interleaved(memory_nodes(self._options)):
+                        self._weights.read(progress)
                     self._parked.restore()
                 except BaseException:
                     self._release()

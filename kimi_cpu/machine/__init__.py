@@ -1,6 +1,7 @@
 """The machine, as far as this process may use it: the least of what is there and of what the system lets it have."""
 
 from .bandwidth import MemoryBandwidth, Pass
+from .numa import interleave, interleaved, several_nodes
 from .pressure import spare_memory, stalled_s
 from .usable import address_space, bound_heap, free_memory, trim_heap, usable_cores, usable_cpus, usable_memory
 
@@ -10,6 +11,9 @@ __all__ = [
     "address_space",
     "bound_heap",
     "free_memory",
+    "interleave",
+    "interleaved",
+    "several_nodes",
     "spare_memory",
     "stalled_s",
     "trim_heap",

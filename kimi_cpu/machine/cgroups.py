@@ -71,7 +71,7 @@ def _stalls(group: Path) -> Iterator[int]:
 
 
 def _stalls_in(path: Path) -> Iterator[int]:
-    for line in _lines(path):  # "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234", then "full …"
+    for line in lines(path):  # "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234", then "full …"
         kind, _, total = line.partition(" total=")
         if kind.startswith("some") and total.isdecimal():
             yield int(total)
@@ -97,7 +97,7 @@ def _stated(group: Path, key: str) -> int:
 def _of_groups(root: Path, controller: str, v1: Callable, v2: Callable) -> Iterator:
     """The values that v1 or v2 read in each of the process's groups that has the controller."""
     paths = _group_paths(root)
-    for line in _lines(root / "proc/self/mountinfo"):  # proc_pid_mountinfo(5)
+    for line in lines(root / "proc/self/mountinfo"):  # proc_pid_mountinfo(5)
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
         if len(fields) < 5 or len(kind) < 3:
@@ -116,7 +116,7 @@ def _of_groups(root: Path, controller: str, v1: Callable, v2: Callable) -> Itera
 def _group_paths(root: Path) -> dict[str, str]:
     """The process's group of each controller, "" for version 2's: cgroups(7)."""
     paths = {}
-    for line in _lines(root / "proc/self/cgroup"):
+    for line in lines(root / "proc/self/cgroup"):
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         paths.update(dict.fromkeys(controllers.split(","), path))
@@ -145,10 +145,11 @@ def _number(path: Path) -> int | None:
 
 
 def _words(path: Path) -> list[str]:
-    return " ".join(_lines(path)).split()
+    return " ".join(lines(path)).split()
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
+    """Those of a file of the system's; none when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
