@@ -14,17 +14,19 @@ from ..errors import AnswerError, ContextOverflow, EngineDeadError, KimiError, O
 from ..llm import LLM, Usage
 from ..llm.openai import chat_object, completion_object, usage_object
 from ..llm.results import ChatCompletion, total_usage
-from .pool import Answered, Failed, Grown, Lost, Tokens
+from .model import Answered, Failed, Grown, Lost, Tokens
 from .results import Failure, seed_of
-from .source import CHAT, Job
+from .source import CHAT, Question
+
+DECISIVE = ("compute", "context", "kv")  # of how a model is loaded, the part that its answers depend on
 
 
 class LanguageModel:
-    """A pool.Model in this process. The seed of a request that names none comes from its custom_id and the run's."""
+    """A model.Model in this process. The seed of a request that names none comes from its custom_id and the run's."""
 
     def __init__(self, llm: LLM, seed: int, defaults: Mapping, loading: Mapping):
-        """defaults: fields of bodies that do not name them. loading: how llm was loaded, as far as its answers depend
-        on it. RequestError: a value that cannot be."""
+        """defaults: fields of bodies that do not name them. loading: the keywords with which llm was loaded.
+        RequestError: a value that cannot be."""
         self._llm, self._seed, self._defaults = llm, seed, read(defaults, Door.CHAT)
         self._answers: dict[bytes, _Answer] = {}
         self._failed: list[Failed] = []
@@ -34,33 +36,34 @@ class LanguageModel:
             "model": llm.model_hash,
             "seed": str(seed),
             "defaults": json.dumps(defaults, sort_keys=True),
-            "loading": json.dumps(loading, sort_keys=True),
+            "loading": json.dumps({name: loading[name] for name in DECISIVE if name in loading}, sort_keys=True),
         }
 
     def connect(self, wake: Callable[[], None]) -> None:
-        """See pool.Model."""
+        """See model.Model."""
         self._wake = wake
 
-    def start(self, job: Job, resume: Sequence[int]) -> None:
-        """See pool.Model. EngineDeadError is Lost."""
+    def start(self, question: Question, resume: Sequence[int]) -> None:
+        """See model.Model. EngineDeadError is Lost."""
         try:
-            self._start(job, resume)
+            self._start(question, resume)
         except ContextOverflow as e:
-            self._fail(job.key, str(e), "context_length_exceeded", "messages" if job.url == CHAT else "prompt")
+            param = "messages" if question.url == CHAT else "prompt"
+            self._fail(question.key, str(e), "context_length_exceeded", param)
         except EngineDeadError as e:
             raise Lost(str(e)) from e
         except (MemoryError, OutOfMemory):
             raise  # no request's fault: the run ends
         except RequestError as e:
-            self._fail(job.key, str(e), e.code or "invalid_value", e.param)
+            self._fail(question.key, str(e), e.code or "invalid_value", e.param)
         except KimiError as e:
-            self._fail(job.key, str(e), "invalid_value")
+            self._fail(question.key, str(e), "invalid_value")
         except Exception as e:  # one strange request must not end the night
             message = f"The request cannot be begun: {type(e).__name__}: {e}."
-            self._fail(job.key, message, "internal_error", status=500)
+            self._fail(question.key, message, "internal_error", status=500)
 
     def poll(self) -> list[Grown | Answered | Failed]:
-        """See pool.Model."""
+        """See model.Model."""
         events: list[Grown | Answered | Failed] = [*self._failed]
         self._failed.clear()
         for key, sample in self._all_news():
@@ -83,17 +86,24 @@ class LanguageModel:
                     del self._answers[key]
         return events
 
+    def withdraw(self, key: bytes) -> None:
+        """See model.Model."""
+        self._failed = [failed for failed in self._failed if failed.key != key]
+        if key in self._answers:
+            self._answers.pop(key).cancel()
+
     def cancel(self) -> None:
-        """See pool.Model."""
+        """See model.Model."""
         for answer in self._answers.values():
             answer.cancel()
         self._answers.clear()
 
-    def _start(self, job: Job, resume: Sequence[int]) -> None:
-        asked = read_body(job.url, job.body, {**self._defaults, "seed": seed_of(job.custom_id, self._seed)})
-        answer = self._answers[job.key] = _Answer(self._llm, job, asked, resume)
+    def _start(self, question: Question, resume: Sequence[int]) -> None:
+        defaults = {**self._defaults, "seed": seed_of(question.custom_id, self._seed)}
+        asked = read_body(question.url, question.body, defaults)
+        answer = self._answers[question.key] = _Answer(self._llm, question, asked, resume)
         for sample, handle in enumerate(answer.handles):
-            handle.listen(partial(self._tell, job.key, sample))
+            handle.listen(partial(self._tell, question.key, sample))
 
     def _fail(self, key: bytes, message: str, code: str, param: str | None = None, status: int = 400) -> None:
         self._failed.append(Failed(key, Failure(message, code, param, status)))
@@ -113,10 +123,10 @@ class LanguageModel:
 
 
 class _Answer:
-    """The answer to one job on its way: one or more samples, which run together."""
+    """The answer to one question on its way: one or more samples, which run together."""
 
-    def __init__(self, llm: LLM, job: Job, asked: "Asked", resume: Sequence[int]):
-        self._llm, self._job, self._asked = llm, job, asked
+    def __init__(self, llm: LLM, question: Question, asked: "Asked", resume: Sequence[int]):
+        self._llm, self._question, self._asked = llm, question, asked
         if "logprobs" in asked.options:
             _ = llm.tokenizer  # logprobs name tokens
         is_one = len(asked.prompts) == asked.n == asked.options.get("heavy", 1) == 1
@@ -137,7 +147,7 @@ class _Answer:
             ids = [token_id for piece in pieces for token_id in piece.token_ids]
             new = ids[self._num_known :]
             self._num_known -= len(ids) - len(new)
-            events.append(Grown(self._job.key, new, self._resumable))
+            events.append(Grown(self._question.key, new, self._resumable))
             self._num_open -= pieces[-1].finish_reason is not None
             if not self._num_open:
                 events.append(self._answered())
@@ -158,10 +168,10 @@ class _Answer:
         except Exception as e:  # one strange answer must not end the night
             raise AnswerError.of(e) from e
         whole = objects[0]
-        whole["id"] = f"{whole['id'].partition('-')[0]}-{self._job.key.hex()}"
+        whole["id"] = f"{whole['id'].partition('-')[0]}-{self._question.key.hex()}"
         whole["choices"] = [one["choices"][0] | {"index": index} for index, one in enumerate(objects)]
         whole["usage"] = usage_object(usage)
-        return Answered(self._job.key, whole, _tokens(usage))
+        return Answered(self._question.key, whole, _tokens(usage))
 
     def _object(self, index: int) -> dict:
         result, name = self.handles[index].result(), self._llm.path.stem

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .pool import Answered, Failed, Flight, Pool, Tokens
+from .model import Answered, Failed, Tokens
+from .pool import Flight, Pool
 from .results import Digests, Failure, failure, success, was_cut
 from .source import Entry, Job, Rejected, Window
 
@@ -69,7 +70,7 @@ class Loop:
         try:
             while not self._stopped() and (self._pool.flights or not window.is_empty):
                 more = self._admit(window)
-                idle = not more and self._pool.flights
+                idle = not more and (self._pool.flights or window.has_jobs)
                 for flight in self._pool.wait(self._left_s() if idle else 0.0):
                     if flight.outcome is not None:
                         self._land(flight, flight.outcome)

@@ -1,91 +1,24 @@
 """Models that answer requests side by side: how many each, which request goes to which, and what a lost one leaves."""
 
+import math
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
 
 from ..errors import ConfigError, EngineDeadError
-from .results import Failure
+from .model import Answered, Failed, Grown, Lost, Model
+from .pacing import Limit, Pace
 from .source import Job, Prompts, Window
 
 NUM_WARM = 64  # prompts that a model is taken to have in its cache
-FIRST = 4  # sequences at once; a step of one reads nearly all that one of a few reads
-GAIN = 1.1  # tokens a second, for twice the sequences; less is not worth their memory and everyone's wait
-WINDOW_S = 2.0  # measured at least
-WINDOW_TOKENS = 8  # a sequence, measured at least
-MISSES = 2  # doublings one after the other without such a gain end the search: one may be another program's doing
-BUSY = 0.75  # share of the sequences that must be generating, else it is not their number that is measured
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Counts of answers: tokens of prompts, those of them that were computed before, and generated tokens."""
-
-    prompt: int = 0
-    cached: int = 0
-    completion: int = 0
-
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(self.prompt + other.prompt, self.cached + other.cached, self.completion + other.completion)
-
-
-class Grown(NamedTuple):
-    """An answer has more ids. resumable: whether its ids are enough to go on from."""
-
-    key: bytes
-    ids: Sequence[int]
-    resumable: bool = True
-
-
-class Answered(NamedTuple):
-    """An answer is whole. body: OpenAI's response object."""
-
-    key: bytes
-    body: dict
-    tokens: Tokens
-
-
-class Failed(NamedTuple):
-    """A request gets no answer."""
-
-    key: bytes
-    why: Failure
-
-
-class Lost(Exception):
-    """A model is gone, and with it all that it had not told of. Says why."""
-
-
-class Model(Protocol):
-    """Answers jobs, many at once, in this process or elsewhere: what goes in and what comes out are plain values.
-
-    It is used from one thread. Whatever `start` and `poll` raise besides Lost is no request's fault and ends the run.
-    """
-
-    identity: dict[str, str]  # what must be the same when a run is continued
-
-    def connect(self, wake: Callable[[], None]) -> None:
-        """Comes first: wake(), from any thread, says that `poll` has something. Who was lost and is connected again
-        has forgotten what ran before."""
-
-    def start(self, job: Job, resume: Sequence[int]) -> None:
-        """Begins an answer, of which the ids `resume` are known. Lost."""
-
-    def poll(self) -> Sequence[Grown | Answered | Failed]:
-        """All that came since the last time, without waiting; new ids only. Lost."""
-        ...
-
-    def cancel(self) -> None:
-        """Ends all that runs; nothing more comes of it."""
+AGAIN = 2.0  # times what beginning again costs, what an answer that moves must be worth
 
 
 class Flight:
-    """A job that runs, or waits for another model because its own was lost. `outcome` is its end."""
+    """A job that runs, or waits for another model because its own was lost or had too much. `outcome` is its end."""
 
     def __init__(self, position: int, job: Job, resume: list[int]):
         self.position, self.job, self.resumed = position, job, resume
@@ -93,6 +26,7 @@ class Flight:
         self.num_saved = len(resume)  # of ids, those that are in a checkpoint
         self.resumable = False  # known when it has begun
         self.begun = False  # its prompt is computed
+        self.started_s = self.begun_s = 0.0  # when it went to its model, and when that had computed its prompt
         self.outcome: Answered | Failed | None = None
 
     @property
@@ -106,43 +40,9 @@ class Flight:
             self.resumed = self.ids[:-1] if self.resumable else []
         self.ids, self.begun = list(self.resumed), False
 
-
-class Limit:
-    """target doubles as long as that makes more tokens a second, up to most; then it is the best that was measured.
-
-    fixed: it is most from the start.
-    """
-
-    def __init__(self, most: int, fixed: bool = False):
-        self.most = most
-        self.target = most if fixed else min(FIRST, most)
-        self._settled = self.target == most
-        self._best, self._best_target, self._misses = 0.0, self.target, 0
-        self._since: tuple[float, int] | None = None  # seconds and tokens at the beginning of what is measured
-
-    def observe(self, now_s: float, num_tokens: int, num_generating: int) -> None:
-        """At now_s, num_tokens have been generated in all, and num_generating sequences are past their prompt."""
-        if self._settled:
-            return
-        if num_generating < BUSY * self.target:
-            self._since = None
-        elif self._since is None:
-            self._since = now_s, num_tokens
-        else:
-            seconds, tokens = now_s - self._since[0], num_tokens - self._since[1]
-            if seconds >= WINDOW_S and tokens >= WINDOW_TOKENS * self.target:
-                self._decide(tokens / seconds)
-
-    def _decide(self, rate: float) -> None:
-        self._since = None
-        if rate >= GAIN * self._best:
-            self._best, self._best_target, self._misses = rate, self.target, 0
-        else:
-            self._misses += 1
-        if self.target == self.most or self._misses == MISSES:
-            self.target, self._settled = self._best_target, True
-        else:
-            self.target = min(2 * self.target, self.most)
+    def may_move(self, now_s: float) -> bool:
+        """Whether to begin it elsewhere costs little beside what may be left of it: as much as there has been."""
+        return not self.begun or now_s - self.begun_s >= AGAIN * (self.begun_s - self.started_s)
 
 
 class _Member:
@@ -151,8 +51,9 @@ class _Member:
     def __init__(self, model: Model, limit: Limit):
         self.model, self.limit = model, limit
         self.flights: dict[bytes, Flight] = {}
+        self.pace = Pace()
         self._computed: deque[str] = deque(maxlen=NUM_WARM)
-        self._num_ended = 0  # tokens of the flights that ended
+        self._num_ended = 0  # tokens of the flights that ended here, or left
 
     @property
     def has_room(self) -> bool:
@@ -174,7 +75,30 @@ class _Member:
         """Tokens generated here so far."""
         return self._num_ended + sum(flight.num_generated for flight in self.flights.values())
 
-    def poll(self) -> Iterator[Flight]:
+    def observe(self, now_s: float) -> None:
+        """Measures how fast the model is."""
+        self.pace.observe(now_s, self.num_generated, len(self.flights))
+        self.limit.observe(now_s, self.num_generated, sum(flight.begun for flight in self.flights.values()))
+
+    def share_for(self, other: "_Member") -> int:
+        """The number of flights, rounded, that a member without any should take over from here: by their paces, of
+        which the one here counts more, for having begun. Of two equal ones' two flights one moves, and a last one moves
+        only to a faster member."""
+        here, there = self.pace.rate, other.pace.rate
+        if here is None or there is None or not here + there:
+            here = there = 1.0
+        share = there / (there + AGAIN * here)
+        return math.ceil(len(self.flights) * share - 0.5)
+
+    def leave(self, count: int, now_s: float) -> list[Flight]:
+        """Gives up so many flights at most, the latest first, which has the least to lose."""
+        movable = [flight for flight in reversed(self.flights.values()) if flight.may_move(now_s)]
+        for flight in movable[:count]:
+            self.model.withdraw(flight.job.key)
+            self._end(flight)
+        return movable[:count]
+
+    def poll(self, now_s: float) -> Iterator[Flight]:
         """The flights that began or ended."""
         for event in self.model.poll():
             flight = self.flights.get(event.key)
@@ -182,28 +106,34 @@ class _Member:
                 continue
             if not isinstance(event, Grown):
                 flight.outcome = event
-                self._num_ended += flight.num_generated
-                del self.flights[event.key]
+                self._end(flight)
                 yield flight
                 continue
             flight.ids.extend(event.ids)
             flight.resumable = event.resumable
             if event.ids and not flight.begun:
-                flight.begun = True
+                flight.begun, flight.begun_s = True, now_s
                 self._computed.append(flight.job.prefix)
                 yield flight
+
+    def _end(self, flight: Flight) -> None:
+        self._num_ended += flight.num_generated
+        del self.flights[flight.job.key]
 
 
 class Pool:
     """Runs jobs on models, all followed by the thread that calls `wait`. `error` is what ends the run, when it is set.
 
     A job goes to the model that has the beginning of its prompt, unless that is full or another would be idle. The jobs
-    of a lost model go to others, each from the ids that are known of its answer.
+    of a lost model go to others, each from the ids that are known of its answer; and so do, when there are no new ones,
+    some of those of the model that has the most to do, to one that has nothing to do.
     """
 
-    def __init__(self, models: Iterable[Model], new_limit: Callable[[], Limit]):
-        """new_limit: makes the limit of one model. ConfigError: the models do not answer alike."""
-        self._new_limit = new_limit
+    def __init__(self, models: Iterable[Model], new_limit: Callable[[], Limit], lasting: bool = False):
+        """new_limit: makes the limit of one model. lasting: to have no model for a while is no error, as `add` is going
+        to bring more. ConfigError: the models do not answer alike."""
+        self._new_limit, self._lasting = new_limit, lasting
+        self._now_s = 0.0  # when the models were last observed
         self._news: queue.SimpleQueue[_Member | None] = queue.SimpleQueue()  # whose models have something; None: wake
         self._joining: queue.SimpleQueue[Model] = queue.SimpleQueue()
         self._members: list[_Member] = []
@@ -238,8 +168,10 @@ class Pool:
         self.wake()
 
     def admit(self, window: Window, known_ids: Callable[[bytes, bytes], list[int]]) -> None:
-        """Starts what there is room for: first what lost models left, then jobs of the window."""
+        """Starts what there is room for: first what lost or busy models left, then jobs of the window."""
         self._join()
+        if window.is_empty and not self._put_back:
+            self._share_out()
         while self._put_back and (member := self._freest()):
             self._start(member, self._put_back.popleft())
         for steals in (False, True):
@@ -268,11 +200,16 @@ class Pool:
         """Lets wait() return; from any thread, and from a signal handler."""
         self._news.put(None)
 
+    def fail(self, error: Exception) -> None:
+        """Ends the run; from any thread."""
+        self.error = self.error or error
+        self.wake()
+
     def observe(self, now_s: float) -> None:
-        """Measures, for the limits, how fast the models are."""
+        """Measures how fast the models are."""
+        self._now_s = now_s
         for member in self._members:
-            num_generating = sum(flight.begun for flight in member.flights.values())
-            member.limit.observe(now_s, member.num_generated, num_generating)
+            member.observe(now_s)
 
     def cancel(self) -> None:
         """Ends all that runs. What was generated so far stays in `flights`."""
@@ -284,6 +221,17 @@ class Pool:
         """The least loaded member with room that has not passed; None: there is none, or the run ends."""
         free = [member for member in self._members if member.has_room and member not in passed]
         return min(free, key=lambda member: member.load) if free and self.error is None else None
+
+    def _share_out(self) -> None:
+        """Takes jobs for the members that have none from those that have the most for their pace."""
+        for idle in [member for member in self._members if not member.flights]:
+            busy = max(self._members, key=lambda member: member.share_for(idle))
+            for flight in busy.leave(min(busy.share_for(idle), idle.limit.target), self._now_s):
+                flight.put_back()
+                if idle in self._members:
+                    self._start(idle, flight)
+                else:  # it was lost with the flight before
+                    self._put_back.append(flight)
 
     def _owners(self, member: _Member, steals: bool) -> list[Prompts]:
         """The prompts of the models to which a member leaves their jobs. steals: it has found nothing else; then it
@@ -312,21 +260,22 @@ class Pool:
 
     def _start(self, member: _Member, flight: Flight) -> None:
         member.flights[flight.job.key] = flight
+        flight.started_s = self._now_s
         try:
             member.model.start(flight.job, flight.resumed)
         except Lost as e:
             self._lose(member, e)
         except Exception as e:
-            self._fail(e)
+            self.fail(e)
 
     def _poll(self, member: _Member, moved: dict[Flight, None]) -> None:
         try:
-            for flight in member.poll():
+            for flight in member.poll(self._now_s):
                 moved[flight] = None
         except Lost as e:
             self._lose(member, e)
         except Exception as e:
-            self._fail(e)
+            self.fail(e)
 
     def _lose(self, member: _Member, why: Lost) -> None:
         self._members.remove(member)
@@ -336,13 +285,10 @@ class Pool:
             flight.put_back()
             self._put_back.append(flight)
         self._join()
-        if not self._members:
+        if not self._members and not self._lasting:
             error = EngineDeadError(_none_left(self._num_lost, why))
             error.__cause__ = why.__cause__
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        self.error = self.error or error
+            self.fail(error)
 
 
 def _none_left(num_lost: int, why: Lost) -> str:

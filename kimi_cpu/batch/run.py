@@ -12,8 +12,10 @@ from pathlib import Path
 from ..errors import ConfigError, Interrupted, shown
 from ..files import check_replaceable, open_output, output_path
 from .loop import Loop, Tally
+from .model import Model
 from .output import Journal, Output, ResultFile, ResultStream, is_result_file
-from .pool import Limit, Model, Pool
+from .pacing import Limit
+from .pool import Pool
 from .results import Failure, Index, digest_of_run, digests_of_result, is_success, key_of_line
 from .source import Entry, Job, Rejected, Shard, check_readable, read
 
@@ -80,16 +82,19 @@ class Progress:
 class Run:
     """A batch from one file to another. `stop` may be called at any time, also by a signal handler."""
 
-    def __init__(self, models: Sequence[Model], source: Path, output: Path | None, options: BatchOptions):
-        """models: one or more that answer alike. output: None streams results to stdout, without a journal.
-        ConfigError: the models differ, the output is the source or no file that may be written, or the source is no
-        text."""
+    def __init__(
+        self, models: Sequence[Model], source: Path, output: Path | None, options: BatchOptions, lasting: bool = False
+    ):
+        """models: one or more that answer alike. output: None streams results to stdout, without a journal. lasting: a
+        run that has lost its models waits for `add` to bring another. ConfigError: the models differ, the output is the
+        source or no file that may be written, or the source is no text."""
         self._path = None if output is None else output_path(output, [source])
         if source.is_file():  # what is read from a pipe is gone
             check_readable(source, options.text)
         self._source, self._options = source, options
         self._identity = models[0].identity
-        self._pool = Pool(models, partial(Limit, options.parallel or MAX_PARALLEL, fixed=options.parallel is not None))
+        new_limit = partial(Limit, options.parallel or MAX_PARALLEL, fixed=options.parallel is not None)
+        self._pool = Pool(models, new_limit, lasting)
         self._num_found = self._num_found_failed = self._num_lines = self._read_bytes = 0
         self._input_bytes = source.stat().st_size
         self._next_position = 0
@@ -105,6 +110,10 @@ class Run:
     def add(self, model: Model) -> None:
         """Takes one more model, or one that was lost and is back; from any thread. ConfigError: it is another."""
         self._pool.add(model)
+
+    def fail(self, error: Exception) -> None:
+        """Lets run() raise an error, with all results safe; from any thread."""
+        self._pool.fail(error)
 
     def run(self, report: Callable[[Progress], None] = lambda progress: None) -> Progress:
         """Answers what has no result yet. report is called every second.

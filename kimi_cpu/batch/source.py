@@ -24,14 +24,20 @@ LONG = 1024  # characters of a common beginning for which waiting pays, some 256
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A request that can be run. key: its result's. prefix: the beginning of its prompt, as a text to compare. digest:
-    see results.digest_of."""
+class Question:
+    """The part of a request that its answer depends on. key: its result's."""
 
     key: bytes
     custom_id: str
     url: str
     body: dict
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Question):
+    """A request that can be run. prefix: the beginning of its prompt, as a text to compare. digest: see
+    results.digest_of."""
+
     line: "Line"
     prefix: str
     digest: bytes

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kimi_cpu.batch import BatchOptions, Run
-from kimi_cpu.batch.pool import Answered, Failed, Grown, Lost, Tokens
+from kimi_cpu.batch.model import Answered, Failed, Grown, Lost, Tokens
 from kimi_cpu.batch.results import Failure
 
 
@@ -26,14 +26,15 @@ def answer(custom_id, count):
 class FakeModel:
     """Answers max_tokens ids, step_s apart, each request on a thread of its own.
 
-    resumed: the ids that each job began with. at_step: called once, at a step of all answers together.
+    resumed: the ids that each job began with. withdrawn: keys of jobs that were taken back. at_step: called once, at a
+    step of all answers together.
     """
 
     def __init__(self, step_s=0.0, at_step=(0, None)):
-        self.step_s, self.num_steps, self.resumed, self.order = step_s, 0, {}, []
+        self.step_s, self.num_steps, self.resumed, self.order, self.withdrawn = step_s, 0, {}, [], []
         self.at_step, self.identity = at_step, {}
         self.lock, self.events = threading.Lock(), queue.SimpleQueue()
-        self.life = 0  # which one it lives; what runs belongs to the one in which it began
+        self.running = {}  # key: what runs for it, which is forgotten when that is to end
         self.lost = False
 
     def connect(self, wake):
@@ -44,9 +45,10 @@ class FakeModel:
             raise Lost("The machine is gone.")
         outcome = self.answer(job, resume)
         if isinstance(outcome, Failure):
-            self.tell(self.life, Failed(job.key, outcome))
+            self.tell(Failed(job.key, outcome))
         else:
-            threading.Thread(target=self.follow, args=(self.life, job, *outcome), daemon=True).start()
+            self.running[job.key] = outcome
+            threading.Thread(target=self.follow, args=(outcome, job, *outcome), daemon=True).start()
 
     def answer(self, job, resume):
         """(number of ids, those that are known) of the answer, or why there is none."""
@@ -56,13 +58,13 @@ class FakeModel:
         self.order.append(job.custom_id)
         return job.body["max_tokens"], list(resume)
 
-    def follow(self, life, job, count, ids):
-        while len(ids) < count and life == self.life:
+    def follow(self, run, job, count, ids):
+        while len(ids) < count and self.running.get(job.key) is run:
             time.sleep(self.step_s)
             self.step()
             ids.append(token(job.custom_id, len(ids)))
-            self.tell(life, Grown(job.key, [ids[-1]]))
-        self.tell(life, Answered(job.key, {"ids": ids}, Tokens(prompt=1, completion=len(ids))))
+            self.tell(Grown(job.key, [ids[-1]]), run)
+        self.tell(Answered(job.key, {"ids": list(ids)}, Tokens(prompt=1, completion=len(ids))), run)
 
     def step(self):
         with self.lock:
@@ -70,22 +72,27 @@ class FakeModel:
             if self.num_steps == self.at_step[0]:
                 self.at_step[1]()
 
-    def tell(self, life, event):
-        if life == self.life:
-            self.events.put(event)
+    def tell(self, event, run=None):
+        if self.running.get(event.key) is run:
+            self.events.put((event, run))
             self.wake()
 
     def poll(self):
         if self.lost:
             raise Lost("The machine is gone.")
-        return [self.events.get() for _ in range(self.events.qsize())]
+        told = [self.events.get() for _ in range(self.events.qsize())]
+        return [event for event, run in told if self.running.get(event.key) is run]
+
+    def withdraw(self, key):
+        self.withdrawn.append(key)
+        self.running.pop(key, None)
 
     def cancel(self):
-        self.life += 1
+        self.running.clear()
 
     def die(self):
         """All that runs here is gone, and what was not fetched, too."""
-        self.life += 1
+        self.running.clear()
         self.lost = True
         self.wake()
 

@@ -7,7 +7,7 @@ import pytest
 import kimi_cpu
 from kimi_cpu.batch import BatchOptions, Run
 from kimi_cpu.batch.answers import LanguageModel
-from kimi_cpu.batch.pool import Grown, Lost
+from kimi_cpu.batch.model import Grown, Lost
 from kimi_cpu.batch.results import seed_of
 from kimi_cpu.errors import AnswerError, EngineDeadError, NonFiniteLogits, OutOfMemory, RequestError
 from kimi_cpu.llm.results import Piece
@@ -270,3 +270,13 @@ def test_a_heavy_answer_comes_with_its_report(llm, tmp_path):
     turn = llm.chat(HELLO, heavy=2, seed=3, max_tokens=20)
     assert status == 200 and body["choices"][0]["message"] == turn.message()
     assert [one["tokens"] for one in body["heavy"]["trajectories"]] == [one.tokens for one in turn.heavy.trajectories]
+
+
+def test_answer_that_is_withdrawn_ends_and_another_may_begin_under_its_key():
+    llm = Failing(AnswerError("A guide failed."), None)
+    model = answering(llm, "a")
+    model.withdraw(job("a").key)
+    model.withdraw(job("a").key)
+    assert llm.handles[0].is_cancelled and model.poll() == []
+    model.start(job("a"), [5])
+    assert {event.key for event in model.poll()} == {job("a").key}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_cpu.batch.pool import FIRST, Limit
+from kimi_cpu.batch.pacing import FIRST, HALF_S, Limit, Pace
 
 
 def settle(limit, rate, seconds=400):
@@ -47,3 +47,17 @@ def test_nothing_is_measured_while_prompts_are_computed():
     for second in range(100):
         limit.observe(float(second), 1000 * second, limit.target // 2)
     assert limit.target == FIRST
+
+
+def test_pace_is_that_of_one_sequence_and_forgets():
+    pace = Pace()
+    pace.observe(0.0, 0, 4)
+    assert pace.rate is None
+    for second in range(1, 61):
+        pace.observe(float(second), 8 * second, 4)
+    assert pace.rate == pytest.approx(2.0)
+    pace.observe(60 + HALF_S, 480, 0)  # nothing ran: that says nothing
+    assert pace.rate == pytest.approx(2.0)
+    for second in range(1, 121):
+        pace.observe(60 + HALF_S + second, 480, 1)
+    assert pace.rate < 0.2

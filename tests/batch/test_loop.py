@@ -6,8 +6,10 @@ import threading
 import pytest
 
 from kimi_cpu.batch.loop import Loop
+from kimi_cpu.batch.model import Answered, Grown, Tokens
 from kimi_cpu.batch.output import Journal, Output, ResultFile
-from kimi_cpu.batch.pool import Answered, Grown, Limit, Pool, Tokens
+from kimi_cpu.batch.pacing import Limit
+from kimi_cpu.batch.pool import Pool
 from kimi_cpu.errors import OutOfDisk
 
 from .test_source import job

@@ -6,7 +6,9 @@ import time
 import pytest
 
 from kimi_cpu.batch import BatchOptions, Run
-from kimi_cpu.batch.pool import Answered, Grown, Limit, Lost, Pool, Tokens
+from kimi_cpu.batch.model import Answered, Grown, Lost, Tokens
+from kimi_cpu.batch.pacing import Limit
+from kimi_cpu.batch.pool import Pool
 from kimi_cpu.batch.source import LONG, Window
 from kimi_cpu.errors import ConfigError, EngineDeadError
 
@@ -42,7 +44,8 @@ def test_model_that_dies_twice_and_comes_back_once_costs_no_answer_and_repeats_n
     assert (progress.num_done, progress.tally.completed, progress.num_failed) == (90, 90, 0)
     assert len(begun_before) == 2 and 4 <= begun_before[0] < begun_before[1] == len(mortal.order)
     begun = [name for model in models for name in model.order]
-    assert set(begun) == set(COUNTS) and len(COUNTS) < len(begun) <= len(COUNTS) + 8  # 4 at each death began again
+    num_moved = sum(len(model.withdrawn) for model in models)
+    assert set(begun) == set(COUNTS) and 0 < len(begun) - len(COUNTS) - num_moved <= 8  # 4 at each death began again
     assert not (tmp_path / "out.jsonl.journal").exists()
 
 
@@ -94,13 +97,16 @@ class Still:
     """A model that does what the test tells it to."""
 
     def __init__(self):
-        self.identity, self.running, self.events, self.lost = {}, [], [], False
+        self.identity, self.running, self.events, self.lost, self.withdrawn = {}, [], [], False, []
 
     def connect(self, wake):
         self.wake = wake
 
     def start(self, job, resume):
         self.running.append((job.prefix, list(resume)))
+
+    def withdraw(self, key):
+        self.withdrawn.append(key)
 
     def poll(self):
         if self.lost:
@@ -219,6 +225,103 @@ def test_what_a_lost_model_says_afterwards_is_not_heard():
     models[0].lost = False
     models[0].tell(Answered(job("a").key, {}, Tokens()))
     assert pool.wait(0.01) == []
+
+
+def sharing():
+    """Two models of which the first has four jobs, and nothing is left for the second; the pool, and a window."""
+    models = [Still(), Still()]
+    pool = pool_of(models[:1], limit=4)
+    window = window_of("a", "b", "c", "d")
+    pool.observe(0.0)
+    pool.admit(window, nothing_known)
+    pool.add(models[1])
+    return models, pool, window
+
+
+def test_model_without_a_job_takes_over_the_latest_of_those_of_one_that_has_many():
+    models, pool, window = sharing()
+    models[0].tell(*(Grown(job(name).key, [1, 2]) for name in "abcd"))
+    pool.wait(5)
+    pool.admit(window, nothing_known)
+    assert models[0].withdrawn == [job("d").key]  # a third of four, rounded: it has to begin them again
+    assert models[1].running == [("d", [1])] and len(pool.flights) == 4
+    models[1].tell(Grown(job("d").key, [2, 3]), Answered(job("d").key, {}, Tokens()))
+    (landed,) = pool.wait(5)
+    assert (landed.job.prefix, landed.ids, pool.num_generated) == ("d", [1, 2, 3], 10)
+
+
+def test_last_job_moves_only_from_a_model_that_is_slow():
+    models, pool, window = sharing()
+    models[0].tell(*(Answered(job(name).key, {}, Tokens()) for name in "abc"), Grown(job("d").key, range(100)))
+    pool.wait(5)
+    pool.admit(window, nothing_known)
+    assert models[1].running == []
+    for second in range(1, 200):  # no more is heard of it, and nobody knows whether the other is faster
+        pool.observe(float(second))
+        pool.admit(window, nothing_known)
+    assert models[1].running == []
+
+
+def test_job_of_a_model_that_has_stopped_moves_to_one_that_goes_on():
+    models = [Still(), Still()]
+    pool, window = pool_of(models, limit=1), window_of("a", "b")
+    pool.observe(0.0)
+    pool.admit(window, nothing_known)
+    slow, fast = sorted(models, key=lambda model: model.running[0][0])
+    for second in range(1, 90):
+        fast.tell(Grown(job("b").key, [second] * 5))
+        pool.wait(0)
+        pool.observe(float(second))
+    fast.tell(Answered(job("b").key, {}, Tokens()))
+    pool.wait(5)
+    pool.admit(window, nothing_known)
+    assert slow.withdrawn == [job("a").key] and fast.running[1] == ("a", [])
+
+
+def test_answer_whose_prompt_took_long_stays_until_it_has_run_for_longer():
+    models, pool, window = sharing()
+    pool.observe(1000.0)
+    models[0].tell(*(Grown(job(name).key, [1, 2]) for name in "abcd"))
+    pool.wait(5)
+    for now_s, num_moved in ((1001.0, 0), (2999.0, 0), (3000.0, 1)):
+        pool.observe(now_s)
+        pool.admit(window, nothing_known)
+        assert len(models[0].withdrawn) == num_moved
+
+
+def test_nothing_moves_while_there_are_new_jobs():
+    models = [Still(), Still()]
+    pool = pool_of(models[:1], limit=2)
+    window = window_of("a", "b", "c")
+    pool.admit(window, nothing_known)
+    pool.add(models[1])
+    pool.admit(window, nothing_known)
+    assert models[0].withdrawn == [] and models[1].names() == ["cc"]
+
+
+def test_run_that_may_get_more_models_waits_for_one(source, tmp_path):
+    first, second = FakeModel(0.001), FakeModel()
+    run = Run([first], source, tmp_path / "out.jsonl", BatchOptions(parallel=4), lasting=True)
+    first.at_step = 100, first.die
+    lost = []
+
+    def report(progress):
+        lost.append(first.lost)
+        if lost.count(True) == 2:
+            run.add(second)
+
+    assert run.run(report).num_done == 90
+    assert answers(tmp_path / "out.jsonl") == EXPECTED and second.order
+
+
+def test_run_is_ended_by_whoever_knows_that_no_model_will_come(source, tmp_path):
+    first = FakeModel(0.001)
+    run = Run([first], source, tmp_path / "out.jsonl", BatchOptions(parallel=4), lasting=True)
+    first.at_step = 100, lambda: (first.die(), run.fail(ConfigError("No host is left.")))
+    with pytest.raises(ConfigError, match="No host is left"):
+        run.run()
+    assert Run([FakeModel()], source, tmp_path / "out.jsonl", BatchOptions()).run().num_done == 90
+    assert answers(tmp_path / "out.jsonl") == EXPECTED
 
 
 def test_loop_sleeps_while_answers_grow():

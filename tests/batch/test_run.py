@@ -12,8 +12,8 @@ import threading
 import pytest
 
 from kimi_cpu.batch import BatchOptions, Run, Shard
+from kimi_cpu.batch.model import Failed, Grown
 from kimi_cpu.batch.output import Journal, ResultFile
-from kimi_cpu.batch.pool import Failed, Grown
 from kimi_cpu.batch.results import Failure
 from kimi_cpu.errors import ConfigError, OutOfDisk
 
@@ -434,14 +434,14 @@ def test_error_of_the_model_ends_the_run_and_keeps_what_was_done(source, output)
 
 def test_answer_that_fails_on_its_way_is_a_failed_line_and_the_others_are_answered(source, output):
     class Failing(FakeModel):
-        def follow(self, life, job, count, ids):
+        def follow(self, run, job, count, ids):
             if job.custom_id == "q-20":
-                self.tell(life, Failed(job.key, Failure("A guide failed.", "internal_error", status=500)))
+                self.tell(Failed(job.key, Failure("A guide failed.", "internal_error", status=500)), run)
             elif job.custom_id == "q-30":
-                self.tell(life, Grown(job.key, [token("q-30", 0)]))
-                self.tell(life, Failed(job.key, Failure("NaN", "internal_error", status=500)))
+                self.tell(Grown(job.key, [token("q-30", 0)]), run)
+                self.tell(Failed(job.key, Failure("NaN", "internal_error", status=500)), run)
             else:
-                super().follow(life, job, count, ids)
+                super().follow(run, job, count, ids)
 
     run(source, output, Failing(), parallel=3)
     lines = [json.loads(line) for line in output.read_bytes().splitlines()]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kimi_cpu.batch import Progress
 from kimi_cpu.batch.loop import Tally
-from kimi_cpu.batch.pool import Tokens
+from kimi_cpu.batch.model import Tokens
 from kimi_cpu.batch.results import was_cut
 from kimi_cpu.cli.batch import Rates
 
