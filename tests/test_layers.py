@@ -18,6 +18,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "agent",
         "batch",
         "bench",
+        "cluster",
         "server",
         "conversion",
         "llm",
@@ -33,6 +34,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     },
     "server": {"agent", "llm", "config", "errors"},  # HTTP in, calls of LLM out
     "agent": {"llm", "chat", "tokenizer", "files", "filetypes", "errors"},  # tools and a journal around calls of LLM
+    "cluster": {"batch", "llm", "modelfile", "kernels", "machine", "files", "errors"},  # models of a batch, elsewhere
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},
@@ -104,10 +106,12 @@ OWNER = {  # third-party or sensitive package: the rooms that may import it
     "httpx2": {"agent"},
     "mcp": {"agent"},
     "prometheus_client": {"server"},
+    "ray": {"cluster"},
     "threading": {
         "agent",
         "chat",
         "cli",
+        "cluster",
         "llm_plugin",
         "server",
         "llm",

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -82,6 +82,9 @@ class DeadlineType(click.ParamType):
 @click.option("--text", is_flag=True, help="Each line of the input is a prompt as it is, not JSON.")
 @click.option("--ordered", is_flag=True, help="Results in the order of the input.")
 @click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
+@click.option("--ray", metavar="ADDRESS", help="Use the hosts of this Ray cluster; local makes one of this machine.")
+@click.option("--mixed", is_flag=True, help="With --ray, hosts of several kernel tiers, whose answers may differ.")
+@click.option("--fetch", metavar="COMMAND", help="With --ray, brings FILE to a host that lacks it, to the place {}.")
 @thinking_options
 @heavy_option
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
@@ -98,6 +101,9 @@ def batch_command(
     text: bool,
     ordered: bool,
     deadline: float | None,
+    ray: str | None,
+    mixed: bool,
+    fetch: str | None,
     as_json: bool,
     model: Path | None,
     seed: int | None,
@@ -113,35 +119,42 @@ def batch_command(
     kimi-cpu batch in.jsonl -o out.jsonl -m k2.gguf
     kimi-cpu batch questions.txt --text -o out.jsonl -m k2.gguf --think-budget 4000 --deadline 07:00
     kimi-cpu batch in.jsonl -o out-3.jsonl -m k2.gguf --shard 3/8
+    kimi-cpu batch in.jsonl -o out.jsonl -m /models/k2.gguf --ray 10.0.0.1:6379
     make-requests | kimi-cpu batch - -o - -m k2.gguf | use-results
     """
     thinking = thinking_of(options)
     asks_to_resume = resume and ctx.get_parameter_source("resume") is click.core.ParameterSource.COMMANDLINE
     if output == DASH and (asks_to_resume or as_json):
         raise click.UsageError("-o - streams results to stdout: there is nothing to --resume, and no room for --json.")
+    if ray is None and (mixed or fetch is not None):
+        raise click.UsageError("--mixed and --fetch are for the hosts of a cluster, which --ray names.")
     from ..files import STDIN, output_path, spooled
 
     source = STDIN if source == DASH else source
     if output != DASH:
         output_path(output, [source, *([model] if model else [])])  # before a model is loaded
-    path = require_model(model)
+    results = None if output == DASH else output
+    path = require_model(model) if ray is None or model is None else model.absolute()  # of hosts
     loading = loading_of(options)
     unset = {field.name: field.default for field in (*SAMPLING, *HEAVY)}
     defaults = {name: value for name, value in options.items() if value or value != unset[name]} | thinking
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
+    from ..cluster import Work, hosts_of
     from .loading import load_model
 
     settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
     stops = Stops(deadline)
-    with (
-        stops.signals(),
-        spooled(source) as lines,
-        load_model(path, parallel=parallel or MAX_PARALLEL, read_ahead=False, prompts_first=True, **loading) as llm,
-    ):
-        same = {name: loading[name] for name in ("kv", "compute", "context")}
-        models = [LanguageModel(llm, seed or 0, defaults, same)]
-        run = Run(models, lines, None if output == DASH else output, settings)
+    loading |= {"parallel": parallel or MAX_PARALLEL, "read_ahead": False, "prompts_first": True}
+    with stops.signals(), spooled(source) as lines, ExitStack() as engines:
+        if ray is None:
+            llm = engines.enter_context(load_model(path, **loading))
+            run = Run([LanguageModel(llm, seed or 0, defaults, loading)], lines, results, settings)
+        else:
+            work = Work(None if model is None else str(path), fetch, seed or 0, defaults, loading, mixed)
+            hosts = engines.enter_context(hosts_of(ray, work, say))
+            run = Run([hosts.first()], lines, results, settings, lasting=True)
+            hosts.follow(run)
         if output == DASH:
             say("results go to stdout, without a journal: a run that is stopped cannot be continued.")
         with shown_progress() as show:
@@ -150,6 +163,8 @@ def batch_command(
         if as_json:
             click.echo(json.dumps(progress.as_dict() | {"output": str(output), "stopped_by": stops.reason}))
         if stops.reason is not None:
+            if ray is not None:
+                engines.close()
             stops.leave(resumable=output != DASH)
     if progress.num_failed:
         sys.exit(EXIT_SOME_FAILED)

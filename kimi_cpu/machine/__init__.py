@@ -3,13 +3,23 @@
 from .bandwidth import MemoryBandwidth, Pass
 from .numa import interleave, interleaved, several_nodes
 from .pressure import spare_memory, stalled_s
-from .usable import address_space, bound_heap, free_memory, trim_heap, usable_cores, usable_cpus, usable_memory
+from .usable import (
+    address_space,
+    bound_heap,
+    cpus_by_core,
+    free_memory,
+    trim_heap,
+    usable_cores,
+    usable_cpus,
+    usable_memory,
+)
 
 __all__ = [
     "MemoryBandwidth",
     "Pass",
     "address_space",
     "bound_heap",
+    "cpus_by_core",
     "free_memory",
     "interleave",
     "interleaved",

@@ -19,6 +19,19 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpus_by_core() -> list[list[int]]:
+    """Each physical core's CPUs, of those that this process may run on, neighbours in a row: socket by socket."""
+    cores: dict[tuple[int, int], list[int]] = {}
+    for cpu in sorted(os.sched_getaffinity(0)):
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            place = int((topology / "physical_package_id").read_text()), int((topology / "core_id").read_text())
+        except (OSError, ValueError):  # a container may not see it
+            place = 0, cpu
+        cores.setdefault(place, []).append(cpu)
+    return [cpus for _, cpus in sorted(cores.items())]
+
+
 def usable_cores(root: Path = ROOT) -> int:
     """Physical cores, at most the CPUs of the affinity and what a container's CPU quota is worth.
 

@@ -1,0 +1,164 @@
+"""The engines of a cluster: one in each seat that a host offers, from its first sign of life to its replacement."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+from ..batch import Run
+from ..batch.model import Model
+from ..errors import ConfigError, EngineDeadError
+from . import wire
+from .actor import program
+from .connection import SEAT, connected
+from .seat import Seat, State
+from .work import Part, Work
+
+LOOK_S = 0.5  # between looks at the hosts, unless an engine says something
+PATIENCE_S = 60.0  # that the first hosts wait for others, to choose what the engines of the run have in common
+CLOSE_S = 5.0  # that engines have to end
+NO_SEATS = (
+    "No host of the Ray cluster offers a place for an engine. Start Ray on each that is to have one with: ray start "
+    f"--address=HEAD:6379 --resources='{{\"{SEAT}\": 1}}'"
+)
+
+
+class Hosts:
+    """Keeps an engine in each seat of the cluster that this process is connected to. A context manager."""
+
+    def __init__(self, work: Work, tell: Callable[[str], None]):
+        """tell: takes sentences for the person who runs this, from any thread."""
+        self._work, self._tell = work, tell
+        self._seats: dict[tuple[str, int], Seat] = {}  # by node and number
+        self._chosen: wire.Facts | None = None
+        self._known_s: float | None = None  # when the first facts were
+        self._woken, self._closed = threading.Event(), False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def first(self) -> Model:
+        """Waits for an engine. ConfigError: none can be, for reasons that it says."""
+        while True:
+            self._look()
+            for seat in self._in(State.READY):
+                return seat.run()
+            self._check_any()
+            self._rest()
+
+    def follow(self, run: Run) -> None:
+        """From now on, adds the engines that become ready to a run, which has the first one."""
+        self._thread = threading.Thread(target=self._follow, args=(run,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends all engines."""
+        self._closed = True
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+        ending = [reference for seat in self._seats.values() if (reference := seat.close()) is not None]
+        if ending:
+            import ray
+
+            ray.wait(ending, num_returns=len(ending), timeout=CLOSE_S)
+        for seat in self._seats.values():
+            seat.kill()
+
+    def _follow(self, run: Run) -> None:
+        try:
+            while not self._closed:
+                self._look()
+                for seat in self._in(State.READY):
+                    run.add(seat.run())
+                if self._seats:
+                    self._check_any()
+                self._rest()
+        except ConfigError as e:
+            run.fail(e)
+        except Exception as e:  # Ray has many
+            error = EngineDeadError(f"The Ray cluster no longer answers ({e}). The same command goes on.")
+            error.__cause__ = e
+            run.fail(error)
+
+    def _rest(self) -> None:
+        self._woken.wait(LOOK_S)
+        self._woken.clear()
+
+    def _in(self, state: State) -> list[Seat]:
+        return [seat for seat in self._seats.values() if seat.state is state]
+
+    def _check_any(self) -> None:
+        """ConfigError: there is no seat, or all are refused."""
+        if not self._seats:
+            raise ConfigError(NO_SEATS)
+        refused = self._in(State.REFUSED)
+        if len(refused) == len(self._seats):
+            raise ConfigError(f"No host can take part. {' '.join(f'{seat.host}: {seat.why}' for seat in refused[:3])}")
+
+    def _look(self) -> None:
+        """Sees which seats there are, and helps each one on."""
+        import ray
+
+        seats = dict(self._offered(ray.nodes()))
+        for place in self._seats.keys() - seats.keys():
+            self._tell(f"{self._seats.pop(place).host} has left.")
+        for place, (host, part) in seats.items():
+            if place not in self._seats:
+                packed = self._work.packed()
+                self._seats[place] = Seat(host, place[0], part, packed, self._woken.set, self._tell)
+        for seat in self._seats.values():
+            seat.look()
+        if self._chosen is None:
+            self._choose()
+        if self._chosen is not None:
+            for seat in self._in(State.KNOWN):
+                self._admit(seat, self._chosen)
+
+    def _offered(self, nodes: list[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, int], tuple[str, Part]]]:
+        """(node, number) of each seat of the nodes that are there, with the host's name and the seat's part of it."""
+        for node in nodes:
+            has = node["Resources"]
+            count = int(has.get(SEAT, 0)) if node["Alive"] else 0
+            for number in range(count):
+                name = node["NodeManagerAddress"] + (f" (engine {number + 1} of {count})" if count > 1 else "")
+                cpus, memory = int(has.get("CPU", 0)) // count, int(has.get("memory", 0)) // count
+                yield (node["NodeID"], number), (name, Part(number, count, cpus, memory))
+
+    def _choose(self) -> None:
+        """Takes as the run's what most hosts have, once all have said it, or the first has waited for long."""
+        known = [seat.facts for seat in self._in(State.KNOWN) if seat.facts is not None]
+        if not known:
+            return
+        self._known_s = self._known_s or time.monotonic()
+        if self._in(State.EMPTY) + self._in(State.ASKED) and time.monotonic() - self._known_s < PATIENCE_S:
+            return
+        ((weights, tier), _), *_ = Counter((facts.weights, facts.tier) for facts in known).most_common(1)
+        self._chosen = wire.Facts(program(), weights, tier)
+
+    def _admit(self, seat: Seat, chosen: wire.Facts) -> None:
+        facts = seat.facts
+        assert facts is not None, "the seat's facts are known"
+        if facts.program != chosen.program:
+            seat.refuse("its kimi-cpu is another than the one here. Install the same on all hosts.")
+        elif facts.weights != chosen.weights:
+            model = self._work.model or "the bundled model"
+            seat.refuse(f"{model} is another there than on most hosts. Copy the same file to all.")
+        elif facts.tier != chosen.tier and not self._work.mixed:
+            tiers = f"its kernels are {facts.tier}, the run's {chosen.tier}"
+            seat.refuse(f"{tiers}, and answers may differ; --mixed takes it.")
+        else:
+            seat.load()
+
+
+@contextmanager
+def hosts_of(address: str, work: Work, tell: Callable[[str], None]) -> Iterator[Hosts]:
+    """The hosts of the Ray cluster at an address, or of one that is made of this machine: see connection.connected."""
+    with connected(address, tell), Hosts(work, tell) as hosts:
+        yield hosts
