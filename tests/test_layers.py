@@ -33,7 +33,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "errors",
     },
     "server": {"agent", "llm", "config", "errors"},  # HTTP in, calls of LLM out
-    "agent": {"llm", "chat", "tokenizer", "files", "filetypes", "errors"},  # tools and a journal around calls of LLM
+    "agent": {"llm", "chat", "tokenizer", "config", "files", "filetypes", "errors"},  # tools, a journal, calls of LLM
     "cluster": {"batch", "llm", "modelfile", "kernels", "machine", "files", "errors"},  # models of a batch, elsewhere
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},

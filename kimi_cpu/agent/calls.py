@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from ..errors import bounded
 from .records import Status
 from .results import text_of
-from .tool import BadArguments, Tool, arguments_of
+from .tool import BadArguments, Refused, Tool, arguments_of
 from .transcript import Call
 
 MAX_COMPLAINT = 2000  # characters of an error that the model sees
@@ -56,6 +56,8 @@ def _run(done: SimpleQueue[Result], call: Call, tool: Tool, call_id: str) -> Non
     try:
         text = text_of(tool.call(arguments_of(call.arguments), call_id))
         status = "done"
+    except Refused as e:
+        text, status = f"Error: {e}", "denied"
     except BadArguments as e:
         text = f"Error: {bounded(str(e), MAX_COMPLAINT)}"
     except BaseException as e:  # a tool may raise anything, SystemExit too

@@ -3,6 +3,7 @@
 Everything that the loop knows is in the transcript, so that a run that was stopped at any place goes on there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ MAX_LOST = 3  # turns in a row without an answer or a call
 LOOP = "a loop of equal calls with equal results"
 LOST = "turns in a row were cut off or empty"
 FULL = "the context is full"
+CUT_OFF_REASON = "cut off"
 ASKED = "asked to answer now"
 DENIED = "Error: the user has not allowed this call; it was not made."
 UNKNOWN = "Error: the program was stopped during this call. It may have been carried out, or not."
@@ -83,22 +85,23 @@ class Loop:
             self._run.add(record)
             self._watch.record(record)
 
-    def go(self) -> Ended:
-        """Runs to the end. Interrupted: its watch left it. OSError: the journal cannot be written."""
+    def go(self, settle: Callable[[str | None], str | None] = lambda answer: answer) -> Ended:
+        """Runs to the end. settle: makes the run's answer of the last turn's text, None where there is none.
+        Interrupted: its watch left it. OSError: the journal cannot be written."""
         while self._run.ended is None:
             if self._pause_wanted:
                 self._paused()
             elif self._run.calls:
                 self._make_calls()
             elif self._run.answer is not None:
-                reason = self._run.last or ("cut off" if self._run.is_cut_off else "answered")
-                self.record(Ended(reason=reason, content=self._run.answer))
+                reason = self._run.last or (CUT_OFF_REASON if self._run.is_cut_off else "answered")
+                self.record(Ended(reason=reason, content=settle(self._run.answer)))
             elif self._run.num_lost >= MAX_LOST or (self._run.last and self._run.num_lost):
-                self.record(Ended(reason=self._run.last or LOST, content=None))
+                self.record(Ended(reason=self._run.last or LOST, content=settle(None)))
             elif self._make_room():
                 self._ask()
             else:
-                self.record(Ended(reason=FULL, content=None))
+                self.record(Ended(reason=FULL, content=settle(None)))
         return self._run.ended
 
     def _paused(self) -> None:

@@ -27,6 +27,10 @@ class BadArguments(Exception):
     """The arguments of a call are not those that the tool declares; the message is for the model."""
 
 
+class Refused(Exception):
+    """A tool is not to act for this run; the message is for the model."""
+
+
 @dataclass(frozen=True)
 class Tool:
     """Something that the model may call.

@@ -159,6 +159,10 @@ class Transcript:
 
     @add.register
     def _(self, record: records.Ended) -> None:
+        if record.content is not None and record.content != self.answer:  # another stands for the last turn's text
+            if self.answer is not None:
+                self.entries.pop()
+            self.entries.append(Entry({"role": "assistant", "content": record.content}))
         self.ended, self.last = record, None
 
     def _spend(self, prompt: int, cached: int, generated: int) -> None:

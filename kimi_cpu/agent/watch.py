@@ -9,7 +9,7 @@ from .tool import Tool
 from .transcript import Call
 
 if TYPE_CHECKING:
-    from ..llm import Piece
+    from ..llm import Piece, Trajectory
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,17 @@ class Reply:
 
 class Watch:
     """Sees nothing, allows everything and goes on; override what you want to see or decide. All is called from the
-    thread of the run."""
+    thread of the run; in heavy mode from one of several, one at a time."""
 
     def piece(self, piece: "Piece") -> None:
         """A piece of the model's turn came."""
 
     def record(self, record: Record) -> None:
         """Something happened, and is in the journal."""
+
+    def trajectories(self, trajectories: "tuple[Trajectory, ...]") -> None:
+        """How far each of several runs side by side is, in heavy mode; pieces and records are then those of the
+        reflection on them."""
 
     def notice(self, text: str) -> None:
         """Something that its owner should know."""

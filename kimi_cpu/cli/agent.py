@@ -13,6 +13,7 @@ from .display import say
 from .input import read_prompt
 from .interrupts import CTRL_C, endings, on_signals
 from .options import (
+    heavy_option,
     loading_of,
     model_options,
     require_model,
@@ -89,6 +90,7 @@ MISSING = "The agent needs more packages: pip install '.[agent]' in kimi-cpu's s
 @click.option("--quiet", is_flag=True, help="Show the answer alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as lines of JSON.")
 @thinking_options
+@heavy_option
 @model_options
 @reuse_options
 @sampling_options
@@ -109,6 +111,7 @@ def agent_command(
     hide_thinking: bool,
     quiet: bool,
     as_json: bool,
+    heavy: int,
     model: Path | None,
     **options: Any,
 ) -> None:
@@ -124,12 +127,16 @@ def agent_command(
     --resume nothing is lost: the same command goes on at the same step, even after kill -9, and makes no call again
     that has a result. At a limit the model is asked to answer with what it has.
 
+    With --heavy 8 eight runs work side by side, with those tools alone that are declared read-only, until enough of
+    them agree; then the model reflects on their outcomes.
+
     \b
     kimi-cpu agent -m k2.gguf "Which day of the week was 24 June 1997?" --tools dates.py
     kimi-cpu agent -m k2.gguf "Write a report on our sales." --tools sales.py --resume report.jsonl --budget 2h
     kimi-cpu agent -m k2.gguf "Make the tests pass." --files . --allow edit_file --allow shell
     kimi-cpu agent -m k2.gguf "What changed in version 3?" --search docs/
     kimi-cpu agent -m k2.gguf "Close what is done." --mcp servers.json --allow 'github__*'
+    kimi-cpu agent -m k2.gguf --heavy 8 "Which of our products sells best?" --search reports/
     kimi-cpu agent -m k2.gguf --resume report.jsonl
     kimi-cpu agent --view report.jsonl
     """
@@ -158,7 +165,7 @@ def agent_command(
         agent = Agent(llm, tools, mcp=mcp, system=system, max_steps=max_steps, budget=budget, **options, **thinking)
         terminal = Terminal(quiet, as_json, hide_thinking, unfinished, consent)
         try:
-            outcome = _run(agent, text, resume, terminal)
+            outcome = _run(agent, text, resume, terminal, heavy)
         except Interrupted:
             if resume is not None:
                 raise
@@ -171,7 +178,7 @@ def _is_begun(resume: Path | None) -> bool:
     return resume is not None and resume.exists() and resume.stat().st_size > 0
 
 
-def _run(agent: "Agent", task: str | None, resume: Path | None, terminal: "Terminal") -> "Outcome":
+def _run(agent: "Agent", task: str | None, resume: Path | None, terminal: "Terminal", heavy: int) -> "Outcome":
     """Runs, while signals pause it. Interrupted: it was left. KeyboardInterrupt: a second Ctrl-C came."""
 
     def handle(name: str) -> None:
@@ -182,6 +189,6 @@ def _run(agent: "Agent", task: str | None, resume: Path | None, terminal: "Termi
 
     with on_signals((*endings(), signal.SIGINT), handle):
         try:
-            return agent.run(task, resume, terminal)
+            return agent.run(task, resume, terminal, heavy=heavy)
         finally:
             terminal.end_turn()

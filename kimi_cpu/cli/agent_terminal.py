@@ -9,10 +9,12 @@ from ..agent import Call, Outcome, Reply, Tool, Watch
 from ..agent.consent import Consent
 from ..agent.records import Answered, Called, Record, Returned, Shortened, Summarised, Told, line_of
 from ..errors import Interrupted
-from ..llm import Piece
+from ..llm import HeavyReport, Piece, Trajectory
+from ..llm.openai import heavy_object
 from .display import Display, has_colours, say
 from .harmless import harmless
 from .interrupts import CTRL_C
+from .trajectories import TrajectoryTable, report_lines
 
 FOLDED_LINES = 8  # of a result
 FOLDED_CHARS = 600
@@ -32,6 +34,7 @@ class Terminal(Watch):
         self._unfinished = unfinished
         self._colours = has_colours(sys.stderr)
         self._display: Display | None = None
+        self._table = TrajectoryTable(in_place=self._colours)
         self.signal: str | None = None
 
     def piece(self, piece: Piece) -> None:
@@ -39,6 +42,7 @@ class Terminal(Watch):
         if self._as_json and (piece.content or piece.reasoning_content):
             text = {"content": piece.content, "reasoning_content": piece.reasoning_content}
             click.echo(json.dumps({"kind": "piece"} | text, ensure_ascii=False))
+        self._table.close()
         if self._display is None:
             self._display = Display(piece.prompt_tokens, self._hide_thinking, self._quiet, to_stderr=True)
         self._display.push(piece)
@@ -58,12 +62,17 @@ class Terminal(Watch):
             self._line(f"← {record.call} {record.status}, {record.seconds:.1f} s", colour)
             self._line(_folded(record.content))
         elif isinstance(record, Told) and record.by == "program":
-            self._line(record.content, "yellow")
+            self._line(_folded(record.content), "yellow")
         elif isinstance(record, Shortened):
             self._line(f"Old results are shortened, as the context is nearly full ({len(record.calls)}).", "yellow")
         elif isinstance(record, Summarised):
             self._line("A summary takes the place of old turns, as the context is nearly full:", "yellow")
             self._line(_folded(record.content))
+
+    def trajectories(self, trajectories: tuple[Trajectory, ...]) -> None:
+        """Shows how far each is."""
+        if not self._quiet:
+            self._table.show(trajectories)
 
     def notice(self, text: str) -> None:
         """A line on stderr."""
@@ -115,15 +124,18 @@ class Terminal(Watch):
 
     def end_turn(self) -> None:
         """Ends the lines of a turn. May be called at any time."""
+        self._table.close()
         if self._display is not None:
             self._display.finish()
             self._display = None
 
     def show_outcome(self, outcome: Outcome) -> None:
         """The answer, where it has not just been seen; a line of figures; and why the answer is early or missing."""
-        is_seen = not self._quiet and sys.stdout.isatty() and sys.stderr.isatty()
+        is_seen = not self._quiet and outcome.heavy is None and sys.stdout.isatty() and sys.stderr.isatty()
         if outcome.content is not None and not is_seen and not self._as_json:
             click.echo(harmless(outcome.content, sys.stdout))
+        if outcome.heavy is not None:
+            self._show_report(outcome.heavy)
         say(
             f"{outcome.steps} steps, {outcome.calls} calls; {outcome.computed_tokens} tokens read, "
             f"{outcome.generated_tokens} generated, {outcome.seconds:.1f} s"
@@ -131,7 +143,14 @@ class Terminal(Watch):
         if outcome.reason != "answered":
             say(f"the answer came early: {outcome.reason}." if outcome.content else f"no answer: {outcome.reason}.")
 
+    def _show_report(self, report: HeavyReport) -> None:
+        if self._as_json:
+            click.echo(json.dumps({"kind": "heavy"} | heavy_object(report)["heavy"], ensure_ascii=False))
+        for line in report_lines(report):
+            say(line)
+
     def _line(self, text: str, colour: str | None = None) -> None:
+        self._table.close()
         text = harmless(text, sys.stderr)
         if self._colours:
             text = click.style(text, fg=colour, dim=colour is None)

@@ -118,3 +118,13 @@ def test_calls_that_need_consent_are_asked_about_where_somebody_is(monkeypatch):
     assert approved(("n", "always"), calls=3) == [False, True, True]
     assert approved(()) == [False, False] and approved(("y", "y"), ask=False) == [False, False]
     assert approved((), "act") == approved((), tool=reads) == [True, True]
+
+
+def test_heavy_shows_the_runs_and_their_votes(kimi_cpu, tiny_file, tmp_path):
+    given = ("--heavy", 2, "--resume", tmp_path / "run", *options(tiny_file))
+    done = kimi_cpu("agent", "Note a day.", *given, "--json")
+    kinds = [json.loads(line)["kind"] for line in done.out.splitlines()]
+    assert done.code == 0 and kinds[-1] == "heavy"
+    assert "trajectory 1 of 2, " in done.err or "trajectories" in done.err
+    again = kimi_cpu("agent", *given)
+    assert again.code == 0 and "tokens read" in again.err
