@@ -4,9 +4,10 @@
 
 The first model has random weights, a tokenizer of bytes and 262,144 tokens of context, so that 300 steps fit; the
 second is the bundled one, whose 8,192 tokens hold 50. Each call is forced by tool_choice; the run has a journal, so
-that what a step computed is on the disk before the next. A step's time is split: the engine's (prompt and answer), and
-the rest (rendering, encoding, parsing, the call, the journal, the session). Memory is what the process has beyond the
-pages of the cache. --write puts the tables in results-agent.md.
+that what a step computed is on the disk before the next. A step's time is split: forward passes, of which attention
+grows with the chat, and the rest (rendering, encoding, finding pages, sampling, parsing, the call, the journal, the
+session). Memory is what the process has beyond the pages of the cache; another process then goes on with the run, and
+has what a chat of this length takes. --write puts the tables in results-agent.md.
 """
 
 import argparse
@@ -15,6 +16,9 @@ import mmap
 import os
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -33,6 +37,7 @@ RESULTS = HERE / "results-agent.md"
 CONTEXT = 262_144
 PAGE = 64
 AROUND = 5  # steps on each side whose median a row of the table is
+MORE = 6  # steps of the process that goes on; the first is the one that answered
 SMALL = {
     "max_position_embeddings": CONTEXT,
     "vocab_size": 512,
@@ -44,27 +49,38 @@ class Steps(Watch):
     """Measures each step: from its prompt to its call's result."""
 
     def __init__(self, llm: kimi_cpu.LLM):
-        self._llm, self._began = llm, time.perf_counter()
+        self._llm, self._began, self._forward_s = llm, time.perf_counter(), 0.0
         self.rows: list[dict[str, float]] = []
+        llm._thread.call(lambda engine: setattr(engine.model, "submit", self._timed(engine.model.submit)))
 
     def record(self, record: object) -> None:
         """A step ends with its result on the disk."""
         if record.kind == "answered":
             self._answered = record
         elif record.kind == "returned":
-            now, turn = time.perf_counter(), self._answered
+            seconds, turn = time.perf_counter() - self._began, self._answered
             self.rows.append(
                 {
                     "step": turn.step,
                     "prompt": turn.prompt_tokens,
                     "computed": turn.prompt_tokens - turn.cached_tokens,
                     "generated": turn.completion_tokens,
-                    "engine": turn.prefill_s + turn.decode_s,
-                    "rest": now - self._began - turn.prefill_s - turn.decode_s,
+                    "forward": self._forward_s,
+                    "rest": seconds - self._forward_s,
                     "memory": anonymous_bytes(os.getpid()) - self._cache_bytes(),
                 }
             )
-            self._began = time.perf_counter()  # not before: looking at the memory is no part of a step
+            self._began, self._forward_s = time.perf_counter(), 0.0  # looking at the memory is no part of a step
+
+    def _timed(self, submit: Callable[..., object]) -> Callable[..., object]:
+        def timed(*args: object) -> object:
+            began = time.perf_counter()
+            try:
+                return submit(*args)
+            finally:
+                self._forward_s += time.perf_counter() - began
+
+        return timed
 
     def _cache_bytes(self) -> int:
         """Bytes of the cache that are in memory."""
@@ -96,6 +112,40 @@ def main() -> None:
 
 def measured(model: Path | None, steps: int, journal: Path) -> list[str]:
     """The table of one run, and whether it kept its promises."""
+    rows = in_process(rows_of, model, steps, journal, "Note some days.")
+    assert len(rows) == steps
+    known, most = 0, 0
+    for row in rows:
+        most = max(most, row["computed"] - (row["prompt"] - known))
+        known = row["prompt"] + row["generated"]
+    table = [
+        "| step | prompt | computed | generated | forward passes ms | the rest ms | MiB beyond the cache |",
+        "|---:|" + "---:|" * 6,
+    ]
+    for step in sorted({n for n in (10, 50, 100, 200, 300, steps) if n <= steps}):
+        near = [row for row in rows if abs(row["step"] - step) <= AROUND]
+        ms = [1000 * median(row[name] for row in near) for name in ("forward", "rest")]
+        row = rows[step - 1]
+        numbers = f"{row['prompt']:,.0f} | {row['computed']:.0f} | {row['generated']:.0f} | {ms[0]:.1f} | {ms[1]:.1f}"
+        table.append(f"| {step} | {numbers} | {row['memory'] / 2**20:.1f} |")
+    journal_bytes, session_bytes = journal.stat().st_size, journal.with_name(journal.name + ".session").stat().st_size
+    more = in_process(rows_of, model, steps + MORE, journal, "Note some more days.")
+    said = [
+        f"No step computed more than {most} tokens beyond its new ones (a page has {PAGE}).",
+        f"The journal has {journal_bytes:,} bytes, the session {session_bytes:,}.",
+        f"Another process that goes on after step {steps} has {more[-1]['memory'] / 2**20:.1f} MiB beyond the cache.",
+    ]
+    return [f"Written by benchmarks/agent.py. {' '.join(said)}", "", *card(), "", *table]
+
+
+def in_process(function: Callable[..., list[dict[str, float]]], *args: object) -> list[dict[str, float]]:
+    """The result of a function in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
+def rows_of(model: Path | None, steps: int, journal: Path, task: str) -> list[dict[str, float]]:
+    """The steps of a run, or of what is left of it."""
     count = 0
 
     def note(days: int) -> str:
@@ -105,31 +155,11 @@ def measured(model: Path | None, steps: int, journal: Path) -> list[str]:
         return f"Note {count} is written."
 
     forced = {"tool_choice": {"type": "function", "function": {"name": "note"}}, "parallel_tool_calls": False}
-    with kimi_cpu.load(model) as llm:
+    with kimi_cpu.load(model, parallel=1) as llm:
         watch = Steps(llm)
         agent = Agent(llm, [note], max_steps=steps, no_think=True, max_tokens=60, temperature=0, **forced)
-        outcome = agent.run("Note some days.", resume=journal, watch=watch)
-    rows = watch.rows
-    assert len(rows) == outcome.calls == count == steps, outcome
-    known, most = 0, 0
-    for row in rows:
-        most = max(most, row["computed"] - (row["prompt"] - known))
-        known = row["prompt"] + row["generated"]
-    at = sorted({n for n in (10, 50, 100, 200, 300, steps) if n <= steps})
-    table = [
-        "| step | prompt | computed | generated | engine ms | the rest ms | MiB beyond the cache |",
-        "|---:|" + "---:|" * 6,
-    ]
-    for step in at:
-        near = [row for row in rows if abs(row["step"] - step) <= AROUND]
-        ms = [1000 * median(row[name] for row in near) for name in ("engine", "rest")]
-        row = rows[step - 1]
-        numbers = f"{row['prompt']:,.0f} | {row['computed']:.0f} | {row['generated']:.0f} | {ms[0]:.1f} | {ms[1]:.1f}"
-        table.append(f"| {step} | {numbers} | {row['memory'] / 2**20:.1f} |")
-    said = f"No step computed more than {most} tokens beyond its new ones (a page has {PAGE})."
-    journal_bytes, session_bytes = journal.stat().st_size, journal.with_name(journal.name + ".session").stat().st_size
-    files = f"The journal has {journal_bytes:,} bytes, the session {session_bytes:,}."
-    return [f"Written by benchmarks/agent.py. {said} {files}", "", *card(), "", *table]
+        agent.run(task, resume=journal, watch=watch)
+    return watch.rows
 
 
 def put(args: argparse.Namespace, title: str, text: list[str]) -> None:

@@ -27,15 +27,18 @@ CALL_KEYS = frozenset({"id", "type", "function", "index", "cache_control", "extr
 FUNCTION_KEYS = frozenset({"name", "arguments", "parsed_arguments"})
 
 
-def normalise_messages(messages: Iterable[Mapping[str, Any]], mend: bool = True) -> list[dict[str, Any]]:
+def normalise_messages(
+    messages: Iterable[Mapping[str, Any]], mend: bool = True, num_calls: int = 0
+) -> list[dict[str, Any]]:
     """Messages with only the keys role, content (a string), and, where they apply, name, reasoning_content (a string),
     tool_calls (not empty) and tool_call_id; calls and results in OpenAI's older form become such. Arguments of calls
     stay strings or objects as they came. mend: parts that the template would print wrongly are put right (a null
     reasoning, a missing id) or refused (an image, a result of no call, an unknown key); otherwise they go to the
-    template as they came. RequestError names the message and the field that is wrong."""
+    template as they came. num_calls: calls of messages that stand before these. RequestError names the message and the
+    field that is wrong."""
     if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
         raise RequestError("messages is not a list of messages.")
-    ids = _CallIds(mend)
+    ids = _CallIds(mend, num_calls)
     return [_message(message, f"messages[{i}]", ids) for i, message in enumerate(messages)]
 
 
@@ -67,9 +70,9 @@ def normalise_tools(tools: Iterable[Mapping[str, Any]] | None) -> list[dict[str,
 class _CallIds:
     """Gives the calls of a conversation new ids, and finds the one that a client's id means at this point of it."""
 
-    def __init__(self, mend: bool):
+    def __init__(self, mend: bool, num_calls: int):
         self.mend = mend
-        self._count = 0
+        self._count = num_calls
         self._by_old: dict[str, deque[str]] = {}  # the client's id -> our ids, those not yet answered first
         self._by_letters: dict[
             str, deque[str]

@@ -35,6 +35,10 @@ class Tokens(NamedTuple):
         differs = (self.ids[:n] != other.ids[:n]) | (self.forms[:n] != other.forms[:n])
         return int(differs.argmax()) if differs.any() else n
 
+    def tobytes(self) -> bytes:
+        """Ids, then forms; the quick way to see whether two pages are the same."""
+        return self.ids.tobytes() + self.forms.tobytes()
+
 
 class Match(NamedTuple):
     """The beginning of a sequence that the pool holds: full pages, and perhaps a page whose first tokens come next."""
@@ -66,7 +70,7 @@ def num_pages(num_tokens: int) -> int:
 
 def chain_key(parent: bytes, tokens: Tokens) -> bytes:
     """Key of a page after a prefix."""
-    return blake2b(parent + tokens.ids.tobytes() + tokens.forms.tobytes(), digest_size=16).digest()
+    return blake2b(parent + tokens.tobytes(), digest_size=16).digest()
 
 
 class BlockPool:
@@ -156,7 +160,7 @@ class BlockPool:
             page = tokens.part(start, start + PAGE_TOKENS)
             key = chain_key(parent, page)
             block_id = self._by_key.get(key)
-            if block_id is None or self._entries[block_id].tokens.num_common(page) < PAGE_TOKENS:
+            if block_id is None or self._entries[block_id].tokens.tobytes() != page.tobytes():
                 break
             block_ids.append(block_id)
             keys.append(key)

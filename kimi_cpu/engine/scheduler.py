@@ -205,7 +205,8 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, dict[Request, li
     spans = [span for scheduled in step for span in _spans(scheduled)]
     spans.sort(key=lambda s: s.form != ABSORBED)  # stable: decode rows come first
     starts = [0, *accumulate(len(s.ids) for s in spans)]
-    tables = np.zeros((len(spans), max(len(s.request.block_table) for s in spans)), np.int32)
+    blocks = {s.request: np.asarray(s.request.block_table, np.int32) for s in step}
+    tables = np.zeros((len(spans), max(map(len, blocks.values()))), np.int32)
     ids: list[int] = []
     positions: list[int] = []
     slots: list[int] = []
@@ -219,7 +220,7 @@ def forward_batch(step: list[Scheduled]) -> tuple[ForwardBatch, dict[Request, li
         wanted.extend(rows)
     for row, span in enumerate(spans):
         table, where = span.request.block_table, range(span.start, span.start + len(span.ids))
-        tables[row, : len(table)] = table
+        tables[row, : len(table)] = blocks[span.request]
         ids += span.ids
         positions += where
         slots += [table[at // PAGE_TOKENS] * PAGE_TOKENS + at % PAGE_TOKENS for at in where]

@@ -60,7 +60,8 @@ class _Lookup:
     """The last place of each n-gram in one request's tokens, and the share of predictions from it that came true."""
 
     def __init__(self, request: Request):
-        self._given = np.asarray(request.prompt_ids, np.int64)  # not the request, which must be free to go
+        given = request.tokens(0, request.num_prompt_tokens).ids
+        self._given = given.astype(np.int64)  # not the request, which must be free to go
         self._outputs = request.output_ids
         self._index = _PromptIndex(self._given)
         self._after: dict[tuple[int, ...], int] = {}  # n-gram that ends in the answer: index of the token after it
@@ -105,7 +106,7 @@ class _PromptIndex:
 
     def __init__(self, ids: np.ndarray):
         keys = self._keys(ids)[:-1]  # the last one has no token after it yet
-        self._order = np.argsort(keys, kind="stable").astype(np.int32)
+        self._order = np.argsort(keys).astype(np.int32)  # equal keys in any order: a stable one takes six times as long
         self._sorted = keys[self._order]
 
     def after(self, ngram: list[int]) -> int | None:
@@ -113,8 +114,8 @@ class _PromptIndex:
         if len(ngram) < NGRAM:
             return None
         key = int(self._keys(np.asarray(ngram, np.int64))[0])
-        at = int(np.searchsorted(self._sorted, key, "right")) - 1
-        return int(self._order[at]) + NGRAM if at >= 0 and self._sorted[at] == key else None
+        first, end = np.searchsorted(self._sorted, key), np.searchsorted(self._sorted, key, "right")
+        return int(self._order[first:end].max()) + NGRAM if first < end else None
 
     @staticmethod
     def _keys(ids: np.ndarray) -> np.ndarray:

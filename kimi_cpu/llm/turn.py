@@ -161,6 +161,7 @@ class ChatTurn(Turn[ChatCompletion]):
             self.prompt_ids += self._opening_ids(self._opening)
             self.thinking = self._begins_inside_think()
         self.num_new = self._num_new()
+        self._num_calls = sum(len(m.get("tool_calls") or ()) for m in self._messages)
 
     def guide(self, max_tokens: int) -> ChatGuide | None:
         """Steers an answer of at most max_tokens: tools, the form of the answer, the limit on thinking."""
@@ -172,7 +173,7 @@ class ChatTurn(Turn[ChatCompletion]):
                 o.tool_choice,
                 o.response_format,
                 thinking=self.thinking,
-                next_index=sum(len(m.get("tool_calls") or ()) for m in self._messages),
+                next_index=self._num_calls,
                 max_tokens=max_tokens,
                 parallel_tool_calls=o.parallel_tool_calls,
                 end_ids=self._vocabulary.stop_ids,
@@ -219,9 +220,10 @@ class ChatTurn(Turn[ChatCompletion]):
             turn = turn | {"content": self._opening["content"] + (turn["content"] or "")}
         calls = turn.get("tool_calls")
         message = {"role": "tool", "tool_call_id": calls[0]["id"]} if calls else {"role": "user"}
-        *messages, last = normalise_messages([*self._messages, turn, message | {"content": ""}])
-        ids = [self._encode([*messages, last | {"content": text}], remember=False) for text in ("a", "1")]
-        return list(os.path.commonprefix(ids))
+        turn, message = normalise_messages([turn, message | {"content": ""}], num_calls=self._num_calls)
+        begun = [*self._messages, turn]
+        first, second = (self._encode([*begun, message | {"content": text}], remember=False) for text in ("a", "1"))
+        return list(os.path.commonprefix([first, second]))
 
     def _num_new(self) -> int:
         """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
