@@ -42,25 +42,25 @@ class Session:
         return forms
 
 
-def save(session: Session, cache: PrefixCache, path: Path, model_hash: str) -> int:
+def save(session: Session, cache: PrefixCache, path: Path, model_hash: str, heat: bytes = b"") -> int:
     """Brings a session and those of its pages that the cache or the file holds to a file on the disk; returns the
     tokens whose latents are in it.
 
     On the engine's thread. A file that holds what the session begins with gets what is new and nothing else; it is
     written anew when a third of it would be of no use. It is its owner's alone, and holds either the old or the new
-    session, whatever happens. ConfigError: there is a file that is no session, or another process writes it. OSError:
-    the disk says so.
+    session, whatever happens. heat: bytes that are kept with it. ConfigError: there is a file that is no session, or
+    another process writes it. OSError: the disk says so.
     """
     check_replaceable(path, "session", is_session, force=True)
     path = output_path(path)
     file = _opened_to_append(path)
     if file is None:
-        return _write(session, cache, path, model_hash, None)
+        return _write(session, cache, path, model_hash, heat, None)
     with file:
         try:
-            return _write(session, cache, path, model_hash, file)
+            return _write(session, cache, path, model_hash, heat, file)
         except SessionError:  # of another model, or damaged: nothing of it stays
-            return _write(session, cache, path, model_hash, None)
+            return _write(session, cache, path, model_hash, heat, None)
 
 
 def is_session(path: Path) -> bool:
@@ -83,26 +83,28 @@ def load(cache: PrefixCache, path: Path, model_hash: str) -> Session:
     return Session(saved.tokens, saved)
 
 
-def _write(session: Session, cache: PrefixCache, path: Path, model_hash: str, file: BufferedReader | None) -> int:
+def _write(
+    session: Session, cache: PrefixCache, path: Path, model_hash: str, heat: bytes, file: BufferedReader | None
+) -> int:
     """`save`, to an open file or, for None, in place of what is there. SessionError: the open file is of no use."""
     label = _label(cache, model_hash)
     if file is None:
         num_cached, new = cache.export(session.tokens)
-        _replace(path, label, Change(session.tokens, num_cached), new)
+        _replace(path, label, Change(session.tokens, num_cached, heat), new)
         return num_cached
     session.saved = saved = session_file.read(path, file, label, session.saved)
-    change, new = _change(saved, session.tokens, cache)
+    change, new = _change(saved, session.tokens, cache, heat)
     num_dead, size = session_file.num_dead(saved, change, label.page_bytes)
-    if 3 * num_dead > size:
+    if 3 * num_dead > size or (heat and saved.version < session_file.VERSION):
         kept = session_file.contents(path, file, saved, label, change.kept_pages)
-        _replace(path, label, Change(session.tokens, change.num_cached), chain(kept, new))
+        _replace(path, label, Change(session.tokens, change.num_cached, heat), chain(kept, new))
     else:
         with naming(path):
             session_file.append(file.fileno(), saved, change, new)
     return change.num_cached
 
 
-def _change(saved: Saved, tokens: Tokens, cache: PrefixCache) -> tuple[Change, Iterator[np.ndarray]]:
+def _change(saved: Saved, tokens: Tokens, cache: PrefixCache, heat: bytes) -> tuple[Change, Iterator[np.ndarray]]:
     """What saving a session to a file changes, and the content of its new pages.
 
     The pages of the common beginning stay, a last one that is not full until the cache has more of it.
@@ -112,8 +114,8 @@ def _change(saved: Saved, tokens: Tokens, cache: PrefixCache) -> tuple[Change, I
     num_full = num_usable // PAGE_TOKENS
     num_cached, new = cache.export(tokens, num_full)
     if num_cached > num_usable:
-        return Change(tokens, num_cached, kept_tokens, num_full), new
-    return Change(tokens, num_usable, kept_tokens, num_pages(num_usable)), iter(())
+        return Change(tokens, num_cached, heat, kept_tokens, num_full), new
+    return Change(tokens, num_usable, heat, kept_tokens, num_pages(num_usable)), iter(())
 
 
 def _replace(path: Path, label: Label, change: Change, contents: Iterator[np.ndarray]) -> None:

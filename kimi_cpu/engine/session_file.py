@@ -6,8 +6,8 @@
 
 A block has 4,096 bytes. A place is where an index begins u64, its bytes u64 and their CRC-32 u32. An index holds the
 place of the index before it, how many tokens and pages of that one's stay, the tokens in all and those of them whose
-latents are there (u64 each), then for what is new: ids i32, forms u8, and a CRC-32 u32 of each page. All numbers are
-little-endian.
+latents are there (u64 each), then for what is new: ids i32, forms u8, and a CRC-32 u32 of each page; from format 4 on
+there follow bytes that whoever saves understands (heat of experts). All numbers are little-endian.
 
 The slot of the higher serial number counts. A save writes the other one, when its pages and its index have reached the
 disk: whatever ends it leaves what was there before. What lies behind the newest index was never finished, and is cut
@@ -30,7 +30,8 @@ from ..errors import SessionError
 from .block_pool import Tokens, num_pages
 from .request import ABSORBED
 
-MAGIC, VERSION = "kimi-cpu session", 3
+MAGIC, VERSION = "kimi-cpu session", 4
+WITHOUT_HEAT = 3  # the format before
 BLOCK = 4096
 DATA_AT = 3 * BLOCK  # where the first save begins
 PLACE, SLOT, INDEX = Struct("<QQI"), Struct("<QQQII"), Struct("<QQIQQQQ")
@@ -63,15 +64,18 @@ class Saved(NamedTuple):
     num_cached: int
     page_at: np.ndarray  # i64[num_pages(num_cached)]
     page_crc: np.ndarray  # u32[num_pages(num_cached)]
+    heat: bytes
+    version: int  # of the file's format
     serial: int
     place: Place
 
 
 class Change(NamedTuple):
-    """A save: the session's tokens, how many of them have latents, and what stays of the save before it."""
+    """A save: the session's tokens, how many of them have latents, heat, and what stays of the save before it."""
 
     tokens: Tokens
     num_cached: int
+    heat: bytes
     kept_tokens: int = 0
     kept_pages: int = 0
 
@@ -89,6 +93,7 @@ class _Index(NamedTuple):
     tokens: Tokens
     page_at: np.ndarray
     page_crc: np.ndarray
+    heat: bytes
 
 
 Part = TypeVar("Part", _Index, Saved)
@@ -135,14 +140,17 @@ def read(path: Path, file: BufferedReader, label: Label, known: Saved | None = N
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
     head = file.read(DATA_AT)
-    _check_header(path, head[:BLOCK], label)
+    version = _checked_version(path, head[:BLOCK], label)
     if len(head) < DATA_AT:
         raise _truncated(path)
     slots = sorted(filter(None, (_slot(head[n * BLOCK :][: SLOT.size]) for n in (1, 2))), reverse=True)
     problem = _corrupt(path, "its slots")
     for serial, place in slots:  # the older one counts where the disk has lost what the newer one names
         try:
-            return _saved(path, file, size, label.page_bytes, serial, place, known)
+            saved = _saved(path, file, size, label.page_bytes, serial, place, known)
+            if saved.heat and version == WITHOUT_HEAT:
+                raise _corrupt(path, "its index contradicts itself")
+            return saved._replace(version=version)
         except SessionError as e:
             problem = e if place == slots[0][1] else problem
     raise problem
@@ -167,14 +175,15 @@ def _write_save(descriptor: int, at: int, before: Place, change: Change, pages: 
         at += page.nbytes
     new = change.tokens.part(change.kept_tokens, len(change.tokens.ids))
     head = INDEX.pack(*before, change.kept_tokens, change.kept_pages, len(change.tokens.ids), change.num_cached)
-    index = b"".join((head, new.ids.astype("<i4"), new.forms.tobytes(), np.asarray(checks, "<u4")))
+    index = b"".join((head, new.ids.astype("<i4"), new.forms.tobytes(), np.asarray(checks, "<u4"), change.heat))
     _write(descriptor, index, at)
     return Place(at, len(index), crc32(index))
 
 
 def _save_bytes(change: Change, page_bytes: int) -> int:
     """Bytes that `_write_save` writes."""
-    return INDEX.size + 5 * (len(change.tokens.ids) - change.kept_tokens) + (page_bytes + 4) * change.num_new_pages
+    num_new = len(change.tokens.ids) - change.kept_tokens
+    return INDEX.size + 5 * num_new + (page_bytes + 4) * change.num_new_pages + len(change.heat)
 
 
 def _write_slot(descriptor: int, serial: int, place: Place) -> None:
@@ -222,7 +231,7 @@ def _saved(
     found.reverse()
     ids, forms = (np.concatenate([part.tokens[which] for part in found]) for which in (0, 1))
     page_at, page_crc = (np.concatenate(parts) for parts in zip(*((i.page_at, i.page_crc) for i in found), strict=True))
-    return Saved(Tokens(ids, forms), newest.num_cached, page_at, page_crc, serial, place)
+    return Saved(Tokens(ids, forms), newest.num_cached, page_at, page_crc, newest.heat, VERSION, serial, place)
 
 
 def _index(path: Path, file: BufferedReader, size: int, page_bytes: int, place: Place) -> _Index:
@@ -240,7 +249,7 @@ def _index(path: Path, file: BufferedReader, size: int, page_bytes: int, place: 
     fits = (
         min(tokens, pages) >= 0
         and num_cached <= num_tokens
-        and len(data) == INDEX.size + 5 * tokens + 4 * pages
+        and len(data) >= INDEX.size + 5 * tokens + 4 * pages
         and max(before.end, DATA_AT) <= pages_at
     )
     if not fits:
@@ -252,7 +261,8 @@ def _index(path: Path, file: BufferedReader, size: int, page_bytes: int, place: 
     ids = np.frombuffer(data, "<i4", tokens, INDEX.size).astype(np.int32)
     page_at = pages_at + page_bytes * np.arange(pages, dtype=np.int64)
     page_crc = np.frombuffer(data, "<u4", pages, forms_at + tokens)
-    return _Index(before, kept_tokens, kept_pages, num_tokens, num_cached, Tokens(ids, forms), page_at, page_crc)
+    heat = data[forms_at + tokens + 4 * pages :]
+    return _Index(before, kept_tokens, kept_pages, num_tokens, num_cached, Tokens(ids, forms), page_at, page_crc, heat)
 
 
 def _first(index: Part, tokens: int, pages: int) -> Part:
@@ -261,8 +271,8 @@ def _first(index: Part, tokens: int, pages: int) -> Part:
     return index._replace(tokens=first, page_at=index.page_at[:pages], page_crc=index.page_crc[:pages])
 
 
-def _check_header(path: Path, block: bytes, label: Label) -> None:
-    """SessionError: the first block is not that of a session of this label."""
+def _checked_version(path: Path, block: bytes, label: Label) -> int:
+    """The format of a file whose first block this is. SessionError: it is not that of a session of this label."""
     try:
         header: dict[str, Any] = json.loads(block.partition(b"\n")[0])
         is_known = header["magic"] == MAGIC
@@ -272,9 +282,10 @@ def _check_header(path: Path, block: bytes, label: Label) -> None:
         raise SessionError(
             f"{path} is not a session file, or its beginning is damaged; the conversation starts afresh."
         )
-    if header.get("version") != VERSION:
+    version = header.get("version")
+    if version not in (WITHOUT_HEAT, VERSION):
         raise SessionError(
-            f"{path} has session format {str(header.get('version'))[:20]}, this program knows {VERSION}; "
+            f"{path} has session format {str(version)[:20]}, this program knows {VERSION}; "
             "the conversation starts afresh."
         )
     crc = header.pop("crc", None)
@@ -289,6 +300,7 @@ def _check_header(path: Path, block: bytes, label: Label) -> None:
         raise SessionError(
             f"{path} was saved with --kv {cache[:20]}; load the model with the same, or the conversation starts afresh."
         )
+    return version
 
 
 def _truncated(path: Path) -> SessionError:

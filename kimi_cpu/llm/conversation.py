@@ -11,11 +11,12 @@ from typing import Protocol, Unpack, cast
 
 import numpy as np
 
-from ..engine import EngineThread, Request
+from ..engine import Engine, EngineThread, Request
 from ..engine import session as engine_session
 from ..errors import KimiError, RequestError, SessionError
 from ..files import check_replaceable, output_path, private_directory, read_regular, replacing
 from ..filetypes import decoded
+from ..residency import ResidentExperts
 from .generation import Generation, result_of
 from .parameters import ChatKeywords, Messages, Tools, well_formed
 from .results import ChatCompletion, JsonObject, Piece
@@ -28,8 +29,15 @@ class Session:
     """The tokens of a conversation, and how each was computed. Pass it to LLM.chat with the messages, and nothing that
     the model has read or generated before is computed again. LLM.session makes one."""
 
-    def __init__(self, thread: EngineThread, model_hash: str, inner: engine_session.Session | None = None):
-        self._thread, self._model_hash = thread, model_hash
+    def __init__(
+        self,
+        thread: EngineThread,
+        model_hash: str,
+        residency: ResidentExperts | None,
+        inner: engine_session.Session | None = None,
+    ):
+        """residency: has the heat of experts that is saved with it; None when all are in memory."""
+        self._thread, self._model_hash, self._residency = thread, model_hash, residency
         self._inner = inner or engine_session.Session()
 
     def __repr__(self) -> str:
@@ -42,20 +50,32 @@ class Session:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Brings tokens and their latents to the disk, in one file, which holds either the old session or the new one
-        whatever happens. What it holds already is not written again. ConfigError: there is a file that is no session,
-        or another process writes it. OSError."""
-        inner, model_hash = self._inner, self._model_hash
-        self._thread.call(lambda engine: engine_session.save(inner, engine.cache, Path(path), model_hash))
+        whatever happens; with experts on disk, how much each was used of late as well. What it holds already is not
+        written again. ConfigError: there is a file that is no session, or another process writes it. OSError."""
+        inner, model_hash, residency = self._inner, self._model_hash, self._residency
+
+        def save(engine: Engine) -> None:
+            heat = b"" if residency is None else residency.heat_bytes()
+            engine_session.save(inner, engine.cache, Path(path), model_hash, heat)
+
+        self._thread.call(save)
 
     def load(self, path: str | os.PathLike[str]) -> "Session":
-        """The session of a file, for the same model. SessionError, FileNotFoundError."""
-        model_hash = self._model_hash
-        inner = self._thread.call(lambda engine: engine_session.load(engine.cache, Path(path), model_hash))
-        return Session(self._thread, model_hash, inner)
+        """The session of a file, for the same model; the experts that it used most of late come to memory.
+        SessionError, FileNotFoundError."""
+        model_hash, residency = self._model_hash, self._residency
+
+        def load(engine: Engine) -> engine_session.Session:
+            found = engine_session.load(engine.cache, Path(path), model_hash)
+            if residency is not None and found.saved is not None:
+                residency.recall(found.saved.heat)
+            return found
+
+        return Session(self._thread, model_hash, residency, self._thread.call(load))
 
     def fork(self) -> "Session":
         """Another one that goes on from the same tokens."""
-        return Session(self._thread, self._model_hash, self._inner)
+        return Session(self._thread, self._model_hash, self._residency, self._inner)
 
     def forms(self, prompt_ids: list[int]) -> np.ndarray:
         """See engine.session.Session.forms."""

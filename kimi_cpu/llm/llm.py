@@ -272,7 +272,7 @@ class LLM:
 
     def session(self) -> Session:
         """A session without tokens yet, to be passed to chat and stream, and saved."""
-        return Session(self._thread, self.model_hash)
+        return Session(self._thread, self.model_hash, self._residency)
 
     def load_session(self, path: str | os.PathLike[str]) -> Session:
         """The session that was saved in a file. SessionError: it is corrupt, or of another model."""

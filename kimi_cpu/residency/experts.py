@@ -22,6 +22,7 @@ from .residents import Residents
 
 PATIENCE_S = 0.05  # how often a step that waits for the disk looks whether it is still wanted
 NONE = np.zeros(0, bool)
+HEAT_TYPE = np.dtype("<f2")  # of heat in a session's file
 
 
 class ExpertsState(NamedTuple):
@@ -97,17 +98,25 @@ class ResidentExperts:
         """Reads experts when none is there: those that are pinned, which leave only when memory is short, then the
         hottest ones, as many as there is room for. heat, pinned f32[layers, experts]: of late, and counts; where it
         is 0, an expert is not read. progress: told as they come; what it raises ends the reading."""
-        num_staying, slot_bytes = self._residents.num_staying, self.slots.slot_bytes
+        num_staying = self._residents.num_staying
         pins = largest(pinned, num_staying)
         self._residents.pin(pins)
         hottest = [key for key in largest(heat, num_staying) if key not in {*pins}]
-        self._ask(deque((pins + hottest)[:num_staying]), set())
-        total = len(self._coming)
-        while self._coming:
-            self._take(self._reads.wait(1.0), {}, NONE)  # what cannot be read is an error when it is needed
-            if progress is not None:
-                progress((total - len(self._coming)) * slot_bytes, total * slot_bytes)
+        self._read_ahead((pins + hottest)[:num_staying], progress)
         self._bytes_read = 0
+
+    def heat_bytes(self) -> bytes:
+        """The heat in as few bytes as will do, for `recall`."""
+        return self._policy.heat.astype(HEAT_TYPE).tobytes()
+
+    def recall(self, data: bytes) -> None:
+        """Goes on where `heat_bytes` was called, between two steps: the experts that were used most then come to
+        memory, in place of others. Nothing happens when it was another model, or none."""
+        shape = self._policy.worth.shape
+        if len(data) == HEAT_TYPE.itemsize * shape[0] * shape[1]:
+            heat = np.frombuffer(data, HEAT_TYPE).reshape(shape).astype(np.float32)
+            self._policy.warm(heat)
+            self._read_ahead(largest(heat, self._residents.num_staying), None)
 
     def arrivals(self, layer: int, dispatch: Dispatch, stop: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """See model.Residency. ModelFileError: an expert cannot be read."""
@@ -158,6 +167,16 @@ class ResidentExperts:
                 residents.drop(key)
             for key in residents.passing - self._coming:
                 residents.drop(key)
+
+    def _read_ahead(self, keys: list[int], progress: Progress | None) -> None:
+        """Brings experts to memory that no layer waits for; what cannot be read is an error when it is needed."""
+        missing, busy = deque(key for key in keys if key not in self._residents), {*keys}
+        total, slot_bytes = len(missing), self.slots.slot_bytes
+        while missing or self._coming:
+            self._ask(missing, busy)
+            self._take(self._reads.wait(1.0), {}, NONE)
+            if progress is not None:
+                progress((total - len(missing) - len(self._coming)) * slot_bytes, total * slot_bytes)
 
     def _ask(self, missing: deque[int], busy: set[int]) -> None:
         """Has as many of the missing read, in ascending order, as there are slots for now.

@@ -49,9 +49,10 @@ class Policy:
         return self._averages[:, len(HALF_LIVES) - 1].copy()
 
     def warm(self, heat: np.ndarray) -> None:
-        """Begins where another run ended: heat f32[layers, experts]. Before anything is used."""
+        """Goes on where another run ended: heat f32[layers, experts]."""
         self._averages[:, len(HALF_LIVES) - 1] = heat
-        self.worth[:] = heat
+        for layer, worth in enumerate(heat):
+            self._set_worth(layer, worth)
 
     def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray, scores: np.ndarray | None) -> None:
         """A step's routing: the experts i64[n] of a layer that it uses, each once, how many of its tokens i64[n] do,

@@ -140,7 +140,7 @@ def test_header_that_lacks_a_field_is_refused(saved, name):
 def test_format_of_another_version_is_named(saved):
     path, _ = saved
     write_header(path, read_header(path) | {"version": 2})
-    with pytest.raises(SessionError, match="has session format 2, this program knows 3; the conversation starts"):
+    with pytest.raises(SessionError, match="has session format 2, this program knows 4; the conversation starts"):
         load(make().cache, path, "model")
 
 

@@ -21,6 +21,7 @@ from kimi_cpu.engine.session_file import BLOCK, DATA_AT, INDEX, SLOT, Label, con
 from kimi_cpu.errors import ConfigError, SessionError
 
 from .fake import FakePages
+from .test_session import read_header, write_header
 
 index = session_file._index
 LABEL = Label("model", "fake", FakePages(1).page_bytes)
@@ -347,3 +348,26 @@ def test_killing_saves_leaves_one_of_the_sessions(tmp_path):
         process.wait()
         n = len(held(path)[0])
         assert held(path) == kept(tokens(n, n - 300, after=tokens(300)))
+
+
+def test_heat_is_that_of_the_newest_save(tmp_path):
+    path, first = tmp_path / "talk", tokens(100)
+    found = tokens(150, 1, first)
+    for what, heat in ((first, b"warm"), (found, b"warmer"), (found, b"")):
+        save(Session(what), cache_of(what), path, "model", heat)
+        loaded = load(PrefixCache(FakePages(16)), path, "model")
+        assert loaded.saved.heat == heat and held(path)[0] == what.ids.tolist()
+
+
+def test_a_file_of_the_format_before_is_read_and_written_anew_when_there_is_heat(tmp_path):
+    path, first = tmp_path / "talk", tokens(100)
+    keep(path, first)
+    write_header(path, read_header(path) | {"version": 3})
+    assert held(path)[0] == first.ids.tolist()
+    longer = tokens(150, 1, first)
+    keep(path, longer)
+    assert read_header(path)["version"] == 3 and held(path)[0] == longer.ids.tolist()
+    save(Session(longer), cache_of(longer), path, "model", b"warm")
+    assert read_header(path)["version"] == 4 and held(path)[0] == longer.ids.tolist()
+    with path.open("rb") as file:
+        assert read(path, file, LABEL).heat == b"warm"

@@ -56,6 +56,10 @@ def test_a_session_is_the_same_after_it(path, tmp_path):  # noqa: F811
         session.save(tmp_path / "after")
         assert (tmp_path / "before").read_bytes() == (tmp_path / "after").read_bytes()
         assert llm.load_session(tmp_path / "after").num_tokens == session.num_tokens > 128
+        recalled = []
+        llm._running._weights.residency.recall = recalled.append
+        llm.load_session(tmp_path / "after")
+        assert len(recalled[0]) == 2 * 3 * 32, "the heat of all experts"
 
 
 def test_memory_is_the_system_s_meanwhile(path):  # noqa: F811

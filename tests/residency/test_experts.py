@@ -327,3 +327,26 @@ def test_experts_leave_unless_they_are_pinned(path, slots, are_pinned):
         slots.all[-1].aim(0)
         slots.all[-1].settle()
         assert not address.any(), "memory is short"
+
+
+def test_experts_that_were_hot_come_back_in_place_of_others(path, slots):
+    prompts = [[(7 * i) % 150 for i in range(9)]], [[(11 * i) % 90 for i in range(9)]]
+    with opened(path) as make:
+        model = make(residency=slots.make(20, 4))
+        residency, experts = slots.all[-1], model.weights.experts()
+
+        def resident():
+            return {(n, e) for n, x in experts.items() for e in np.flatnonzero(x.address).tolist()}
+
+        generate(alone(model), 64, COUNT, prompts[0])
+        heat, data = residency.heat, residency.heat_bytes()
+        generate(alone(model), 64, COUNT, prompts[1])
+        before = resident()
+        residency.recall(b"of another model")
+        assert resident() == before
+        residency.recall(data)
+        hottest = sorted(np.ndindex(heat.shape), key=lambda key: -heat[key])[:16]
+        assert len(resident() & {*hottest}) >= 15 and len(resident()) == 16 and resident() != before
+        first = generate(alone(model), 64, COUNT, prompts[0])
+    with opened(path) as make:
+        assert_same(first, generate(alone(make()), 64, COUNT, prompts[0]))
