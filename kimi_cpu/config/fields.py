@@ -49,8 +49,8 @@ SAMPLING = (  # attributes of kimi_cpu.Sampling
     Field(
         name="temperature",
         kind=Kind.NUMBER,
-        default=1.0,
         least=0,
+        unset="as the model file says, or 1",
         flags=("--temp", "--temperature"),
         help="0 is greedy.",
         doors=EVERYWHERE,

@@ -19,18 +19,18 @@ EXPANDED, ABSORBED = 0, 1  # the form of a token: how its query attends (model/a
 class Sampling:
     """Sampling parameters under OpenAI's names; top_k, min_p and repeat_penalty under llama.cpp's.
 
-    Defaults are Kimi K2 Thinking's: temperature 1.0, nothing cut off. temperature 0 is greedy. max_tokens None, or -1:
-    until the model stops or the context is full. seed None: another one every time; any other integer is a seed,
-    negative ones too. logit_bias: what is added to the logits of ids. presence_penalty and frequency_penalty count the
-    answer, repeat_penalty the prompt as well. logprobs: number of the best ids that are given with each token, besides
-    its own log-probability; None is off. repetition_detection: whether an answer that runs in a circle is ended, True
-    or, under vLLM's names, the fields of engine.repetition.Repetition; None: as the model file says, which is mostly
-    nothing. None stands for the default everywhere. Raises RequestError for a value that the table of fields does not
-    allow.
+    Defaults are Kimi K2 Thinking's: nothing cut off. temperature 0 is greedy; None: as the model file says, or 1.
+    max_tokens None, or -1: until the model stops or the context is full. seed None: another one every time; any other
+    integer is a seed, negative ones too. logit_bias: what is added to the logits of ids. presence_penalty and
+    frequency_penalty count the answer, repeat_penalty the prompt as well. logprobs: number of the best ids that are
+    given with each token, besides its own log-probability; None is off. repetition_detection: whether an answer that
+    runs in a circle is ended, True or, under vLLM's names, the fields of engine.repetition.Repetition; None: as the
+    model file says, which is mostly nothing. None stands for the default everywhere. Raises RequestError for a value
+    that the table of fields does not allow.
     """
 
     max_tokens: int | None = None
-    temperature: float = 1.0
+    temperature: float | None = None
     top_p: float = 1.0
     top_k: int = 0
     min_p: float = 0.0

@@ -39,7 +39,8 @@ def draw(row: np.ndarray, request: Request) -> tuple[int, TokenLogprob | None]:
             if not mask.any():
                 raise AnswerError("The answer's grammar allows no token here.")
             logits = np.where(mask, logits, -np.inf)
-        token_id = sample(logits, request.seed, request.num_tokens, s.temperature, s.top_k, s.top_p, s.min_p)
+        temperature = 1.0 if s.temperature is None else s.temperature
+        token_id = sample(logits, request.seed, request.num_tokens, temperature, s.top_k, s.top_p, s.min_p)
     if guide is not None:
         guide.accept(token_id)
     if s.logprobs is None:

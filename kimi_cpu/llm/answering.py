@@ -1,6 +1,6 @@
 """From a turn to its answers: a request to the engine for each, or those of heavy mode behind one handle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,13 +26,13 @@ Forms = Callable[[list[int]], np.ndarray]
 @dataclass(frozen=True)
 class Answering:
     """Begins the answers of one model. path: of its file. context: tokens that a prompt and its answer may have.
-    repetition: repetition_detection of requests that leave it open. reads_ahead: see LoadOptions.read_ahead."""
+    defaults: parameters of requests that leave them open. reads_ahead: see LoadOptions.read_ahead."""
 
     thread: EngineThread
     vocabulary: Vocabulary
     path: Path
     context: int
-    repetition: Any
+    defaults: Mapping[str, Any]
     reads_ahead: bool
 
     def begin(
@@ -146,8 +146,7 @@ class Answering:
         )
 
     def _sampling(self, params: Sampling, number: int) -> Sampling:
-        if params.repetition_detection is None and self.repetition is not None:
-            params = replace(params, repetition_detection=self.repetition)
+        params = replace(params, **{k: v for k, v in self.defaults.items() if getattr(params, k) is None})
         if params.seed is not None:
             params = replace(params, seed=(params.seed + number) % NUM_SEEDS)
         return params

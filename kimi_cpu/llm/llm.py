@@ -30,9 +30,9 @@ from .parameters import (
     SamplingKeywords,
     Tools,
     chat_parameters,
+    file_defaults,
     is_messages,
     raw_parameters,
-    repetition_default,
     room_for,
     well_formed,
 )
@@ -55,7 +55,7 @@ class LLM:
         try:
             self.path, self.config = path, self._file.config
             self._vocabulary = Vocabulary.of(self._file)
-            repetition = repetition_default(self._file)
+            defaults = file_defaults(self._file)
             loaded = loading.make_engine(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
             self._expert_uses, self._residency = loaded.uses, loaded.weights.residency
@@ -64,7 +64,7 @@ class LLM:
             raise
         self._running = Running(self._file, loaded, options)
         self._thread = self._running.thread
-        self._answering = Answering(self._thread, self._vocabulary, path, self.context, repetition, options.read_ahead)
+        self._answering = Answering(self._thread, self._vocabulary, path, self.context, defaults, options.read_ahead)
         self._at_exit = weakref.finalize(self, self._running.close)  # also when nobody holds it any more
 
     def close(self) -> None:

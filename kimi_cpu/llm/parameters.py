@@ -19,6 +19,7 @@ Tools = Sequence[Mapping[str, Any]]  # OpenAI's definitions of functions
 
 MAX_DEPTH = 256  # of lists and objects; Python's own limit is 1,000 calls, and what walks a value takes two a level
 GENERATION_CONFIG = "kimi-cpu.generation_config"  # metadata of a model file
+FROM_FILE = ("temperature", "repetition_detection")  # of the generation_config.json
 SAMPLING = "sampling"  # the keyword of a whole Sampling
 
 
@@ -113,18 +114,20 @@ def _sampling(given: dict[str, Any]) -> Sampling:
     return replace(base, **given)
 
 
-def repetition_default(file: ModelFile) -> bool | Mapping[str, int] | None:
-    """repetition_detection of a request that leaves it open: as the generation_config.json in the file says, mostly
-    nothing. ModelFileError."""
+def file_defaults(file: ModelFile) -> dict[str, Any]:
+    """temperature and repetition_detection of a request that leaves them open: those of the generation_config.json in
+    the file that it has, mostly none. ModelFileError."""
     try:
         config: object = json.loads(file.metadata.get(GENERATION_CONFIG, "{}"))
     except (ValueError, RecursionError):
-        return None  # the rest of it is for other programs
-    found = cast("dict[str, Any]", config).get("repetition_detection") if isinstance(config, dict) else None
+        return {}  # the rest of it is for other programs
+    found = cast("dict[str, Any]", config) if isinstance(config, dict) else {}
+    given = {name: found[name] for name in FROM_FILE if found.get(name) is not None}
     try:
-        return Sampling(repetition_detection=found).repetition_detection
+        Sampling(**given)
     except RequestError as e:
         raise ModelFileError(f"{file.path}: metadata {GENERATION_CONFIG}: {e} Convert it again.") from e
+    return given
 
 
 def is_messages(prompt: object) -> TypeGuard[Messages]:

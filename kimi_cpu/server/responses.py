@@ -273,7 +273,7 @@ class ResponsesWriter:
             "previous_response_id": None,
             "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
             "store": False,
-            "temperature": 1.0 if body.temperature is None else body.temperature,
+            "temperature": body.temperature,
             "text": {"format": body.text.format if body.text and body.text.format else {"type": "text"}},
             "tool_choice": body.tool_choice,
             "tools": body.tools or [],
