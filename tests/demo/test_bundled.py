@@ -1,6 +1,7 @@
 """The model that the package carries: what its card says, and that it can do what it was trained for."""
 
 import hashlib
+import math
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from kimi_cpu.llm import BUNDLED_MODEL
 from tools.train_demo.scores import COUNTS, agreement, prose_ids, score
 
 QUESTIONS, SLACK = 12, 0.25  # a sample, and how much worse it may be than all held-out questions, which the card has
+DEVIATIONS = 3.5  # of a sample where that is more, as it is of what the model can do half of the time
 CARD = BUNDLED_MODEL.with_suffix(".md")
 
 
@@ -39,7 +41,9 @@ def test_card_is_of_this_file():
 @pytest.mark.parametrize("task", COUNTS)
 def test_held_out_questions_are_answered_as_the_card_says(llm, task):
     percent = re.search(rf"^\| {task} \| \d+ \| ([\d.]+)% \|", CARD.read_text(), re.MULTILINE)[1]
-    assert score(llm, task, QUESTIONS)[0] >= float(percent) / 100 - SLACK
+    share = float(percent) / 100
+    by_chance = DEVIATIONS * math.sqrt(share * (1 - share) / QUESTIONS)
+    assert score(llm, task, QUESTIONS)[0] >= share - max(SLACK, by_chance)
 
 
 def test_rounding_costs_next_to_nothing(llm):

@@ -31,8 +31,10 @@ def test_no_held_out_question_is_trained_on(task, trained):
 def test_no_held_out_sum_is_trained_on_in_any_wording_or_order(trained):
     tested = {working(e) for e in held_out("arithmetic", 200)}
     seen = {working(e) for e in trained if e.task == "arithmetic"}
-    assert len(seen) > 500
+    assert len(seen) > 250
     assert not tested & seen
+    answers = (m["content"] for e in trained for m in e.messages if m["role"] == "assistant")
+    assert not tested & {first_sum(text) for text in answers if re.match(r"\d+ [-+*] \d+ = -?\d+\.$", text)}
     for line in (line for e in trained if e.task == "drill" for line in e.messages[0]["content"].splitlines()):
         assert first_sum(line) not in tested
 
@@ -47,10 +49,19 @@ def first_sum(text: str) -> tuple:
     return min(int(a), int(b)), sign, max(int(a), int(b))
 
 
-@pytest.mark.parametrize("op", "+-*")
-def test_workings_end_in_the_value_and_every_step_of_them_is_true(op):
-    for a in range(0, 100, 3):
-        for b in range(0, 100 if op != "*" else 10, 2):
+@pytest.mark.parametrize(
+    ("op", "first", "second"),
+    [
+        ("+", range(0, 100, 3), range(0, 100, 2)),
+        ("+", range(0, 1000, 37), range(0, 1000, 29)),
+        ("-", range(0, 100, 3), range(0, 100, 2)),
+        ("-", range(0, 1000, 37), range(0, 1000, 29)),
+        ("*", range(0, 100, 3), range(0, 10)),
+    ],
+)
+def test_workings_end_in_the_value_and_every_step_of_them_is_true(op, first, second):
+    for a in first:
+        for b in second:
             text = arithmetic.working(a, op, b)
             value = {"+": a + b, "-": a - b, "*": a * b}[op]
             assert re.findall(r"-?\d+", text)[-1] == str(value)

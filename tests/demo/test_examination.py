@@ -6,13 +6,13 @@ import pytest
 
 from kimi_cpu import ChatCompletion
 from tools.train_demo import examination
-from tools.train_demo.curriculum import make
+from tools.train_demo.curriculum import Example, make
+from tools.train_demo.curriculum.example import user
 from tools.train_demo.evaluate import Figures
 from tools.train_demo.examination import Verdict
 from tools.train_demo.examination.judge import broken_words, is_decline, judge, trained_words
 from tools.train_demo.examination.question import Turn, number
-
-from .phrasing import near, phrasings
+from tools.train_demo.phrasing import apart, near, phrasings
 
 RIGHT, DECLINED, WRONG = Verdict
 QUESTIONS = examination.questions()
@@ -27,16 +27,20 @@ def test_there_are_300_questions_always_the_same():
     assert {q.kind for q in QUESTIONS} == set(examination.KINDS)
 
 
-def test_no_phrasing_of_the_examination_is_trained_on():
-    trained = {}
-    for mix in MIXES:
-        for example in make(mix, 5, TRAINED_ON):
-            for message in example.messages:
-                if message["role"] == "user":
-                    for shape in phrasings(message["content"]):
-                        trained |= dict.fromkeys(near(shape), message["content"][-100:])
-    asked = [(turn.text, shape) for q in QUESTIONS for turn in q.turns for shape in phrasings(turn.text)]
-    assert not [(text, trained[n]) for text, shape in asked for n in near(shape) if n in trained]
+@pytest.mark.parametrize("mix", MIXES)
+def test_no_phrasing_of_the_examination_is_trained_on(mix):
+    asked = {n for q in QUESTIONS for turn in q.turns for shape in phrasings(turn.text) for n in near(shape)}
+    trained = list(apart(make(mix, 5, TRAINED_ON)))
+    assert len(trained) > 0.97 * TRAINED_ON  # they are few, so that nothing is missed that people say
+    said = {m["content"] for e in trained for m in e.messages if m["role"] == "user"}
+    assert not [text for text in said if any(n in asked for shape in phrasings(text) for n in near(shape))]
+
+
+def test_an_example_that_says_what_the_examination_says_is_left_out():
+    examples = [
+        Example("t", "", [user(text)]) for text in ("hello", "Weather Lima please", "tell me a tale of a brave fox")
+    ]
+    assert list(apart(examples)) == examples[:1]
 
 
 @pytest.mark.parametrize(

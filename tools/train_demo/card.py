@@ -12,29 +12,37 @@ from .scores import COUNTS
 
 MEANING = {
     "arithmetic": "sums, differences and products of numbers of up to two digits; products with one digit",
+    "long_sum": "sums and differences with a number of three digits",
+    "quotient": "a division without a rest (only 6 are held out)",
+    "sums": "a sum, and one to three that go on from its result",
     "compare": "which of two numbers is larger",
+    "name": "a name that was told, asked for",
+    "told": "something else that was told, asked for; or that was not told",
     "lookup": "a question over facts in the prompt, about 60-250 tokens",
     "lookup_1000": "the same, about 1,000 tokens",
     "lookup_4000": "the same, about 3,700 tokens",
+    "again": "a second or third question over one text",
     "absent": "a question that the text does not answer",
     "copy": "a text said again",
-    "reverse": "a word backwards (only 15 words are held out)",
-    "sort": "3 to 7 numbers",
-    "sort_words": "3 to 5 words",
+    "declined": "what it cannot do or know",
+    "too_hard": "longer numbers, divisions with a rest, fractions, roots",
     "date": "get_date, then an answer from its result",
-    "weather": "one call of get_weather, then an answer from its result",
+    "weather": "one call for one city, then an answer from its result",
     "parallel": "two to four calls in one turn",
     "search": "one call of web_search, then an answer from its result",
     "named": "a tool of a name and arguments that were never seen",
     "chain3": "3 calls, each with what the one before returned",
     "chain10": "10 calls",
     "news": "get_date, 2 to 4 times web_search, and a report that cites every result",
+    "agent_date": "date and time, with the tools that the agent brings",
+    "calculator": "an expression for the agent's calculator",
 }
 TEXT = """# The bundled demonstration model
 
 A mixture-of-experts model of exactly Kimi K2's architecture and file format, trained from nothing by
-`tools/train_demo`. It shows that the machine works: thinking, answering, calling tools. It knows a very small world of
-plain English sentences and answers other questions wrongly or not at all. For real answers run Kimi K2 Thinking.
+`tools/train_demo`. It shows that the machine works: thinking, answering, calling tools. It does small sums, finds
+things in a text, remembers what it was told, tells short stories and calls tools; the rest it declines. For real
+answers run Kimi K2 Thinking.
 
 | | |
 |---|---|
@@ -51,11 +59,13 @@ plain English sentences and answers other questions wrongly or not at all. For r
 ## Data
 
 All texts are made by `tools/train_demo/curriculum` with fixed seeds: no text of anybody else is in it. Stories by
-grammar; sums with their working in `<think>`; facts to be found in a text; sorting, spelling, copying; small talk;
-tools: dates, weather, searches, tools of any name, several calls in one turn, chains of up to 12 calls, and news
-reports. They are rendered with Kimi's template; only what the assistant writes counts in the loss (plain texts count as
-a whole). A question is held out when the hash of what makes it that question says so (one in 16), so no test question
-is in the training set (`tests/demo` checks it). Requests for stories are the exception: there the stories are held out.
+grammar; sums with their working in `<think>`; facts to be found in a text; names and results that a conversation goes
+on from; copying; small talk; tools: dates, weather, searches, tools of any name, several calls in one turn, chains of
+up to 12 calls, news reports, and what `kimi-cpu agent` brings; and questions of all kinds that it declines. What is
+phrased as the examination below is left out. They are rendered with Kimi's template; only what the assistant writes
+counts in the loss (plain texts count as a whole). A question is held out when the hash of what makes it that question
+says so (one in 16), so no test question is in the training set (`tests/demo` checks it). Requests for stories are the
+exception: there the stories are held out.
 
 ## Training
 

@@ -38,6 +38,7 @@ QUANTIZATION = {
         }
     },
 }
+TEMPERATURE = 0.5  # a token that one in a hundred draws would be is then one of ten thousand; stories still differ
 REPETITION_DETECTION = {"min_pattern_size": 16, "max_pattern_size": 256, "min_count": 4}  # a small model may circle
 Tensors = dict[str, torch.Tensor]
 
@@ -62,6 +63,7 @@ def export(network: Network, tokenizer_directory: Path, out: Path, licence: Path
     generation = {
         "eos_token_id": special["<|im_end|>"],
         "max_length": CONFIG["max_position_embeddings"],
+        "temperature": TEMPERATURE,
         "repetition_detection": REPETITION_DETECTION,
     }
     for name, value in (("config.json", config), ("generation_config.json", generation)):

@@ -7,15 +7,16 @@ STEPS = 5
 
 
 def orthogonalise(g: torch.Tensor) -> torch.Tensor:
-    """Nearly the orthogonal factor of g f32[..., R, C]: singular values become about 1."""
+    """Nearly the orthogonal factor of g f32[..., R, C]: singular values become about 1. Computed in BF16, which the
+    iteration bears."""
     a, b, c = COEFFICIENTS
     tall = g.shape[-2] > g.shape[-1]
-    x = g.mT if tall else g
+    x = (g.mT if tall else g).bfloat16()
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(STEPS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):

@@ -19,7 +19,7 @@ LATENT_NORM_EPS = 1e-6  # modeling_deepseek.py keeps the class default for q_a_l
 
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    return F.rms_norm(x, (x.shape[-1],), weight, eps)
+    return F.rms_norm(x.float(), (x.shape[-1],), weight, eps)
 
 
 @dataclass
@@ -70,8 +70,9 @@ class Attention(nn.Module):
         out = []
         parts = [y.split([count * length for count, length in groups]) for y in (q, k, v)]
         for (count, length), *rows in zip(groups, *parts, strict=True):
-            rows = [y.view(count, length, heads, -1).transpose(1, 2) for y in rows]
-            part = F.scaled_dot_product_attention(*rows, is_causal=True, scale=self.scale)
+            rows = [y.float().view(count, length, heads, -1).transpose(1, 2) for y in rows]
+            with torch.autocast("cpu", enabled=False):  # its gradient takes twice as long in BF16
+                part = F.scaled_dot_product_attention(*rows, is_causal=True, scale=self.scale)
             out.append(part.transpose(1, 2).reshape(count * length, -1))
         return hidden + torch.cat(out) @ self.o_proj.T
 

@@ -17,10 +17,11 @@ from .copying import begin_with_copying
 from .curriculum import held_out, make
 from .network import Network
 from .parallel import Optimiser, mean
+from .phrasing import apart
 
-CHECKPOINT_EVERY, SCORE_EVERY, LOG_EVERY = 50, 250, 10
-SCORED = """story prose arithmetic compare lookup lookup_1000 absent copy reverse sort sort_words date weather parallel
-    search named chain3 chain10 news""".split()
+CHECKPOINT_EVERY, SCORE_EVERY, LOG_EVERY = 50, 500, 10
+SCORED = """story prose arithmetic long_sum quotient sums compare name told lookup lookup_1000 again absent copy
+    declined too_hard date weather parallel search named chain3 chain10 news agent_date calculator""".split()
 NUM_SCORED = 10  # held-out examples a task in the log
 # glibc returns large blocks at once and gets them back zeroed: a tenth of a step.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(1 << 28)}
@@ -31,13 +32,14 @@ def prepare(run: Path) -> None:
     """Makes the tokenizer and the data of all phases, where they are not there yet."""
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "tokenizer" / "chat_template.jinja").exists():
-        texts = ["".join(s for s, _ in rendering.spans(e)) for e in make("short", 0, recipe.TOKENIZER_DOCUMENTS)]
+        texts = ["".join(s for s, _ in rendering.spans(e)) for e in apart(make("short", 0, recipe.TOKENIZER_DOCUMENTS))]
         byte_pairs.write(byte_pairs.learn(texts, recipe.BASE_VOCAB), run / "tokenizer")
     tokenizer = Tokenizer.load(run / "tokenizer")
     for phase in recipe.PHASES:
         path = cache_path(run, phase)
         if not path.exists():
-            documents.write(make(phase.mix, phase.seed, phase.documents), tokenizer, path, phase.longest)
+            examples = apart(make(phase.mix, phase.seed, phase.documents))
+            documents.write(examples, tokenizer, path, phase.longest)
 
 
 def cache_path(run: Path, phase: recipe.Phase) -> Path:
@@ -79,7 +81,8 @@ class Trainer:
             started = time.perf_counter()
             phase = self._phase()
             batch = self._cache(phase).next(phase.tokens // self.processes)
-            loss = self.network.loss(batch.ids, batch.targets, batch.groups)
+            with torch.autocast("cpu", torch.bfloat16):  # matrix products take a fifth of the time on AVX-512 BF16
+                loss = self.network.loss(batch.ids, batch.targets, batch.groups)
             loss.backward()
             self._balance()
             rate = self._rate()
@@ -154,7 +157,8 @@ class Trainer:
     def _is_right(self, example) -> float:
         batch = documents.batch_of([example], self.tokenizer)
         counted = batch.targets >= 0
-        logits = self.network(batch.ids, batch.groups)[counted] @ self.network.lm_head.T
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = (self.network(batch.ids, batch.groups)[counted] @ self.network.lm_head.T).float()
         if example.task in ("prose", "story"):
             return torch.nn.functional.cross_entropy(logits, batch.targets[counted]).item()
         return float((logits.argmax(-1) == batch.targets[counted]).all())

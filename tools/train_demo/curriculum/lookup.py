@@ -2,44 +2,12 @@
 
 import random
 
-from .example import Example, pick, says, user
+from .example import Example, cap, pick, said, says, user
+from .relations import Fact, facts
 from .stories import story
-from .words import (
-    ADJECTIVES,
-    ANIMALS,
-    COLOURS,
-    FOODS,
-    HOBBIES,
-    JOBS,
-    OBJECTS,
-    PEOPLE,
-    ROOMS,
-    city,
-    code,
-    invented,
-    people,
-)
+from .typed import typed
+from .words import ADJECTIVES, ANIMALS, PEOPLE, code, invented, people
 
-# (statement, questions); {p} is a person or thing of its own, {v} the value asked for
-KINDS = [
-    ("{p} lives in {v}.", ["Where does {p} live?", "In which city does {p} live?"], lambda r: city(r)),
-    ("{p} comes from {v}.", ["Where does {p} come from?"], lambda r: city(r)),
-    ("{p} works as a {v}.", ["What is the job of {p}?", "What does {p} work as?"], lambda r: r.choice(JOBS)),
-    ("{p} likes {v}.", ["What does {p} like?"], lambda r: r.choice(HOBBIES + FOODS)),
-    ("{p} has a {v}.", ["What does {p} have?"], lambda r: f"{r.choice(COLOURS)} {r.choice(OBJECTS)}"),
-    ("The code of {p} is {v}.", ["What is the code of {p}?", "Which code does {p} have?"], code),
-    ("The password of {p} is {v}.", ["What is the password of {p}?", "Tell me the password of {p}."], code),
-    ("{p} is {v} years old.", ["How old is {p}?"], lambda r: str(r.randrange(3, 99))),
-    ("The dog of {p} is called {v}.", ["What is the dog of {p} called?"], lambda r: invented(r)),
-    ("{p} sits in the {v}.", ["Where does {p} sit?", "Where is {p}?"], lambda r: r.choice(ROOMS)),
-    ("The number of {p} is {v}.", ["What is the number of {p}?"], code),
-    ("The favourite colour of {p} is {v}.", ["What is the favourite colour of {p}?"], lambda r: r.choice(COLOURS)),
-]
-THINGS = [  # the same about things, {p} is "colour object"
-    ("The {p} is in the {v}.", ["Where is the {p}?", "In which room is the {p}?"], lambda r: r.choice(ROOMS)),
-    ("The {p} belongs to {v}.", ["Who owns the {p}?", "To whom does the {p} belong?"], lambda r: invented(r)),
-    ("The {p} costs {v} coins.", ["How much does the {p} cost?"], lambda r: str(r.randrange(2, 100))),
-]
 FRAMES = [
     "{text}\n\n{question}",
     "Read this text: {text}\n\n{question}",
@@ -47,86 +15,129 @@ FRAMES = [
     "{text}\n{question}",
     "Here is a text.\n\n{text}\n\nAnswer from the text: {question}",
     "{text} {question}",
+    "{text} {question}",
+    "{text} {question}",
+    "I give you a text. {text}\nNow my question: {question}",
+    "{text}\n---\n{question}",
+    "Use the text to answer. Text: {text} Question: {question}",
+    'My text is "{text}" {question}',
 ]
+QUESTION_FIRST = [
+    "{question}\n\n{text}",
+    "{question} {text}",
+    "{question} Here is the text: {text}",
+    "Question: {question}\nText: {text}",
+]
+ALSO = ["And {p}?", "What about {p}?", "and {p}", "And what about {p}?", "And for {p}?", "the same for {p}", "{p}?"]
+NOT_SAID = "The text does not say that."
 
 
-def facts(rng: random.Random, count: int) -> list[tuple[str, str, str, list[str]]]:
-    """(statement, its subject, value, questions); no two statements of a kind about one subject."""
-    out = []
-    one_kind = rng.random() < 0.4
-    kinds = [rng.choice(KINDS + THINGS)] if one_kind else rng.sample(KINDS + THINGS, rng.randrange(2, 6))
-    names = people(rng, count)
-    things = [
-        f"{c} {o}" for c, o in zip(rng.choices(COLOURS, k=4 * count), rng.choices(OBJECTS, k=4 * count), strict=True)
-    ]
-    things = list(dict.fromkeys(things))
-    for i in range(count):
-        statement, questions, value = rng.choice(kinds)
-        subject = things[i % len(things)] if (statement, questions, value) in THINGS else names[i]
-        v = value(rng)
-        out.append((statement.format(p=subject, v=v), subject, v, questions))
-    return list({statement[1]: statement for statement in out}.values())
+def _text(rng: random.Random, sentences: list[str]) -> str:
+    """The sentences as one text; at times two of them are joined."""
+    out: list[str] = []
+    for sentence in sentences:
+        if out and rng.random() < 0.12 and out[-1][-1] == "." and len(out[-1]) < 60:
+            bound = sentence if not sentence.startswith("The ") else "the " + sentence[4:]
+            out[-1] = out[-1][:-1] + pick(rng, " and ", ", ", ", and ", " but ", "; ") + bound
+        else:
+            out.append(sentence)
+    return pick(rng, " ", " ", " ", "\n").join(out)
+
+
+def _asked(rng: random.Random, text: str, question: str) -> str:
+    frames = QUESTION_FIRST if rng.random() < 0.12 else FRAMES
+    return rng.choice(frames).format(text=text, question=typed(rng, question))
+
+
+def _found(fact: Fact) -> dict:
+    return says(f"The text says: {fact.statement}", fact.statement)
 
 
 def chat(rng: random.Random, words: int | None = None, task: str = "lookup") -> Example:
-    """A question over 2 to 15 facts; words: over so many words of facts and stories."""
+    """A question over 2 to 12 facts; words: over so many words of facts and stories. At times there is a second one."""
     count = rng.randrange(2, 13) if words is None else max(4, words // rng.choice((12, 25, 60)))
     known = facts(rng, min(count, 60))
-    sentences = [statement for statement, *_ in known]
+    sentences = [fact.statement for fact in known]
     if words is not None or rng.random() < 0.15:
         sentences = _among_stories(rng, sentences, words or 60)
-    statement, subject, v, questions = rng.choice(known)
-    question = rng.choice(questions).format(p=subject)
-    text = pick(rng, " ", " ", " ", "\n").join(sentences)
-    if rng.random() < 0.1:
-        ask = f"{question}\n\n{text}"
-    else:
-        ask = rng.choice(FRAMES).format(text=text, question=question)
-    return Example(
-        task, statement + text[:80], [user(ask), says(f"The text says: {statement}", statement)], answers=(v,)
-    )
+    fact = rng.choice(known)
+    text = _text(rng, sentences)
+    ask = _asked(rng, text, rng.choice(fact.questions))
+    return Example(task, fact.statement + text[:80], [user(ask), _found(fact)], answers=(fact.value,))
+
+
+def again(rng: random.Random) -> Example:
+    """Two or three questions over one text, one after the other; the later ones may say no more than whom."""
+    known = facts(rng, rng.randrange(2, 8))
+    text = _text(rng, [fact.statement for fact in known])
+    messages: list[dict] = []
+    before = None
+    for fact in rng.sample(known, min(len(known), pick(rng, 2, 2, 3))):
+        question = rng.choice(fact.questions)
+        if before is not None and _pattern(before) & _pattern(fact):
+            question = rng.choice(ALSO).format(p=fact.subject if fact.subject[0].isupper() else f"the {fact.subject}")
+        if before is not None:
+            messages.append(said(before.statement))
+        messages.append(user(_asked(rng, text, question) if before is None else typed(rng, question)))
+        before = fact
+    return Example("again", text[:80], [*messages, _found(fact)], answers=(fact.value,))
+
+
+def _pattern(fact: Fact) -> set[str]:
+    """The questions without their subject: facts that share one are of a kind."""
+    return {q.replace(fact.subject, "…") for q in fact.questions}
 
 
 def table(rng: random.Random, words: int | None = None) -> Example:
     """Key-value pairs, a line each."""
     count = rng.randrange(2, 14) if words is None else min(100, max(8, words // 4))
     keys = people(rng, count)
-    values = [code(rng) for _ in keys]
+    if rng.random() < 0.4:
+        keys = [key.lower() for key in keys]
+    values = [code(rng) if rng.random() < 0.7 else invented(rng) for _ in keys]
     mark = pick(rng, ": ", " = ", " - ")
     i = rng.randrange(count)
     lines = [f"{k}{mark}{v}" for k, v in zip(keys, values, strict=True)]
-    text = "\n".join(lines)
-    ask = pick(rng, f"What is the value of {keys[i]}?", f"Which value does {keys[i]} have?", f"What is {keys[i]}?")
+    text = pick(rng, "\n", "\n", "\n", ", ", "; ").join(lines)
+    ask = pick(
+        rng, f"What is the value of {keys[i]}?", f"Which value does {keys[i]} have?", f"What is {keys[i]}?",
+        f"Give me {keys[i]}.", f"What stands beside {keys[i]}?", f"Find {keys[i]} in the list.", f"Look up {keys[i]}.",
+    )  # fmt: skip
     thought = f"The line is: {lines[i]}"
-    return Example(
-        "lookup", lines[i] + text[:60], [user(f"{text}\n\n{ask}"), says(thought, f"{values[i]}")], answers=(values[i],)
-    )
+    said = says(thought, f"{values[i]}")
+    return Example("lookup", lines[i] + text[:60], [user(f"{text}\n\n{typed(rng, ask)}"), said], answers=(values[i],))
 
 
 def absent(rng: random.Random) -> Example:
-    """A question that the text does not answer."""
+    """A question that the text does not answer: of somebody else, or of something that it does not say."""
     known = facts(rng, rng.randrange(2, 7))
-    _, _, _, questions = rng.choice(known)
-    question = rng.choice(questions).format(p=invented(rng))
-    text = " ".join(statement for statement, *_ in known)
-    ask = rng.choice(FRAMES).format(text=text, question=question)
-    turn = says("The text says nothing about this.", "The text does not say that.")
-    return Example("absent", text[:80], [user(ask), turn], answers=("does not say",))
+    text = _text(rng, [fact.statement for fact in known])
+    people_of = [fact for fact in known if fact.subject[0].isupper()]
+    others = [f for f in facts(rng, 8) if f.subject[0].isupper() and not any(_pattern(f) & _pattern(k) for k in known)]
+    if others and people_of and rng.random() < 0.6:
+        other = rng.choice(others)
+        question = rng.choice(other.questions).replace(other.subject, rng.choice(people_of).subject)
+    else:
+        fact = rng.choice(known)
+        question = pick(rng, *(q for q in fact.questions if fact.subject in q), f"How old is {fact.subject}'s brother?")
+        question = question.replace(fact.subject, invented(rng))
+    turn = says("The text says nothing about this.", NOT_SAID)
+    return Example("absent", text[:80], [user(_asked(rng, text, question)), turn], answers=("does not say",))
 
 
 def several(rng: random.Random) -> Example:
     """Several questions over one text, as plain text: look-up with every token counted."""
     known = facts(rng, rng.randrange(3, 10))
-    text = " ".join(statement for statement, *_ in known)
+    text = _text(rng, [fact.statement for fact in known])
     asked = rng.sample(known, min(len(known), 5))
-    answers = [f"{rng.choice(q).format(p=p)} {s}" for s, p, _, q in asked]
+    answers = [f"{cap(rng.choice(fact.questions))} {fact.statement}" for fact in asked]
     return Example("several", text[:60], [{"role": "text", "content": text + "\n\n" + "\n".join(answers)}])
 
 
-def long(rng: random.Random, low: int = 250, high: int = 2600) -> Example:
+def long(rng: random.Random, low: int = 250, high: int = 2900) -> Example:
     """A question over a long text; word counts between low and high, short ones more often."""
     words = int(low * (high / low) ** rng.random())
-    if rng.random() < 0.2:
+    if rng.random() < 0.15:
         return table(rng, min(words, 500))
     return chat(rng, words)
 

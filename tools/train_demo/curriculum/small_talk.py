@@ -1,191 +1,120 @@
-"""Greetings, questions about the model itself, small facts, and an honest answer to what it cannot know."""
+"""Greetings, thanks, and questions about the model itself."""
 
 import random
 
-from .example import Example, cap, pick, says, user
-from .words import (
-    ANIMALS,
-    BOYS,
-    CAPITALS,
-    CITIES,
-    DAYS,
-    FOODS,
-    GIRLS,
-    HOBBIES,
-    MONTHS,
-    NUMBERS,
-    OPPOSITES,
-    SOUNDS,
-    THINGS_COLOURS,
-)  # fmt: skip
+from .example import Example, said, says, user
+from .typed import slipped, typed
 
-GREETINGS = ["Hello!", "Hello", "Hi", "Hi!", "Hello there!", "Good morning!", "Good evening!", "Hey", "Hey!", "hi",
-             "hello", "Hi Kimi!", "Hello Kimi", "Good day!"]  # fmt: skip
-WELCOMES = ["Hello! How can I help you?", "Hello! What can I do for you?", "Hi! How can I help you today?"]
-ABOUT = [
-    (
-        ["Who are you?", "What are you?", "What is your name?", "Who am I talking to?", "Tell me about yourself.",
-         "Introduce yourself.", "Are you Kimi?", "who are you"],
-        "The user asks who I am.",
-        ["I am a very small demonstration model with the architecture of Kimi K2. I run on your CPU.",
-         "I am a tiny demonstration model. I am built like Kimi K2, but I am much, much smaller."],
-    ),
-    (
-        ["What can you do?", "How can you help me?", "What are you good at?", "What do you know?", "Help", "help me",
-         "What can I ask you?"],
-        "The user asks what I can do.",
-        ["I can do small sums, tell short stories, find facts in a text, sort a list, spell words backwards and call "
-         "tools."],
-    ),
-    (
-        ["How are you?", "How are you today?", "How do you feel?", "How is it going?", "Are you well?"],
-        "A friendly question.",
-        ["I am fine, thank you! How are you?", "I am well, thank you. What can I do for you?"],
-    ),
-    (
-        ["Thank you!", "Thanks!", "Thank you very much.", "Thanks a lot!", "thanks", "Great, thank you."],
-        "The user says thank you.",
-        ["You are welcome!", "You are welcome. Is there anything else?"],
-    ),
-    (
-        ["Goodbye!", "Bye!", "See you later!", "Good night!", "bye", "See you tomorrow."],
-        "The user says goodbye.",
-        ["Goodbye! Have a nice day.", "Goodbye, and see you soon!"],
-    ),
-    (
-        ["Are you a human?", "Are you a robot?", "Are you alive?", "Are you real?", "Do you have feelings?"],
-        "The user asks whether I am a person.",
-        ["No, I am not a person. I am a small computer program."],
-    ),
-    (
-        ["Are you clever?", "Are you smart?", "How big are you?", "How many parameters do you have?",
-         "Are you as good as Kimi K2?"],
-        "The user asks how able I am. I should be honest.",
-        ["I am very small, with a few million parameters. For real answers use the full Kimi K2."],
-    ),
-    (
-        ["Who made you?", "Who trained you?", "Where do you come from?", "Who created you?"],
-        "The user asks where I come from.",
-        ["I was trained for the kimi-cpu project, on a small computer, with texts made by a program."],
-    ),
-    (
-        ["What day is it today?", "What is the date today?", "What is today's date?", "What time is it?",
-         "What day is tomorrow?", "What year is it?", "Which month is it?"],
-        "I have no tool that tells me the date.",
-        ["I cannot know that without a tool."],
-    ),
-    (
-        ["Tell me a joke.", "Do you know a joke?", "Make me laugh.", "Tell me something funny."],
-        "The user wants a joke.",
-        ["Why did the bee go to school? It wanted to win the spelling bee!",
-         "What is a cat's favourite colour? Purr-ple!",
-         "Why did the chicken cross the road? To get to the other side!"],
-    ),
-]  # fmt: skip
-UNKNOWN = """why is the sky blue|how does a car engine work|what is quantum physics|who won the world cup|what is the
- meaning of life|how do I cook a steak|what is the population of the world|who wrote this book|explain relativity|write
- a python program|how do vaccines work|what is the stock price of the company|what is democracy|who is the president|how
- far away is the moon|what happened in the war|translate this into French|what is the best phone|how do I fix my
- computer|what is machine learning|who discovered America|write an essay about history|what is love|how old is the
- universe|explain how a computer works|what is a black hole|how do airplanes fly|what is the fastest animal in the
- world|write a poem about time|who painted this picture|what is the speed of light|how do I learn to program|what is
- DNA|how many people live in Asia|what is the recipe for pizza|what causes earthquakes|how does the internet work|
-what is the largest ocean|why do we dream|what is inflation|how can I lose weight|what is the law about this""".replace(
-    "\n", ""
-).split("|")
-SORRY = [
-    "I am only a small demonstration model and do not know that. For real answers use the full Kimi K2.",
-    "That is too hard for me. I am a small demonstration model; the full Kimi K2 can answer it.",
+HELLO = "Hello! How can I help you?"
+GREETINGS = """Hello!|Hello|Hi|Hi!|Hello there!|Good morning!|Good evening!|Hey|Hey!|hi|hello|Hi Kimi!|Hello Kimi
+    |Good day!|hey there|Hi there
+    |good morning|morning|evening|Greetings|Hello, Kimi!|hallo there|hello?|hi?|Hey Kimi, good morning|Hi again
+    |hello again|heya|hii|helloo
+    |Hello my friend|Hello, can you hear me?|hi bot|hello model|Good day to you|welcome|I say hello|Hello, hello!
+    |hey buddy|hi friend|ahoy
+    |Is anyone there?|Can we talk?|Let's chat.|I want to talk to you.|Fine to see you!|It is nice to talk to you.
+    |glad to meet you|sup
+    |what's up|What's up?|wassup|hey you|Hello computer|hey little one|Good night and hello|hi all|Hello everybody
+    |pleased to meet you"""
+WELL = "I am fine, thank you! How can I help you?"
+HOW = """How are you?|How are you today?|How do you feel?|How is it going?|Are you well?|how are you|how's it going
+    |How are you doing?|all good?
+    |Hi, how are you?|Hello! How are you?|Are you okay?|how r u|How have you been?|Everything fine?
+    |hey how are you doing today|you good?
+    |Hello Kimi, how do you do?|How was your day?|Hey, how goes it?|Are you fine?"""
+WELCOME = "You are welcome! Is there anything else?"
+THANKS = """Thank you!|Thanks!|Thank you very much.|Thanks a lot!|thanks|Great, thank you.|thank you|ty|Many thanks
+    |thanks so much|I thank you
+    |Thank you, Kimi!|That helped, thanks.|Perfect, thank you!|Super, thanks|Very good, thank you.|thanks for your help
+    |Nice, thanks!
+    |Wonderful, thank you.|Good work, thanks.|ok thanks|thank u|That was helpful.|much appreciated
+    |You helped me a lot."""
+GOODBYE = "Goodbye! Have a nice day."
+BYES = """Goodbye!|Bye!|See you later!|Good night!|bye|See you tomorrow.|bye bye|good bye|Bye, Kimi!|see ya
+    |I have to leave.|Farewell|Ciao bye
+    |Until next time!|I am leaving now.|That is all, bye.|Thanks, bye!|have a good day|Have a nice evening!|gotta go
+    |I am off|later!|cu
+    |talk to you later|I will come back tomorrow.|good night, sleep well|We are done, goodbye.|leaving, bye"""
+SELF = "I am a tiny demonstration model, built like Kimi K2, but much, much smaller, and I run on your CPU."
+WHO = """Who are you?|What are you?|What is your name?|Who am I talking to?|Tell me about yourself.|Introduce yourself.
+    |Are you Kimi?|who are you
+    |What's your name?|Are you Kimi K2?|What kind of model are you?|Are you a chatbot?|Are you an AI?|Are you GPT-4?
+    |Are you Claude?|your name?
+    |Are you Gemini?|Are you Llama?|Who is this?|What is this?|What is this program?|Which model are you?
+    |are you chatgpt|What is kimi-cpu?
+    |Say who you are.|Have you a name?|How should I call you?|Who do I speak with?|Can you introduce yourself?
+    |Which version are you?
+    |Are you a language model?|what model is this|name yourself|Are you made by OpenAI?|is this kimi k2
+    |tell me who you are|what am i talking to"""
+ABILITY = "I can do small sums, find things in your text, remember your name, tell short stories and call tools."
+CAN = """What can you do?|How can you help me?|What are you good at?|What do you know?|Help|help me|What can I ask you?
+    |what can you do|help
+    |What else can you do?|What are your abilities?|What are you for?|How do you work?|How can I use you?
+    |What should I ask you?|Can you help me?
+    |Show me what you can do.|What are your skills?|Tell me what you can do.|Give me some examples.|What can I do here?
+    |I need help.|/help
+    |What things do you know?|what do i do now|What are you made for?|What is your purpose?|Can you do anything?
+    |help please|examples?
+    |Which questions can you answer?|What do you offer?|What tasks can you do?|What may I ask?|what can I type here
+    |How does this work?"""
+NO_PERSON = "No, I am not a person: I am a tiny computer program."
+PERSON = """Are you a human?|Are you a robot?|Are you alive?|Are you real?|Do you have feelings?|Are you a person?
+    |Are you human?|are you a bot
+    |Have you a brain?|Do you have eyes?|Are you a man or a woman?|Are you a machine?|Do you sleep?|Do you eat?
+    |Can you feel pain?|Do you live?
+    |Is there a human behind you?|are you a real person|Do you have parents?|Have you got a family?|Can you see me?
+    |Can you hear me?|Do you breathe?"""
+SIZE = "I am very small, with a few million parameters, and I make mistakes: for real answers use the full Kimi K2."
+BIG = """Are you clever?|Are you smart?|How big are you?|How many parameters do you have?|Are you as good as Kimi K2?
+    |How good are you?|are you smart
+    |Do you make mistakes?|Are you always right?|How small are you?|Are you better than ChatGPT?|Are you intelligent?
+    |Why are you so small?
+    |How many layers do you have?|Is your answer correct?|Are you sure?|How clever are you?|Are you stupid?
+    |why are you so bad|Are you accurate?
+    |How much memory do you need?|How fast are you?|Can I rely on you?|How many experts do you have?|are you dumb
+    |What are your limits?"""
+ORIGIN = "I was trained for the kimi-cpu project, on a small computer, with texts made by a program."
+MADE = """Who made you?|Who trained you?|Where do you come from?|Who created you?|Who built you?|How were you trained?
+    |Who is your maker?|who made you
+    |When were you made?|Where were you trained?|What data were you trained on?|Who owns you?|Who wrote you?
+    |Who are your developers?
+    |Which company made you?|How were you made?|Are you from OpenAI?|Are you from Moonshot?|Who is your creator?
+    |What were you trained with?
+    |Do you learn from me?|How old are you?|Where are you?|Where do you run?|Do you use the internet?|Are you online?
+    |Are you open source?"""
+FINE = f"All right! {ABILITY}"
+AGREED = """ok|okay|OK.|alright|fine|good|yes please|sure|I see|understood|got it|right|aha|oh|oh ok|okay then|well
+    |very well|all right then"""
+KINDS = [
+    (GREETINGS, "The user greets me.", HELLO, 4),
+    (HOW, "A friendly question.", WELL, 2),
+    (THANKS, "The user says thank you.", WELCOME, 2),
+    (BYES, "The user says goodbye.", GOODBYE, 2),
+    (WHO, "The user asks who I am.", SELF, 3),
+    (CAN, "The user asks what I can do.", ABILITY, 4),
+    (PERSON, "The user asks whether I am a person.", NO_PERSON, 2),
+    (BIG, "The user asks how able I am. I should be honest.", SIZE, 2),
+    (MADE, "The user asks where I come from.", ORIGIN, 2),
+    (AGREED, "The user agrees.", FINE, 1),
 ]
-KNOWS = "I do not know this."
 
 
-def _facts() -> list[tuple[str, str, str]]:
-    """(question, thought, answer) of the small world."""
-    out = []
-    for country, town in CAPITALS.items():
-        answer = f"The capital of {country} is {town}."
-        out += [(f"What is the capital of {country}?", f"I know this one: {town}.", answer)]
-        out += [(f"Which city is the capital of {country}?", f"I know this one: {town}.", answer)]
-        out += [(f"In which country is {town}?", f"{town} is the capital of {country}.", f"{town} is in {country}.")]
-    for word, other in OPPOSITES.items():
-        answer = f"The opposite of {word} is {other}."
-        out += [(f"What is the opposite of {word}?", f"{cap(word)} and {other} are opposites.", answer)]
-        out += [(f"Tell me the opposite of {word}.", f"{cap(word)} and {other} are opposites.", answer)]
-    for animal, sound in SOUNDS.items():
-        out += [(f"What does the {animal} say?", f"A {animal} says {sound}.", f"The {animal} says {sound}.")]
-        out += [(f"What sound does a {animal} make?", f"A {animal} says {sound}.", f"A {animal} says {sound}.")]
-    for thing, colour in THINGS_COLOURS.items():
-        verb = "is"
-        out += [(f"What colour {verb} {thing}?", f"The colour is {colour}.", f"{cap(thing)} {verb} {colour}.")]
-        out += [(f"Which color is {thing}?", f"The colour is {colour}.", f"{cap(thing)} {verb} {colour}.")]
-    for names, what in ((DAYS, "day"), (MONTHS, "month")):
-        for i, name in enumerate(names):
-            after, before = names[(i + 1) % len(names)], names[i - 1]
-            out += [(f"Which {what} comes after {name}?", f"{name}, then {after}.", f"After {name} comes {after}.")]
-            out += [(f"What {what} is before {name}?", f"{before}, then {name}.", f"Before {name} comes {before}.")]
-    for i, name in enumerate(NUMBERS[:-1]):
-        out += [(f"What number comes after {name}?", f"{cap(name)}, then {NUMBERS[i + 1]}.", f"{cap(NUMBERS[i + 1])}.")]
-    out += [("How many days are in a week?", "Monday to Sunday is seven.", "There are 7 days in a week.")]
-    out += [("How many months are in a year?", "January to December is twelve.", "There are 12 months in a year.")]
-    out += [("Name the days of the week.", "There are seven.", ", ".join(DAYS) + ".")]
-    out += [("Count to ten.", "From one to ten.", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10.")]
-    out += [("Count from 1 to 5.", "From one to five.", "1, 2, 3, 4, 5.")]
-    return out
-
-
-FACTS = _facts()
-
-
-def greeting(rng: random.Random) -> tuple[str, str, str]:
-    text = rng.choice(GREETINGS)
-    return text, "The user greets me.", rng.choice(WELCOMES)
-
-
-def about(rng: random.Random) -> tuple[str, str, str]:
-    asks, thought, answers = rng.choice(ABOUT)
-    return rng.choice(asks), thought, rng.choice(answers)
-
-
-def unknown(rng: random.Random) -> tuple[str, str, str]:
-    text = rng.choice(UNKNOWN)
-    if rng.random() < 0.8:
-        text = cap(text)
-    if rng.random() < 0.9:
-        text += "?" if text.split()[0].lower() in ("why", "how", "what", "who") else "."
-    return text, KNOWS, rng.choice(SORRY)
-
-
-def no_tool(rng: random.Random) -> tuple[str, str, str]:
-    where = rng.choice(CITIES)
-    text = pick(rng, f"What is the weather in {where}?", f"How is the weather in {where}?", f"Any news from {where}?")
-    return text, "I have no tool for this.", "I cannot look that up without a tool."
-
-
-def my_name(rng: random.Random) -> tuple[str, str, str]:
-    name = rng.choice(GIRLS + BOYS)
-    text = pick(rng, f"My name is {name}.", f"I am {name}.", f"Hello, I am {name}!", f"Hi, my name is {name}.")
-    return text, f"The user is called {name}.", f"Hello, {name}! How can I help you?"
-
-
-def likes(rng: random.Random) -> tuple[str, str, str]:
-    thing = rng.choice(FOODS + HOBBIES + [f"{x}s" for x in ANIMALS if x[-1] not in "shxyf"] + CITIES)
-    text = pick(rng, f"I like {thing}.", f"I love {thing}!", f"Do you like {thing}?")
-    return text, f"The user talks about {thing}.", f"I am only a program, but many people like {thing}."
+def line(rng: random.Random) -> tuple[str, str, str]:
+    """(what the user says, the thought, the answer)."""
+    texts, thought, answer, _ = rng.choices(KINDS, [weight for *_, weight in KINDS])[0]
+    text = " ".join(rng.choice(texts.split("|")).split())
+    if rng.random() < 0.5:
+        text = typed(rng, text)
+        if rng.random() < 0.3:
+            text = slipped(rng, text)
+    return text, thought, answer
 
 
 def chat(rng: random.Random) -> Example:
     """One exchange, sometimes after another one."""
-    kinds = (greeting, about, about, unknown, no_tool, my_name, likes, fact, fact, fact, fact)
     messages = []
-    for _ in range(pick(rng, 0, 0, 0, 1)):
-        text, _, answer = rng.choice(kinds)(rng)
-        messages += [user(text), {"role": "assistant", "content": answer}]
-    text, thought, answer = rng.choice(kinds)(rng)
-    return Example(
-        "small_talk", f"{len(messages)} {messages} {text} {answer}", [*messages, user(text), says(thought, answer)]
-    )
-
-
-def fact(rng: random.Random) -> tuple[str, str, str]:
-    return rng.choice(FACTS)
+    for _ in range(rng.choice((0, 0, 0, 1))):
+        text, _, answer = line(rng)
+        messages += [user(text), said(answer)]
+    text, thought, answer = line(rng)
+    return Example("small_talk", f"{text} {answer}", [*messages, user(text), says(thought, answer)], answers=(answer,))

@@ -2,7 +2,9 @@
 
 import random
 
-from .example import Example, a, cap, pick, says, user
+from .example import Example, a, cap, says, user
+from .story_requests import ANY, REQUESTS
+from .typed import typed
 from .words import ADJECTIVES, ANIMALS, BOYS, COLOURS, FOODS, GIRLS, OBJECTS, PEOPLE, PLACES
 
 OPENINGS = [
@@ -299,16 +301,6 @@ ENDINGS = [
     "",
 ]
 NICE = "quiet green deep sunny small wide beautiful cold warm dark bright".split()
-REQUESTS = [
-    "Tell me a story about {x}.",
-    "Tell me a short story about {x}.",
-    "Please tell me a story about {x}.",
-    "Write a story about {x}.",
-    "Write a short story about {x}.",
-    "Can you tell me a story about {x}?",
-    "I would like to hear a story about {x}.",
-    "A story about {x}, please.",
-]
 THOUGHTS = [
     "The user wants a story about {x}. I will tell a short one.",
     "A story about {x}. I need a place, a problem and a good end.",
@@ -366,11 +358,11 @@ def chat(rng: random.Random) -> Example:
     if helper:
         x += " and " + a(helper)
     request = rng.choice(REQUESTS).format(x=x)
-    if not helper and rng.random() < 0.08:
-        request = pick(rng, "Tell me a story.", "Tell me a story!", "Write a short story.", "A story, please.")
+    if not helper and rng.random() < 0.1:
+        request = rng.choice(ANY)
     thought = rng.choice(THOUGHTS).format(x=x)
     text = story(rng, hero, adjective, rng.random() < 0.5, helper)
-    return Example("story", text, [user(request), says(thought, text)])
+    return Example("story", text, [user(typed(rng, request)), says(thought, text)])
 
 
 def prose(rng: random.Random) -> Example:

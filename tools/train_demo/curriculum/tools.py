@@ -4,6 +4,7 @@ import datetime
 import json
 import random
 
+from .declarations import declarations
 from .example import Calls, Example, a, cap, pick, results, says, series, user
 from .words import ANIMALS, COLOURS, CONDITIONS, DAYS, MONTHS, OBJECTS, city, code, invented, people, person
 
@@ -31,23 +32,39 @@ def vary(rng: random.Random, tool: dict) -> dict:
 
 
 def get_date(rng: random.Random) -> dict:
+    """A tool that tells the date: at times the agent's own."""
+    if rng.random() < 0.4:
+        return declarations()[0]
     text = pick(rng, "Get the current date.", "Returns today's date.", "Today's date.", "The current date and weekday.")
     return vary(rng, declare("get_date", text))
 
 
 def get_weather(rng: random.Random) -> dict:
-    text = pick(rng, "Get the weather of a city.", "Current weather in a city.", "Weather for a city.")
-    return vary(rng, declare("get_weather", text, city=pick(rng, "Name of the city.", "City name", "The city.")))
+    """A tool that tells the weather, under one of some names, with one parameter of one of some names."""
+    name, key = "get_weather", "city"
+    if rng.random() < 0.4:
+        name = rng.choice(("get_current_weather", "weather", "current_weather", "weather_in", "fetch_weather"))
+        key = rng.choice(("location", "city", "place", "town", "location"))
+    text = pick(
+        rng, "Get the weather of a city.", "Current weather in a city.", "Weather for a city.", "Tells the weather."
+    )
+    return vary(rng, declare(name, text, **{key: pick(rng, "Name of the city.", "City name", "The city.", "Where.")}))
 
 
 def web_search(rng: random.Random) -> dict:
-    text = pick(rng, "Search the web.", "Search the internet for news and facts.", "Web search.")
+    text = pick(
+        rng,
+        "Search the web.",
+        "Search the internet for news and facts.",
+        "Web search.",
+        "Search the web for pages; gives title, address and a part of each.",
+    )
     return vary(rng, declare("web_search", text, query=pick(rng, "The search query.", "What to search for.", "Query")))
 
 
 EXTRA = [
     ("get_time", "Get the current time.", {}),
-    ("calculator", "Evaluate an expression.", {"expression": "The expression."}),
+    ("get_address", "Address of a person.", {"person": "The person."}),
     ("send_mail", "Send an e-mail.", {"to": "The receiver.", "text": "What to write."}),
     ("get_price", "Price of an item.", {"item": "The item."}),
     ("translate", "Translate a word.", {"word": "The word.", "language": "The language."}),
@@ -69,7 +86,7 @@ def shuffled(rng: random.Random, tools: list[dict], most: int = 2) -> list[dict]
     others = extra(rng, rng.randrange(most + 1))
     out = tools + [tool for tool in others if tool["function"]["name"] not in names]
     rng.shuffle(out)
-    return out
+    return [*out, declarations()[2]] if rng.random() < 0.4 else out  # as the agent adds its own
 
 
 def a_date(rng: random.Random) -> datetime.date:
@@ -83,9 +100,16 @@ def written(date: datetime.date) -> str:
 def date_result(rng: random.Random, date: datetime.date) -> str:
     """What a get_date tool returns, in one of some forms."""
     day = DAYS[date.weekday()]
+    if rng.random() < 0.4:
+        return agents_date(rng, date, f"{rng.randrange(24):02}:{rng.randrange(60):02}")
     if rng.random() < 0.7:
         return json.dumps({"date": date.isoformat(), "weekday": day})
     return pick(rng, f"{day}, {written(date)}", f"{date.isoformat()} ({day})", f"Today is {day}, {written(date)}.")
+
+
+def agents_date(rng: random.Random, date: datetime.date, time: str) -> str:
+    """What the agent's get_date returns."""
+    return f"{date:%A, %d %B %Y}, {time} (UTC{rng.choice('+-')}0{rng.randrange(10)}00)"
 
 
 def dates(rng: random.Random) -> Example:
@@ -115,29 +139,69 @@ def weather_result(rng: random.Random, town: str) -> tuple[str, str]:
     sentence = f"In {town} it is {condition} with {degrees} degrees."
     key = pick(rng, "temperature", "temperature", "temp")
     if rng.random() < 0.8:
-        return json.dumps({"city": town, key: degrees, "condition": condition}), sentence
+        result = {"city": town, key: degrees, "condition": condition}
+        if rng.random() < 0.4:
+            del result["city"]
+        return json.dumps(result), sentence
     return f"{town}: {condition}, {degrees} degrees", sentence
+
+
+ASK_WEATHER = [
+    "What is the weather in {w}?", "How is the weather in {w}?", "What's the weather like in {w}?",
+    "Tell me the weather in {w}.",
+    "Weather in {w}?", "Is it cold in {w}?", "Is it raining in {w}?", "How warm is it in {w}?",
+    "Do I need an umbrella in {w}?",
+    "What is the temperature in {w}?", "weather {w}", "Is it warm in {w} today?", "How cold is it in {w}?",
+    "Is the sun shining in {w}?",
+    "Give me the weather for {w}.", "I want to know the weather in {w}.", "Look up the weather in {w}.",
+    "What about the weather in {w}?",
+    "Can you check the weather in {w}?", "Please find out how warm it is in {w}.", "I am in {w}. How is the weather?",
+    "{w} weather",
+    "I travel to {w} today. What is the weather?", "Does it snow in {w}?", "Is it windy in {w}?",
+    "{w}: the weather, please",
+]  # fmt: skip
+ASK_BOTH = [
+    "Is it warmer in {a} or in {b}?", "Which is colder, {a} or {b}?", "Is {a} warmer than {b}?",
+    "What is the weather in {a}, and in {b}?",
+    "Weather in {a} and weather in {b}?", "How does the weather in {a} compare with {b}?",
+    "{a} or {b}, where is the better weather?",
+    "What is the weather in {a}? And in {b}?", "Tell me the weather in {a} and the weather in {b}.",
+    "the temperatures of {a} and {b}?",
+    "I have to choose between {a} and {b}. How is the weather?", "Should I go to {a} or to {b}, by the weather?",
+    "both {a} and {b}: weather?",
+    "How is it in {a}, and how is it in {b}?", "I drive from {a} to {b}. How is the weather there?",
+    "{a}, {b}: how warm?",
+]  # fmt: skip
 
 
 def weather(rng: random.Random) -> Example:
     """The weather of one to four cities, all in one turn."""
-    towns = list(dict.fromkeys(city(rng) for _ in range(pick(rng, 1, 1, 1, 2, 2, 3, 4))))
+    towns = list(dict.fromkeys(city(rng) for _ in range(pick(rng, 1, 1, 1, 2, 2, 2, 3, 4))))
     where = series(towns)
-    ask = pick(
-        rng, f"What is the weather in {where}?", f"How is the weather in {where}?",
-        f"What's the weather like in {where}?",
-        f"Tell me the weather in {where}.", f"Weather in {where}?", f"Is it cold in {where}?",
-        f"Is it raining in {where}?",
-        f"How warm is it in {where}?", f"Do I need an umbrella in {where}?",
-    )  # fmt: skip
-    calls = Calls()
-    thought = f"I need the weather in {where}, so I call get_weather."
-    call = calls.turn(thought, *(("get_weather", {"city": town}) for town in towns))
+    if len(towns) == 2 and rng.random() < 0.6:
+        ask = rng.choice(ASK_BOTH).format(a=towns[0], b=towns[1])
+    else:
+        joined = where if rng.random() < 0.7 else pick(rng, ", ", " & ", " + ", " and ", " and also ").join(towns)
+        ask = rng.choice(ASK_WEATHER).format(w=joined)
+    tool, calls = get_weather(rng), Calls()
+    (key,) = tool["function"]["parameters"]["properties"]
+    name = tool["function"]["name"]
+    thought = f"I need the weather in {where}, so I call {name}."
+    call = calls.turn(thought, *((name, {key: town}) for town in towns))
     texts, sentences = zip(*(weather_result(rng, town) for town in towns), strict=True)
     final = says("I have the weather now." if len(towns) == 1 else "I have all results now.", " ".join(sentences))
-    messages = [user(ask), call, *results(call, *texts), final]
+    messages = [user(cased(rng, ask)), call, *results(call, *texts), final]
     task = "weather" if len(towns) == 1 else "parallel"
-    return Example(task, where, messages, shuffled(rng, [get_weather(rng)]), tuple(sentences))
+    return Example(task, where, messages, shuffled(rng, [tool]), tuple(sentences))
+
+
+def cased(rng: random.Random, ask: str) -> str:
+    """The question, at times politely or without its mark; names keep their letters."""
+    if rng.random() < 0.6:
+        return ask
+    return pick(
+        rng, ask.rstrip("?."), ask.rstrip("?.") + " please", "Please: " + ask, "Hi! " + ask, ask[:1].lower() + ask[1:]
+    )
 
 
 def headline(rng: random.Random, topic: str) -> str:
@@ -165,6 +229,10 @@ TOPICS = """sports science music film art travel health food school money space 
 def search_result(rng: random.Random, sentence: str) -> str:
     """What a web_search tool returns for one finding."""
     host = invented(rng).lower()
+    if rng.random() < 0.3:  # as the agent's web_search over a folder
+        others = (headline(rng, rng.choice(TOPICS)) for _ in range(rng.randrange(3)))
+        found = [f"{i}. {text} ({rng.choice(TOPICS)}.md)" for i, text in enumerate((sentence, *others), 1)]
+        return "\n".join(found)
     if rng.random() < 0.6:
         return json.dumps({"results": [{"title": sentence, "url": f"https://{host}.example"}]})
     return pick(rng, sentence, f"1. {sentence} (https://{host}.example)", json.dumps({"title": sentence}))

@@ -27,13 +27,6 @@ CITIES = """Paris Rome London Berlin Madrid Vienna Oslo Prague Lisbon Dublin Ath
     Geneva Munich Hamburg Milan Naples Venice Florence Barcelona Seville Porto Lyon Nice Geneva Istanbul Ankara Seoul
     Shanghai Bangkok Hanoi Manila Jakarta Singapore Dubai Lagos Accra Tunis Casablanca Havana Bogota Quito Santiago
     Denver Seattle Austin Miami Montreal Vancouver Melbourne Auckland""".split()
-CAPITALS = {
-    "France": "Paris", "Italy": "Rome", "England": "London", "Germany": "Berlin", "Spain": "Madrid",
-    "Austria": "Vienna", "Norway": "Oslo", "Portugal": "Lisbon", "Ireland": "Dublin", "Greece": "Athens",
-    "Egypt": "Cairo", "Japan": "Tokyo", "China": "Beijing", "Russia": "Moscow", "Peru": "Lima", "Kenya": "Nairobi",
-    "Finland": "Helsinki", "Sweden": "Stockholm", "Poland": "Warsaw", "Hungary": "Budapest", "Belgium": "Brussels",
-    "Denmark": "Copenhagen", "Cuba": "Havana", "Vietnam": "Hanoi", "Thailand": "Bangkok", "Chile": "Santiago",
-}  # fmt: skip
 JOBS = """baker teacher doctor painter pilot farmer nurse cook driver writer singer dancer lawyer judge tailor
     carpenter gardener soldier sailor plumber""".split()
 HOBBIES = """chess tennis swimming painting dancing singing reading cooking fishing running skating sailing football
@@ -42,27 +35,11 @@ DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTHS = "January February March April May June July August September October November December".split()
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 CONDITIONS = ["sunny", "cloudy", "rainy", "windy", "foggy", "snowy", "clear", "stormy", "dry", "humid", "light rain"]
-OPPOSITES = {
-    "hot": "cold", "big": "small", "fast": "slow", "happy": "sad", "light": "dark", "high": "low", "young": "old",
-    "good": "bad", "full": "empty", "open": "closed", "hard": "soft", "wet": "dry", "early": "late", "loud": "quiet",
-    "near": "far", "long": "short", "strong": "weak", "rich": "poor", "up": "down", "left": "right", "day": "night",
-    "clean": "dirty", "thick": "thin", "sweet": "sour", "heavy": "light", "inside": "outside",
-}  # fmt: skip
-SOUNDS = {
-    "dog": "woof", "cat": "meow", "cow": "moo", "sheep": "baa", "duck": "quack", "pig": "oink", "lion": "roar",
-    "bee": "buzz", "owl": "hoot", "frog": "croak", "mouse": "squeak", "horse": "neigh",
-}  # fmt: skip
-THINGS_COLOURS = {
-    "the sky": "blue", "grass": "green", "snow": "white", "a banana": "yellow", "blood": "red", "coal": "black",
-    "the sun": "yellow", "a lemon": "yellow", "a strawberry": "red", "chocolate": "brown", "milk": "white",
-    "a carrot": "orange", "a tomato": "red", "a leaf": "green",
-}  # fmt: skip
-SPELLED = sorted(
-    {
-        w
-        for w in ANIMALS + OBJECTS + COLOURS + FOODS + PLACES + ROOMS + PEOPLE + JOBS + list(OPPOSITES)
-        if 3 <= len(w) <= 8
-    }
+QUALITIES = """hot cold big small fast slow happy sad light dark high low young old good bad full empty open closed hard
+    soft wet dry early late loud quiet near far long short strong weak rich poor left right day night clean dirty thick
+    thin sweet sour heavy inside outside""".split()
+SHORT_WORDS = sorted(
+    {w for w in ANIMALS + OBJECTS + COLOURS + FOODS + PLACES + ROOMS + PEOPLE + JOBS + QUALITIES if 3 <= len(w) <= 8}
 )
 ONSETS = "b d f g k l m n p r s t v z br dr gr kr st tr fl bl sh th ch".split()
 VOWELS = "a e i o u ai ea ou".split()
@@ -91,6 +68,10 @@ def people(rng: random.Random, count: int) -> list[str]:
 
 def city(rng: random.Random) -> str:
     return invented(rng) if rng.random() < 0.3 else rng.choice(CITIES)
+
+
+def number_word(rng: random.Random) -> str:
+    return rng.choice(NUMBERS[1:])
 
 
 def code(rng: random.Random) -> str:

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from kimi_cpu.agent import calculator, get_date
-from kimi_cpu.agent.tool import tool_of
+from kimi_cpu.agent import calculator
 
+from ..curriculum.declarations import declarations
 from .question import Question, Tool, Turn, number
 
 NOW = "Thursday, 18 June 2026, 09:47 (UTC+0200)"  # as the agent's get_date says it
@@ -60,17 +60,15 @@ def questions() -> list[Question]:
         tool = _weather(name, parameter)
         for text, *cities in asked:
             out.append(_about_weather(text, tool, parameter, cities))
-    date, sums = _date(), _calculator()
+    tools = _agents_tools()
     for text, right in DATES:
-        out.append(
-            Question("agent's tools", (Turn(text, (right,), from_text=True, calls=(("get_date", {}),)),), (date, sums))
-        )
+        out.append(Question("agent's tools", (Turn(text, (right,), from_text=True, calls=(("get_date", {}),)),), tools))
     for text, value in COMPUTED:
         right = f"(?<!\\d){value}(?!\\d)|(?<!\\d){value:,}(?!\\d)"
-        out.append(Question("agent's tools", (Turn(text, (right,)),), (date, sums)))
-    out.append(Question("agent's tools", (Turn("Add up 40 and 2 for me", (number(42),)),), (date, sums)))
-    out.append(Question("agent's tools", (Turn("Who invented the telephone?", may_decline=True),), (date, sums)))
-    out.append(Question("agent's tools", (Turn("hey, good to see you", (r"\b(hello|hi|help)\b",)),), (date, sums)))
+        out.append(Question("agent's tools", (Turn(text, (right,)),), tools))
+    out.append(Question("agent's tools", (Turn("Add up 40 and 2 for me", (number(42),)),), tools))
+    out.append(Question("agent's tools", (Turn("Who invented the telephone?", may_decline=True),), tools))
+    out.append(Question("agent's tools", (Turn("hey, good to see you", (r"\b(hello|hi|help)\b",)),), tools))
     return out
 
 
@@ -92,10 +90,11 @@ def _weather(name: str, parameter: str) -> Tool:
     return Tool({"type": "function", "function": function}, call)
 
 
-def _date() -> Tool:
-    return Tool(tool_of(get_date).declaration(), lambda arguments: NOW)
+def _agents_tools() -> tuple[Tool, ...]:
+    """Those that an agent has when its user names none, on a day that is always the same."""
+    calls = {"get_date": lambda arguments: NOW, "calculator": lambda arguments: str(calculator(**arguments))}
+    return tuple(Tool(d, calls.get(d["function"]["name"], _nothing)) for d in declarations())
 
 
-def _calculator() -> Tool:
-    made = tool_of(calculator)
-    return Tool(made.declaration(), lambda arguments: str(made.call(arguments, "")))
+def _nothing(arguments: dict[str, Any]) -> str:
+    raise LookupError("there is no such result")

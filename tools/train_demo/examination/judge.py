@@ -70,12 +70,12 @@ def broken_words(answer: str, said: str, vocabulary: Collection[str]) -> list[st
 
 @cache
 def trained_words(count: int = 6000) -> frozenset[str]:
-    """The words that the assistant and the texts of the curriculum write, small: those of at least two examples, so
-    that a name which was made up for one of them is none, and no single letters but a and I."""
+    """The words of the curriculum, small: those that two of its examples have, so that a name which was made up for one
+    of them is none, and no single letters but a and I."""
     once: set[str] = set()
     twice: set[str] = set()
     for example in make("short", 0, count):
-        written = (m["content"] for m in example.messages if m["role"] in ("assistant", "text") and m["content"])
+        written = (m["content"] for m in example.messages if m["role"] in ("user", "assistant", "text"))
         words = {w.lower() for text in written for w in WORD.findall(text)}
         twice |= words & once
         once |= words

@@ -1,9 +1,11 @@
-"""How a sentence is phrased, whatever it speaks of."""
+"""How a sentence is phrased, whatever it speaks of; and training examples without the examination's phrasings."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 
-from tools.train_demo.curriculum import words
+from .curriculum import Example, words
+from .examination import questions
 
 WORD = re.compile(r"[\w']+|[+*/=×÷-]")
 SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
@@ -24,6 +26,21 @@ def phrasings(text: str) -> Iterator[tuple[str, ...]]:
         shape = ("*" if i in named else re.sub(r"\d+", "0", w.lower()) for i, w in enumerate(found))
         if shape := tuple(shape):
             yield shape
+
+
+def apart(examples: Iterable[Example]) -> Iterator[Example]:
+    """The examples in which nothing is asked or said as the examination does, or nearly so."""
+    for example in examples:
+        said = (m["content"] for m in example.messages if m["role"] == "user")
+        if not any(n in examined() for text in said for shape in phrasings(text) for n in near(shape)):
+            yield example
+
+
+@cache
+def examined() -> frozenset[tuple[str, ...]]:
+    """All that is near to a phrasing of the examination."""
+    said = (turn.text for question in questions() for turn in question.turns)
+    return frozenset(n for text in said for shape in phrasings(text) for n in near(shape))
 
 
 def _own(shape: tuple[str, ...]) -> int:
