@@ -1,0 +1,60 @@
+"""Hosts in network namespaces of this machine, joined by a bridge. Needs root, and `ip`."""
+
+import os
+import shlex
+import signal
+import subprocess
+from contextlib import suppress
+
+BRIDGE, NAME, NET = "kimibr", "kimi", "10.77.0"
+
+
+class Network:
+    """So many hosts, numbered from 0, with addresses of their own. A context manager, which takes them away."""
+
+    def __init__(self, count: int):
+        self._count = count
+
+    def __enter__(self) -> "Network":
+        run(f"ip link add {BRIDGE} type bridge", f"ip link set {BRIDGE} up")
+        for number in range(self._count):
+            host, wire = f"{NAME}{number}", f"{NAME}w{number}"
+            run(
+                f"ip netns add {host}",
+                f"ip link add {wire} master {BRIDGE} up type veth peer name eth0 netns {host}",
+                f"ip -n {host} addr add {self.address(number)}/24 dev eth0",
+                f"ip -n {host} link set eth0 up",
+                f"ip -n {host} link set lo up",
+            )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number in range(self._count):
+            left = subprocess.run(["ip", "netns", "pids", f"{NAME}{number}"], stdout=subprocess.PIPE).stdout
+            for pid in left.split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            run(f"ip netns del {NAME}{number}")
+        run(f"ip link del {BRIDGE}")
+
+    def address(self, number: int) -> str:
+        """Of a host."""
+        return f"{NET}.{number + 1}"
+
+    def inside(self, number: int) -> list[str]:
+        """The command that runs another one on a host."""
+        return ["ip", "netns", "exec", f"{NAME}{number}"]
+
+    def cut(self, number: int) -> None:
+        """No packet reaches the host, or comes from it."""
+        run(f"ip link set {NAME}w{number} down")
+
+    def join(self, number: int) -> None:
+        """Undoes cut."""
+        run(f"ip link set {NAME}w{number} up")
+
+
+def run(*commands: str) -> None:
+    """CalledProcessError."""
+    for command in commands:
+        subprocess.run(shlex.split(command), check=True)
