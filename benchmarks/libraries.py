@@ -67,13 +67,15 @@ class LlamaCpp(Library):
     FLAGS = "flash attention on, cache f16, weights repacked for the CPU (its default)"
     MIXES_PROMPTS = True
 
-    def __init__(self, path: str, threads: int, num_tokens: int):
+    def __init__(self, path: str, threads: int, num_tokens: int, is_mapped: bool):
         import llama_cpp as api
 
         super().__init__(api, api.llama_cpp._lib)
         context = api.llama_context_default_params()
         context.kv_unified, context.flash_attn_type = True, 1
-        self._open(path, api.llama_model_default_params(), context, num_tokens, threads)
+        model = api.llama_model_default_params()
+        model.use_extra_bufts = not is_mapped  # for weights that it repacks
+        self._open(path, model, context, num_tokens, threads)
         self._memory = api.llama_get_memory(self.context)
 
     def clear(self) -> None:
@@ -117,7 +119,7 @@ class IkLlama(Library):
         "llama_state_seq_load_file": [POINTER, TEXT, NUMBER, POINTER, SIZE, POINTER],
     }
 
-    def __init__(self, path: str, threads: int, num_tokens: int):
+    def __init__(self, path: str, threads: int, num_tokens: int, is_mapped: bool):
         from ik_llama_cpp import _ctypes_api as api
 
         functions = api._lib
@@ -126,7 +128,7 @@ class IkLlama(Library):
         functions.llama_print_system_info.restype = TEXT
         super().__init__(api, functions)
         model = api.llama_model_default_params()
-        model.repack_tensors, model.use_mmap = True, False  # -rtr: weights in memory of its own
+        model.repack_tensors, model.use_mmap = not is_mapped, is_mapped  # -rtr: weights in memory of its own
         model.mla, model.flash_attn = 3, True
         model.max_ctx_size, model.n_seq_max, model.n_ubatch = num_tokens, MAX_SEQUENCES, PROMPT_STEP
         context = api.llama_context_default_params()

@@ -1,18 +1,23 @@
-"""A model file that is larger than the memory: this engine's experts in slots beside its plain mapping of the file.
+"""A model file that is larger than the memory: this engine's experts in slots beside its plain mapping and peers.
 
-    python tools/make_slice.py DIR/hf --layers 4 --router-bias 0 --native DIR/native.gguf
-    sudo python benchmarks/out_of_core.py DIR/native.gguf [--shares 15,25,50,75] [--tokens 48] [--prompt 2048]
-                                          [--routing k2_like|flat|independent|own] [--write]
+    python tools/make_slice.py DIR/hf --layers 4 --router-bias 0 --native DIR/native.gguf --standard DIR/standard.gguf
+    sudo python benchmarks/out_of_core.py DIR/native.gguf [--shares 15,25,50,75] [--tokens 64] [--prompt 2048]
+                                          [--routing k2_like|flat|independent|own] [--disks 0,0.5,1,3] [--write]
+                                          [--peer "ik=/opt/ik/bin/python" --standard DIR/standard.gguf]
 
 Each engine runs in a process and a control group (version 1 or 2) of its own. The budget of the slots is all that is
 always there and a share of the experts, and the limit of their group 256 MiB above it; the mapped file's limit is what
-the slots took of theirs. The page cache forgets the file before each row. A routing is imposed on the router's choices,
-since a slice has none that was trained: tests/residency/routings.py says which. The disk is read beside each row, whole
+the slots took of theirs, the peers' (PEERS.md) that of the slots. The page cache forgets the file before each row. A
+routing is imposed on the router's choices, since a slice has none that was trained: tests/residency/routings.py says
+which; on peers none can be imposed, so they are measured with the model's own. The disk is read beside each row, whole
 experts past the page cache, as many at once as the engine reads.
 
-D is the time for the bytes that a token misses at that rate, C the time that a token takes when all is in memory, A the
-part of C outside the experts, by bytes. Without looking ahead no token takes less than A + max(C - A, D): "of the
-bound".
+C is the time that a token takes when all is in memory, measured in turn with the row's pieces, A the part of C outside
+the experts, by bytes, D the time for the bytes of the experts that a token lacks at the disk's rate. An engine that
+reads only what a layer has asked for, beside all of the token's computing, takes no less than A + max(C - A, D): "of
+the bound". One that computes layer after layer cannot have a layer wait for another's disk: "of the layers' bound" is
+the same sum with the maximum taken in each layer. --disks: besides the disk as it is (0), slower ones, by reads that
+are held back, so that D is so many times C.
 """
 
 import argparse
@@ -25,53 +30,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 import numpy as np  # noqa: E402
 
-from benchmarks.machine import card, put_part  # noqa: E402
-from tests.residency import routings  # noqa: E402
-from tests.residency.routings import Routed  # noqa: E402
+from benchmarks.machine import anonymous_bytes, card, put_part  # noqa: E402
+from benchmarks.out_of_core_engine import CONTEXT, PIECE  # noqa: E402
+from benchmarks.workers import Worker, named_python  # noqa: E402
 
-RESULTS = Path(__file__).with_name("results-out-of-core.md")
+HERE = Path(__file__).parent
+RESULTS = HERE / "results-out-of-core.md"
 GROUPS, GROUP = Path("/sys/fs/cgroup"), "kimi-cpu-out-of-core"
 ABOVE = 256 << 20  # bytes of the limit that the budget does not have
-CONTEXT = 4096
-WARM = 96  # tokens before those that are measured
 SAMPLE_S = 0.1
 READS = 24  # experts that a look at the disk reads
-
-
-class Imposed:
-    """A residency that changes what a layer has routed before it brings the experts, if there is one to bring them."""
-
-    def __init__(self, inner, routing: Routed, first_layer: int):
-        """routing: of each token; it begins anew at its end."""
-        self._inner, self._routing, self._first = inner, routing, first_layer
-        self._at = self._next = 0
-
-    def arrivals(self, layer, dispatch, stop):
-        if layer == self._first:
-            self._at = self._next
-        top_k = dispatch.ids.shape[1]
-        num_tokens = int(dispatch.first[dispatch.num_active[0]]) // top_k
-        self._next = self._at + num_tokens
-        rows = np.arange(self._at, self._next) % len(self._routing.ids)
-        ids = self._routing.ids[rows, layer - self._first]  # [T, k]
-        dispatch.ids[:num_tokens] = ids
-        dispatch.scores[:num_tokens] = self._routing.scores[rows, layer - self._first]
-        active, counts = np.unique(ids, return_counts=True)
-        dispatch.order[: ids.size] = np.argsort(ids.reshape(-1), kind="stable")
-        dispatch.active[: len(active)] = active
-        dispatch.first[: len(active) + 1] = np.concatenate([[0], np.cumsum(counts)])
-        dispatch.num_active[0] = len(active)
-        if self._inner is None:
-            yield np.arange(len(active)), len(active)
-        else:
-            yield from self._inner.arrivals(layer, dispatch, stop)
+HEAD = [
+    "experts that fit",
+    "engine",
+    "disk GB/s",
+    "D : C",
+    "decode t/s",
+    "of the bound",
+    "of the layers' bound",
+    "hits",
+]
+HEAD += ["prompt t/s", "of the budget"]
 
 
 def main() -> None:
@@ -79,40 +65,69 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--shares", default="15,25,50,75", help="percent of the experts that fit")
-    parser.add_argument("--tokens", type=int, default=48, help="generated")
+    parser.add_argument("--tokens", type=int, default=64, help="generated, for a row")
     parser.add_argument("--prompt", type=int, default=2048, help="tokens; 0: none")
     parser.add_argument("--routing", choices=["k2_like", "flat", "independent", "own"], default="k2_like")
+    parser.add_argument("--disks", default="0", help="0: as it is; or so many times C")
+    parser.add_argument("--peer", type=named_python, action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--standard", type=Path, help="the file in the peers' layout")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.worker:
-        print(json.dumps(measure(args.file, **json.loads(args.worker))))
-        return
-    common = {"routing": args.routing, "tokens": args.tokens, "prompt": args.prompt}
-    whole = in_group(args.file, None, budget=None, **common)
-    compute_s, outside = 1 / whole["decode"], whole["outside"]
-    lines = [
-        "| experts that fit | engine | decode t/s | of the bound | hits | prompt t/s | disk GB/s | of the budget |",
-        "|---|---|---|---|---|---|---|---|",
-        f"| all | mapped | {whole['decode']:.2f} | | | {whole['prefill']:.1f} | {whole['disk']:.2f} | |",
-    ]
+    lines = [row_of(HEAD), "|" + "---|" * len(HEAD)]
     print("\n".join(lines), flush=True)
-    for share in map(int, args.shares.split(",")):
-        budget = budget_of(args.file, share)
-        slots = in_group(args.file, budget + ABOVE, budget=budget, **common)
-        used = max(slots["anonymous"], slots["charge"])
-        missed_s = slots["missed"] / slots["disk"] / 1e9
-        bound_s = outside * compute_s + max((1 - outside) * compute_s, missed_s)
-        found = {"slots": [f"{bound_s * slots['decode']:.0%}", f"{slots['hits']:.0%}", f"{used / budget:.0%}"]}
-        mapped = in_group(args.file, used, budget=None, **common)
-        for name, row in {"slots": slots, "mapped": mapped}.items():
-            bound, hits, part = found.get(name, ["", "", ""])
-            cells = [f"{row['decode']:.2f}", bound, hits, f"{row['prefill']:.1f}", f"{row['disk']:.2f}", part]
-            lines.append(f"| {share} % | {name} | " + " | ".join(cells) + " |")
-            print(lines[-1], flush=True)
+    for line in rows(args):
+        lines.append(line)
+        print(line, flush=True)
     if args.write:
         title = f"{args.routing.replace('_', '-')} routing, {args.file.stat().st_size / 1e9:.1f} GB"
         put_part(RESULTS, "A file that is larger than the memory", title, [*card(), "", *lines])
+
+
+def rows(args: argparse.Namespace) -> Iterator[str]:
+    """Rows of the table."""
+    common = {"routing": args.routing, "tokens": args.tokens, "prompt": args.prompt}
+    for share in map(int, args.shares.split(",")):
+        budget = budget_of(args.file, share)
+        slots = in_group(args.file, budget + ABOVE, budget=budget, disks=args.disks, **common)
+        used = max(slots["anonymous"], slots["charge"])
+        for disk in dict.fromkeys(piece["disk"] for piece in slots["pieces"]):
+            cells = figures(slots, [piece for piece in slots["pieces"] if piece["disk"] == disk])
+            yield row_of([f"{share} %", "slots", *cells, shown(slots["prefill"]), f"{used / budget:.0%}"])
+        mapped = in_group(args.file, used, budget=None, disks="0", **common)
+        rate = 1 / median(piece["token_s"] for piece in mapped["pieces"])
+        cells = [f"{mapped['rate'] / 1e9:.2f}", "", f"{rate:.2f}", "", "", ""]
+        yield row_of([f"{share} %", "mapped", *cells, shown(mapped["prefill"]), ""])
+        for name, python in args.peer:
+            rates = peer_rates(args.standard, budget + ABOVE, python, args.tokens, args.prompt)
+            yield row_of([f"{share} %", name, "", "", f"{rates[0]:.2f}", "", "", "", shown(rates[1]), ""])
+
+
+def row_of(cells: list[str]) -> str:
+    """A row of Markdown."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def shown(rate: float) -> str:
+    """Tokens a second of a prompt; nothing where none was measured."""
+    return f"{rate:.0f}" if rate else ""
+
+
+def figures(engine: dict, pieces: list[dict]) -> list[str]:
+    """Cells of a row, from the disk's rate to the hits; medians of the pieces."""
+    found: list[list[float]] = []
+    for piece in pieces:
+        rate = piece["rate"] if piece["disk"] else engine["rate"]
+        inner = (1 - engine["outside"]) * piece["whole_s"]
+        layers = np.array(piece["missing"]) * piece["stride"] / rate  # seconds [tokens, layers]
+        disk_s, outside_s = layers.sum(axis=1).mean(), piece["whole_s"] - inner
+        bound_s = outside_s + max(inner, disk_s)
+        layers_s = outside_s + np.maximum(inner / engine["num_layers"], layers).sum(axis=1).mean()
+        hits = 1 - np.mean(piece["missing"]) / engine["top_k"]
+        token_s = piece["token_s"]
+        ratios = bound_s / token_s, layers_s / token_s, hits
+        found.append([rate / 1e9, disk_s / piece["whole_s"], 1 / token_s, *ratios])
+    rate, disk, speed, bound, layers_bound, hits = (median(values) for values in zip(*found, strict=True))
+    return [f"{rate:.2f}", f"{disk:.2f}", f"{speed:.2f}", f"{bound:.0%}", f"{layers_bound:.0%}", f"{hits:.0%}"]
 
 
 def budget_of(path: Path, share: int) -> int:
@@ -136,13 +151,16 @@ def budget_of(path: Path, share: int) -> int:
     return high
 
 
-def in_group(path: Path, limit: int | None, **settings) -> dict:
-    """What a process measures below a limit; anonymous, charge: the most memory of its own and of its group."""
-    command = [sys.executable, __file__, str(path), "--worker", json.dumps(settings)]
-    disk = [disk_rate(path)]
+def in_group(path: Path, limit: int, disks: str, **settings) -> dict:
+    """What a process measures below a limit, as out_of_core_engine.measure returns it; anonymous, charge: the most
+    memory of its own and of its group; rate: bytes a second of the disk."""
+    before = disk_rate(path)
+    settings |= {"disks": list(map(float, disks.split(","))), "rate": before}
+    command = [sys.executable, str(HERE / "out_of_core_engine.py"), str(path), json.dumps(settings)]
     forget(path)
     with control_group(limit) as group:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=group.join)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        group.add(process.pid)
         most = {"anonymous": 0, "charge": 0}
         watcher = threading.Thread(target=watch, args=(process, group, most))
         watcher.start()
@@ -150,8 +168,20 @@ def in_group(path: Path, limit: int | None, **settings) -> dict:
         watcher.join()
     if process.returncode:
         raise SystemExit(f"the engine ended with {process.returncode}: what it said stands above")
-    disk.append(disk_rate(path))
-    return {**json.loads(out.splitlines()[-1]), **most, "disk": mean(disk)}
+    return {**json.loads(out.splitlines()[-1]), **most, "rate": (before + disk_rate(path)) / 2}
+
+
+def peer_rates(path: Path, limit: int, python: str, tokens: int, prompt: int) -> tuple[float, float]:
+    """Tokens a second of a peer below a limit: generated, and of a prompt."""
+    forget(path)
+    with control_group(limit) as group:
+        peer = Worker(HERE / "peers.py", python, path=path, threads=os.cpu_count(), context=CONTEXT, mapped=True)
+        group.add(peer.pid)
+        name = f"tg{tokens}"
+        rates = [peer.ask("piece", name, turn)["rate"] for turn in range(tokens // PIECE + 1)]
+        prompt_rate = peer.ask("piece", f"pp{prompt}", 0)["rate"] if prompt else 0.0
+        peer.close()
+    return median(rates[1:]), prompt_rate
 
 
 def forget(path: Path) -> None:
@@ -163,8 +193,6 @@ def forget(path: Path) -> None:
 
 def watch(process: subprocess.Popen, group: "Group", most: dict[str, int]) -> None:
     """Samples memory until the process ends: its own, and what the group is charged for except for pages of files."""
-    from benchmarks.machine import anonymous_bytes
-
     while process.poll() is None:
         most["anonymous"] = max(most["anonymous"], anonymous_bytes(process.pid))
         most["charge"] = max(most["charge"], group.charge())
@@ -174,18 +202,18 @@ def watch(process: subprocess.Popen, group: "Group", most: dict[str, int]) -> No
 class Group:
     """A control group for memory, version 1 or 2, which limits nothing when `limit` is None."""
 
-    def __init__(self, limit: int | None, name: str):
+    def __init__(self, limit: int | None):
         self._is_v2 = (GROUPS / "cgroup.controllers").exists()
-        self.folder = GROUPS / name if self._is_v2 else GROUPS / "memory" / name
+        self.folder = GROUPS / GROUP if self._is_v2 else GROUPS / "memory" / GROUP
         if self._is_v2:
             (GROUPS / "cgroup.subtree_control").write_text("+memory")
         self.folder.mkdir(exist_ok=True)
         if limit is not None:
             (self.folder / ("memory.max" if self._is_v2 else "memory.limit_in_bytes")).write_text(str(limit))
 
-    def join(self) -> None:
-        """Puts the process that calls it into the group."""
-        (self.folder / "cgroup.procs").write_text("0")
+    def add(self, pid: int) -> None:
+        """Puts a process into the group."""
+        (self.folder / "cgroup.procs").write_text(str(pid))
 
     def charge(self) -> int:
         """Bytes that the group is charged for, without pages of files, which give way."""
@@ -196,9 +224,9 @@ class Group:
 
 
 @contextmanager
-def control_group(limit: int | None, name: str = GROUP) -> Iterator[Group]:
+def control_group(limit: int | None) -> Iterator[Group]:
     """A group while the block lasts."""
-    group = Group(limit, name)
+    group = Group(limit)
     try:
         yield group
     finally:
@@ -206,48 +234,8 @@ def control_group(limit: int | None, name: str = GROUP) -> Iterator[Group]:
             group.folder.rmdir()
 
 
-def measure(path: Path, budget: int | None, routing: str, tokens: int, prompt: int) -> dict:
-    """In a process of its own: tokens a second, hits, bytes that a token misses, share of its time outside the
-    experts. budget: None for a plain mapping."""
-    import kimi_cpu
-    from kimi_cpu.llm import memory
-
-    memory.usable_memory = lambda: 1 << 50  # the limit is known to the mapped file's pages alone
-    memory.free_memory = lambda: 1 << 50
-    options = {"preload": False} if budget is None else {"memory": budget}
-    with kimi_cpu.load(path, context=CONTEXT, speculate=False, **options) as llm:
-        c, model = llm.config, llm._thread._engine.model
-        first = next(n for n in range(c.num_hidden_layers) if c.is_moe_layer(n))
-        if routing != "own":
-            length = WARM + 2 * tokens + 2 * prompt + 64
-            chosen = getattr(routings, routing)(length, c.num_hidden_layers - first, c.n_routed_experts)
-            model._residency = Imposed(model._residency, chosen, first)
-        numbers = np.random.default_rng(0)
-
-        def drawn(count: int) -> list[int]:
-            return numbers.integers(0, c.vocab_size, count).tolist()
-
-        def generate(num_prompt: int, count: int):
-            return llm.generate(drawn(num_prompt), max_tokens=count, temperature=0, ignore_eos=True).timings
-
-        generate(8, WARM)
-        pieces = llm.stream(drawn(8), max_tokens=tokens + 1, temperature=0, ignore_eos=True)
-        next(piece for piece in pieces if piece.token_ids)
-        before, started = llm.experts_state(), time.perf_counter()
-        count = sum(len(piece.token_ids) for piece in pieces)
-        seconds, after = time.perf_counter() - started, llm.experts_state()
-        prefill = generate(prompt, 1) if prompt else None
-        return {
-            "decode": count / seconds,
-            "prefill": prompt / prefill.prefill_s if prefill else 0.0,
-            "hits": (after.num_hits - before.num_hits) / (after.num_uses - before.num_uses) if after else 1.0,
-            "outside": 1 - llm.needs.token_experts / llm.needs.token,
-            "missed": (after.bytes_read - before.bytes_read) / count if after else 0.0,
-        }
-
-
 def disk_rate(path: Path) -> float:
-    """GB/s of whole experts that are read past the page cache by as many threads as the engine's."""
+    """Bytes a second of whole experts that are read past the page cache by as many threads as the engine's."""
     from kimi_cpu.modelfile import ModelFile
     from kimi_cpu.residency import NUM_READERS, Reads, Slots, WeightsReader
 
@@ -267,7 +255,7 @@ def disk_rate(path: Path) -> float:
     seconds = time.perf_counter() - started
     reads.close()
     slots.release()
-    return READS * stride / seconds / 1e9
+    return READS * stride / seconds
 
 
 if __name__ == "__main__":

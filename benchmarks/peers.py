@@ -10,11 +10,12 @@ from workers import seconds
 
 
 class Peer:
-    """Rows of a peer, measured as llama-bench measures. settings: path, threads, context."""
+    """Rows of a peer, measured as llama-bench measures. settings: path, threads, context, mapped: the file's pages are
+    the weights, which are not repacked (default: false)."""
 
     def __init__(self, settings: dict):
         num_tokens = max(settings["context"], (BATCH_DEPTH + 64) * MAX_SEQUENCES)
-        self.llama = installed()(settings["path"], settings["threads"], num_tokens)
+        self.llama = installed()(settings["path"], settings["threads"], num_tokens, settings.get("mapped", False))
         self._batch = self.llama.api.llama_batch_init(PROMPT_STEP, 0, 1)
         self._random = np.random.default_rng()
         self._held: tuple[int, ...] = ()  # tokens of each sequence that rows go on from

@@ -5,8 +5,10 @@
 
 A pool of experts of all layers has room for a share of them; the first third of the tokens fills it and is not counted.
 LRU, S3-FIFO and ARC are libcachesim's. The others may read an expert, use it and not keep it. Ours also knows the
-scores of experts that were not chosen. Of independent draws no policy can hit more than the share that fits. A recorded
-routing has a line of JSON for each token, {"layers": [[ids of the first layer], …]}, and no scores.
+scores of experts that were not chosen. "Best prediction" knows besides from what processes the scores are drawn, and
+keeps the experts whose next score is expected to be highest: what is between it and Belady's optimum, which knows the
+future, cannot be learned from the past. Of independent draws no policy can hit more than the share that fits. A
+recorded routing has a line of JSON for each token, {"layers": [[ids of the first layer], …]}, and no scores.
 """
 
 import argparse
@@ -25,7 +27,16 @@ from benchmarks.machine import card, put_part  # noqa: E402
 from kimi_cpu.residency.policy import Policy  # noqa: E402
 from kimi_cpu.residency.regret import best_hits  # noqa: E402
 from tests.residency.replay import ONE, replay  # noqa: E402
-from tests.residency.routings import Routed, flat, independent, k2_like, recorded  # noqa: E402
+from tests.residency.routings import (  # noqa: E402
+    NOISE,
+    POPULARITY,
+    PROCESSES,
+    Routed,
+    flat,
+    independent,
+    k2_like,
+    recorded,
+)
 
 RESULTS = Path(__file__).with_name("results-residency.md")
 SHARES = (0.03, 0.06, 0.12, 0.25, 0.40, 0.60)
@@ -33,6 +44,8 @@ NUM_EXPERTS = 384
 COUNTED_HALF_LIVES = (2, 16, 128)  # tokens
 K2_LAYERS, K2_TOP_K = 60, 8
 SCORED = "averages and scores (ours)"
+BEST_PREDICTION = "best prediction"
+DOMAIN = (POPULARITY, 1 - 1 / 1250)  # popularity as a process that lasts as long as a domain, on average
 
 Hits = Callable[[Routed, int, int], np.ndarray]  # (a routing, experts of a layer, room in all) -> bool[T, layers, k]
 
@@ -49,6 +62,35 @@ class DecayedCounts(Policy):
         self._counts[layer] *= self._decay
         self._counts[layer][:, experts] += tokens
         self._set_worth(layer, self._counts[layer].sum(axis=0))
+
+
+class BestPrediction(Policy):
+    """Worth is the expected next score of an expert, by a Kalman filter over the processes that scores are sums of."""
+
+    processes = PROCESSES
+
+    def __init__(self, num_layers: int, num_experts: int, top_k: int):
+        super().__init__(num_layers, num_experts, top_k)
+        std, self._lasting = self.processes.T
+        drawn, kept = np.diag(std**2 * (1 - self._lasting**2)), np.diag(self._lasting)
+        error = np.diag(std**2)  # of the states, before a score is seen
+        for _ in range(3000):
+            self._gain = error.sum(axis=1) / (error.sum() + NOISE**2)
+            error = kept @ (error - np.outer(self._gain, error.sum(axis=0))) @ kept + drawn
+        self._states = np.zeros((num_layers, len(std), num_experts))  # before the next score
+
+    def use(self, layer: int, experts: np.ndarray, tokens: np.ndarray, scores: np.ndarray | None) -> None:
+        assert scores is not None
+        states = self._states[layer]
+        states += self._gain[:, None] * (scores[0] - states.sum(axis=0))
+        states *= self._lasting[:, None]
+        self._set_worth(layer, states.sum(axis=0).astype(np.float32))
+
+
+class BestPredictionOfDomains(BestPrediction):
+    """The same where some experts are popular for as long as a domain lasts."""
+
+    processes = np.vstack([PROCESSES, DOMAIN])
 
 
 def ours(kind: type[Policy], with_scores: bool) -> Hits:
@@ -99,9 +141,11 @@ def keys_of(routing: Routed, num_experts: int) -> np.ndarray:
     return (routing.ids + layers * num_experts).astype(np.int64).reshape(-1)
 
 
-def table(routing: Routed, num_experts: int) -> list[str]:
-    """Rows of Markdown: hit rates by policy and share, and the regret of ours."""
+def table(routing: Routed, num_experts: int, prediction: type[Policy] | None = None) -> list[str]:
+    """Rows of Markdown: hit rates by policy and share, and the regret of ours and of the best prediction."""
     policies = {name: hits for name, hits in POLICIES.items() if name != SCORED or routing.scores is not None}
+    if prediction is not None:
+        policies[BEST_PREDICTION] = ours(prediction, with_scores=True)
     rates: dict[str, list[float]] = {name: [] for name in policies}
     counted = slice(len(routing.ids) // 3, None)
     for share in SHARES:
@@ -109,10 +153,13 @@ def table(routing: Routed, num_experts: int) -> list[str]:
         for name, hits in policies.items():
             rates[name].append(100 * float(hits(routing, num_experts, capacity)[counted].mean()))
     best_of_ours = rates.get(SCORED, rates["decayed averages"])
-    regret = [b - o for b, o in zip(rates["Belady"], best_of_ours, strict=True)]
+    regret = {"our regret": best_of_ours, "regret of the best prediction": rates.get(BEST_PREDICTION)}
+    regrets = {
+        name: [b - o for b, o in zip(rates["Belady"], of, strict=True)] for name, of in regret.items() if of is not None
+    }
     lines = ["| experts that fit | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |"]
     lines.append("|---|" + "---|" * len(SHARES))
-    for name, values in [*rates.items(), ("our regret", regret)]:
+    for name, values in (rates | regrets).items():
         lines.append(f"| {name} | " + " | ".join(f"{value:.1f}" for value in values) + " |")
     return lines
 
@@ -152,11 +199,15 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path)
     given = parser.parse_args()
     size = f"{given.tokens:,} tokens, {given.layers} layers of {NUM_EXPERTS} experts, of which each token uses 8."
-    made = {"Like K2's, with changes of domain": k2_like, "Flat, with locality": flat, "Independent draws": independent}
+    made = {
+        "Like K2's, with changes of domain": (k2_like, BestPredictionOfDomains),
+        "Flat, with locality": (flat, BestPrediction),
+        "Independent draws": (independent, None),
+    }
     put_part(RESULTS, "Experts that stay: hit rates in %", "Machine", card(["numpy", "libcachesim"]))
     put_part(RESULTS, "", "Bookkeeping", bookkeeping())
-    for title, make in made.items():
-        rows = table(make(given.tokens, given.layers), NUM_EXPERTS)
+    for title, (make, prediction) in made.items():
+        rows = table(make(given.tokens, given.layers), NUM_EXPERTS, prediction)
         print(title, *rows, sep="\n")
         put_part(RESULTS, "", title, [size, "", *rows])
     if given.recorded:

@@ -22,6 +22,11 @@ class Worker:
         command = [python, str(script), "--worker", text]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def ask(self, what: str, *arguments) -> dict:
         """What the engine's method of that name returns."""
         self._process.stdin.write(json.dumps([what, *arguments]) + "\n")

@@ -5,6 +5,9 @@ read begins at once, into a free slot; then the policy says whether it stays, an
 it passes: the slot is its own until it has been added to the output. A few slots are kept for those. So a prompt that
 needs nearly all experts streams those that are not there past the ones that stay. Gate and up are computed while the
 rest of an expert is being read.
+
+Tried: reading the absent experts that are worth most while a layer needs nothing from the disk. On routings like K2's
+hits rose by 2 to 4 points, but no time was won on two cores, which the readers take from the kernels.
 """
 
 from collections import deque
