@@ -4,25 +4,25 @@ that cites what it found.
     python examples/news_report chess housing                       # on the bundled model, over news/ beside this file
     python examples/news_report -m k2.gguf --folder ~/articles "our competitors" --resume report.jsonl
 
-The bundled model has learnt this task on small texts, and gets most reports right; for a folder of your own, and for
-topics in your own words, it needs Kimi K2 Thinking. With --resume the report goes on where it was stopped, and
-`kimi-cpu agent --view report.jsonl` shows how it came to be.
+The bundled model has learnt this task on small texts: it gets two topics of news/ right. For a folder of your own, more
+topics, or topics in your own words, it needs Kimi K2 Thinking. With --resume the report goes on where it was stopped,
+and `kimi-cpu agent --view report.jsonl` shows how it came to be.
 """
 
 import argparse
 from pathlib import Path
 
+from report_tools import get_date, web_search
+
 import kimi_cpu
-from kimi_cpu.agent import Agent, Outcome, get_date
+from kimi_cpu.agent import Agent, Outcome
+from kimi_cpu.agent import get_date as get_date_and_time
 from kimi_cpu.agent.builtin import Documents, web_tools
 
-NEWS = Path(__file__).parent / "news"
 
-
-def report(llm: kimi_cpu.LLM, topics: list[str], folder: Path, resume: Path | None = None) -> Outcome:
-    """The report on some topics, from the documents of a folder."""
-    web_search, fetch = web_tools(Documents(folder))
-    tools = [get_date, web_search] if folder == NEWS else [get_date, web_search, fetch]  # a title there says it all
+def report(llm: kimi_cpu.LLM, topics: list[str], folder: Path | None = None, resume: Path | None = None) -> Outcome:
+    """The report on some topics, from the documents of a folder, or else of news/."""
+    tools = [get_date, web_search] if folder is None else [get_date_and_time, *web_tools(Documents(folder))]
     *first, last = topics
     series = f"{', '.join(first)} and {last}" if first else last
     return Agent(llm, tools, temperature=0).run(f"Write the daily news report about {series}.", resume=resume)
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("topics", nargs="+")
     parser.add_argument("-m", "--model", type=Path)
-    parser.add_argument("--folder", type=Path, default=NEWS)
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--resume", type=Path)
     args = parser.parse_args()
     with kimi_cpu.load(args.model) as llm:

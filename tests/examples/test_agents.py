@@ -11,16 +11,21 @@ from tests.agent.test_loop import results
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_report_asks_for_the_date_and_searches_the_folder():
+def test_report_asks_for_the_date_and_searches_for_each_topic(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES / "news_report")
     example = runpy.run_path(str(EXAMPLES / "news_report" / "__main__.py"))
-    llm = FakeLLM(call("get_date"), call("web_search", query="chess news"), Turn("Chess: … [1]"))
-    outcome = example["report"](llm, ["chess", "film", "music"], example["NEWS"])
-    assert outcome.content == "Chess: … [1]"
-    assert llm.asked[0][0][0]["content"] == "Write the daily news report about chess, film and music."
-    found = results(llm.asked[2][0])[1]
-    assert found.startswith("1. The chess week in London begins with 40 guests. (chess.md)\n2. ")
+    turns = [call("get_date"), call("web_search", query="chess news 3 May 2026"), Turn("Chess: … [1]")]
+    for folder, found in (
+        (None, '{"results": [{"title": "The chess week in London begins with 40 guests.", "url": "chess.md"}]}'),
+        (EXAMPLES / "news_report" / "news", "1. The chess week in London begins with 40 guests. (chess.md)\n2. "),
+    ):
+        llm = FakeLLM(*turns)
+        outcome = example["report"](llm, ["chess", "film", "music"], folder)
+        assert outcome.content == "Chess: … [1]"
+        assert llm.asked[0][0][0]["content"] == "Write the daily news report about chess, film and music."
+        assert results(llm.asked[2][0])[1].startswith(found)
     for topic in ("chess", "housing", "sports", "film", "energy", "music"):
-        assert Documents(example["NEWS"]).search(f"{topic} news 3 May")[0].address == f"{topic}.md"
+        assert Documents(EXAMPLES / "news_report" / "news").search(f"{topic} news 3 May")[0].address == f"{topic}.md"
 
 
 def test_repair_runs_the_tests_until_they_pass(tmp_path):

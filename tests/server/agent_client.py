@@ -62,11 +62,10 @@ class AgentLLM(FakeLLM):
 
 
 def configured(folder: Path, **servers: dict) -> Path:
-    """A file of MCP servers: t, which works, and those."""
+    """A file of MCP servers: notes, which works and runs in that folder, and those."""
     path = folder / "servers.json"
-    path.write_text(
-        json.dumps({"mcpServers": {"t": {"command": sys.executable, "args": [str(PROGRAM), "stdio"]}, **servers}})
-    )
+    notes = {"command": sys.executable, "args": [str(PROGRAM), "stdio"], "cwd": str(folder)}
+    path.write_text(json.dumps({"mcpServers": {"notes": notes, **servers}}))
     return path
 
 

@@ -21,7 +21,7 @@ def tokenizer(tiny_file):
 def served(tokenizer, tmp_path_factory):
     llm = AgentLLM(Turn("nothing"), tokenizer=tokenizer)
     broken = {"command": "/no/such/program"}
-    with serving_agent(llm, configured(tmp_path_factory.mktemp("mcp"), broken=broken), allow=("t__add",)) as client:
+    with serving_agent(llm, configured(tmp_path_factory.mktemp("mcp"), broken=broken), allow=("notes__add",)) as client:
         yield llm, client
 
 
@@ -39,14 +39,14 @@ def client(served, llm):
 def test_tools_are_listed_with_what_needs_no_consent_and_what_else_the_servers_offer(client):
     listed = client.http.get("/v1/agent/tools").json()
     tools = {tool["name"]: tool for tool in listed["data"]}
-    assert tools["t__add"]["allowed"] and tools["t__add"]["read_only"] and not tools["t__append"]["allowed"]
-    assert tools["t__append"]["parameters"]["required"] == ["path", "text"]
+    assert tools["notes__add"]["allowed"] and tools["notes__add"]["read_only"] and not tools["notes__append"]["allowed"]
+    assert tools["notes__append"]["parameters"]["required"] == ["path", "text"]
     notices = "\n".join(listed["notices"])
     assert "1 resources (one)" in notices and "1 prompts (greet)" in notices and "broken is left out" in notices
 
 
 def test_run_shows_reasoning_calls_results_and_the_outcome(client, llm):
-    llm.play(call("t__add", a=2, b=3), Turn("It is 5."))
+    llm.play(call("notes__add", a=2, b=3), Turn("It is 5."))
     llm.goes_on.clear()
     with client.run("2 + 3?", temperature=0) as run:
         assert run.until("piece") == {"kind": "piece", "content": "", "reasoning_content": "a", "tool_calls": []}
@@ -76,11 +76,11 @@ def test_run_goes_on_with_the_conversation_before_it(client, llm):
 def test_call_waits_until_it_is_decided_on_and_a_denied_one_is_never_made(client, llm, tmp_path, decision, written):
     path = tmp_path / "effect"
     path.touch()
-    append = call("t__append", path=str(path), text="x")
+    append = call("notes__append", path=str(path), text="x")
     llm.play(append, *([append] if decision == "always" else []), Turn("ok"))
     with client.run("Go") as run:
         waiting = run.until("waiting")
-        assert waiting["name"] == "t__append" and str(path) in waiting["arguments"]
+        assert waiting["name"] == "notes__append" and str(path) in waiting["arguments"]
         assert path.read_text() == "" and len(llm.asked) == 1
         assert run.order("allow", call="9.9").status_code == 409
         assert run.order(decision, call=waiting["call"]).status_code == 200
@@ -94,15 +94,15 @@ def test_call_waits_until_it_is_decided_on_and_a_denied_one_is_never_made(client
 
 def test_client_may_allow_tools_beforehand(client, llm, tmp_path):
     path = tmp_path / "effect"
-    llm.play(call("t__append", path=str(path), text="x"), Turn("ok"))
-    with client.run("Go", allow=["t__app*"]) as run:
+    llm.play(call("notes__append", path=str(path), text="x"), Turn("ok"))
+    with client.run("Go", allow=["notes__app*"]) as run:
         run.until("outcome")
     assert path.read_text() == "x" and "waiting" not in run.kinds()
 
 
 def test_page_that_is_left_while_a_call_waits_can_be_opened_again_elsewhere(client, llm, tmp_path):
     path = tmp_path / "effect"
-    llm.play(call("t__append", path=str(path), text="x"), Turn("ok"))
+    llm.play(call("notes__append", path=str(path), text="x"), Turn("ok"))
     with client.run("Go") as run:
         waiting = run.until("waiting")
     assert not path.exists()
@@ -119,7 +119,7 @@ def test_page_that_is_left_while_a_call_waits_can_be_opened_again_elsewhere(clie
 def test_run_that_nobody_reads_for_long_is_stopped_and_forgotten(client, llm, tmp_path, monkeypatch):
     monkeypatch.setattr("kimi_cpu.server.agents.LEFT_S", 0.05)
     path = tmp_path / "effect"
-    llm.play(call("t__append", path=str(path), text="x"), Turn("ok"))
+    llm.play(call("notes__append", path=str(path), text="x"), Turn("ok"))
     with client.run("Go") as run:
         run.until("waiting")
     wait_for(lambda: run.order("stop").status_code == 404)
@@ -128,7 +128,7 @@ def test_run_that_nobody_reads_for_long_is_stopped_and_forgotten(client, llm, tm
 
 def test_stop_while_a_call_waits_ends_the_run_at_once_without_the_call(client, llm, tmp_path):
     path = tmp_path / "effect"
-    llm.play(call("t__add", a=1, b=1), call("t__append", path=str(path), text="x"), Turn("ok"))
+    llm.play(call("notes__add", a=1, b=1), call("notes__append", path=str(path), text="x"), Turn("ok"))
     with client.run("Go") as run:
         run.until("waiting")
         run.order("stop")
@@ -154,7 +154,7 @@ def test_stop_while_the_model_answers_keeps_what_it_has_said(client, llm):
 
 def test_answer_now_makes_no_more_calls(client, llm, tmp_path):
     path = tmp_path / "effect"
-    llm.play(call("t__append", path=str(path), text="x"), Turn("As far as I know"))
+    llm.play(call("notes__append", path=str(path), text="x"), Turn("As far as I know"))
     with client.run("Go") as run:
         run.until("waiting")
         run.order("answer_now")
@@ -164,7 +164,11 @@ def test_answer_now_makes_no_more_calls(client, llm, tmp_path):
 
 
 def test_tool_that_dies_or_is_unknown_or_gets_no_json_is_told_to_the_model(client, llm):
-    llm.play(Turn(calls=[("t__die", "{}"), ("none", "{}"), ("t__add", "{")]), call("t__add", a=1, b=1), Turn("ok"))
+    llm.play(
+        Turn(calls=[("notes__die", "{}"), ("none", "{}"), ("notes__add", "{")]),
+        call("notes__add", a=1, b=1),
+        Turn("ok"),
+    )
     with client.run("Go", allow=["all"]) as run:
         run.until("outcome")
     died, unknown, wrong = results(llm.asked[1][0])
@@ -210,7 +214,7 @@ def test_error_of_the_model_ends_the_run_alone(client, llm):
 
 def test_runs_beyond_the_servers_places_are_told_to_come_again_and_its_end_ends_them(tokenizer, tmp_path):
     path = tmp_path / "effect"
-    llm, said = AgentLLM(call("t__append", path=str(path), text="x"), tokenizer=tokenizer), []
+    llm, said = AgentLLM(call("notes__append", path=str(path), text="x"), tokenizer=tokenizer), []
     with serving_agent(llm, configured(tmp_path), parallel=1) as client:
         at_work = threading.Event()
 
@@ -230,9 +234,13 @@ def test_runs_beyond_the_servers_places_are_told_to_come_again_and_its_end_ends_
 
 
 def test_real_model_calls_tools_and_goes_on_with_what_it_said(tmp_path):
-    forced = {"tool_choice": {"type": "function", "function": {"name": "t__add"}}, "no_think": True, "max_tokens": 40}
+    forced = {
+        "tool_choice": {"type": "function", "function": {"name": "notes__add"}},
+        "no_think": True,
+        "max_tokens": 40,
+    }
     llm = kimi_cpu.load(context=8192)
-    with serving_agent(llm, configured(tmp_path), allow=("t__add",)) as client:
+    with serving_agent(llm, configured(tmp_path), allow=("notes__add",)) as client:
         with client.run("Add some numbers.", max_steps=2, temperature=0, **forced) as run:
             first = run.until("outcome")
         assert (first["reason"], first["calls"]) == ("the limit of 2 steps", 2)

@@ -19,7 +19,7 @@ def served(tiny_file, tmp_path_factory):
     llm = AgentLLM(Turn("nothing"), tokenizer=kimi_cpu.Tokenizer.load(tiny_file))
     broken = {"command": "/no/such/program"}
     with (
-        serving_agent(llm, configured(tmp_path_factory.mktemp("mcp"), broken=broken), allow=("t__add",)) as client,
+        serving_agent(llm, configured(tmp_path_factory.mktemp("mcp"), broken=broken), allow=("notes__add",)) as client,
         chromium(tmp_path_factory.mktemp("chromium")) as browser,
     ):
         yield llm, client.served.url, browser
@@ -44,25 +44,26 @@ def states(page) -> list[str]:
 
 
 def append(path, text="x"):
-    return call("t__append", path=str(path), text=text)
+    return call("notes__append", path=str(path), text=text)
 
 
 def test_run_shows_each_step_folded_and_the_next_question_knows_it(page):
     page.llm.play(
-        Turn(calls=[("t__add", '{"a": 2, "b": 3}')], reasoning="I must add."), Turn("It is **5**."), Turn("It was 5.")
+        Turn(calls=[("notes__add", '{"a": 2, "b": 3}')], reasoning="I must add."),
+        Turn("It is **5**."),
+        Turn("It was 5."),
     )
     assert page.browser.current_url.endswith("/")  # without the token
     page.ask("2 + 3?")
     page.until_done()
     page.until(lambda: page.one(".turn.run > .stats").text.startswith("2 steps · 1 calls"))
     assert states(page) == ["done"] and page.one("details.call").get_attribute("open") is None
-    assert page.one("details.call summary").text.startswith("t__add")
+    assert page.one("details.call summary").text.startswith("notes__add")
     page.one("details.call summary").click()
     shown = [pre.text for pre in page.all("details.call pre")]
     assert json.loads(shown[0]) == {"a": 2, "b": 3} and shown[1] == "5"
     assert page.all(".run details.thinking")[0].get_attribute("open") is None
     assert page.one(".run .content strong").text == "5"
-    page.save("page-agent")
     page.ask("What was it?")
     page.until(lambda: len(page.llm.asked) == 3)
     page.until_done()
@@ -78,10 +79,24 @@ def test_call_waits_for_the_reader_who_sees_all_of_it(page, tmp_path):
     assert states(page) == ["waiting"] and page.one("details.call pre").is_displayed()
     assert "a\\u{202e}b" in page.one("details.call pre").text and page.browser.title == "Waiting · kimi-cpu"
     assert not path.exists()
-    page.save("page-agent-question")
     page.one(".question .allow").click()
     page.until_done()
     assert path.read_text() == "a\u202eb" and states(page) == ["done"] and page.browser.title == "kimi-cpu"
+
+
+def test_answered_and_waiting_calls_stand_in_one_picture(page):
+    page.llm.play(
+        Turn(calls=[("notes__add", '{"a": 2, "b": 3}')], reasoning="How many bottles are that?"),
+        Turn(
+            calls=[("notes__append", '{"path": "shopping.txt", "text": "5 bottles of milk"}')], reasoning="I note it."
+        ),
+        Turn("ok"),
+    )
+    page.ask("Put two bottles of milk on my shopping list, and three for the neighbours.")
+    page.until(lambda: states(page) == ["done", "waiting"])
+    page.save("page-agent")
+    page.one(".question .deny").click()
+    page.until_done()
 
 
 def test_denied_call_is_not_made_and_one_allowed_for_ever_is_not_asked_about_again(page, tmp_path):
@@ -100,9 +115,9 @@ def test_denied_call_is_not_made_and_one_allowed_for_ever_is_not_asked_about_aga
     assert path.read_text() == "xx"
     page.one("#settings-open").click()
     boxes = {box.get_attribute("value"): box for box in page.all("#allowed input")}
-    assert [n for n, box in boxes.items() if box.is_selected()] == ["t__add", "t__append"]
-    assert not boxes["t__add"].is_enabled() and "broken is left out" in page.one("#notices").text
-    boxes["t__append"].click()
+    assert [n for n, box in boxes.items() if box.is_selected()] == ["notes__add", "notes__append"]
+    assert not boxes["notes__add"].is_enabled() and "broken is left out" in page.one("#notices").text
+    boxes["notes__append"].click()
     page.one("#settings button[value=save]").click()
     page.llm.play(append(path), Turn("ok"))
     page.ask("Again.")
@@ -113,7 +128,7 @@ def test_denied_call_is_not_made_and_one_allowed_for_ever_is_not_asked_about_aga
 
 def test_reload_and_a_second_window_find_the_call_that_waits(page, tmp_path):
     path = tmp_path / "effect"
-    page.llm.play(call("t__add", a=1, b=1), append(path), Turn("ok"))
+    page.llm.play(call("notes__add", a=1, b=1), append(path), Turn("ok"))
     page.ask("Go")
     page.until(lambda: page.all(".question .allow"))
     page.browser.refresh()

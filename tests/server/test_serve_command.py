@@ -39,11 +39,11 @@ def test_link_to_the_tools_is_printed_and_their_servers_end_with_the_server(tiny
     with start("-m", str(tiny_file), "-c", "4096", "--mcp", str(configured(tmp_path))) as server:
         lines = iter(server.stderr.readline, "")
         url, token = next(line for line in lines if "#agent=" in line).split()[-1].split("/#agent=")
-        assert any("the MCP server t offers 8 tools" in line for line in lines)
+        assert any("the MCP server notes offers 8 tools" in line for line in lines)
         headers = {"X-Agent-Token": token}
         while (answer := httpx.get(f"{url}/v1/agent/tools", headers=headers)).status_code == 503:
             pass
-        assert any(tool["name"] == "t__add" for tool in answer.json()["data"])
+        assert any(tool["name"] == "notes__add" for tool in answer.json()["data"])
         (started,) = psutil.Process(server.pid).children()
         server.terminate()
         assert server.wait() == 0
