@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import EngineDeadError, Interrupted, KimiError
 from ..llm.agreement import Votes, final_answer, normalised, reflection, settles
 from ..llm.results import HeavyReport, Trajectory, Usage
-from .loop import CUT_OFF_REASON, Loop
+from .loop import UNDONE, Loop
 from .records import Ended, Record
 from .tool import Refused, Tool
 from .transcript import Call, Transcript
@@ -242,6 +242,6 @@ class _Follower(Watch):
 
 def _vote(ended: Ended) -> str | None:
     """The vote of a run: its final answer, unless it was cut off, or has none."""
-    if not ended.content or ended.reason in (CUT_OFF_REASON, NOT_NEEDED):
+    if not ended.content or ended.reason in (*UNDONE.values(), NOT_NEEDED):
         return None
     return normalised(final_answer(ended.content))

@@ -26,13 +26,20 @@ SECTION_BEGIN = "<|tool_calls_section_begin|>"
 NEVER = -100.0  # logit bias
 MAX_LOST = 3  # turns in a row without an answer or a call
 LOOP = "a loop of equal calls with equal results"
-LOST = "turns in a row were cut off or empty"
+LOST = "turns in a row were cut off, empty or in a circle"
 FULL = "the context is full"
-CUT_OFF_REASON = "cut off"
+REPETITION = "repetition"  # stop_reason of a turn that was ended because it ran in a circle
+UNDONE = {
+    "length": "cut off",
+    REPETITION: "the answer ran in a circle",
+}  # finish_reason of an answer -> reason of a run
 ASKED = "asked to answer now"
 DENIED = "Error: the user has not allowed this call; it was not made."
 UNKNOWN = "Error: the program was stopped during this call. It may have been carried out, or not."
-CUT_OFF = "Your turn was cut off at its limit of tokens, and is lost. Think less: make one call, or answer."
+LOST_TURN = {  # finish_reason of a turn that brought nothing -> what the model is told
+    "length": "Your turn was cut off at its limit of tokens, and is lost. Think less: make one call, or answer.",
+    REPETITION: "Your turn said the same again and again, was ended, and is lost. Go on in another way, or answer.",
+}
 EMPTY = "Your turn was empty. Call a tool, or answer."
 
 
@@ -94,7 +101,7 @@ class Loop:
             elif self._run.calls:
                 self._make_calls()
             elif self._run.answer is not None:
-                reason = self._run.last or (CUT_OFF_REASON if self._run.is_cut_off else "answered")
+                reason = self._run.last or UNDONE.get(self._run.finish_reason, "answered")
                 self.record(Ended(reason=reason, content=settle(self._run.answer)))
             elif self._run.num_lost >= MAX_LOST or (self._run.last and self._run.num_lost):
                 self.record(Ended(reason=self._run.last or LOST, content=settle(None)))
@@ -171,7 +178,7 @@ class Loop:
             Answered(
                 step=self._run.num_steps + 1,
                 message=None if is_lost else turn.message(),
-                finish_reason=turn.finish_reason,
+                finish_reason=turn.stop_reason or turn.finish_reason,
                 prompt_tokens=turn.usage.prompt_tokens,
                 cached_tokens=turn.usage.cached_tokens,
                 completion_tokens=turn.usage.completion_tokens,
@@ -181,7 +188,7 @@ class Loop:
             )
         )
         if is_lost and self._run.last is None and self._run.num_lost < MAX_LOST:
-            self.record(Told(content=CUT_OFF if turn.finish_reason == "length" else EMPTY, by="program"))
+            self.record(Told(content=LOST_TURN.get(self._run.finish_reason, EMPTY), by="program"))
 
     def _turn(self, messages: list[dict[str, Any]], begun: tuple[int, ...], options: Any) -> "ChatCompletion":
         """A turn, whose pieces are shown as they come. begun: ids of it that were generated before a pause."""

@@ -44,7 +44,8 @@ class Told:
 @dataclass(frozen=True, kw_only=True)
 class Answered:
     """A turn of the model: the step-th, counted from 1. message: as the next prompt has it; None for a turn that is
-    left out of it (cut off, or empty), which finish_reason explains. The numbers are tokens, and seconds."""
+    left out of it (cut off, empty, or in a circle: "repetition"), which finish_reason explains. The numbers are tokens,
+    and seconds."""
 
     kind: Literal["answered"] = "answered"
     step: int

@@ -37,7 +37,7 @@ class Transcript:
 
     begun: its first record, None before. entries: the messages of the next prompt. calls: those that wait for a result.
     ended: its last record, None while it goes on. last: why the next turn is the last, if it is. num_lost: turns since
-    the last good one that were left out. is_cut_off: the last turn was. looping: it was told that it runs in a loop,
+    the last good one that were left out. finish_reason: of the last turn. looping: it was told that it runs in a loop,
     and goes on.
     """
 
@@ -49,7 +49,7 @@ class Transcript:
         self.num_steps = self.num_calls = self.num_lost = 0
         self.computed_tokens = self.generated_tokens = self.used_tokens = 0
         self.seconds = 0.0
-        self.looping = self.is_cut_off = False
+        self.looping, self.finish_reason = False, ""
         self.returned: dict[str, records.Returned] = {}
         self._open: dict[str, Call] = {}
         self._repeats = repeats.Repeats()
@@ -117,7 +117,7 @@ class Transcript:
         self.num_steps += 1
         self.seconds += record.prefill_s + record.decode_s
         self._spend(record.prompt_tokens, record.cached_tokens, record.completion_tokens)
-        self.is_cut_off = record.finish_reason == "length"
+        self.finish_reason = record.finish_reason
         if record.message is None:
             self.num_lost += 1
             self.used_tokens = record.prompt_tokens

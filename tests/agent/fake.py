@@ -11,8 +11,8 @@ SECTION = "<|tool_calls_section_begin|>"
 class Turn:
     """A turn of the script: an answer, or calls (name, arguments)."""
 
-    def __init__(self, content=None, calls=(), reasoning="thinking", finish_reason=None):
-        self.content, self.calls, self.reasoning = content, calls, reasoning
+    def __init__(self, content=None, calls=(), reasoning="thinking", finish_reason=None, stop_reason=None):
+        self.content, self.calls, self.reasoning, self.stop_reason = content, calls, reasoning, stop_reason
         self.finish_reason = finish_reason or ("tool_calls" if calls else "stop")
 
 
@@ -97,4 +97,7 @@ class FakeHandle:
         prompt = len(json.dumps(self._messages))
         content, reasoning = (None, None) if turn is None else (turn.content, turn.reasoning)
         usage = Usage(prompt, 10, prompt - 1)
-        return ChatCompletion(content, reasoning, calls, reason, usage, Timings(1.0, 2.0), token_ids=ids)
+        stop = None if turn is None else turn.stop_reason
+        return ChatCompletion(
+            content, reasoning, calls, reason, usage, Timings(1.0, 2.0), token_ids=ids, stop_reason=stop
+        )

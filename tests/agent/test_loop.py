@@ -191,8 +191,17 @@ def test_turns_that_bring_nothing_are_left_out_and_told():
     assert outcome.content == "ok" and [m["role"] for m in llm.asked[2][0]] == ["user"] * 3
     assert "cut off" in llm.asked[1][0][-1]["content"] and "empty" in llm.asked[2][0][-1]["content"]
     outcome = Agent(FakeLLM(cut, cut, cut, cut)).run("Go")
-    assert (outcome.content, outcome.reason, outcome.steps) == (None, "turns in a row were cut off or empty", 3)
+    reason = "turns in a row were cut off, empty or in a circle"
+    assert (outcome.content, outcome.reason, outcome.steps) == (None, reason, 3)
     assert Agent(FakeLLM(Turn("half an ans", finish_reason="length"))).run("Go").reason == "cut off"
+
+
+def test_turn_that_ran_in_a_circle_is_told_so_and_an_answer_that_did_is_not_taken_for_whole():
+    seen, llm = Seen(), FakeLLM(Turn(stop_reason="repetition"), Turn("ha ha ha ha", stop_reason="repetition"))
+    outcome = Agent(llm).run("Go", watch=seen)
+    assert (outcome.content, outcome.reason) == ("ha ha ha ha", "the answer ran in a circle")
+    assert "the same again and again" in llm.asked[1][0][-1]["content"]
+    assert [r.finish_reason for r in seen.records if r.kind == "answered"] == ["repetition"] * 2
 
 
 def paused_run(reply, *script, tools=()):
