@@ -27,7 +27,7 @@ class RunBody(body_at(Door.CHAT)):
     """A task with the conversation before it, whose last message is the task. allow: names of tools that need no
     consent, in which * stands for anything; "all" allows all. The other fields are those of a chat, for each turn."""
 
-    fixed: ClassVar = {"stream": (True,), "n": (1,), "tools": (), "logprobs": (False,)}
+    fixed: ClassVar = {"stream": (True,), "n": (1,), "tools": (), "logprobs": (False,), "heavy": (1,)}
 
     messages: Items[ChatMessage] = Field(min_length=1)
     allow: Items[str] = []

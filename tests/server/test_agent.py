@@ -183,6 +183,7 @@ def test_wrong_requests_are_refused_by_the_name_of_their_field(client):
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
         ({"tools": []}, "tools"),
         ({"n": 2}, "n"),
+        ({"heavy": 4}, "heavy"),
         ({"stream": False}, "stream"),
         ({"budget": "much"}, "budget"),
         ({"max_steps": 0}, "max_steps"),
