@@ -43,6 +43,7 @@ class Running:
         """See LLM.resume."""
         with self._changing:
             if self._parked is not None:
+                self.thread.state()  # a model that was closed has nothing to read with
                 try:
                     with interleaved(memory_nodes(self._options)):
                         self._weights.read(progress)

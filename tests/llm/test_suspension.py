@@ -7,7 +7,7 @@ import time
 import pytest
 
 import kimi_cpu
-from kimi_cpu.errors import ModelFileError, OutOfDisk, SuspendedError
+from kimi_cpu.errors import EngineDeadError, ModelFileError, OutOfDisk, SuspendedError
 from tests.llm.test_memory import OPTIONS, PROMPTS, answers, expected, least, path  # noqa: F401
 from tests.residency.test_experts import private_bytes
 
@@ -41,7 +41,9 @@ def test_requests_that_come_meanwhile_wait_and_can_be_cancelled(path):  # noqa: 
         llm.resume()
         assert waiting.result().token_ids == alone
         llm.resume()
-        llm.suspend()  # and it is closed
+        llm.suspend()
+    with pytest.raises(EngineDeadError):
+        llm.resume()
 
 
 def test_a_session_is_the_same_after_it(path, tmp_path):  # noqa: F811
