@@ -68,7 +68,8 @@ def multiply(e: Emitter, turns: Vec, w: Vec, x: Vec, out: Vec) -> None:
             for k in range(STEPS):
                 total = method.step(e, "int4", total, weights[k], group + (GROUP * t + 4 * k), x)
             dot = method.finish(e, "int4", total, x).to(F32)
-            sums[t].set(e.fma(dot, e.f32s(0.5) * e.load_splat(group, F32), sums[t].get()))
+            factor = e.f32s(0.5) * e.load_splat(group + GROUP * t, F32)
+            sums[t].set(e.fma(dot, factor, sums[t].get()))
     for t in tokens:
         e.store(out + size * t, sums[t].get())
 

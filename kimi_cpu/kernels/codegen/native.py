@@ -19,10 +19,10 @@ V3 = "x86-64-v3"
 DOTPROD = "+neon,+dotprod"  # no SVE: its code gave wrong dot products for some vector lengths under emulation
 I8MM = DOTPROD + ",+i8mm"
 ARM = ("aarch64", "arm64")
-TIERS = (  # best first: name, lanes, dot, int8_tile, f32_tile
-    Isa("avx512-vnni", 16, "vnni", 16, 8, needs=("avx512vnni", "avx512bw", "avx512vl", "avx512dq")),
-    Isa("avx-vnni", 8, "vnni", 4, 4, needs=("avx2", "fma", "f16c", "avxvnni"), cpu=V3, features="+avxvnni"),
-    Isa("avx2", 8, "maddubs", 4, 4, needs=("avx2", "fma", "f16c"), cpu=V3, features=""),
+TIERS = (  # best first: name, lanes, dot, int8_tile, f32_tile, int8_pair
+    Isa("avx512-vnni", 16, "vnni", 16, 8, 12, needs=("avx512vnni", "avx512bw", "avx512vl", "avx512dq")),
+    Isa("avx-vnni", 8, "vnni", 12, 4, needs=("avx2", "fma", "f16c", "avxvnni"), cpu=V3, features="+avxvnni"),
+    Isa("avx2", 8, "maddubs", 12, 4, needs=("avx2", "fma", "f16c"), cpu=V3, features=""),
     Isa("neon-i8mm", 4, "smmla", 4, 4, needs=("neon", "dotprod", "i8mm"), cpu="generic", features=I8MM, arch=ARM),
     Isa("neon-dotprod", 4, "sdot", 4, 4, needs=("neon", "dotprod"), cpu="generic", features=DOTPROD, arch=ARM),
     Isa("portable", 4, "generic", 4, 4, cpu="generic", features="", fma=False, half=False, arch=()),

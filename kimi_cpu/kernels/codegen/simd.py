@@ -36,6 +36,7 @@ class Isa:
     dot: str  # "vnni", "maddubs", "smmla", "sdot" or "generic": how 4 bytes are multiplied and summed
     int8_tile: int  # tokens in one tile of an int8 matmul: accumulators and weights together fill the registers
     f32_tile: int
+    int8_pair: int = 0  # tokens in one tile of two row blocks; 0: there are none
     needs: tuple[str, ...] = ()
     cpu: str | None = None
     features: str | None = None

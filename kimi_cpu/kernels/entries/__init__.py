@@ -8,7 +8,7 @@ from .. import runtime
 from ..arrays import Activation
 from ..codegen.jit import address, call, leaf, peek, pointer, take
 from ..micro import AHEAD, INDEX, SIZE, STOP, WORKERS
-from ..micro.matmul import tile_name
+from ..micro.matmul import PAIR_LEAST, pair_name, tile_name
 
 QUANTIZE = INDEX["quantize"]
 TILE = 16  # the most tokens of a tile on any tier
@@ -25,6 +25,8 @@ JOB = np.dtype(  # one matrix, its input and its output; addresses and pitches i
         ("rows", "i8"),
         ("tiles", "i8"),  # the micro-kernel for one token; those for 2, 3, … follow
         ("tile", "i8"),  # tokens of the largest
+        ("pairs", "i8"),  # the micro-kernel for two row blocks and PAIR_LEAST tokens; those for more follow
+        ("pair", "i8"),  # tokens of the largest; 0: there are none
         ("x", "i8"),  # q, or x for f32 compute
         ("x_pitch", "i8"),
         ("s", "i8"),  # 0 for f32 compute
@@ -52,11 +54,12 @@ def job(w: Matrix, a: Activation, out: np.ndarray) -> tuple:
 
 
 def weights(kind: str, cols: int, int8: bool, address: int, rows: int) -> tuple:
-    """The first six fields of JOB."""
+    """The first eight fields of JOB."""
     int8 = int8 and kind != "bf16"
     block_bytes, tier = packed_bytes(kind, ROWS, cols), runtime.library().isa
-    most = tier.int8_tile if int8 else tier.f32_tile
-    return address, block_bytes // BLOCK_BYTES[kind], block_bytes, rows, INDEX[tile_name(kind, int8, 1)], most
+    tiles = INDEX[tile_name(kind, int8, 1)], tier.int8_tile if int8 else tier.f32_tile
+    pairs = (INDEX[pair_name(kind, PAIR_LEAST)], tier.int8_pair) if int8 else (0, 0)
+    return address, block_bytes // BLOCK_BYTES[kind], block_bytes, rows, *tiles, *pairs
 
 
 def operand(a: Activation, kind: str) -> tuple:
@@ -161,17 +164,30 @@ def chunk_tokens(micro, groups, int8):
 
 
 @leaf
-def tile_size(tokens, most):
-    """Tokens of the next tile, so that tiles are as equal as can be."""
-    return (tokens + (tokens + most - 1) // most - 1) // ((tokens + most - 1) // most)
+def blocks_of_tile(w, blocks, tokens):
+    """Row blocks of the next tiles: two, where there are such tiles, for tokens that no single tile holds."""
+    return 2 if blocks > 1 and tokens > w.tile and w.pair else 1
 
 
 @leaf
-def run_tile(micro, w, block, table, first, tokens, out):
-    """out f32[tokens, 16] (an array) = row block `block` of a job, for tokens first.. of table i64[T, 2]."""
-    at = w.weights + block * w.block_bytes
-    tile = w.tiles + tokens - 1
-    call(micro[tile], (at, w.groups, address(table) + 16 * first, address(out), micro[AHEAD + tile]))
+def tile_size(w, blocks, tokens):
+    """Tokens of the next tile of one or two row blocks, so that tiles are as equal as can be."""
+    most = w.pair if blocks == 2 else w.tile
+    tiles = (tokens + most - 1) // most
+    return (tokens + tiles - 1) // tiles
+
+
+@leaf
+def run_tile(micro, w, block, blocks, table, first, tokens, out):
+    """out f32[blocks, tokens, 16] (its address) = one or two row blocks from `block` on of a job, for tokens first.. of
+    table i64[T, 2]."""
+    at, inputs = w.weights + block * w.block_bytes, address(table) + 16 * first
+    if blocks == 2:
+        tile = w.pairs + tokens - PAIR_LEAST
+        call(micro[tile], (at, w.groups, inputs, out, micro[AHEAD + tile], w.block_bytes))
+    else:
+        tile = w.tiles + tokens - 1
+        call(micro[tile], (at, w.groups, inputs, out, micro[AHEAD + tile]))
 
 
 @leaf

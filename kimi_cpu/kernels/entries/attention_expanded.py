@@ -16,6 +16,7 @@ from . import (
     OUTS,
     QUANTIZE,
     TILE,
+    blocks_of_tile,
     check_rows,
     is_stopped,
     matrix,
@@ -208,7 +209,7 @@ def _expand(micro, jobs, h, page_rows, inputs, k, v):
         for t in range(PAGE_TOKENS):
             x, to = address(page_rows[t]), s + t * groups * GROUP_BYTES
             call(micro[QUANTIZE], (x, q + t * groups * GROUP, to, groups))
-    buffer = np.empty((TILE, ROWS), np.float32)
+    buffer = np.empty((2, TILE, ROWS), np.float32)
     w = jobs.copy()
     for j in range(2):
         for t in range(PAGE_TOKENS):
@@ -219,13 +220,18 @@ def _expand(micro, jobs, h, page_rows, inputs, k, v):
         target, pitch = (address(k), k.shape[1] * 4) if j == 0 else (address(v), v.shape[1] * 4)
         blocks = w[j].rows // ROWS
         w[j].weights += h * blocks * w[j].block_bytes
-        for block in range(blocks):
+        block = 0
+        while block < blocks:
+            together = blocks_of_tile(w[j], blocks - block, PAGE_TOKENS)
             t = 0
             while t < PAGE_TOKENS:
-                size = tile_size(PAGE_TOKENS - t, w[j].tile)
-                run_tile(micro, w[j], block, table, t, size, buffer)
-                call(micro[PUT], (address(buffer), target + t * pitch + block * ROWS * 4, pitch, size, ROWS))
+                size = tile_size(w[j], together, PAGE_TOKENS - t)
+                run_tile(micro, w[j], block, together, table, t, size, address(buffer))
+                for i in range(together):
+                    source, place = address(buffer) + i * size * ROWS * 4, target + t * pitch + (block + i) * ROWS * 4
+                    call(micro[PUT], (source, place, pitch, size, ROWS))
                 t += size
+            block += together
 
 
 @leaf

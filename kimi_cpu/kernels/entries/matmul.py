@@ -26,6 +26,7 @@ from . import (
     QUANTIZE,
     STREAMING_TOKENS,
     TILE,
+    blocks_of_tile,
     check_rows,
     chunk_tokens,
     fill_table,
@@ -106,7 +107,7 @@ def _linear(micro, jobs, finish, tokens):
     edges = task_edges(micro, first_block[len(jobs)], jobs[0].block_bytes, micro[BLOCKS_PER_TASK], tokens)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
-        buffer = np.empty((TILE, ROWS), np.float32)
+        buffer = np.empty((2, TILE, ROWS), np.float32)
         while True:
             task = take_task(micro, counter)
             if task >= len(edges) - 1:
@@ -124,17 +125,21 @@ def linear_blocks(micro, w, table, begin, end, finish, buffer):
     chunk = chunk_tokens(micro, w.groups, w.s != 0)
     for start in range(0, tokens, chunk):
         stop = min(start + chunk, tokens)
-        for block in range(begin, end):
+        block = begin
+        while block < end:
             if is_stopped(micro):
                 return
-            count = min(ROWS, w.rows - block * ROWS)
+            blocks = blocks_of_tile(w, end - block, stop - start)
             t = start
             while t < stop:
-                size = tile_size(stop - t, w.tile)
-                run_tile(micro, w, block, table, t, size, buffer)
-                target = w.out + t * w.out_pitch + block * ROWS * 4
-                call(micro[finish], (address(buffer), target, w.out_pitch, size, count))
+                size = tile_size(w, blocks, stop - t)
+                run_tile(micro, w, block, blocks, table, t, size, address(buffer))
+                for i in range(blocks):
+                    row = (block + i) * ROWS
+                    source, target = address(buffer) + i * size * ROWS * 4, w.out + t * w.out_pitch + row * 4
+                    call(micro[finish], (source, target, w.out_pitch, size, min(ROWS, w.rows - row)))
                 t += size
+            block += blocks
 
 
 @kernel(types.void(ADDRESSES, JOBS, OUTS, types.int64))
@@ -195,9 +200,9 @@ def _gate_up_streams(micro, gate, up, table, up_table, out, row, begin, end, buf
     blocks = min(2 * end, (gate.rows + ROWS - 1) // ROWS) - first
     call(micro[PREFETCH], (up.weights + first * up.block_bytes, micro[PREFETCH_BYTES]))
     for i in range(blocks):
-        run_tile(micro, gate, first + i, table, 0, tokens, buffer[0, i])
+        run_tile(micro, gate, first + i, 1, table, 0, tokens, address(buffer[0, i]))
     for i in range(blocks):
-        run_tile(micro, up, first + i, up_table, 0, tokens, buffer[1, i])
+        run_tile(micro, up, first + i, 1, up_table, 0, tokens, address(buffer[1, i]))
     for i in range(blocks):
         count = min(ROWS, gate.rows - (first + i) * ROWS)
         target = out.x + row * out.x_pitch + (first + i) * ROWS * 4
@@ -213,16 +218,24 @@ def _gate_up_group(micro, gate, up, table, up_table, out, row, group, buffer):
     chunk = chunk_tokens(micro, gate.groups, gate.s != 0)
     for start in range(0, tokens, chunk):
         stop = min(start + chunk, tokens)
-        for block in range(2 * group, end):
-            count = min(ROWS, gate.rows - block * ROWS)
+        block = 2 * group
+        while block < end:
+            blocks = min(
+                blocks_of_tile(gate, end - block, stop - start),
+                blocks_of_tile(up, end - block, stop - start),
+            )
             t = start
             while t < stop:
-                size = tile_size(stop - t, min(gate.tile, up.tile))
-                run_tile(micro, gate, block, table, t, size, buffer[0, 0])
-                run_tile(micro, up, block, up_table, t, size, buffer[1, 0])
-                target = out.x + (row + t) * out.x_pitch + block * ROWS * 4
-                call(micro[SILU_MUL], (address(buffer[0, 0]), address(buffer[1, 0]), target, out.x_pitch, size, count))
+                size = min(tile_size(gate, blocks, stop - t), tile_size(up, blocks, stop - t))
+                run_tile(micro, gate, block, blocks, table, t, size, address(buffer[0]))
+                run_tile(micro, up, block, blocks, up_table, t, size, address(buffer[1]))
+                for i in range(blocks):
+                    first, tile = (block + i) * ROWS, i * size * ROWS * 4
+                    target = out.x + (row + t) * out.x_pitch + first * 4
+                    sources = address(buffer[0]) + tile, address(buffer[1]) + tile
+                    call(micro[SILU_MUL], (*sources, target, out.x_pitch, size, min(ROWS, gate.rows - first)))
                 t += size
+            block += blocks
         quantize_rows(micro, out, row + start, stop - start, group, 1)
 
 
@@ -280,8 +293,8 @@ def _project(micro, jobs, outs, u, width, int8, space, each, tokens):
             for block in range((width + ROWS - 1) // ROWS):
                 t = 0
                 while t < tokens:
-                    size = tile_size(tokens - t, w[0].tile)
-                    run_tile(micro, w[0], block, table, t, size, buffer)
+                    size = tile_size(w[0], 1, tokens - t)
+                    run_tile(micro, w[0], block, 1, table, t, size, address(buffer))
                     target = w[0].out + t * w[0].out_pitch + (h * width + block * ROWS) * 4
                     call(micro[PUT], (address(buffer), target, w[0].out_pitch, size, min(ROWS, width - block * ROWS)))
                     t += size

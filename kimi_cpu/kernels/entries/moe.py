@@ -20,6 +20,7 @@ from . import (
     JOBS,
     OUTS,
     TILE,
+    blocks_of_tile,
     check_rows,
     fill_table,
     is_stopped,
@@ -311,7 +312,7 @@ def _experts_down(
     edges = task_edges(micro, blocks, jobs[0].block_bytes, micro[BLOCKS_PER_TASK], share)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
-        buffer = np.empty((TILE, ROWS), np.float32)
+        buffer = np.empty((2, TILE, ROWS), np.float32)
         moved = jobs[:1].copy()
         while True:
             task = take_task(micro, counter)
@@ -368,12 +369,16 @@ def _sort(ids, num_experts, order, active, first):
 def _down(micro, w, table, targets, factors, begin, end, buffer):
     """f32 rows at targets[i] += factors[i] * (row blocks begin..end-1 of one expert's down matrix) of the table's."""
     tokens = len(table)
-    for block in range(begin, end):
-        count = min(ROWS, w.rows - block * ROWS)
+    block = begin
+    while block < end:
+        blocks = blocks_of_tile(w, end - block, tokens)
         t = 0
         while t < tokens:
-            size = tile_size(tokens - t, w.tile)
-            run_tile(micro, w, block, table, t, size, buffer)
+            size = tile_size(w, blocks, tokens - t)
+            run_tile(micro, w, block, blocks, table, t, size, address(buffer))
             places = address(targets) + 8 * t, address(factors) + 4 * t
-            call(micro[ADD_WEIGHTED], (address(buffer), *places, block * ROWS * 4, size, count))
+            for i in range(blocks):
+                row, source = (block + i) * ROWS, address(buffer) + i * size * ROWS * 4
+                call(micro[ADD_WEIGHTED], (source, *places, row * 4, size, min(ROWS, w.rows - row)))
             t += size
+        block += blocks

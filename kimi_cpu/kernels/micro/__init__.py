@@ -18,7 +18,7 @@ STOP = WORKERS + 1  # index of the address of the flag that stops the work: runt
 AHEAD = (
     STOP + 1
 )  # index of the first tile's distance, at which it asks for weights, in bytes; those of the others follow
-TILES = [name for name in NAMES if name.startswith("tile_")]
+TILES = [name for name in NAMES if name.startswith(("tile_", "pair_"))]
 assert NAMES[: len(TILES)] == TILES, "a tile's distance has the tile's place"
 _SIZES = (  # only speed depends on them: tuning.py says what they are
     "stream_bytes",

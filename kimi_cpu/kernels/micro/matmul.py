@@ -1,7 +1,7 @@
-"""Micro-kernels of the matmuls: tiles of 16 rows x 1..16 tokens, and the rounding of activations to int8.
+"""Micro-kernels of the matmuls: tiles of 16 or 32 rows x 1..16 tokens, and the rounding of activations to int8.
 
-A tile keeps its sums in registers from the first input to the last, so that a row's bits depend neither on the other
-tokens of the tile nor on its size. Groups of 32 inputs are added in ascending order.
+A tile adds groups of 32 inputs in ascending order, from the first to the last, so that a row's bits depend neither on
+the other rows and tokens of the tile nor on its size.
 
 For products of bytes there is a class for each instruction, which multiplies 4 bytes of 16 rows by 4 bytes of a token.
 A sum over a group of 32 (or 64) inputs begins with `zero`, takes 4 inputs with each `step` and ends with `finish`. An
@@ -28,12 +28,18 @@ SCALES = 2 * ROWS  # bytes of bf16 scales at the head of a block
 OFFSET = {"int4": 4 * SUM_INT4, "q8": 4 * SUM_Q8}  # bytes from a group's scale to its sum
 SMMLA = "llvm.aarch64.neon.smmla.v4i32.v16i8"
 BIAS = {"int4": 8, "q8": 128}  # what makes the stored values unsigned
+PAIR_LEAST = 8  # tokens of the smallest tile of two row blocks: more than 16 are cut into equal parts of up to 12
 TABLE = 16  # bytes of a token in the table of addresses: (q, s) or (x, unused)
 
 
 def tile_name(kind: str, int8: bool, tokens: int) -> str:
     """Name of a tile's micro-kernel."""
     return f"tile_{kind}_{'int8' if int8 else 'f32'}_{tokens}"
+
+
+def pair_name(kind: str, tokens: int) -> str:
+    """Name of the micro-kernel of a tile of two row blocks."""
+    return f"pair_{kind}_int8_{tokens}"
 
 
 class Stream(NamedTuple):
@@ -78,6 +84,41 @@ def int8_tile(kind: str, tokens: int, stream: Stream = STREAMS[0], name: str | N
     return Micro(name or tile_name(kind, True, tokens), "iiiii", body)
 
 
+def large_tile(kind: str, tokens: int, row_blocks: int) -> Micro:
+    """out f32[row_blocks, tokens, 16] = row blocks, `pitch` bytes apart, times int8 activations; the rest as in
+    `int8_tile`.
+
+    The integer sums of a group fill the registers, and the f32 sums lie in `out` between the groups: a register of
+    weights serves more tokens, and of two row blocks, which are computed side by side, one of x serves both.
+    """
+
+    def body(e: Emitter, w: Vec, blocks: Vec, table: Vec, out: Vec, ahead: Vec, *pitch: Vec) -> None:
+        lanes, lines = e.isa.lanes, 4 if kind == "int4" else 8
+        q = [e.load(table + TABLE * t, I64) for t in range(tokens)]
+        s = [e.load(table + (TABLE * t + 8), I64) for t in range(tokens)]
+        with e.loop(e.constant(I64, row_blocks * tokens * ROWS), step=lanes) as i:
+            e.store(out + i * 4, e.f32s(0))
+        registers = [(row, first) for row in range(row_blocks) for first in range(0, ROWS, lanes)]
+        with e.loop(blocks) as block:
+            at = block * BLOCK_BYTES[kind]
+            bases = [w + at, *(w + one + at for one in pitch)]
+            for base in bases:
+                _prefetch(e, kind, base + ahead)
+            xs, ys = ([address + block * size for address in of] for of, size in ((q, GROUP), (s, 16)))
+            for n in range(0, len(registers), row_blocks):
+                part = registers[n : n + row_blocks]
+                weights = [bases[row] + (SCALES + 4 * first) for row, first in part]
+                scales = [e.f32_of_bf16(e.load(bases[row] + 2 * first, vector(I16, lanes))) for row, first in part]
+                for p, t, dot in _line_by_line(e, kind, weights, lines, xs, ys):
+                    row, first = part[p]
+                    place, factor = out + 4 * (ROWS * (tokens * row + t) + first), scales[p] * e.load_splat(ys[t], F32)
+                    e.store(place, e.fma(dot.to(F32), factor, e.load(place, vector(F32, lanes))))
+
+    if row_blocks == 1:
+        return Micro(tile_name(kind, True, tokens), "iiiii", body)
+    return Micro(pair_name(kind, tokens), "iiiiii", body)
+
+
 def _prefetch(e: Emitter, kind: str, base: Vec, into: str = "L2") -> None:
     """Asks for a block of weights: the hardware's own prefetch ends at every 4 KiB page."""
     for line in range(0, BLOCK_BYTES[kind], LINE):
@@ -104,7 +145,7 @@ def dot_products(
 def _line_by_line(
     e: Emitter, kind: str, parts: list[Vec], lines: int, q: list[Vec], s: list[Vec]
 ) -> Iterator[tuple[int, int, Vec]]:
-    """`dot_products` with 16 registers: all sums stay in them, and the weights pass by.
+    """`dot_products` in which the sums of all parts and tokens stay in registers, and the weights pass by.
 
     It is a loop, as LLVM orders straight code part after part, and keeps every broadcast of x in memory for the next.
     """
@@ -122,7 +163,8 @@ def _line_by_line(
 
 def _dots_of_rows(e: Emitter, kind: str, weights: list, q: list[Vec], s: list[Vec]) -> Iterator[Vec]:
     """Dot products i32[lanes] of a register of rows, one for each token: weights stay in registers, tokens pass by."""
-    tokens, method = range(len(q)), method_of(e.isa)
+    tokens = range(len(q))
+    method = TwoChains if (e.isa.dot, e.isa.lanes) == ("vnni", 16) else method_of(e.isa)
     pairs = len(q) // 2 if e.isa.dot == "smmla" else 0
     for t in range(0, 2 * pairs, 2):
         yield from token_pair(e, weights, q[t], q[t + 1])
@@ -262,7 +304,7 @@ class Unsigned:
 
 
 class TwoChains(Unsigned):
-    """The same with AVX-512 VNNI, where there are registers for two sums of each dot product: they hide the latency."""
+    """The same in two sums of each dot product, which hide the latency where there are registers for them."""
 
     @staticmethod
     def zero(e: Emitter, kind: str) -> tuple:
@@ -354,7 +396,7 @@ class Signed:
 def method_of(isa: Isa) -> type:
     """The class that a tier multiplies with."""
     if isa.dot == "vnni":
-        return TwoChains if isa.lanes == 16 else Unsigned
+        return Unsigned
     return Maddubs if isa.dot == "maddubs" else Signed
 
 
@@ -393,7 +435,10 @@ def largest_unsigned(e: Emitter) -> int:
 
 def micros(isa: Isa) -> list[Micro]:
     """The tiles of the sizes that a tier has, those of one token in several ways; the rounding of groups."""
-    tiles = [int8_tile(kind, t) for kind in INT8_KINDS for t in range(1, isa.int8_tile + 1)]
+    small = min(isa.int8_tile, 4 if isa.lanes == 8 else 16)  # the sums of more tokens do not fit into 16 registers
+    tiles = [int8_tile(kind, t) for kind in INT8_KINDS for t in range(1, small + 1)]
+    tiles += [large_tile(kind, t, 1) for kind in INT8_KINDS for t in range(small + 1, isa.int8_tile + 1)]
+    tiles += [large_tile(kind, t, 2) for kind in INT8_KINDS for t in range(PAIR_LEAST, isa.int8_pair + 1)]
     tiles += [f32_tile(kind, t) for kind in KINDS for t in range(1, isa.f32_tile + 1)]
     streams = [stream for stream in STREAMS[1:] if stream.lanes == 16 or stream.lanes < isa.lanes]
     tiles += [int8_tile(kind, 1, stream, stream.name(kind)) for kind in INT8_KINDS for stream in streams]
