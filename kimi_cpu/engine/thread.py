@@ -17,6 +17,7 @@ from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
 T = TypeVar("T")
+IDLE_SECONDS = 2.0  # without work, after which the thread is idle
 
 
 class Outbox(Protocol):
@@ -32,9 +33,15 @@ class EngineThread:
     In a fork of its process there is no such thread: ForkError.
     """
 
-    def __init__(self, engine: Engine, prepare: Callable[[], object] | None = None):
-        """prepare: called once on the thread before anything else (threads of the kernels belong to it)."""
-        self._engine, self._prepare, self._pid = engine, prepare, os.getpid()
+    def __init__(
+        self, engine: Engine, prepare: Callable[[], object] | None = None, idle: Callable[[], bool] | None = None
+    ):
+        """prepare: called once on the thread before anything else (threads of the kernels belong to it).
+
+        idle: called on the thread, again and again, when there was no work for some seconds, until it says that it has
+        no more to do; it must be short, as requests wait for it.
+        """
+        self._engine, self._prepare, self._idle, self._pid = engine, prepare, idle, os.getpid()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # to be called between two steps
         self._outboxes: dict[Request, Outbox] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
@@ -142,11 +149,25 @@ class EngineThread:
         """Does what was asked for, waiting for something when there is nothing to run. False: the thread is to end."""
         while not self._is_closing:
             try:
-                action = self._inbox.get(block=self._is_held or not self._engine.has_work)
+                action = self._next_action()
             except queue.Empty:
                 return True
             action()
         return False
+
+    def _next_action(self) -> Callable[[], None]:
+        """What was asked for next; queue.Empty: nothing, and there is work. Without work it waits, and is idle."""
+        if not self._is_held:
+            if self._engine.has_work:
+                return self._inbox.get_nowait()
+            seconds = IDLE_SECONDS
+            while self._idle is not None:
+                with suppress(queue.Empty):
+                    return self._inbox.get(timeout=seconds)
+                seconds = 0.0
+                if not self._idle():
+                    self._idle = None
+        return self._inbox.get()
 
     def _add(self, request: Request, outbox: Outbox | None) -> None:
         if outbox is not None:

@@ -26,10 +26,26 @@ LEAST_MEMORY = 2 << 30  # of a process, or measuring would be a burden
 FILL = 0x3C  # a byte that makes scales, weights and caches numbers of ordinary size
 ROUNDS = 5
 MARGIN = 0.99  # of the default's time
-SECONDS = 8.0  # what is not begun by then keeps its default
+SECONDS = 8.0  # of measurements: what is not begun by then keeps its default
 QUIET = 0.75  # share of the CPUs that the search has when nothing else runs: threads sleep at the ends of regions
 
 Load = Callable[["Tuner"], tuple[Program, object]]
+
+
+class IdleTuner:
+    """Tunes the kernels of the thread that calls it, one measurement a call, unless this machine was measured before
+    with as many threads. One attempt: while others use the machine, nothing is kept."""
+
+    def __init__(self):
+        self._tuner: Tuner | None = None
+
+    def __call__(self) -> bool:
+        """Whether there is more to do."""
+        if self._tuner is None:
+            if runtime.tuning().measured or usable_memory() < LEAST_MEMORY:
+                return False
+            self._tuner = Tuner()
+        return self._tuner.step()
 
 
 class Tuner:
@@ -50,11 +66,10 @@ class Tuner:
         return next(self._work, None) is not None
 
     def _search(self) -> Iterator[str]:
-        begin = time.monotonic()
         for load, names in PLAN:
             program, arrays = load(self)
             for name in names:
-                if time.monotonic() - begin < SECONDS:
+                if self._wall_s < SECONDS:
                     yield from self._choose(name, program)
             del program, arrays
         self.is_kept = self._cpu_s >= QUIET * runtime.workers() * self._wall_s

@@ -3,6 +3,7 @@
 import threading
 
 from ..engine import Engine, EngineThread, ParkedPages
+from ..kernels import tuner
 from ..machine import interleaved, trim_heap
 from ..modelfile import ModelFile
 from .loading import Loaded, memory_nodes, prepare_thread
@@ -15,7 +16,8 @@ class Running:
 
     def __init__(self, file: ModelFile, loaded: Loaded, options: LoadOptions):
         self._file, self._model, self._weights, self._options = file, loaded.model, loaded.weights, options
-        self.thread = EngineThread(loaded.engine, prepare=lambda: prepare_thread(options))
+        fits = loaded.weights.residency is None  # else the memory is counted to the last page
+        self.thread = EngineThread(loaded.engine, lambda: prepare_thread(options), tuner.IdleTuner() if fits else None)
         self._parked: ParkedPages | None = None  # of the cache, while the model is suspended
         self._changing = threading.Lock()
         self._watch: MemoryWatch | None = None

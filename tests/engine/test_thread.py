@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kimi_cpu.engine import Engine, EngineThread, Kind
+from kimi_cpu.engine import thread as engine_thread
 from kimi_cpu.errors import EngineDeadError
 
 from .fake import VOCAB, FakeModel, expected, greedy
@@ -40,6 +41,28 @@ def test_requests_from_several_callers_are_answered():
     outboxes = [submit(thread, greedy([n, n + 1], 30)) for n in (3, 8, 20)]
     assert [drain(o) for o in outboxes] == [expected([n, n + 1], 30) for n in (3, 8, 20)]
     thread.close()
+
+
+def test_idle_thread_works_on_until_there_is_no_more_and_answers_in_between(monkeypatch):
+    monkeypatch.setattr(engine_thread, "IDLE_SECONDS", 0.0)
+    calls, answered, finished = [], threading.Event(), threading.Event()
+
+    def idle():
+        calls.append(threading.current_thread())
+        if len(calls) == 3:
+            assert answered.wait(20)  # of a request that comes meanwhile
+        if len(calls) == 6:
+            finished.set()
+        return len(calls) < 6
+
+    thread = EngineThread(Engine(FakeModel(16, 8)), idle=idle)
+    outbox = submit(thread, greedy([3, 4], 5))
+    answered.set()
+    assert drain(outbox) == expected([3, 4], 5)
+    assert finished.wait(20)
+    assert drain(submit(thread, greedy([8, 9], 5))) == expected([8, 9], 5)
+    thread.close()
+    assert len(calls) == 6 and len(set(calls)) == 1
 
 
 def test_failing_step_reaches_every_open_request_and_later_ones_are_refused():

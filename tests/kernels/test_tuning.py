@@ -157,10 +157,23 @@ def test_a_busy_machine_keeps_nothing(small, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("tuning-*.json"))
 
 
-def test_a_process_with_little_memory_is_not_burdened(monkeypatch):
+def test_a_process_with_little_memory_is_not_burdened(monkeypatch, tmp_path):
+    monkeypatch.setattr(jit.CACHE, "folder", tmp_path)
     monkeypatch.setattr(tuner, "usable_memory", lambda: 1 << 30)
     monkeypatch.setattr(tuner, "Tuner", lambda: pytest.fail("tuned"))
     assert "too little memory" in tuner.tune()
+    assert not tuner.IdleTuner()()
+
+
+def test_an_idle_thread_tunes_its_kernels_once(small, tmp_path, monkeypatch):
+    before = runtime.context().copy()
+    idle, calls = tuner.IdleTuner(), 0
+    while idle():
+        calls += 1
+    assert calls > len(SETTINGS) and runtime.tuning().measured
+    monkeypatch.setattr(tuner, "Tuner", lambda: pytest.fail("tuned again"))
+    assert not tuner.IdleTuner()()
+    runtime.context()[:] = before
 
 
 def test_between_two_steps_the_kernels_run_as_before(small):
