@@ -16,7 +16,7 @@ from kimi_cpu.kernels.codegen.code_cache import Entry
 from kimi_cpu.kernels.codegen.native import Library, Micro
 from kimi_cpu.kernels.codegen.simd import F32, I8, Emitter, Variable, Vec, vector
 from kimi_cpu.kernels.memory_reader import Reader
-from kimi_cpu.kernels.micro.matmul import method_of
+from kimi_cpu.kernels.micro.products import method_of
 from kimi_cpu.quant.rows16 import GROUP
 
 STEPS = GROUP // 4  # an instruction multiplies 4 inputs of a row

@@ -33,7 +33,7 @@ from kimi_cpu.kernels.codegen.simd import Isa
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "kimi_cpu" / "kernels"
-SOURCES = ("codegen/simd", "micro/matmul", "micro/rows", "micro/attention")
+SOURCES = ("codegen/simd", "micro/matmul", "micro/products", "micro/rows", "micro/attention")
 # Names of numbers and functions.
 ONLY_SPEED = {"LOCALITY", "QUERY_BYTES", "prefetch", "_prefetch", "prefetch_share"}
 MUTANT = "kimi_cpu.kernels_mutant"

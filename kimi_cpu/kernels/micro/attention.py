@@ -17,7 +17,8 @@ from math import lcm
 from ..arrays import CACHE_GROUP, PAGE_TOKENS
 from ..codegen.native import Micro
 from ..codegen.simd import F32, I8, I32, I64, ROUND, Emitter, Variable, Vec, fold_lanes, vector
-from .matmul import LINE, dot_products, int8_values, largest_unsigned, products
+from .matmul import LINE, dot_products, int8_values
+from .products import largest_unsigned, products
 
 COLUMNS = 16  # queries come in multiples of it
 DEEP = 4  # keys of a score tile, dimensions of a value tile
