@@ -34,9 +34,10 @@ SAMPLES = {  # kind: a value, and one of another type
 ASIDE = {  # of each command, the parameters that are no fields of requests
     "run": {"prompt", "prompt_option", "file", "raw", "as_json", "system", "session", "hide_thinking"},
     "chat": {"system", "session", "hide_thinking", "cache_memory", "read_ahead", "speculate"},
-    "batch": {"source", "output", "parallel", "resume", "shard", "text", "ordered", "deadline", "as_json"},
+    "batch": {"source", "output", "parallel", "resume", "shard", "text", "ordered", "deadline", "as_json"}
+    | {"ray", "mixed", "fetch"},
 }
-MODEL = {"model", "context", "threads", "chunk", "kv", "compute", "memory", "preload"}
+MODEL = {"model", "context", "threads", "chunk", "kv", "compute", "memory", "preload", "numa"}
 
 
 def names(*rows):
