@@ -2,8 +2,11 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 
 import pytest
+
+from kimi_cpu.agent.builtin import basics
 
 from .terminal import Terminal
 
@@ -16,6 +19,19 @@ def note(days: int) -> str:
         print(days, file=file)
     return "written [31m"
 '''
+
+
+class Noon(datetime):
+    """A clock that stands: a random model calls get_date, and answers each minute otherwise, or nothing at all."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 6, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch):
+    monkeypatch.setattr(basics, "datetime", Noon)
 
 
 @pytest.fixture
@@ -85,7 +101,7 @@ def test_what_cannot_be_done_is_a_sentence(kimi_cpu, tiny_file, tools, tmp_path,
 
 def test_ctrl_c_pauses_and_the_run_is_told_something_or_left(tiny_file, tmp_path):
     run = tmp_path / "run"
-    given = ("-m", tiny_file, "-c", 4096, "-n", 900, "--ignore-eos", "--resume", run)
+    given = ("-m", tiny_file, "-c", 4096, "-n", 2800, "--ignore-eos", "--resume", run)
     terminal = Terminal("agent", "Talk.", *given)
     terminal.wait(lambda lines: len(lines) > 3)  # thinking
     terminal.type("\x03")
