@@ -16,7 +16,7 @@ from kimi_cpu.kernels.codegen.code_cache import Entry
 from kimi_cpu.kernels.codegen.native import Library, Micro
 from kimi_cpu.kernels.codegen.simd import F32, I8, Emitter, Variable, Vec, vector
 from kimi_cpu.kernels.memory_reader import Reader
-from kimi_cpu.kernels.micro.products import TwoChains, method_of
+from kimi_cpu.kernels.micro.products import method_in_turn
 from kimi_cpu.quant.rows16 import GROUP
 
 STEPS = GROUP // 4  # an instruction multiplies 4 inputs of a row
@@ -58,8 +58,7 @@ def multiply(e: Emitter, turns: Vec, w: Vec, x: Vec, out: Vec) -> None:
 
     Weights stay in registers, activations in the first-level cache; nothing else is loaded.
     """
-    tokens, size = range(e.isa.int8_tile), 4 * e.isa.lanes
-    method = TwoChains if (e.isa.dot, e.isa.lanes) == ("vnni", 16) else method_of(e.isa)  # as tiles of one row block
+    method, tokens, size = method_in_turn(e.isa), range(e.isa.int8_tile), 4 * e.isa.lanes
     weights = [method.weights(e, "int4", e.load(w + size * k, vector(I8, size))) for k in range(STEPS)]
     sums = [Variable(e, e.f32s(0)) for _ in tokens]
     with e.loop(turns) as turn:

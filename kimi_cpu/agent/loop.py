@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..chat.parser import SECTION_BEGIN
 from ..errors import Interrupted, SessionError
+from ..llm.turn import NEVER
 from .calls import run_calls
 from .journal import Journal
 from .limits import Limits
@@ -22,8 +24,6 @@ from .watch import Watch
 if TYPE_CHECKING:
     from ..llm import LLM, ChatCompletion, Generation
 
-SECTION_BEGIN = "<|tool_calls_section_begin|>"
-NEVER = -100.0  # logit bias
 MAX_LOST = 3  # turns in a row without an answer or a call
 LOOP = "a loop of equal calls with equal results"
 LOST = "turns in a row were cut off, empty or in a circle"

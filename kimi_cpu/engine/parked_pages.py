@@ -21,7 +21,7 @@ class ParkedPages:
         self._pages, self._block_ids = pages, block_ids
         folder = _folder()
         try:
-            self._file = os.fdopen(_nameless(folder), "w+b")
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as this object
             for block_id in block_ids:
                 self._file.write(pages.read(block_id))
             self._file.flush()
@@ -47,13 +47,6 @@ class ParkedPages:
     def close(self) -> None:
         """Forgets the file."""
         self._file.close()
-
-
-def _nameless(folder: Path) -> int:
-    """A descriptor of a file that is gone when it is closed."""
-    descriptor, name = tempfile.mkstemp(dir=folder)
-    os.unlink(name)
-    return descriptor
 
 
 def _folder() -> Path:

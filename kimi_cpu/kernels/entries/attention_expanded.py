@@ -16,15 +16,12 @@ from . import (
     OUTS,
     QUANTIZE,
     TILE,
-    blocks_of_tile,
     check_rows,
     is_stopped,
     matrix,
     output,
     quantize_rows,
-    run_tile,
     take_task,
-    tile_size,
 )
 from . import weights as job_weights
 from .attention import (
@@ -46,6 +43,7 @@ from .attention import (
     keys_of,
     load_page,
 )
+from .matmul import linear_blocks
 
 QUERIES = 512  # tokens of one task: their queries and sums stay in the second-level cache
 
@@ -217,21 +215,10 @@ def _expand(micro, jobs, h, page_rows, inputs, k, v):
                 table[t, 0], table[t, 1] = q + t * groups * GROUP, s + t * groups * GROUP_BYTES
             else:
                 table[t, 0], table[t, 1] = address(page_rows[t]), 0
-        target, pitch = (address(k), k.shape[1] * 4) if j == 0 else (address(v), v.shape[1] * 4)
         blocks = w[j].rows // ROWS
         w[j].weights += h * blocks * w[j].block_bytes
-        block = 0
-        while block < blocks:
-            together = blocks_of_tile(w[j], blocks - block, PAGE_TOKENS)
-            t = 0
-            while t < PAGE_TOKENS:
-                size = tile_size(w[j], together, PAGE_TOKENS - t)
-                run_tile(micro, w[j], block, together, table, t, size, address(buffer))
-                for i in range(together):
-                    source, place = address(buffer) + i * size * ROWS * 4, target + t * pitch + (block + i) * ROWS * 4
-                    call(micro[PUT], (source, place, pitch, size, ROWS))
-                t += size
-            block += together
+        w[j].out, w[j].out_pitch = (address(k), k.shape[1] * 4) if j == 0 else (address(v), v.shape[1] * 4)
+        linear_blocks(micro, w[j], table, 0, blocks, PUT, buffer)
 
 
 @leaf

@@ -281,7 +281,7 @@ def _project(micro, jobs, outs, u, width, int8, space, each, tokens):
     taken = shares(workers)
     for worker in prange(workers):
         table = np.empty((tokens, 2), np.int64)
-        buffer = np.empty((TILE, ROWS), np.float32)
+        buffer = np.empty((2, TILE, ROWS), np.float32)
         own = space[worker * each : (worker + 1) * each]
         w = jobs.copy()
         while True:
@@ -290,14 +290,8 @@ def _project(micro, jobs, outs, u, width, int8, space, each, tokens):
                 break
             w[0].weights = jobs[0].weights + h * ((jobs[0].rows + ROWS - 1) // ROWS) * jobs[0].block_bytes
             _head_inputs(micro, u[:tokens], h, int8, own, table)
-            for block in range((width + ROWS - 1) // ROWS):
-                t = 0
-                while t < tokens:
-                    size = tile_size(w[0], 1, tokens - t)
-                    run_tile(micro, w[0], block, 1, table, t, size, address(buffer))
-                    target = w[0].out + t * w[0].out_pitch + (h * width + block * ROWS) * 4
-                    call(micro[PUT], (address(buffer), target, w[0].out_pitch, size, min(ROWS, width - block * ROWS)))
-                    t += size
+            w[0].rows, w[0].out = width, jobs[0].out + h * width * 4
+            linear_blocks(micro, w[0], table, 0, (width + ROWS - 1) // ROWS, PUT, buffer)
             if width % GROUP == 0:
                 quantize_rows(micro, outs[0], 0, tokens, h * width // GROUP, width // GROUP)
     if width % GROUP != 0:

@@ -15,9 +15,7 @@ NAMES = list(dict.fromkeys(micro.name for tier in TIERS for micro in micros(tier
 INDEX = {name: i for i, name in enumerate(NAMES)}
 WORKERS = len(NAMES)  # index of the number of threads
 STOP = WORKERS + 1  # index of the address of the flag that stops the work: runtime.stoppable()
-AHEAD = (
-    STOP + 1
-)  # index of the first tile's distance, at which it asks for weights, in bytes; those of the others follow
+AHEAD = STOP + 1  # index of the distance, in bytes, at which the first tile asks for weights; the other tiles' follow
 TILES = [name for name in NAMES if name.startswith(("tile_", "pair_"))]
 assert NAMES[: len(TILES)] == TILES, "a tile's distance has the tile's place"
 _SIZES = (  # only speed depends on them: tuning.py says what they are

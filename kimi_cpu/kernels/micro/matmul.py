@@ -13,7 +13,7 @@ from ...quant.rows16 import BLOCK_BYTES, GROUP, ROWS
 from ..arrays import CACHE_GROUP, SUM_INT4, SUM_Q8
 from ..codegen.native import Micro
 from ..codegen.simd import F32, I8, I16, I32, I64, Emitter, Isa, Variable, Vec, vector
-from .products import TwoChains, method_of, token_pair
+from .products import method_in_turn, method_of, token_pair
 
 INT8_KINDS = ("int4", "q8")
 KINDS = (*INT8_KINDS, "bf16")
@@ -154,8 +154,7 @@ def _line_by_line(
 
 def _dots_of_rows(e: Emitter, kind: str, weights: list, q: list[Vec], s: list[Vec]) -> Iterator[Vec]:
     """Dot products i32[lanes] of a register of rows, one for each token: weights stay in registers, tokens pass by."""
-    tokens = range(len(q))
-    method = TwoChains if (e.isa.dot, e.isa.lanes) == ("vnni", 16) else method_of(e.isa)
+    tokens, method = range(len(q)), method_in_turn(e.isa)
     pairs = len(q) // 2 if e.isa.dot == "smmla" else 0
     for t in range(0, 2 * pairs, 2):
         yield from token_pair(e, weights, q[t], q[t + 1])

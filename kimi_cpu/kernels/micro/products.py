@@ -145,6 +145,11 @@ def method_of(isa: Isa) -> type:
     return Maddubs if isa.dot == "maddubs" else Signed
 
 
+def method_in_turn(isa: Isa) -> type:
+    """The same for dot products that are computed one after the other, and would each wait for its last step."""
+    return TwoChains if (isa.dot, isa.lanes) == ("vnni", 16) else method_of(isa)
+
+
 def token_pair(e: Emitter, weights: list[Vec], first: Vec, second: Vec) -> tuple[Vec, Vec]:
     """Dot products i32[4] of 4 rows with each of two tokens: NEON `smmla`, 2 rows x 2 tokens x 8 inputs at a time.
 
