@@ -1,17 +1,17 @@
-"""Plans a model on a machine: the memory that it needs, whether it fits, how fast it can be. Never sees a weight.
+"""Bytes that a model needs and bytes that a token reads, from the configuration and the sizes of tensors alone.
 
-From the configuration and the sizes of tensors alone: decoding reads the same weights for every token.
+Decoding reads the same weights for every token.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .config import ModelConfig
-from .kernels import cache_layer_bytes, memory_reader, runtime
-from .kernels.arrays import PAGE_TOKENS
-from .machine import MemoryBandwidth
-from .modelfile import HASHES
+from ..config import ModelConfig
+from ..kernels import cache_layer_bytes, memory_reader, runtime
+from ..kernels.arrays import PAGE_TOKENS
+from ..machine import MemoryBandwidth
+from ..modelfile import HASHES
 
 EXPERTS = "_exps.weight"  # how the names of routed experts end: one tensor a layer, or llama.cpp's three
 
@@ -60,7 +60,7 @@ def needs(config: ModelConfig, sizes: Mapping[str, int], context: int | None = N
     the model's own. kv: type of the cache."""
     weights = sum(size for name, size in sizes.items() if name != HASHES and not name.startswith("tokenizer."))
     experts = sum(size for name, size in sizes.items() if name.endswith(EXPERTS))
-    table = sizes["token_embd.weight"] if "output.weight" in sizes else 0  # one row of it a token
+    table = sizes.get("token_embd.weight", 0) if "output.weight" in sizes else 0  # one row of it a token
     token_experts = experts * config.num_experts_per_tok // config.n_routed_experts if experts else 0
     num_moe = sum(config.is_moe_layer(n) for n in range(config.num_hidden_layers))
     context = context or config.max_position_embeddings
