@@ -5,7 +5,7 @@ content, and can be found again by what it holds, until it is handed out for som
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from ..model import PAGE_TOKENS
 
 ROOT = b""  # key of the empty prefix
+ID_BYTES = 4
 
 
 class Tokens(NamedTuple):
@@ -39,6 +40,12 @@ class Tokens(NamedTuple):
         """Ids, then forms; the quick way to see whether two pages are the same."""
         return self.ids.tobytes() + self.forms.tobytes()
 
+    @classmethod
+    def frombytes(cls, data: bytes) -> "Tokens":
+        """The tokens of which `tobytes` gave data."""
+        n = len(data) // (ID_BYTES + 1)
+        return cls(np.frombuffer(data, np.int32, n), np.frombuffer(data, np.uint8, n, ID_BYTES * n))
+
 
 class Match(NamedTuple):
     """The beginning of a sequence that the pool holds: full pages, and perhaps a page whose first tokens come next."""
@@ -60,7 +67,7 @@ class Found(NamedTuple):
 class _Entry(NamedTuple):
     key: bytes | None  # None: the page is not full
     parent: bytes
-    tokens: Tokens
+    data: bytes  # of its tokens
 
 
 def num_pages(num_tokens: int) -> int:
@@ -70,7 +77,17 @@ def num_pages(num_tokens: int) -> int:
 
 def chain_key(parent: bytes, tokens: Tokens) -> bytes:
     """Key of a page after a prefix."""
-    return blake2b(parent + tokens.tobytes(), digest_size=16).digest()
+    return _key(parent, tokens.tobytes())
+
+
+def full_pages(tokens: Tokens, parent: bytes = ROOT) -> Iterator[tuple[bytes, bytes]]:
+    """The full pages of a sequence after a prefix: of each its key, and its tokens as `tobytes` gives them."""
+    ids, forms = tokens.ids.tobytes(), tokens.forms.tobytes()
+    for start in range(0, len(forms) - PAGE_TOKENS + 1, PAGE_TOKENS):
+        stop = start + PAGE_TOKENS
+        data = ids[ID_BYTES * start : ID_BYTES * stop] + forms[start:stop]
+        parent = _key(parent, data)
+        yield parent, data
 
 
 class BlockPool:
@@ -125,11 +142,11 @@ class BlockPool:
         A page may be registered again when it holds more tokens than before.
         """
         assert len(tokens.ids) <= PAGE_TOKENS
-        key = chain_key(parent, tokens) if len(tokens.ids) == PAGE_TOKENS else None
+        data = tokens.tobytes()
+        key = _key(parent, data) if len(tokens.ids) == PAGE_TOKENS else None
         self._forget(block_id)
         if key is None or key not in self._by_key:
-            own = Tokens(tokens.ids.copy(), tokens.forms.copy())  # a view would keep all of the prompt
-            self._entries[block_id] = _Entry(key, parent, own)
+            self._entries[block_id] = _Entry(key, parent, data)
             self._by_parent.setdefault(parent, []).append(block_id)
             if key is not None:
                 self._by_key[key] = block_id
@@ -146,7 +163,7 @@ class BlockPool:
         if block_id is None:
             return None
         entry = self._entries[block_id]
-        return Found(block_id, entry.parent, entry.tokens)
+        return Found(block_id, entry.parent, Tokens.frombytes(entry.data))
 
     def match(self, tokens: Tokens, parent: bytes = ROOT) -> Match:
         """The longest beginning of a sequence that the pool holds. Tokens are compared: a collision cannot leak.
@@ -155,20 +172,18 @@ class BlockPool:
         """
         block_ids: list[int] = []
         keys: list[bytes] = []
-        start = 0
-        while start + PAGE_TOKENS <= len(tokens.ids):
-            page = tokens.part(start, start + PAGE_TOKENS)
-            key = chain_key(parent, page)
+        for key, data in full_pages(tokens, parent):
             block_id = self._by_key.get(key)
-            if block_id is None or self._entries[block_id].tokens.tobytes() != page.tobytes():
+            if block_id is None or self._entries[block_id].data != data:
                 break
             block_ids.append(block_id)
             keys.append(key)
-            parent, start = key, start + PAGE_TOKENS
+            parent = key
+        start = len(keys) * PAGE_TOKENS
         rest = tokens.part(start, start + PAGE_TOKENS)
         copy_from, num_copied = None, 0
         for block_id in self._by_parent.get(parent, ()):
-            common = self._entries[block_id].tokens.num_common(rest)
+            common = Tokens.frombytes(self._entries[block_id].data).num_common(rest)
             if common > num_copied:
                 copy_from, num_copied = block_id, common
         return Match(block_ids, keys, copy_from, num_copied)
@@ -180,7 +195,7 @@ class BlockPool:
         assert self._free.keys() == set(range(self.num_blocks)) - holders.keys()
         keys = {entry.key: block_id for block_id, entry in self._entries.items() if entry.key is not None}
         assert keys == self._by_key
-        assert all(key == chain_key(*self._entries[block_id][1:]) for key, block_id in keys.items())
+        assert all(key == _key(*self._entries[block_id][1:]) for key, block_id in keys.items())
         found = [(block_id, parent) for parent, block_ids in self._by_parent.items() for block_id in block_ids]
         assert sorted(found) == sorted((block_id, entry.parent) for block_id, entry in self._entries.items())
 
@@ -194,3 +209,7 @@ class BlockPool:
         siblings.remove(block_id)
         if not siblings:
             del self._by_parent[entry.parent]
+
+
+def _key(parent: bytes, data: bytes) -> bytes:
+    return blake2b(parent + data, digest_size=16).digest()

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..model import PAGE_TOKENS
-from .block_pool import ROOT, BlockPool, Match, Tokens, chain_key, num_pages
+from .block_pool import ROOT, BlockPool, Match, Tokens, chain_key, full_pages, num_pages
 from .disk_store import DiskStore
 from .request import Kind, Request
 
@@ -119,10 +119,9 @@ class PrefixCache:
     def export(self, tokens: Tokens, first: int = 0) -> tuple[int, Iterator[np.ndarray]]:
         """The number of tokens of a sequence's beginning that are there, and the content of their pages, from the one
         of number `first` on. Those before it are taken to be there, and full."""
-        start, parent = first * PAGE_TOKENS, ROOT
-        for at in range(0, start, PAGE_TOKENS):
-            parent = chain_key(parent, tokens.part(at, at + PAGE_TOKENS))
-        match = self.pool.match(tokens.part(start, len(tokens.ids)), parent)
+        start = first * PAGE_TOKENS
+        keys = [key for key, _ in full_pages(tokens.part(0, start))]
+        match = self.pool.match(tokens.part(start, len(tokens.ids)), keys[-1] if keys else ROOT)
         block_ids = match.block_ids if match.copy_from is None else [*match.block_ids, match.copy_from]
         num_tokens = start + len(match.block_ids) * PAGE_TOKENS + match.num_copied
         return num_tokens, map(self.pages.read, block_ids)
