@@ -7,11 +7,12 @@ ends its turn silently when ids in the history are not `functions.NAME:IDX` with
 import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..config.field import refuse_unknown
 from ..config.parameters import REASONING_KEYS, letters
 from ..errors import RequestError, shown
+from ..tokenizer import without_surrogates
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")  # function is an older name of tool
 KEYS = frozenset({"role", "content", "name", "cache_control"})  # of every message
@@ -25,6 +26,8 @@ ANY_KEY = frozenset().union(*ROLE_KEYS.values())
 PART_KEYS = frozenset({"type", "text", "refusal", "annotations", "cache_control", "id", "index"})
 CALL_KEYS = frozenset({"id", "type", "function", "index", "cache_control", "extra_content", "provider_specific_fields"})
 FUNCTION_KEYS = frozenset({"name", "arguments", "parsed_arguments"})
+MAX_DEPTH = 256  # of lists and objects; Python's own limit is 1,000 calls, and what walks a value takes two a level
+MAPPING = (dict, Mapping)  # a dict is found at once, which tells in a chat of hundreds of messages
 
 
 def normalise_messages(
@@ -34,8 +37,8 @@ def normalise_messages(
     tool_calls (not empty) and tool_call_id; calls and results in OpenAI's older form become such. Arguments of calls
     stay strings or objects as they came. mend: parts that the template would print wrongly are put right (a null
     reasoning, a missing id) or refused (an image, a result of no call, an unknown key); otherwise they go to the
-    template as they came. num_calls: calls of messages that stand before these. RequestError names the message and the
-    field that is wrong."""
+    template as they came. num_calls: calls of messages that stand before these, none of which is answered here.
+    RequestError names the message and the field that is wrong."""
     if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
         raise RequestError("messages is not a list of messages.")
     ids = _CallIds(mend, num_calls)
@@ -53,7 +56,7 @@ def normalise_tools(tools: Iterable[Mapping[str, Any]] | None) -> list[dict[str,
     result = []
     for i, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, Mapping) else None
-        name = function.get("name") if isinstance(function, Mapping) else None
+        name = function.get("name") if isinstance(function, MAPPING) else None
         if not isinstance(name, str) or not name:
             raise RequestError(f"tools[{i}].function.name is missing or no string.")
         if name in names:
@@ -67,12 +70,26 @@ def normalise_tools(tools: Iterable[Mapping[str, Any]] | None) -> list[dict[str,
     return result or None
 
 
+def well_formed(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """The value as UTF-8 and JSON can hold it: with U+FFFD for each half of a surrogate pair that stands alone, in all
+    texts and names of lists and dicts in it. RequestError: it is nested deeper than `depth`."""
+    if isinstance(value, str):
+        return without_surrogates(value)
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        raise RequestError(f"A value is nested more than {MAX_DEPTH} deep; make it flatter.")
+    if isinstance(value, list):
+        return [well_formed(item, depth - 1) for item in cast("list[Any]", value)]
+    return {well_formed(name): well_formed(item, depth - 1) for name, item in cast("dict[Any, Any]", value).items()}
+
+
 class _CallIds:
     """Gives the calls of a conversation new ids, and finds the one that a client's id means at this point of it."""
 
     def __init__(self, mend: bool, num_calls: int):
         self.mend = mend
-        self._count = num_calls
+        self._count = self._first = num_calls
         self._by_old: dict[str, deque[str]] = {}  # the client's id -> our ids, those not yet answered first
         self._by_letters: dict[
             str, deque[str]
@@ -124,7 +141,9 @@ class _CallIds:
             if not self._unanswered:
                 raise RequestError(f"{where}.tool_call_id is missing, and no call before it waits for a result.")
             return self._unanswered.popitem(last=False)[0]
-        candidates = self._by_old.get(old) or self._by_letters.get(letters(old))
+        candidates = self._by_old.get(old)
+        if candidates is None and not self._first:  # or it is exactly that of a call that stands before these
+            candidates = self._by_letters.get(letters(old))
         if candidates is None:
             message = f"{where}.tool_call_id {shown(old)} is the id of no call before it."
             raise RequestError(message, f"{where}.tool_call_id")
@@ -135,25 +154,26 @@ class _CallIds:
 
 def _message(message: Mapping[str, Any], where: str, ids: _CallIds) -> dict[str, Any]:
     """One message in normal form."""
-    if not isinstance(message, Mapping):
+    if not isinstance(message, MAPPING):
         raise RequestError(f"{where} is not an object with role and content.")
     role = message.get("role")
     if role not in ROLES:
         raise RequestError(f"{where}.role is {shown(role)} and not one of {', '.join(ROLES)}.")
     if role != "assistant" and "content" not in message:
         raise RequestError(f"{where}.content is missing.")
-    if ids.mend:
+    known = ROLE_KEYS.get(role, KEYS)
+    if ids.mend and not known.issuperset(message):
         empty = {key for key, value in message.items() if key in ANY_KEY and not value}  # of clients that send them all
-        refuse_unknown(message, ROLE_KEYS.get(role, KEYS) | empty, where)
+        refuse_unknown(message, known | empty, where)
     result = {"role": role, "content": _content(message.get("content"), f"{where}.content", ids.mend)}
     if role == "function":
-        return result | {"role": "tool"} | ids.answer_name(_text(message.get("name"), f"{where}.name"), where)
-    if name := _text(message.get("name"), f"{where}.name"):
+        return result | {"role": "tool"} | ids.answer_name(_text(message, "name", where), where)
+    if name := _text(message, "name", where):
         result["name"] = name
     if role == "tool":
-        result |= ids.answer(_text(message.get("tool_call_id"), f"{where}.tool_call_id") or None, where)
+        result |= ids.answer(_text(message, "tool_call_id", where) or None, where)
     if role == "assistant":
-        if refusal := _text(message.get("refusal"), f"{where}.refusal"):
+        if refusal := _text(message, "refusal", where):
             result["content"] += refusal
         reasoning = _reasoning(message, where)
         if reasoning is not None:
@@ -171,7 +191,7 @@ def _reasoning(message: Mapping[str, Any], where: str) -> str | None:
     """The reasoning before an assistant's answer, under the first of its names that holds one."""
     for key in ("reasoning_content", "reasoning"):
         if message.get(key) is not None:
-            return _text(message[key], f"{where}.{key}")
+            return _text(message, key, where)
     for key, names in (("reasoning_details", ("text", "summary")), ("thinking_blocks", ("thinking",))):
         if details := message.get(key):
             if isinstance(details, str) or not isinstance(details, Sequence):
@@ -226,19 +246,19 @@ def _tool_calls(calls: object, where: str, ids: _CallIds) -> list[dict[str, Any]
         ids.begin_turn()
     result = []
     for i, call in enumerate(calls):
-        function = call.get("function") if isinstance(call, Mapping) else None
+        function = call.get("function") if isinstance(call, MAPPING) else None
         name, arguments = _function(function, f"{where}[{i}].function", ids.mend)
         if ids.mend:
             refuse_unknown(call, CALL_KEYS, f"{where}[{i}]")
-        new_id = ids.add(name, _text(call.get("id"), f"{where}[{i}].id") or None)
+        new_id = ids.add(name, _text(call, "id", f"{where}[{i}]") or None)
         result.append(new_id | {"type": "function", "function": {"name": name, "arguments": arguments}})
     return result
 
 
 def _function(function: object, where: str, mend: bool) -> tuple[str, str | dict[str, Any]]:
     """The name and the arguments of a call."""
-    name = function.get("name") if isinstance(function, Mapping) else None
-    if not isinstance(function, Mapping) or not isinstance(name, str) or not name:
+    name = function.get("name") if isinstance(function, MAPPING) else None
+    if not isinstance(function, MAPPING) or not isinstance(name, str) or not name:
         raise RequestError(f"{where}.name is missing or no string.")
     if mend:
         refuse_unknown(function, FUNCTION_KEYS, where)
@@ -256,10 +276,11 @@ def _arguments(arguments: object, where: str) -> str | dict[str, Any]:
     return _json(arguments, where)
 
 
-def _text(value: object, where: str) -> str | None:
-    """A string or None. RequestError: anything else."""
+def _text(holder: Mapping[str, Any], key: str, where: str) -> str | None:
+    """An object's string or None. RequestError: anything else."""
+    value = holder.get(key)
     if value is not None and not isinstance(value, str):
-        raise RequestError(f"{where} is not a string.")
+        raise RequestError(f"{where}.{key} is not a string.")
     return value
 
 

@@ -1,15 +1,21 @@
-"""Prompts of chats that grow: what an earlier prompt began with is neither rendered nor encoded again."""
+"""Prompts of chats that grow: what an earlier one began with is not normalised, rendered or encoded again."""
 
 from array import array
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain, takewhile
 from threading import Lock
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..errors import RequestError
 from ..tokenizer import Tokenizer
+from .messages import normalise_messages, well_formed
 from .template import chat_variables, ids_of_pieces, kimi_template, rendered_pieces
 
 JsonObject = dict[str, Any]
+Messages = Sequence[Mapping[str, Any]]  # as they came
 MOST_CHATS = 64  # that are remembered
 MOST_CHARACTERS = 4_000_000  # of their texts; one that fills a context of 262,144 tokens has about 1,000,000
 END = "<|im_end|>"
@@ -17,18 +23,24 @@ END = "<|im_end|>"
 
 class _Chat(NamedTuple):
     """A chat that was encoded: its tools (Python's repr), its messages, the text and the ids to the end of the last of
-    them, with all that stands before them, and how many characters and ids these are at the end of each message."""
+    them, with all that stands before them, and how many characters and ids these are at the end of each message. given:
+    the messages as they came, up to the first of which _is_text is false."""
 
     tools: str
     messages: list[JsonObject]
     text: str
     ids: "array[int]"
     ends: list[tuple[int, int]]
+    given: list[JsonObject]
 
     def beginning(self, count: int) -> "_Chat":
         """The chat of the first messages alone."""
         num_chars, num_ids = self.ends[count - 1] if count else (0, 0)
-        return _Chat(self.tools, self.messages[:count], self.text[:num_chars], self.ids[:num_ids], self.ends[:count])
+        text, ids = self.text[:num_chars], self.ids[:num_ids]
+        return _Chat(self.tools, self.messages[:count], text, ids, self.ends[:count], self.given[:count])
+
+
+NOTHING = _Chat("", [], "", array("i"), [], [])
 
 
 class PromptEncoder:
@@ -53,19 +65,63 @@ class PromptEncoder:
         self._chats: tuple[_Chat, ...] = ()  # the latest first
         self._lock = Lock()  # of a change of them
 
+    def normalise(self, given: Messages) -> tuple[list[JsonObject], list[JsonObject]]:
+        """normalise_messages of a list of messages, and a copy of these for `encode`, which nobody changes."""
+        chats = self._chats if isinstance(given, list) else ()  # anything else is refused below
+        counts = [_num_equal(chat.given, given) for chat in chats]
+        most = max(counts, default=0)
+        known = chats[counts.index(most)] if most else NOTHING
+        begun = known.messages[:most]
+        while begun and begun[-1]["role"] == "tool":  # results and their calls belong together
+            begun.pop()
+        if begun and begun[-1].get("tool_calls"):
+            begun.pop()
+        if begun:
+            num_calls = sum(len(message.get("tool_calls", ())) for message in begun)
+            with suppress(RequestError):  # a result of an earlier call, perhaps
+                new = well_formed(given[len(begun) :])
+                return begun + normalise_messages(new, num_calls=num_calls), known.given[: len(begun)] + new
+        own = well_formed(given)
+        return normalise_messages(own), own
+
     def encode(
         self,
         messages: list[JsonObject],
         tools: Iterable[Mapping[str, Any]] | None = None,
         template_kwargs: Mapping[str, object] | None = None,
-        remember: bool = True,
+        given: Sequence[JsonObject] = (),
     ) -> list[int]:
-        """Ids of a chat for the model to answer. messages: as normalise_messages makes them, and never changed after.
-        remember: whether a longer chat may follow. Errors as encode_chat."""
+        """Ids of a chat for the model to answer, which is remembered. messages: as `normalise` makes them, and never
+        changed after. given: the copy of what they were made of. Errors as encode_chat."""
+        return self._ids(messages, tools, template_kwargs, given).tolist()
+
+    def encode_beginning(
+        self,
+        messages: list[JsonObject],
+        tools: Iterable[Mapping[str, Any]] | None = None,
+        template_kwargs: Mapping[str, object] | None = None,
+    ) -> list[int]:
+        """Ids with which a chat's prompt begins whatever the text of its last message is; it is not remembered.
+        Otherwise as `encode`."""
+        *begun, last = messages
+        texts = ([*begun, last | {"content": text}] for text in ("a", "1"))
+        first, second = (np.asarray(self._ids(chat, tools, template_kwargs, None)) for chat in texts)
+        num_both = min(len(first), len(second))
+        differs = first[:num_both] != second[:num_both]
+        return first[: int(differs.argmax()) if differs.any() else num_both].tolist()
+
+    def _ids(
+        self,
+        messages: list[JsonObject],
+        tools: Iterable[Mapping[str, Any]] | None,
+        template_kwargs: Mapping[str, object] | None,
+        given: Sequence[JsonObject] | None,
+    ) -> "array[int]":
+        """given: as in `encode`, of a chat that is to be remembered."""
         variables = chat_variables(messages, tools, True, template_kwargs or {})
         if not self._is_kimis:
             pieces = rendered_pieces(self._template, variables, self._tokenizer)
-            return list(chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)))
+            return array("i", chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)))
         tools_text = repr(variables["tools"])
         known = self._known(tools_text, messages)
         pieces = self._pieces(variables, len(known.messages))
@@ -76,12 +132,14 @@ class PromptEncoder:
             num_chars += len(piece)
             if place % 2 and piece == END:
                 ends.append((num_chars, len(ids)))
-        if remember and messages:
+        if given is not None and messages:
             ends = ends[-len(messages) :]  # those before them are of the tools and of Kimi's own system prompt
             num_chars, num_ids = ends[-1]
             text = "".join((known.text, *pieces))[:num_chars]
-            self._remember(_Chat(tools_text, messages[:], text, ids[:num_ids], ends))
-        return ids.tolist()
+            num_texts = _num_equal(known.given, given)  # at least
+            texts = [*given[:num_texts], *takewhile(_is_text, given[num_texts : len(messages)])]
+            self._remember(_Chat(tools_text, messages[:], text, ids[:num_ids], ends, texts))
+        return ids
 
     def _pieces(self, variables: JsonObject, num_known: int) -> list[str]:
         """The text behind so many messages, as rendered_pieces cuts it."""
@@ -97,7 +155,7 @@ class PromptEncoder:
         chats = [chat for chat in self._chats if chat.tools == tools]
         counts = [_num_alike(chat.messages, messages) for chat in chats]
         most = max(counts, default=0)
-        return chats[counts.index(most)].beginning(most) if most else _Chat(tools, [], "", array("i"), [])
+        return chats[counts.index(most)].beginning(most) if most else NOTHING
 
     def _remember(self, chat: _Chat) -> None:
         """Remembers a chat in place of those that are beginnings of it, and forgets the oldest."""
@@ -125,10 +183,30 @@ def _num_alike(old: list[JsonObject], new: list[JsonObject]) -> int:
 
 def _are_same(a: JsonObject, b: JsonObject) -> bool:
     """Whether two messages have the same text: to Python 1, 1.0 and true are equal, and so are objects in any order."""
-    if a != b:
-        return False
-    arguments = [[call["function"]["arguments"] for call in message.get("tool_calls", ())] for message in (a, b)]
-    return all(isinstance(given, str) for given in arguments[0]) or repr(arguments[0]) == repr(arguments[1])
+    if a is b or a != b:
+        return a is b
+    pairs = zip(a.get("tool_calls", ()), b.get("tool_calls", ()), strict=True)
+    arguments = ((one["function"]["arguments"], other["function"]["arguments"]) for one, other in pairs)
+    return all(isinstance(one, str) or repr(one) == repr(other) for one, other in arguments)
+
+
+def _num_equal(old: Messages, new: Messages) -> int:
+    """How many messages two chats begin with that are equal."""
+    try:
+        if old == new[: len(old)]:
+            return len(old)
+        pairs = enumerate(zip(old, new, strict=False))
+        return next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
+    except Exception:  # of what a caller has put into a message: arrays cannot be compared
+        return 0
+
+
+def _is_text(value: object) -> bool:
+    """Whether a message, or a part of it, has nothing but texts: among others, equal ones need not be written the same,
+    as 1 and true, or the arguments of a call as an object."""
+    if isinstance(value, dict):
+        return not isinstance(value.get("arguments"), dict) and all(map(_is_text, value.values()))
+    return value is None or isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))
 
 
 def _num_answered(messages: list[JsonObject]) -> int:

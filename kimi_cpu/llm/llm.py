@@ -126,7 +126,7 @@ class LLM:
     def chat_ids(self, messages: Messages, tools: Tools | None = None, **template_kwargs: Any) -> list[int]:
         """Ids of a chat's prompt, as chat would send it: to count them, or to look at them."""
         options = ChatOptions(tools=well_formed(tools), template_kwargs=well_formed(template_kwargs))
-        return ChatTurn(well_formed(messages), options, Sampling(), self._vocabulary).prompt_ids
+        return ChatTurn(messages, options, Sampling(), self._vocabulary).prompt_ids
 
     def generate(
         self, prompt: Prompt, *, progress: Progress | None = None, **sampling: Unpack[SamplingKeywords]
@@ -337,4 +337,4 @@ class LLM:
 
     def _chat_turn(self, messages: Messages, tools: Tools | None, options: Mapping[str, Any]) -> ChatTurn:
         self._thread.require_own_process()
-        return ChatTurn(well_formed(messages), *chat_parameters({**options, "tools": tools}), self._vocabulary)
+        return ChatTurn(messages, *chat_parameters({**options, "tools": tools}), self._vocabulary)

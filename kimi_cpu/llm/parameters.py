@@ -5,19 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict, TypeGuard, cast
 
+from ..chat.messages import well_formed
 from ..chat.tools import chosen_tools
 from ..config.field import Door
 from ..config.parameters import answer_schema, read, think_keywords
 from ..engine import Sampling
 from ..errors import ContextOverflow, ModelFileError, RequestError
 from ..modelfile import ModelFile
-from ..tokenizer import without_surrogates
 
 Prompt = str | Sequence[int]  # raw: a text, or ids
 Messages = Sequence[Mapping[str, Any]]  # OpenAI's
 Tools = Sequence[Mapping[str, Any]]  # OpenAI's definitions of functions
 
-MAX_DEPTH = 256  # of lists and objects; Python's own limit is 1,000 calls, and what walks a value takes two a level
 GENERATION_CONFIG = "kimi-cpu.generation_config"  # metadata of a model file
 FROM_FILE = ("temperature", "repetition_detection")  # of the generation_config.json
 SAMPLING = "sampling"  # the keyword of a whole Sampling
@@ -148,17 +147,3 @@ def room_for(num_tokens: int, context: int, max_tokens: int | None) -> int:
             most=context if room else context - 1,
         )
     return room if max_tokens is None else min(room, max_tokens)
-
-
-def well_formed(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The value as UTF-8 and JSON can hold it: with U+FFFD for each half of a surrogate pair that stands alone, in all
-    texts and names of lists and dicts in it. RequestError: it is nested deeper than `depth`."""
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if not isinstance(value, dict | list):
-        return value
-    if not depth:
-        raise RequestError(f"A value is nested more than {MAX_DEPTH} deep; make it flatter.")
-    if isinstance(value, list):
-        return [well_formed(item, depth - 1) for item in cast("list[Any]", value)]
-    return {well_formed(name): well_formed(item, depth - 1) for name, item in cast("dict[Any, Any]", value).items()}

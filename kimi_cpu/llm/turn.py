@@ -1,7 +1,6 @@
 """A turn, ready for the engine: a raw prompt or the next turn of a chat, and how its answers are steered and read."""
 
 import operator
-import os.path
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -150,12 +149,12 @@ class ChatTurn(Turn[ChatCompletion]):
         self._tools = None if options.tool_choice == "none" else options.tools
         if isinstance(messages, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             messages = list(messages)
-        self._messages = normalise_messages(messages)
+        self._messages, given = vocabulary.prompts.normalise(messages)
         is_opened = self._has_partial(messages)
         self._opening = self._messages.pop() if is_opened else None
         if is_opened and self.heavy > 1:
             raise RequestError("heavy begins answers, and cannot go on with a partial message; give one of the two.")
-        self.prompt_ids = self._encode(self._messages)
+        self.prompt_ids = vocabulary.prompts.encode(self._messages, self._tools, options.template_kwargs, given)
         self.thinking = self._begins_inside_think()
         if self._opening is not None:
             self.prompt_ids += self._opening_ids(self._opening)
@@ -221,9 +220,8 @@ class ChatTurn(Turn[ChatCompletion]):
         calls = turn.get("tool_calls")
         message = {"role": "tool", "tool_call_id": calls[0]["id"]} if calls else {"role": "user"}
         turn, message = normalise_messages([turn, message | {"content": ""}], num_calls=self._num_calls)
-        begun = [*self._messages, turn]
-        first, second = (self._encode([*begun, message | {"content": text}], remember=False) for text in ("a", "1"))
-        return list(os.path.commonprefix([first, second]))
+        messages = [*self._messages, turn, message]
+        return self._vocabulary.prompts.encode_beginning(messages, self._tools, self._options.template_kwargs)
 
     def _num_new(self) -> int:
         """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
@@ -264,10 +262,6 @@ class ChatTurn(Turn[ChatCompletion]):
         ids = [] if self.thinking else [names[THINK]]
         ids += self._tokenizer.encode(reasoning, special=False)
         return [*ids, names[THINK_END], *content] if content or not reasoning else ids
-
-    def _encode(self, messages: list[JsonObject], remember: bool = True) -> list[int]:
-        """messages: as normalise_messages makes them. remember: whether a longer chat may follow."""
-        return self._vocabulary.prompts.encode(messages, self._tools, self._options.template_kwargs, remember)
 
     def _budget_after(self, output_ids: list[int]) -> ThinkingBudget:
         budget = ThinkingBudget(self._tokenizer, thinking=self.thinking)

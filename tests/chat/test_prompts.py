@@ -1,4 +1,4 @@
-"""Prompts of chats that grow have the ids of the whole, and only what is new is rendered."""
+"""Prompts of chats that grow have the ids of the whole, and only what is new is looked at."""
 
 import random
 
@@ -6,6 +6,7 @@ import pytest
 
 from kimi_cpu.chat import PromptEncoder, encode_chat, prompts, template
 from kimi_cpu.chat.messages import normalise_messages
+from kimi_cpu.errors import RequestError
 
 from . import conversations
 from .test_template import forged, kimi  # noqa: F401 - a fixture
@@ -59,8 +60,12 @@ def test_any_chat_after_any_other_has_the_ids_of_the_whole(kimi, monkeypatch):  
             count = rng.randint(0, len(messages))
             variant = normalised(messages[:count] + rng.choice([[], other[: rng.randint(0, len(other))]]))
             given = rng.choice([tools, tools, None])
-            remember = rng.random() < 0.7
-            assert encoder.encode(variant, given, remember=remember) == encode_chat(variant, kimi, given)
+            if variant and rng.random() < 0.3:
+                variant[-1] = variant[-1] | {"content": "x" + variant[-1]["content"]}
+                begun = encoder.encode_beginning(variant, given)
+                assert begun == encode_chat(variant, kimi, given)[: len(begun)]
+            else:
+                assert encoder.encode(variant, given) == encode_chat(variant, kimi, given)
 
 
 def normalised(messages):
@@ -70,6 +75,88 @@ def normalised(messages):
             return normalise_messages(messages)
         except Exception:
             messages = [message for message in messages if message["role"] != "tool"]
+
+
+def test_any_chat_after_any_other_has_the_normal_form_of_the_whole(kimi):  # noqa: F811
+    rng, encoder = random.Random(2), PromptEncoder(kimi)
+    for _ in range(ROUNDS):
+        messages, other = (conversations.conversation(rng)["messages"] for _ in range(2))
+        for _ in range(8):
+            given = messages[: rng.randint(0, len(messages))] + rng.choice([[], other[: rng.randint(0, len(other))]])
+            assert remembered(encoder, given) == outcome(normalise_messages, given)
+
+
+def test_results_find_their_calls_however_the_chat_has_grown(kimi):  # noqa: F811
+    """Of an older turn, by an id that another call had before or that differs in its marks, without an id."""
+
+    def turn(*ids):
+        return {"role": "assistant", "content": None, "tool_calls": [call(0) | {"id": name} for name in ids]}
+
+    def result(name=None):
+        return {"role": "tool", "content": "x"} | ({} if name is None else {"tool_call_id": name})
+
+    chats = [
+        [user("go"), turn("a.b", "c"), result("c"), user("and"), result("a.b")],
+        [user("go"), turn("a.b", "c"), result("c"), user("and"), result()],
+        [user("go"), turn("a.b"), result("a_b"), turn("a_b"), result("a.b"), result("a_b")],
+        [user("go"), turn("a.b"), result("a.b"), turn("a.b"), result("a.b"), turn("c"), result("a_b")],
+        [user("go"), turn("a.b"), result("a.b"), user("and"), result("d")],
+    ]
+    for chat in chats:
+        encoder = PromptEncoder(kimi)
+        for count in range(1, len(chat) + 1):
+            given = chat[:count]
+            assert remembered(encoder, given) == outcome(normalise_messages, given)
+
+
+def remembered(encoder, given):
+    """The outcome of an encoder, which has seen the messages then."""
+
+    def normalise(given):
+        messages, own = encoder.normalise(given)
+        encoder.encode(messages, given=own)
+        return messages
+
+    return outcome(normalise, given)
+
+
+def outcome(normalise, given):
+    """The normal form as it is printed, or why there is none."""
+    try:
+        return repr(normalise(given))
+    except RequestError as e:
+        return str(e)
+
+
+def test_only_what_is_new_is_brought_to_normal_form(kimi, monkeypatch):  # noqa: F811
+    seen, encoder = [], PromptEncoder(kimi)
+
+    def spy(given, **options):
+        seen.append(len(given))
+        return normalise_messages(given, **options)
+
+    monkeypatch.setattr(prompts, "normalise_messages", spy)
+    worked = [user("go"), *step(0), *step(1)]
+    objects = [*worked, *step(2, arguments={"x": 1})]
+    chats = [
+        (worked, 5),
+        (worked, 2),  # the last calls, with their results
+        ([*worked, *step(2)], 4),
+        ([*worked, user("stop")], 3),
+        (objects, 4),
+        ([*objects, *step(3)], 6),  # arguments that are an object may be written otherwise
+    ]
+    for given, num_new in chats:
+        remembered(encoder, given)
+        assert seen.pop() == num_new
+
+
+def test_messages_that_are_changed_after_are_others(kimi):  # noqa: F811
+    encoder, given = PromptEncoder(kimi), [user("go"), *step(0), user([{"type": "text", "text": "a"}]), answer("b")]
+    remembered(encoder, given)
+    given[1]["tool_calls"][0]["function"]["arguments"] = '{"x": 1}'
+    given[3]["content"][0]["text"] = "c"
+    assert remembered(encoder, given) == outcome(normalise_messages, given)
 
 
 def test_only_what_is_new_is_rendered(kimi, rendered):  # noqa: F811
@@ -88,6 +175,15 @@ def test_only_what_is_new_is_rendered(kimi, rendered):  # noqa: F811
     for messages, num_new in chats:
         encoder.encode(messages)
         assert len(rendered.pop()) == num_new
+
+
+def test_a_chat_begins_with_all_before_the_text_of_its_last_message(kimi):  # noqa: F811
+    encoder, messages = PromptEncoder(kimi), [user("go"), *step(0)]
+    begun = encoder.encode_beginning(messages)
+    for text in ("result 0", "another", "2", "长"):
+        ids = encode_chat([*messages[:-1], messages[-1] | {"content": text}], kimi)
+        assert ids[: len(begun)] == begun
+    assert kimi.decode(begun).endswith("## Return of functions.f:0\n")
 
 
 def test_what_python_takes_for_equal_is_not_the_same_text(kimi):  # noqa: F811
