@@ -1,6 +1,6 @@
 """The architecture of one model as frozen values, named as in the checkpoint's config.json, and their limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import ConfigError
 
@@ -94,6 +94,25 @@ class ModelConfig:
     def is_moe_layer(self, layer: int) -> bool:
         """Whether a layer routes to experts (modeling_deepseek.py: DeepseekV3DecoderLayer)."""
         return self.n_routed_experts > 0 and layer >= self.first_k_dense_replace and layer % self.moe_layer_freq == 0
+
+    @property
+    def layers(self) -> range:
+        """All of them, by number. A part of the model is a part of this range."""
+        return range(self.num_hidden_layers)
+
+    def has_embedding(self, layers: range) -> bool:
+        """Whether a part of the model embeds: the first one does."""
+        return layers.start == 0
+
+    def has_head(self, layers: range) -> bool:
+        """Whether a part of the model has the last norm and the head."""
+        return layers.stop == self.num_hidden_layers
+
+    def part(self, layers: range) -> "ModelConfig":
+        """The configuration of a model of some of the layers alone, by which the memory of a part is known."""
+        assert layers.start % self.moe_layer_freq == 0, "layers of both kinds take turns as in the whole"
+        num_dense = max(0, self.first_k_dense_replace - layers.start)
+        return replace(self, num_hidden_layers=len(layers), first_k_dense_replace=num_dense)
 
 
 def _check(c: ModelConfig) -> None:

@@ -1,7 +1,7 @@
 """Token ids in, token ids out: scheduling, pages and sampling parameters. Never sees text."""
 
 from .disk_store import DiskStore
-from .engine import Engine, EngineState, StepOutput
+from .engine import Engine, EngineState, Model, StepOutput
 from .parked_pages import ParkedPages
 from .request import Guide, Kind, Request, Sampling
 from .sampling import TokenLogprob
@@ -15,6 +15,7 @@ __all__ = [
     "EngineThread",
     "Guide",
     "Kind",
+    "Model",
     "ParkedPages",
     "Request",
     "Sampling",

@@ -49,14 +49,21 @@ class LLM:
     of memory, and those that one token reads.
     """
 
-    def __init__(self, path: Path, options: LoadOptions, progress: Progress | None = None):
+    def __init__(
+        self,
+        path: Path,
+        options: LoadOptions,
+        progress: Progress | None = None,
+        make: loading.MakeEngine = loading.make_engine,
+    ):
+        """make: how an engine is made, for a model that runs elsewhere."""
         runtime.claim_process()
         self._file = ModelFile.open(path)
         try:
             self.path, self.config = path, self._file.config
             self._vocabulary = Vocabulary.of(self._file)
             defaults = file_defaults(self._file)
-            loaded = loading.make_engine(self._file, options, progress)
+            loaded = make(self._file, options, progress)
             self.context, self.needs, self.notices = loaded.context, loaded.needs, loaded.notices
             self._expert_uses, self._residency = loaded.uses, loaded.weights.residency
         except BaseException:

@@ -4,15 +4,17 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..config import ModelConfig, in_words, size_bytes
-from ..engine import DiskStore, Engine, Speculation
+from ..engine import DiskStore, Engine, Model, Speculation
 from ..errors import ConfigError, OutOfMemory
 from ..files import user_folder
-from ..kernels import runtime
+from ..kernels import runtime, tuner
 from ..machine import interleave, interleaved, several_nodes, usable_cores, usable_cpus, usable_memory
 from ..model import PAGE_TOKENS, Kimi, KVCache
 from ..model.moe import Residency
@@ -28,14 +30,63 @@ log = logging.getLogger(__name__)
 BUNDLED_MODEL = Path(__file__).parents[1] / "data" / "demo.gguf"  # its card is demo.md beside it
 
 
+class RunningModel(Model, Protocol):
+    """A model whose memory can be given back while no step runs."""
+
+    def release(self) -> None:
+        """Gives the memory of the activations and of the cache back; the next step takes it again."""
+
+
+class WeightsMemory(Protocol):
+    """The weights of a model in memory. residency: brings routed experts, when not all of them are there."""
+
+    @property
+    def residency(self) -> ResidentExperts | None: ...
+
+    def read(self, progress: Progress | None) -> None:
+        """Brings them to memory, again after `release`. progress: told (bytes there, bytes in all)."""
+
+    def release(self) -> None:
+        """Gives their memory back."""
+
+    def look(self, now_s: float, spare: int, stalled: float) -> int:
+        """See SlotWeights.look."""
+        ...
+
+    @property
+    def is_unsettled(self) -> bool: ...
+
+    def settle(self) -> None:
+        """See SlotWeights.settle."""
+
+    def close(self) -> None:
+        """Ends what they need to run."""
+
+
 class Loaded(NamedTuple):
-    """An engine and the model that it runs, over a file's weights, to be closed after it, and what its owner may want
-    to know: see LLM. uses: counts those of experts, when that is asked for."""
+    """An engine and the model that it runs, over weights that are to be closed after it, and what its owner may want to
+    know: see LLM. prepare, idle: see EngineThread. uses: counts those of experts, when that is asked for."""
 
     engine: Engine
+    model: RunningModel
+    weights: WeightsMemory
+    context: int
+    needs: Needs
+    notices: tuple[str, ...]
+    prepare: Callable[[], object] | None = None
+    idle: Callable[[], bool] | None = None
+    uses: ExpertUses | None = None
+
+
+MakeEngine = Callable[[ModelFile, LoadOptions, Progress | None], Loaded]
+
+
+class Part(NamedTuple):
+    """Some layers of a model, or all of them, over weights that are to be closed after it; and as Loaded."""
+
     model: Kimi
     weights: MappedWeights | SlotWeights
-    context: int
+    shares: Shares
     needs: Needs
     notices: tuple[str, ...]
     uses: ExpertUses | None
@@ -44,35 +95,63 @@ class Loaded(NamedTuple):
 def make_engine(file: ModelFile, options: LoadOptions, progress: Progress | None = None) -> Loaded:
     """progress: told (bytes there, bytes in all) of the weights that are read now. ConfigError, ModelFileError,
     OutOfMemory."""
-    sizes = {tensor.name: tensor.nbytes for tensor in file.tensors.values()}
-    shares = share_memory(file.path, file.config, sizes, options)
-    needed = needs(file.config, sizes, shares.context, options.kv)
+    part = make_part(file, file.config.layers, options, progress)
+    try:
+        engine = engine_of(part.model, file, options, runtime.isa().name)
+    except BaseException:
+        part.weights.close()
+        raise
+    idle = tuner.IdleTuner() if part.weights.residency is None else None  # else memory is counted to the last page
+    prepare = partial(prepare_thread, options)
+    return Loaded(
+        engine, part.model, part.weights, part.shares.context, part.needs, part.notices, prepare, idle, part.uses
+    )
+
+
+def engine_of(model: Model, file: ModelFile, options: LoadOptions, tier: str) -> Engine:
+    """The engine over a model of a file. tier: of the kernels that compute it. ConfigError."""
+    store = _store(file, options, model.pages.page_bytes, tier)
+    speculation = Speculation() if options.speculate else None
+    return Engine(model, options.parallel, speculation, store, fair=not options.prompts_first)
+
+
+def shares_of(file: ModelFile, layers: range, options: LoadOptions) -> Shares:
+    """How the memory is shared out that some layers may use. ConfigError, OutOfMemory."""
+    return share_memory(file.path, file.config.part(layers), _sizes(file, layers), options)
+
+
+def make_part(file: ModelFile, layers: range, options: LoadOptions, progress: Progress | None = None) -> Part:
+    """Some layers of a model, ready to run. Raises as make_engine."""
+    config, shares = file.config.part(layers), shares_of(file, layers, options)
+    needed = needs(config, _sizes(file, layers), shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)
     with interleaved(nodes := memory_nodes(options)) as refused:
-        weights = _weights(file, shares, options.preload, needed, progress)
+        weights = _weights(file, layers, shares, options.preload, needed, progress)
     if nodes:
         told += (_spread(nodes, refused),)
     if isinstance(weights, SlotWeights) and not weights.is_direct:
         told += (f"{file.path}: its file system takes no direct reads (O_DIRECT), and others are slower.",)
     try:
         uses = _uses(file.config, options, weights.residency)
-        model = _model(file, weights.weights, shares, options, uses or weights.residency)
-        speculation, store = Speculation() if options.speculate else None, _store(file, options, model.pages.page_bytes)
-        engine = Engine(model, options.parallel, speculation, store, fair=not options.prompts_first)
+        model = _model(file, layers, weights.weights, shares, options, uses or weights.residency)
     except BaseException:
         weights.close()
         raise
-    return Loaded(engine, model, weights, shares.context, needed, told, uses)
+    return Part(model, weights, shares, needed, told, uses)
+
+
+def _sizes(file: ModelFile, layers: range) -> dict[str, int]:
+    return {tensor.name: tensor.nbytes for tensor in file.part(layers)}
 
 
 def _weights(
-    file: ModelFile, shares: Shares, is_preloaded: bool, needed: Needs, progress: Progress | None
+    file: ModelFile, layers: range, shares: Shares, is_preloaded: bool, needed: Needs, progress: Progress | None
 ) -> MappedWeights | SlotWeights:
     """The weights in memory, read as far as they are ahead of need. ModelFileError, OutOfMemory."""
     if shares.num_slots is None:
-        weights = MappedWeights(file, is_preloaded and needed.weights <= shares.memory)
+        weights = MappedWeights(file, layers, is_preloaded and needed.weights <= shares.memory)
     else:
-        weights = SlotWeights(file, shares.num_slots, shares.slot_bytes, is_preloaded)
+        weights = SlotWeights(file, layers, shares.num_slots, shares.slot_bytes, is_preloaded)
     try:
         weights.read(progress)
     except BaseException:
@@ -101,15 +180,19 @@ def _uses(config: ModelConfig, options: LoadOptions, residency: ResidentExperts 
 
 
 def _model(
-    file: ModelFile, weights: Weights, shares: Shares, options: LoadOptions, residency: Residency | None
+    file: ModelFile,
+    layers: range,
+    weights: Weights,
+    shares: Shares,
+    options: LoadOptions,
+    residency: Residency | None,
 ) -> Kimi:
     """OutOfMemory."""
     config = file.config
-    layers, latent, rope = config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim
-    cache = KVCache(options.kv, shares.num_pages, layers, latent, rope)
+    cache = KVCache(options.kv, shares.num_pages, len(layers), config.kv_lora_rank, config.qk_rope_head_dim)
     int8 = options.compute == "int8"
     try:
-        return Kimi(config, weights, cache, max_tokens=shares.chunk, int8=int8, residency=residency)
+        return Kimi(config, weights, cache, shares.chunk, int8, layers, residency)
     except MemoryError as e:
         raise OutOfMemory(
             f"{file.path}: there is too little memory for the activations of {shares.chunk} tokens. "
@@ -117,7 +200,7 @@ def _model(
         ) from e
 
 
-def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore | None:
+def _store(file: ModelFile, options: LoadOptions, page_bytes: int, tier: str) -> DiskStore | None:
     """Pages are found again by the same weights, cache, arithmetic and instruction set only: the same bits.
 
     None when there is to be none, or, with a warning, when the directory cannot be used: answers come without it.
@@ -128,7 +211,7 @@ def _store(file: ModelFile, options: LoadOptions, page_bytes: int) -> DiskStore 
     limit_bytes = size_bytes(options.cache_disk)
     if limit_bytes < 2 * page_bytes:
         raise ConfigError(f"cache_disk is {limit_bytes} bytes; a page of 64 tokens alone takes {page_bytes}.")
-    namespace = " ".join([file.model_hash(), options.kv, options.compute, runtime.isa().name])
+    namespace = " ".join([file.model_hash(), options.kv, options.compute, tier])
     home = user_folder("CACHE")
     if options.cache_dir is not None:
         directory = Path(options.cache_dir)

@@ -44,7 +44,7 @@ def share_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], opti
     memory = free_memory() - free_memory() // RESERVE
     if options.memory is not None:
         memory = min(size_bytes(options.memory), usable_memory())
-    page_bytes = _page_bytes(config, options)
+    page_bytes = bytes_of_page(config, options)
     context, num_pages = _cache(path, config, options, page_bytes)
     chunk = options.chunk or CHUNK
     weights, slot_bytes = needs(config, sizes, kv=options.kv), _expert_bytes(config, sizes)
@@ -82,7 +82,7 @@ def share_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], opti
 def least_memory(path: Path, config: ModelConfig, sizes: Mapping[str, int], options: LoadOptions) -> int:
     """Bytes of memory with which a model file just runs: the weights that every token reads, one layer's experts of a
     token, the cache, activations and the program. ConfigError: as share_memory."""
-    page_bytes, slot_bytes = _page_bytes(config, options), _expert_bytes(config, sizes)
+    page_bytes, slot_bytes = bytes_of_page(config, options), _expert_bytes(config, sizes)
     context, num_pages = _cache(path, config, options, page_bytes)
     cache = _least_pages(options, context, num_pages, slot_bytes) * page_bytes
     experts = slot_bytes * config.num_experts_per_tok
@@ -123,7 +123,7 @@ def _least_pages(options: LoadOptions, context: int, num_pages: int, slot_bytes:
     return pages_of(min(context, LEAST_CONTEXT) if slot_bytes and options.context is None else context)
 
 
-def _page_bytes(config: ModelConfig, options: LoadOptions) -> int:
+def bytes_of_page(config: ModelConfig, options: LoadOptions) -> int:
     """Bytes of a page of the cache."""
     return config.num_hidden_layers * cache_layer_bytes(options.kv, config.kv_lora_rank, config.qk_rope_head_dim)
 

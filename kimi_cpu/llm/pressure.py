@@ -3,11 +3,11 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
-from ..engine import EngineThread
 from ..machine import spare_memory, stalled_s
+from .loading import WeightsMemory
 from .options import OnPressure
-from .weights import MappedWeights, SlotWeights
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0  # between two looks, which take 2 ms
@@ -17,10 +17,12 @@ TELL_S = 10.0  # between two calls of a program that is told of a shortage that 
 class MemoryWatch:
     """A thread that looks how much memory is left."""
 
-    def __init__(self, engine: EngineThread, weights: MappedWeights | SlotWeights, on_pressure: OnPressure | None):
-        """on_pressure: called from this thread while memory is missing that the weights cannot give back; what it
-        raises is logged."""
-        self._engine, self._weights, self._on_pressure = engine, weights, on_pressure
+    def __init__(
+        self, post: Callable[[Callable[[], object]], object], weights: WeightsMemory, on_pressure: OnPressure | None
+    ):
+        """post: has a function called between two steps. on_pressure: called from this thread while memory is missing
+        that the weights cannot give back; what it raises is logged."""
+        self._post, self._weights, self._on_pressure = post, weights, on_pressure
         self._closed = threading.Event()
         self._told_s = -TELL_S
         threading.Thread(target=self._run, name="kimi-cpu memory", daemon=True).start()
@@ -36,7 +38,7 @@ class MemoryWatch:
             looked_s, stalled = time.monotonic(), stalled_s()
             missing = self._weights.look(looked_s, spare_memory(), (stalled - before) / (looked_s - before_s))
             if self._weights.is_unsettled:
-                self._engine.post(lambda engine: self._weights.settle())
+                self._post(self._weights.settle)
             self._tell(looked_s, missing)
 
     def _tell(self, now_s: float, missing: int) -> None:

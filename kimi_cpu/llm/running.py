@@ -1,12 +1,12 @@
 """A model that runs: its thread, and the memory that it holds until it is suspended or closed."""
 
 import threading
+from collections.abc import Callable
 
 from ..engine import Engine, EngineThread, ParkedPages
-from ..kernels import tuner
 from ..machine import interleaved, trim_heap
 from ..modelfile import ModelFile
-from .loading import Loaded, memory_nodes, prepare_thread
+from .loading import Loaded, memory_nodes
 from .options import LoadOptions, Progress
 from .pressure import MemoryWatch
 
@@ -16,13 +16,12 @@ class Running:
 
     def __init__(self, file: ModelFile, loaded: Loaded, options: LoadOptions):
         self._file, self._model, self._weights, self._options = file, loaded.model, loaded.weights, options
-        fits = loaded.weights.residency is None  # else the memory is counted to the last page
-        self.thread = EngineThread(loaded.engine, lambda: prepare_thread(options), tuner.IdleTuner() if fits else None)
+        self.thread = EngineThread(loaded.engine, loaded.prepare, loaded.idle)
         self._parked: ParkedPages | None = None  # of the cache, while the model is suspended
         self._changing = threading.Lock()
         self._watch: MemoryWatch | None = None
         if loaded.weights.residency is not None or options.on_pressure is not None:
-            self._watch = MemoryWatch(self.thread, loaded.weights, options.on_pressure)
+            self._watch = MemoryWatch(self._post, loaded.weights, options.on_pressure)
 
     @property
     def is_suspended(self) -> bool:
@@ -66,9 +65,11 @@ class Running:
             self._weights.close()
             self._file.close()
 
+    def _post(self, function: Callable[[], object]) -> None:
+        self.thread.post(lambda engine: function())
+
     def _release(self) -> None:
         """Gives back what the model holds; no step runs."""
-        self._model.pages.release()
         self._model.release()
         self._weights.release()
         trim_heap()

@@ -35,18 +35,23 @@ class MappedWeights:
     residency = None
     is_unsettled = False
 
-    def __init__(self, file: ModelFile, is_preloaded: bool):
-        self.weights, self._file, self._is_preloaded = bind(file), file, is_preloaded
+    def __init__(self, file: ModelFile, layers: range, is_preloaded: bool):
+        self.weights, self._file, self._is_preloaded = bind(file, layers), file, is_preloaded
+        self._mapped = [file.between(begin, end) for begin, end in _spans(file, layers)]
 
     def read(self, progress: Progress | None) -> None:
         """Brings the pages to memory, if they are to be there before they are needed. progress: told (bytes there,
         bytes in all); what it raises ends the reading."""
         if self._is_preloaded:
-            preload(self._file.between(0, self._file.size), progress)
+            before, total = 0, sum(map(len, self._mapped))
+            for data in self._mapped:
+                preload(data, progress and _counted(progress, before, total))
+                before += len(data)
 
     def release(self) -> None:
         """Gives the pages back."""
-        unload(self._file.between(0, self._file.size), self._file.path)
+        for data in self._mapped:
+            unload(data, self._file.path)
 
     def look(self, now_s: float, spare: int, stalled: float) -> int:
         """As SlotWeights.look: pages of files are nobody's, and the system's to give to others."""
@@ -62,7 +67,7 @@ class MappedWeights:
 class SlotWeights:
     """Some of the experts in slots, and all other weights. residency: brings the experts."""
 
-    def __init__(self, file: ModelFile, num_slots: int, slot_bytes: int, is_preloaded: bool):
+    def __init__(self, file: ModelFile, layers: range, num_slots: int, slot_bytes: int, is_preloaded: bool):
         """is_preloaded: whether the experts that are used most are read ahead of need. OutOfMemory, ModelFileError."""
         self._named = file.model_hash(), file.config.num_hidden_layers, file.config.n_routed_experts
         self._is_preloaded = is_preloaded
@@ -70,8 +75,8 @@ class SlotWeights:
         self.is_direct = reader.is_direct
         reads = Reads(reader)
         try:
-            self._dense = DenseWeights(file, reads)
-            self.weights = bind(file)
+            self._dense = DenseWeights(file, reads, layers)
+            self.weights = bind(file, layers)
             residents = _residents(file, self.weights, num_slots, slot_bytes)
         except BaseException:
             reads.close()
@@ -115,6 +120,24 @@ class SlotWeights:
         """Ends the reading, and leaves behind which experts were used of late."""
         heat.keep(self._named[0], self.residency.heat)
         self.residency.close()
+
+
+def _spans(file: ModelFile, layers: range) -> list[tuple[int, int]]:
+    """The bytes [begin, end) of the file that a part of its layers uses; all of it, when that are all layers."""
+    if layers == file.config.layers:
+        return [(0, file.size)]
+    spans: list[tuple[int, int]] = []
+    for tensor in file.part(layers):
+        begin, end = tensor.offset, tensor.offset + tensor.nbytes
+        if spans and aligned(spans[-1][1]) == begin:
+            begin = spans.pop()[0]
+        spans.append((begin, end))
+    return spans
+
+
+def _counted(progress: Progress, before: int, total: int) -> Progress:
+    """Told of one span of several, tells of all."""
+    return lambda done, _: progress(before + done, total)
 
 
 def _residents(file: ModelFile, weights: Weights, num_slots: int, slot_bytes: int) -> Residents:

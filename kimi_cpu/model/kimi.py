@@ -30,8 +30,7 @@ class Watch(Protocol):
 class Kimi:
     """A model, or some of its layers, bound to its weights, its cache and one workspace; used by one thread at a time.
 
-    Several objects are one model when the first embeds, the last has the head, and each gives the next one its hidden
-    values.
+    Several objects are one model when their layers follow one another and each gives the next one its hidden values.
     """
 
     depth = 1  # batches that may be submitted before the first of them is done
@@ -44,20 +43,17 @@ class Kimi:
         max_tokens: int,
         int8: bool,
         layers: range | None = None,
-        embed: bool = True,
-        head: bool = True,
         residency: Residency | None = None,
     ):
         """max_tokens: tokens of a batch at most. int8: whether activations are rounded to 8 bits.
 
-        layers: by default all; the cache has these alone, and `weights` at least them. residency: None when all
-        experts are where `weights` says.
+        layers: by default all; with the first the model embeds, with the last it has a head. The cache has these alone,
+        and `weights` at least them. residency: None when all experts are where `weights` says.
         """
         self.config, self.weights, self.pages = config, weights, cache
         self.max_tokens, self.vocab_size = max_tokens, config.vocab_size
-        self.layers = range(config.num_hidden_layers) if layers is None else layers
-        self._has_embedding, self._has_head, self._residency = embed, head, residency
-        self._int8, self._programs, self._workspace = int8, None, None
+        self.layers = config.layers if layers is None else layers
+        self._residency, self._int8, self._programs, self._workspace = residency, int8, None, None
         self._allocated()
 
     def submit(self, batch: ForwardBatch, watch: Watch) -> Future[np.ndarray | None]:
@@ -72,8 +68,8 @@ class Kimi:
     def forward(self, batch: ForwardBatch, watch: Watch, hidden: np.ndarray | None = None) -> np.ndarray | None:
         """Logits f32[N, vocab] of the rows batch.logits_indices; the latents of all T tokens are in the cache after.
 
-        Without an embedding hidden f32[T, H] takes the place of the ids; without a head it is what is returned. None
-        when `watch` ended the pass; the cache then holds anything in the tokens' slots.
+        Without the first layer hidden f32[T, H] takes the place of the ids; without the last it is what is returned.
+        None when `watch` ended the pass; the cache then holds anything in the tokens' slots.
         """
         ws, num_tokens = self._allocated(), len(batch.token_ids)
         programs = self._recorded(ws)
@@ -91,7 +87,8 @@ class Kimi:
         return None if watch.stop[0] else result
 
     def release(self) -> None:
-        """Gives the memory of the activations back; the next pass takes it again."""
+        """Gives the memory of the activations and of the cache back; the next pass takes it again."""
+        self.pages.release()
         self._workspace = self._programs = None
 
     def _allocated(self) -> Workspace:
@@ -107,7 +104,7 @@ class Kimi:
         config, w, cache = self.config, self.weights, self.pages.view
         step = StepArgs(config, self.max_tokens, cache)
         embed = head = None
-        if self._has_embedding:
+        if config.has_embedding(self.layers):
             assert w.embed_tokens is not None, "no embedding is bound"
             k = Recorder()
             k.embed(w.embed_tokens, step.token_ids, ws.hidden, rows=step.rows)  # [T, H]
@@ -116,7 +113,7 @@ class Kimi:
             record_layer(w.layers[n], n, config, ws, step, cache, place, self._residency)
             for place, n in enumerate(self.layers)
         ]
-        if self._has_head:
+        if config.has_head(self.layers):
             assert w.head is not None, "no head is bound"
             head = Head(w.head, config, ws)
         self._programs = Programs(context, step, embed, layers, head)

@@ -65,7 +65,7 @@ class HeadWeights:
 
 @dataclass(frozen=True)
 class Weights:
-    """A model, or some layers of it with or without its ends."""
+    """A model, or some layers of it."""
 
     embed_tokens: Matrix | None  # [vocab, H]
     layers: dict[int, LayerWeights]  # by number
@@ -76,17 +76,17 @@ class Weights:
         return {n: w.mlp.experts for n, w in self.layers.items() if isinstance(w.mlp, MoeWeights)}
 
 
-def bind(file: ModelFile, layers: range | None = None, embed: bool = True, head: bool = True) -> Weights:
+def bind(file: ModelFile, layers: range | None = None) -> Weights:
     """Views of a native file's tensors, which were checked against its configuration when that was read.
 
-    layers: by default all. embed, head: whether the model's ends are wanted.
+    layers: by default all; the embedding comes with the first one, the head with the last.
     """
     config = file.config
-    numbers = range(config.num_hidden_layers) if layers is None else layers
+    layers = config.layers if layers is None else layers
     return Weights(
-        embed_tokens=file.matrix(EMBEDDING) if embed else None,
-        layers={n: _layer(file, config, n) for n in numbers},
-        head=_head(file, config) if head else None,
+        embed_tokens=file.matrix(EMBEDDING) if config.has_embedding(layers) else None,
+        layers={n: _layer(file, config, n) for n in layers},
+        head=_head(file, config) if config.has_head(layers) else None,
     )
 
 

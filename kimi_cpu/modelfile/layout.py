@@ -53,16 +53,22 @@ class Experts(NamedTuple):
 Contents = Iterator[tuple[str, Packed | Vector | Experts]]
 
 
-def contents(c: ModelConfig) -> Contents:
-    """Every tensor but the tokenizer's and the hashes, in file order."""
-    yield "token_embd.weight", Packed(c.vocab_size, c.hidden_size)
-    for layer in range(c.num_hidden_layers):
+def contents(c: ModelConfig, layers: range | None = None) -> Contents:
+    """Every tensor but the tokenizer's and the hashes, in file order.
+
+    layers: by default all; of others their own, with the embedding before the first, and norm and head after the last.
+    """
+    layers = c.layers if layers is None else layers
+    if c.has_embedding(layers) or (c.has_head(layers) and c.tie_word_embeddings):
+        yield "token_embd.weight", Packed(c.vocab_size, c.hidden_size)
+    for layer in layers:
         yield from _attention(c, f"blk.{layer}.attn_")
         yield f"blk.{layer}.ffn_norm.weight", Vector((c.hidden_size,))
         yield from _moe(c, f"blk.{layer}.") if c.is_moe_layer(layer) else _mlp(c, f"blk.{layer}.", "")
-    yield "output_norm.weight", Vector((c.hidden_size,))
-    if not c.tie_word_embeddings:
-        yield "output.weight", Packed(c.vocab_size, c.hidden_size)
+    if c.has_head(layers):
+        yield "output_norm.weight", Vector((c.hidden_size,))
+        if not c.tie_word_embeddings:
+            yield "output.weight", Packed(c.vocab_size, c.hidden_size)
 
 
 def _attention(c: ModelConfig, p: str) -> Contents:

@@ -179,6 +179,10 @@ class ModelFile:
         """Bytes [start, stop) of the file."""
         return self._data[start:stop]
 
+    def part(self, layers: range) -> list[TensorInfo]:
+        """The tensors of some layers, as layout.contents gives them."""
+        return [self._info(name) for name, _ in contents(self.config, layers)]
+
     def array(self, name: str) -> np.ndarray:
         """An F32 tensor: read-only f32 of its shape."""
         info = self._info(name)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..modelfile import HASHES, ModelFile, TensorInfo
+from ..modelfile import ModelFile, TensorInfo
 from ..modelfile.layout import EXPERTS_SUFFIX, aligned
 from .memory import anonymous, give_back
 from .reading import Reads
@@ -17,9 +17,9 @@ Progress = Callable[[int, int], None]  # (bytes there, bytes in all)
 class DenseWeights:
     """Memory for these weights, which the file's views of them are of. It holds them once they are read."""
 
-    def __init__(self, file: ModelFile, reads: Reads):
-        """OutOfMemory."""
-        runs = list(_runs(file))
+    def __init__(self, file: ModelFile, reads: Reads, layers: range | None = None):
+        """layers: by default all. OutOfMemory."""
+        runs = list(_runs(file, file.config.layers if layers is None else layers))
         lengths = [aligned(run[-1].offset + run[-1].nbytes) - run[0].offset for run in runs]
         self._reads, self._asked = reads, set[int]()
         self._memory = anonymous(sum(lengths))
@@ -63,12 +63,12 @@ class DenseWeights:
         return next((read.error for read in ended if read.error is not None), None)
 
 
-def _runs(file: ModelFile) -> Iterator[list[TensorInfo]]:
-    """The tensors, in runs of those that follow one another in the file."""
+def _runs(file: ModelFile, layers: range) -> Iterator[list[TensorInfo]]:
+    """The tensors of some layers, in runs of those that follow one another in the file."""
     run: list[TensorInfo] = []
+    part = {tensor.name for tensor in file.part(layers)}
     for tensor in file.tensors.values():
-        is_dense = not tensor.name.endswith(EXPERTS_SUFFIX) and not tensor.name.startswith("tokenizer.")
-        if is_dense and tensor.name != HASHES:
+        if tensor.name in part and not tensor.name.endswith(EXPERTS_SUFFIX):
             run.append(tensor)
         elif run:
             yield run

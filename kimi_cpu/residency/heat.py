@@ -95,9 +95,11 @@ def load(path: Path) -> Heat:
 
 
 def keep(model: str, heat: np.ndarray) -> None:
-    """Keeps the heat f32[layers, experts] that a model leaves behind for its next run, where that can be."""
+    """Keeps the heat f32[layers, experts] that a model leaves behind for its next run, where that can be. Layers
+    without any keep what they have: they ran elsewhere."""
     path = _place(HEAT, model)
     if path is not None and heat.any():
+        heat = np.where(heat.any(axis=1, keepdims=True), heat, kept(model, *heat.shape))
         with suppress(OSError, ConfigError):  # a run that begins cold is a slower one, and no error
             private_directory(path.parent)
             path.unlink(missing_ok=True)

@@ -61,15 +61,15 @@ def batch(sequences, begins, ends, num_decode):
 
 @contextmanager
 def opened(path):
-    """make(int8, kv, layers=None, **options of Kimi), with weights of its own, of a model file."""
+    """make(int8, kv, layers, residency), with weights of its own, of a model file."""
     with ModelFile.open(path) as file:
         c = file.config
 
-        def make(int8=True, kv="f16", layers=None, embed=True, head=True, residency=None):
-            weights = bind(file, layers, embed, head)
+        def make(int8=True, kv="f16", layers=c.layers, residency=None):
+            weights = bind(file, layers)
             cache = KVCache(kv, PAGES * len(PROMPTS), len(weights.layers), c.kv_lora_rank, c.qk_rope_head_dim)
             who = residency and residency(weights)
-            return Kimi(c, weights, cache, 128, int8, layers, embed, head, who)
+            return Kimi(c, weights, cache, 128, int8, layers, who)
 
         yield make
 

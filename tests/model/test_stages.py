@@ -18,10 +18,7 @@ def test_stages_give_the_bits_of_the_whole(tmp_path, name, int8, kv):
         whole = make(int8, kv)
         last = whole.config.num_hidden_layers
         for edges in ((0, 1, last), (0, 1, 2, last)):
-            stages = [
-                make(int8, kv, range(begin, end), embed=begin == 0, head=end == last)
-                for begin, end in zip(edges, edges[1:], strict=False)
-            ]
+            stages = [make(int8, kv, range(begin, end)) for begin, end in zip(edges, edges[1:], strict=False)]
 
             def staged(batch, stages=stages):
                 hidden = None
@@ -36,7 +33,7 @@ def test_stages_give_the_bits_of_the_whole(tmp_path, name, int8, kv):
 
 def test_stage_binds_its_own_weights_only_and_its_cache_is_as_deep(tiny_file):
     with opened(tiny_file) as make:
-        whole, first, second = make(), make(layers=range(0, 1), head=False), make(layers=range(1, 4), embed=False)
+        whole, first, second = make(), make(layers=range(0, 1)), make(layers=range(1, 4))
         assert [*first.weights.layers] == [0] and [*second.weights.layers] == [1, 2, 3]
         assert first.weights.head is second.weights.embed_tokens is None
         assert first.pages.page_bytes + second.pages.page_bytes == whole.pages.page_bytes
@@ -51,6 +48,6 @@ def test_watch_sees_the_layers_of_its_stage(tiny_file):
             return False
 
     with opened(tiny_file) as make:
-        stage = make(layers=range(0, 2), head=False)
+        stage = make(layers=range(0, 2))
         generate(lambda batch: (stage.forward(batch, Noting()), seen.append("end"))[0], 64, 1, [[3]])
     assert seen[:3] == [(0, 2), (1, 2), "end"]
