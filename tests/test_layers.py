@@ -34,7 +34,18 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     },
     "server": {"agent", "llm", "config", "errors"},  # HTTP in, calls of LLM out
     "agent": {"llm", "chat", "tokenizer", "config", "files", "filetypes", "errors"},  # tools, a journal, calls of LLM
-    "cluster": {"batch", "llm", "modelfile", "kernels", "machine", "files", "errors"},  # models of a batch, elsewhere
+    "cluster": {  # models of a batch, elsewhere; and one model in several places
+        "batch",
+        "llm",
+        "model",
+        "plan",
+        "modelfile",
+        "kernels",
+        "config",
+        "machine",
+        "files",
+        "errors",
+    },
     "batch": {"llm", "config", "files", "filetypes", "errors"},
     "bench": {"llm", "errors"},
     "llm_plugin": {"llm", "config", "errors"},

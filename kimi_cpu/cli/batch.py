@@ -26,6 +26,7 @@ from .options import (
     model_options,
     require_model,
     sampling_options,
+    stages_option,
     thinking_of,
     thinking_options,
 )
@@ -83,6 +84,7 @@ class DeadlineType(click.ParamType):
 @click.option("--ordered", is_flag=True, help="Results in the order of the input.")
 @click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
 @click.option("--ray", metavar="ADDRESS", help="Use the hosts of this Ray cluster; local makes one of this machine.")
+@stages_option
 @click.option("--mixed", is_flag=True, help="With --ray, hosts of several kernel tiers, whose answers may differ.")
 @click.option("--fetch", metavar="COMMAND", help="With --ray, brings FILE to a host that lacks it, to the place {}.")
 @thinking_options
@@ -102,6 +104,7 @@ def batch_command(
     ordered: bool,
     deadline: float | None,
     ray: str | None,
+    ray_stages: int | None,
     mixed: bool,
     fetch: str | None,
     as_json: bool,
@@ -120,6 +123,7 @@ def batch_command(
     kimi-cpu batch questions.txt --text -o out.jsonl -m k2.gguf --think-budget 4000 --deadline 07:00
     kimi-cpu batch in.jsonl -o out-3.jsonl -m k2.gguf --shard 3/8
     kimi-cpu batch in.jsonl -o out.jsonl -m /models/k2.gguf --ray 10.0.0.1:6379
+    kimi-cpu batch in.jsonl -o out.jsonl -m /models/k2.gguf --ray 10.0.0.1:6379 --ray-stages 3
     make-requests | kimi-cpu batch - -o - -m k2.gguf | use-results
     """
     thinking = thinking_of(options)
@@ -128,6 +132,8 @@ def batch_command(
         raise click.UsageError("-o - streams results to stdout: there is nothing to --resume, and no room for --json.")
     if ray is None and (mixed or fetch is not None):
         raise click.UsageError("--mixed and --fetch are for the hosts of a cluster, which --ray names.")
+    if ray_stages is not None and mixed:
+        raise click.UsageError("--mixed is for engines that answer side by side; stages must be of one kernel tier.")
     from ..files import STDIN, output_path, spooled
 
     source = STDIN if source == DASH else source
@@ -141,14 +147,14 @@ def batch_command(
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
     from ..cluster import Work, hosts_of
-    from .loading import load_model
+    from .loading import opened_model
 
     settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
     stops = Stops(deadline)
     loading |= {"parallel": parallel or MAX_PARALLEL, "read_ahead": False, "prompts_first": True}
     with stops.signals(), spooled(source) as lines, ExitStack() as engines:
-        if ray is None:
-            llm = engines.enter_context(load_model(path, **loading))
+        if ray is None or ray_stages is not None:
+            llm = engines.enter_context(opened_model(path, ray, ray_stages, fetch, **loading))
             run = Run([LanguageModel(llm, seed or 0, defaults, loading)], lines, results, settings)
         else:
             work = Work(None if model is None else str(path), fetch, seed or 0, defaults, loading, mixed)

@@ -38,6 +38,26 @@ def load_model(path: Path, **loading: Any) -> "LLM":
 
 
 @contextmanager
+def opened_model(
+    path: Path, ray: str | None, ray_stages: int | None, fetch: str | None = None, **loading: Any
+) -> Iterator["LLM"]:
+    """The model of a command: of this process, or, with ray_stages, spread over so many hosts of the Ray cluster at an
+    address, by default one that is made of this machine."""
+    if ray_stages is None:
+        with load_model(path, **loading) as llm:
+            yield llm
+        return
+    from ..cluster import LOCAL, connected, load_stages
+
+    with (
+        connected(ray or LOCAL, say, ray_stages),
+        reading(path) as progress,
+        load_stages(path, ray_stages, say, fetch, progress, **loading) as llm,
+    ):
+        yield llm
+
+
+@contextmanager
 def reading(path: Path) -> Iterator[Callable[[int, int], None] | None]:
     """A function (bytes read, bytes in all) that draws a bar; None for a file that takes no time, or no terminal."""
     try:

@@ -114,6 +114,12 @@ model_options = _together(
         help="With several memory nodes: spread the weights over them, or leave them where they are first read.",
     ),
 )
+stages_option = click.option(
+    "--ray-stages",
+    type=click.IntRange(2),
+    metavar="K",
+    help="Spread the model's layers over K hosts of the cluster that --ray names [local].",
+)
 # Results that are kept, and results that are computed before they are asked for.
 reuse_options = _together(
     click.option(

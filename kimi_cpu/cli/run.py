@@ -15,7 +15,15 @@ from . import EXIT_INTERRUPTED
 from .display import Display, ending, figures, say, warn
 from .input import read_prompt
 from .interrupts import CTRL_C, first_interrupt
-from .options import conversation_options, loading_of, model_options, require_model, sampling_options, thinking_of
+from .options import (
+    conversation_options,
+    loading_of,
+    model_options,
+    require_model,
+    sampling_options,
+    stages_option,
+    thinking_of,
+)
 
 if TYPE_CHECKING:
     from ..llm import LLM, Generation
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 )
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without the chat template.")
 @click.option("--json", "as_json", is_flag=True, help="Print one OpenAI chat.completion object.")
+@click.option("--ray", metavar="ADDRESS", help="The Ray cluster of --ray-stages; local makes one of this machine.")
+@stages_option
 @conversation_options
 @model_options
 @sampling_options
@@ -38,6 +48,8 @@ def run_command(
     file: Path | None,
     raw: bool,
     as_json: bool,
+    ray: str | None,
+    ray_stages: int | None,
     system: str | None,
     session: Path | None,
     hide_thinking: bool,
@@ -56,11 +68,14 @@ def run_command(
     git diff | kimi-cpu run -m k2.gguf --system "Write a commit message." --no-think
     echo "Once upon a time" | kimi-cpu run -m k2.gguf --raw -n 64
     kimi-cpu run -m k2.gguf --session talk "And now in French." --json
+    kimi-cpu run -m /models/k2.gguf --ray 10.0.0.1:6379 --ray-stages 3 "Why is the sky blue?"
     """
     thinking = thinking_of(options)
     heavy = options.pop("heavy")
     if raw and (system or thinking or session or as_json or heavy > 1):
         raise click.UsageError("--raw takes no --system, --session, --json, --heavy or limit of thinking.")
+    if ray is not None and ray_stages is None:
+        raise click.UsageError("--ray names the cluster of --ray-stages, which is not given.")
     text = read_prompt(prompt, prompt_option, file)
     if not text:
         raise click.UsageError("The prompt is empty.")
@@ -72,9 +87,9 @@ def run_command(
         check_conversation(session, [file, model])
     path = require_model(model)
     loading = loading_of(options)
-    from .loading import load_model
+    from .loading import opened_model
 
-    with load_model(path, **loading) as llm:
+    with opened_model(path, ray, ray_stages, **loading) as llm:
         if raw:
             interrupted = _answer(llm, llm.submit(text, **options), False, True, options["max_tokens"])
         else:

@@ -26,9 +26,10 @@ NO_TOKEN = (
 
 
 @contextmanager
-def connected(address: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Inside, this process is a driver of the cluster at an address, or of one that is made for it. tell: takes a
-    warning. ConfigError: there is no Ray here, or no token. KimiError: the cluster cannot be joined."""
+def connected(address: str, tell: Callable[[str], None], num_seats: int = 1) -> Iterator[None]:
+    """Inside, this process is a driver of the cluster at an address, or of one that is made for it, with places for
+    num_seats engines. For the main thread. tell: takes a warning. ConfigError: there is no Ray here, or no token.
+    KimiError: the cluster cannot be joined."""
     here = {MODE: "token", TOKEN: secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"} if address == LOCAL else {}
     with _environment({MODE: os.environ.get(MODE, "token")} | here):
         try:
@@ -37,7 +38,7 @@ def connected(address: str, tell: Callable[[str], None]) -> Iterator[None]:
             raise ConfigError(f"{MISSING} ({e.name} is not there).") from e
         folder = tempfile.mkdtemp(prefix="kimi-cpu-") if address == LOCAL else None
         try:
-            _join(ray, address, folder)
+            _join(ray, address, folder, num_seats)
             if os.environ[MODE] != "token":
                 tell(f"warning: the Ray cluster takes no tokens ({MODE}): it runs whatever anybody sends it.")
             yield
@@ -47,13 +48,13 @@ def connected(address: str, tell: Callable[[str], None]) -> Iterator[None]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _join(ray: Any, address: str, folder: str | None) -> None:
+def _join(ray: Any, address: str, folder: str | None, num_seats: int) -> None:
     """folder: of a cluster that is to be made; its sockets' paths must be short."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     made: dict[str, Any] = {}
     if folder is not None:
         cpus = usable_cpus()
-        made = {"num_cpus": cpus, "resources": {SEAT: 1}, "include_dashboard": False, "_temp_dir": folder}
+        made = {"num_cpus": cpus, "resources": {SEAT: num_seats}, "include_dashboard": False, "_temp_dir": folder}
         made["object_store_memory"] = STORE_BYTES
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     ray._private.worker._worker_logs_enabled = False  # or it prints what happens to engines on stdout

@@ -32,10 +32,11 @@ SAMPLES = {  # kind: a value, and one of another type
     Kind.PROMPT: ("a", 5),
 }
 ASIDE = {  # of each command, the parameters that are no fields of requests
-    "run": {"prompt", "prompt_option", "file", "raw", "as_json", "system", "session", "hide_thinking"},
+    "run": {"prompt", "prompt_option", "file", "raw", "as_json", "system", "session", "hide_thinking"}
+    | {"ray", "ray_stages"},
     "chat": {"system", "session", "hide_thinking", "cache_memory", "read_ahead", "speculate"},
     "batch": {"source", "output", "parallel", "resume", "shard", "text", "ordered", "deadline", "as_json"}
-    | {"ray", "mixed", "fetch"},
+    | {"ray", "ray_stages", "mixed", "fetch"},
 }
 MODEL = {"model", "context", "threads", "chunk", "kv", "compute", "memory", "preload", "numa"}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ENGINE = b"ray::EngineActor"  # what Ray names an engine's process
+ENGINE, STAGE = b"ray::EngineActor", b"ray::StageActor"  # what Ray names their processes
 STORE_BYTES = 80_000_000
 POLL_S = 0.1
 ENDING_S = 15.0
@@ -66,10 +66,10 @@ class Cluster:
         command = [*inside, sys.executable, "-m", "kimi_cpu", "batch", *map(str, args), "--ray", self.address]
         return subprocess.Popen(command, cwd=ROOT, env=self.env | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def engines(self) -> list[int]:
-        """Their processes, in the order in which they began."""
+    def engines(self, name: bytes = ENGINE) -> list[int]:
+        """Their processes, or those of stages, in the order in which they began."""
         ours = {str(node.pid) for node in self._nodes}
-        return [pid for pid in _named(ENGINE) if _parent(_parent(str(pid))) in ours]
+        return [pid for pid in _named(name) if _parent(_parent(str(pid))) in ours]
 
 
 def _named(name: bytes) -> list[int]:

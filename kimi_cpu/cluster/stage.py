@@ -1,0 +1,199 @@
+"""A part of a model on a host, as Ray runs it: a class of plain methods that knows nothing of Ray."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any, NamedTuple
+
+from ..config import size_bytes
+from ..errors import KimiError
+from ..kernels import runtime
+from ..kernels.codegen import bus_error
+from ..llm.loading import Part as ModelPart
+from ..llm.loading import make_part, prepare_thread, shares_of
+from ..llm.memory import bytes_of_page
+from ..llm.options import LoadOptions, options_of
+from ..llm.pressure import MemoryWatch
+from ..machine import cpus_by_core, trim_heap, usable_memory
+from ..modelfile import HASHES, ModelFile
+from ..plan import memory_bandwidth
+from . import wire
+from .actor import keep_to_cores, model_path, program
+from .fetching import fetch
+from .stage_loop import StageLoop
+from .stage_wire import hang_up, without_delay
+from .work import Part, Work
+
+DRIVER, STAGE = b"driver", b"stage"  # what a connection says that it comes from
+
+
+class StageFacts(NamedTuple):
+    """What a host says before it knows its layers. program, weights, tier: see wire.Facts. memory: bytes that its part
+    may use. speed: GB/s at which it reads them; 0: not measured."""
+
+    program: str
+    weights: str
+    tier: str
+    memory: int
+    speed: float
+
+
+class StageShares(NamedTuple):
+    """The sizes that some layers have room for on a host (see llm.memory.Shares), and the bytes of their weights."""
+
+    context: int
+    chunk: int
+    num_pages: int
+    weights: int
+
+
+class StageLoaded(NamedTuple):
+    """A part of a model that is ready. port: it listens there. num_pages, page_bytes: of its part of the cache.
+    num_bytes: of its weights. notices: sentences for the owner of its host."""
+
+    port: int
+    num_pages: int
+    page_bytes: int
+    num_bytes: int
+    notices: list[str]
+
+
+class StageActor:
+    """Some layers of a model, on a part of a host. Methods are called in the order in which they stand here, `read` and
+    `release` while `run` runs. All but `run` return JSON, as bytes, and raise nothing."""
+
+    def __init__(self, work: bytes, part: Part):
+        self._work, self._part = Work.unpacked(work), part
+        self._file: ModelFile | None = None
+        self._listener: Listener | None = None
+        self._model: ModelPart | None = None
+        self._options = LoadOptions()
+        self._threads: int | None = None
+
+    def facts(self) -> bytes:
+        """StageFacts, once the model file is there."""
+        return said(self._facts)
+
+    def shares(self, begin: int, end: int) -> bytes:
+        """StageShares, if these layers were the stage's."""
+        return said(lambda: self._shares(range(begin, end)))
+
+    def load(self, begin: int, end: int, common: Mapping[str, int], host: str, key: bytes) -> bytes:
+        """Loads these layers, and listens at an address of this host: StageLoaded. common: context, chunk and num_pages
+        of all stages. key: of the run's connections."""
+        return said(lambda: self._load(range(begin, end), common, host, key))
+
+    def run(self, after: tuple[str, int] | None, key: bytes) -> None:
+        """Computes until the driver leaves. after: the next stage's address; None: this is the last one."""
+        assert self._model is not None and self._listener is not None, "load comes before run"
+        self._keep_to_cores()  # this thread as well
+        with self._listener:
+            onwards = None if after is None else connect(after, key, STAGE)
+            peers = self._accepted()
+        loop = StageLoop(self._model.model, partial(prepare_thread, self._options), peers[DRIVER])
+        watch = MemoryWatch(loop.post, self._model.weights, None) if self._model.weights.residency else None
+        try:
+            loop.run(peers.get(STAGE), onwards)
+        finally:
+            for connection in (*peers.values(), *([] if onwards is None else [onwards])):
+                hang_up(connection)
+            if watch is not None:
+                watch.close()
+            self._model.weights.close()
+
+    def read(self) -> bytes:
+        """Brings the weights back to memory after `release`: nothing, or why that cannot be."""
+        assert self._model is not None, "load comes before read"
+        return said(partial(self._model.weights.read, None))
+
+    def release(self) -> bytes:
+        """Gives the memory of the weights back."""
+        assert self._model is not None, "load comes before release"
+        self._model.weights.release()
+        trim_heap()
+        return said(lambda: None)
+
+    def _facts(self) -> StageFacts:
+        if self._work.fetch is not None:
+            fetch(model_path(self._work), self._work.fetch)
+        file = self._opened()
+        file.require_native()
+        weights = sha256(file.view(HASHES)).hexdigest()
+        speed = (memory_bandwidth().measured() or 0.0) / self._part.count
+        return StageFacts(program(), weights, runtime.isa().name, self._memory(), speed)
+
+    def _shares(self, layers: range) -> StageShares:
+        file = self._opened()
+        shares = shares_of(file, layers, self._options_of(layers))
+        weights = sum(tensor.nbytes for tensor in file.part(layers))
+        return StageShares(shares.context, shares.chunk, shares.num_pages, weights)
+
+    def _load(self, layers: range, common: Mapping[str, int], host: str, key: bytes) -> StageLoaded:
+        bus_error.install()
+        self._threads = min(self._keep_to_cores(), max(1, self._part.num_cpus))
+        if not runtime.compiled():
+            runtime.warmup(None)
+        context, chunk, num_pages = (common[size] for size in ("context", "chunk", "num_pages"))
+        options = self._options_of(layers)
+        file, page = self._opened(), bytes_of_page(self._opened().config.part(layers), options)
+        self._options = replace(options, context=context, chunk=chunk, cache_memory=num_pages * page)
+        self._model = model = make_part(file, layers, self._options)
+        self._listener = Listener((host, 0), backlog=8, authkey=key)
+        _, port = self._listener.address
+        assert isinstance(port, int), "it is a TCP port"
+        pages = model.model.pages
+        return StageLoaded(port, pages.num_pages, pages.page_bytes, model.needs.weights, list(model.notices))
+
+    def _keep_to_cores(self) -> int:
+        """As keep_to_cores; where stages are more than cores, the system shares these out."""
+        return 1 if self._part.count > len(cpus_by_core()) else keep_to_cores(self._part)
+
+    def _options_of(self, layers: range) -> LoadOptions:
+        """The options of loading, for these layers and this host."""
+        options = options_of(self._work.loading)
+        cache_memory = options.cache_memory
+        if cache_memory is not None:
+            cache_memory = size_bytes(cache_memory) * len(layers) // self._opened().config.num_hidden_layers
+        threads = options.threads or self._threads
+        return replace(options, memory=self._memory(), threads=threads, cache_memory=cache_memory)
+
+    def _memory(self) -> int:
+        given = self._work.loading.get("memory")
+        return min(self._part.memory, usable_memory(), *([] if given is None else [size_bytes(given)]))
+
+    def _opened(self) -> ModelFile:
+        if self._file is None:
+            self._file = ModelFile.open(model_path(self._work))
+        return self._file
+
+    def _accepted(self) -> dict[bytes, Connection]:
+        """The connections of the driver, and of the stage before where there is one."""
+        assert self._model is not None and self._listener is not None, "load comes before run"
+        found: dict[bytes, Connection] = {}
+        wanted = {DRIVER} if self._model.model.layers.start == 0 else {DRIVER, STAGE}
+        while found.keys() != wanted:
+            with suppress(AuthenticationError, EOFError, OSError):  # somebody else
+                connection = without_delay(self._listener.accept())
+                found[connection.recv_bytes(len(DRIVER))] = connection
+        return found
+
+
+def connect(address: tuple[str, int], key: bytes, who: bytes) -> Connection:
+    """A connection to a stage. OSError."""
+    connection = without_delay(Client(address, authkey=key))
+    connection.send_bytes(who)
+    return connection
+
+
+def said(work: Callable[[], Any]) -> bytes:
+    """What work() returns, a NamedTuple or nothing, or why it cannot be, as JSON."""
+    try:
+        result = work()
+        return json.dumps({} if result is None else result._asdict()).encode()
+    except (KimiError, OSError, MemoryError) as e:
+        return wire.pack_refusal(f"{e.filename}: {e.strerror}" if isinstance(e, OSError) and e.filename else str(e))

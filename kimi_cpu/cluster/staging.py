@@ -1,0 +1,207 @@
+"""A model that is spread over stages of a Ray cluster: which layers they have, and the engine over them."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing import AuthenticationError
+from pathlib import Path
+from typing import Any, NamedTuple, Unpack
+
+from ..errors import ConfigError, EngineDeadError
+from ..llm import BUNDLED_MODEL, LLM, LoadKeywords
+from ..llm.loading import Loaded, engine_of
+from ..llm.options import LoadOptions, Progress, options_of
+from ..modelfile import ModelFile
+from ..plan import EXPERTS, needs, split
+from . import fetching
+from .actor import program
+from .stage import DRIVER, StageFacts, StageLoaded, connect
+from .stage_group import StageGroup
+from .stage_wire import hang_up
+from .staged_model import Cache, Stage, StagedModel
+from .work import Work
+
+GROUP = 4  # sequences of a step by whose time layers are shared out
+ROOM = 7 / 8  # of a host's memory, for weights: the rest is for the cache and the program
+ON_HOSTS = {  # options of loading that are the stages' own
+    "threads",
+    "context",
+    "kv",
+    "compute",
+    "chunk",
+    "parallel",
+    "cache_memory",
+    "memory",
+    "preload",
+    "nice",
+    "numa",
+}
+
+
+class Common(NamedTuple):
+    """The sizes that stages have in common: tokens of a request, tokens of a piece of a step, pages of the cache."""
+
+    context: int
+    chunk: int
+    num_pages: int
+
+
+def load_stages(
+    path: Path,
+    num_stages: int,
+    tell: Callable[[str], None],
+    fetch: str | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[LoadKeywords],
+) -> LLM:
+    """A model whose layers are spread over stages on hosts of the cluster that this process is connected to. Otherwise
+    as kimi_cpu.load; the answers are the same.
+
+    path: of the model on all hosts, this one included. fetch: see Work. tell: takes sentences for the person who runs
+    this. ConfigError: the cluster has too few places, or hosts that differ. EngineDeadError: a stage is gone already.
+    """
+    loading: dict[str, Any] = {name: value for name, value in options.items() if name in ON_HOSTS and value is not None}
+    work = Work(None if path == BUNDLED_MODEL else str(path.absolute()), fetch, 0, {}, loading, False)
+    if fetch is not None:
+        fetching.fetch(path, fetch)
+    return LLM(path, options_of(options), progress, partial(make_engine, partial(StageGroup, num_stages, work), tell))
+
+
+def make_engine(
+    grouped: Callable[[], StageGroup],
+    tell: Callable[[str], None],
+    file: ModelFile,
+    options: LoadOptions,
+    progress: Progress | None,
+) -> Loaded:
+    """See llm.loading.MakeEngine. grouped: makes the actors of the stages."""
+    config = file.config
+    if options.record_experts:
+        raise ConfigError("Experts cannot be recorded in stages; record them on one host.")
+    if config.moe_layer_freq != 1:
+        raise ConfigError(f"{file.path}: layers with and without experts take turns; that cannot be cut into stages.")
+    weights = StagedWeights(grouped())
+    try:
+        facts = weights.facts()
+        layers = stages_of(file, facts)
+        common = weights.load(layers, progress, tell)
+        model = weights.start(options.kv, common.chunk, config.vocab_size)
+        engine = engine_of(model, file, options, facts[0].tier)
+    except BaseException:
+        weights.close()
+        raise
+    sizes = {tensor.name: tensor.nbytes for tensor in file.part(config.layers)}
+    return Loaded(engine, model, weights, common.context, needs(config, sizes, common.context, options.kv), ())
+
+
+class StagedWeights:
+    """See llm.loading.WeightsMemory: weights in the memory of other processes."""
+
+    residency = None
+    is_unsettled = False
+
+    def __init__(self, group: StageGroup):
+        self._group, self._key = group, secrets.token_bytes(32)
+        self._loaded: list[StageLoaded] = []
+        self._stages: list[Stage] = []
+
+    def facts(self) -> list[StageFacts]:
+        """Of the hosts, which are alike. ConfigError: they are not."""
+        facts = [StageFacts(**said) for said in self._group.ask("facts")]
+        for place, own in zip(self._group.places, facts, strict=True):
+            if own.program != program():
+                raise ConfigError(f"{place.name} has another kimi-cpu than this host. Install the same on all hosts.")
+            if own.weights != facts[0].weights:
+                raise ConfigError(f"{place.name} has another model file than the first. Copy the same file to all.")
+            if own.tier != facts[0].tier:
+                raise ConfigError(
+                    f"{place.name} has kernels for {own.tier}, the first for {facts[0].tier}: answers would be no "
+                    "host's. Set KIMI_CPU_ISA to the lesser one on all hosts."
+                )
+        return facts
+
+    def load(self, layers: Sequence[range], progress: Progress | None, tell: Callable[[str], None]) -> Common:
+        """Has each stage load its layers, with the largest sizes that all have room for."""
+        places = self._group.places
+        shares = self._group.ask("shares", [(own.start, own.stop) for own in layers])
+        common = Common(*(min(share[size] for share in shares) for size in Common._fields))
+        arguments = [
+            (own.start, own.stop, common._asdict(), place.host, self._key)
+            for own, place in zip(layers, places, strict=True)
+        ]
+        sizes = [share["weights"] for share in shares]
+        self._loaded = [StageLoaded(**said) for said in self._group.ask("load", arguments, _counted(progress, sizes))]
+        for place, own, loaded in zip(places, layers, self._loaded, strict=True):
+            tell(f"{place.name} has layers {own.start} to {own.stop - 1}.")
+            for notice in loaded.notices:
+                tell(f"{place.name}: {notice}")
+        return common
+
+    def start(self, kv: str, chunk: int, vocab_size: int) -> StagedModel:
+        """The model of the stages, which run from now on. kv: the cache's type. EngineDeadError: one is gone."""
+        places = self._group.places
+        addresses = [(place.host, loaded.port) for place, loaded in zip(places, self._loaded, strict=True)]
+        self._group.run([(after, self._key) for after in (*addresses[1:], None)])
+        for place, address, loaded in zip(places, addresses, self._loaded, strict=True):
+            try:
+                connection = connect(address, self._key, DRIVER)
+            except (OSError, EOFError, AuthenticationError) as e:
+                raise EngineDeadError(f"{place.name} cannot be reached at port {address[1]} ({e}).") from e
+            self._stages.append(Stage(place.name, connection, loaded.page_bytes))
+        cache = Cache(kv, min(loaded.num_pages for loaded in self._loaded))
+        model = StagedModel(self._stages, cache, chunk, vocab_size)
+        self._group.watch(model.lose)
+        return model
+
+    def read(self, progress: Progress | None) -> None:
+        """See WeightsMemory."""
+        self._group.ask("read", told=_counted(progress, [loaded.num_bytes for loaded in self._loaded]))
+
+    def release(self) -> None:
+        """See WeightsMemory."""
+        self._group.ask("release")
+
+    def look(self, now_s: float, spare: int, stalled: float) -> int:
+        """See WeightsMemory; of this process's memory nothing can be given back."""
+        return max(0, -spare)
+
+    def settle(self) -> None:
+        """There is nothing to do: each stage looks after its own memory."""
+
+    def close(self) -> None:
+        """Ends the stages."""
+        for stage in self._stages:
+            hang_up(stage.connection)
+        self._group.close()
+
+
+def stages_of(file: ModelFile, facts: Sequence[StageFacts]) -> list[range]:
+    """The layers of each stage: as many as its host has memory for, and such that the slowest is as fast as it can be.
+    Where there is too little memory for the whole, it is shared out by time alone, and experts come from disk.
+    ConfigError: there are fewer layers than stages."""
+    config = file.config
+    if len(facts) > config.num_hidden_layers:
+        raise ConfigError(f"{file.path} has {config.num_hidden_layers} layers, too few for {len(facts)} stages.")
+    used = 1 - (1 - config.num_experts_per_tok / max(1, config.n_routed_experts)) ** GROUP  # of a layer's experts
+    costs, sizes = list[float](), list[int]()
+    for layer in config.layers:
+        tensors = file.part(range(layer, layer + 1))
+        experts = sum(tensor.nbytes for tensor in tensors if tensor.name.endswith(EXPERTS))
+        sizes.append(sum(tensor.nbytes for tensor in tensors))
+        table = file.tensors["token_embd.weight"].nbytes if config.has_embedding(range(layer, layer + 1)) else 0
+        costs.append(sizes[-1] - table - experts + used * experts)
+    speeds = [own.speed for own in facts] if all(own.speed for own in facts) else [1.0] * len(facts)
+    rooms = [int(ROOM * own.memory) for own in facts]
+    found = split(costs, sizes, speeds, rooms) or split(costs, sizes, speeds, [sum(sizes)] * len(facts))
+    assert found is not None, "there are as many layers as stages"
+    return found
+
+
+def _counted(progress: Progress | None, sizes: Sequence[int]) -> Callable[[int], None]:
+    """Tells of bytes when the stages, which have so many each, tell of themselves."""
+
+    def told(index: int) -> None:
+        if progress is not None:
+            progress(sum(sizes[: index + 1]), sum(sizes))
+
+    return told
