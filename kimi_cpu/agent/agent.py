@@ -24,7 +24,7 @@ from .transcript import Transcript
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from ..llm import LLM, ChatKeywords
+    from ..llm import ChatKeywords, TextModel
     from .servers import Config
 
 MAX_STEPS = 300
@@ -58,7 +58,7 @@ class Agent:
 
     def __init__(
         self,
-        llm: "LLM",
+        llm: "TextModel",
         tools: Sequence[Tool | Callable[..., object]] = (),
         *,
         mcp: "Config | None" = None,

@@ -9,12 +9,12 @@ from ..errors import KimiError
 from .tool import Tool
 
 if TYPE_CHECKING:
-    from ..llm import LLM
+    from ..llm import TextModel
 
 ANYTHING = {"type": "object"}
 
 
-def enforceable(llm: "LLM", tool: Tool, notice: Callable[[str], None]) -> Tool:
+def enforceable(llm: "TextModel", tool: Tool, notice: Callable[[str], None]) -> Tool:
     """The tool, without its schema where that would have every turn refused. notice: is told so."""
     declared = [tool.declaration()]
     try:

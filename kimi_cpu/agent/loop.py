@@ -22,7 +22,7 @@ from .transcript import Call, Transcript
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from ..llm import LLM, ChatCompletion, Generation
+    from ..llm import ChatCompletion, Generation, TextModel
 
 MAX_LOST = 3  # turns in a row without an answer or a call
 LOOP = "a loop of equal calls with equal results"
@@ -47,7 +47,7 @@ EMPTY = "Your turn was empty. Call a tool, or answer."
 class Means:
     """What a run has: the model, tools by name, limits, how turns are drawn, and who watches it."""
 
-    llm: "LLM"
+    llm: "TextModel"
     tools: dict[str, Tool]
     limits: Limits
     options: dict[str, Any]

@@ -14,7 +14,7 @@ from .tool import Tool, tool_of
 from .transcript import Call, Transcript
 
 if TYPE_CHECKING:
-    from ..llm import LLM
+    from ..llm import TextModel
 
 MOST_TOKENS = 4096  # of the results of a turn together, or an eighth of the context
 CHARS_A_TOKEN = 16  # more than any text has
@@ -26,7 +26,7 @@ MAX_CHARS = 100_000_000  # of a result that is kept; what has more was not meant
 class Results:
     """The results of a run. folder: of those that are too long to be shown whole."""
 
-    def __init__(self, llm: "LLM", transcript: Transcript, folder: Path):
+    def __init__(self, llm: "TextModel", transcript: Transcript, folder: Path):
         self._llm, self._transcript, self._folder = llm, transcript, folder
         self._most = min(MOST_TOKENS, llm.context // 8)
 

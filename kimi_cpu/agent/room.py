@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .transcript import Transcript
 
 if TYPE_CHECKING:
-    from ..llm import LLM
+    from ..llm import TextModel
 
 MOST_RESERVED = 16_384  # tokens that are kept free for a turn, or a quarter of the context
 MOST_SUMMARY = 4096  # tokens of a summary, or an eighth of the context
@@ -20,7 +20,7 @@ SUMMARISE = (
 class Room:
     """Says how full the context is. limit: tokens that a prompt may have, so that a turn fits behind it."""
 
-    def __init__(self, llm: "LLM", declarations: list[dict[str, Any]]):
+    def __init__(self, llm: "TextModel", declarations: list[dict[str, Any]]):
         self._llm, self._declarations = llm, declarations
         self.limit = llm.context - min(llm.context // 4, MOST_RESERVED)
         self.turn_tokens = max(llm.context // 4, 1)  # of a turn at most, so that the latest one is never too long

@@ -65,6 +65,13 @@ class Guide(Protocol):
         """A token was generated."""
 
 
+class Steering(Protocol):
+    """The wishes that a request's guide was made of."""
+
+    def end_thinking(self, request: "Request") -> None:
+        """Lets an answer's thinking end with its next token. On the engine's thread."""
+
+
 class Kind(Enum):
     """The purpose of a request."""
 
@@ -85,11 +92,13 @@ class Request:
         kind: Kind = Kind.ANSWER,
         stop_ids: frozenset[int] = frozenset(),
         guide: Guide | None = None,
+        steering: Steering | None = None,
         forms: np.ndarray | None = None,
         tail: int = 1,
         parent: "Request | None" = None,
     ):
-        """max_tokens: with the context's limit in it; 0: the prompt is computed and no token drawn. forms:
+        """max_tokens: with the context's limit in it; 0: the prompt is computed and no token drawn. steering: what the
+        guide was made of, if it can be changed, or made again for an engine that is elsewhere. forms:
         u8[len(prompt_ids)] of a prompt that goes on from what this engine computed, EXPANDED for what is new. tail: so
         many tokens, 1 or more, at the end of a prompt whose logits are wanted are ABSORBED: what stands before them is
         likely to be in the cache, and an expanded token rebuilds all of it. parent: a request with the same prompt,
@@ -99,7 +108,7 @@ class Request:
         self.sampling = sampling
         self.max_tokens = max_tokens
         self.stop_ids = stop_ids
-        self.guide = guide
+        self.guide, self.steering = guide, steering
         self.parent = parent
         self.repetition = Repetition.of(sampling.repetition_detection)
         self.seed = secrets.randbelow(NUM_SEEDS) if sampling.seed is None else sampling.seed % NUM_SEEDS

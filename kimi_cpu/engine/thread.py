@@ -10,9 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ..errors import EngineDeadError, ForkError, SuspendedError
+from .client import Outbox
 from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
@@ -20,15 +21,9 @@ T = TypeVar("T")
 IDLE_SECONDS = 2.0  # without work, after which the thread is idle
 
 
-class Outbox(Protocol):
-    """Receives the results of one request."""
-
-    def put(self, item: "StepOutput | BaseException") -> None:
-        """From the engine's thread; must not wait."""
-
-
 class EngineThread:
-    """Runs engine.step() while there is work and sleeps otherwise. Use submit, abort and close from any thread.
+    """Runs engine.step() while there is work and sleeps otherwise: an EngineClient of this process. Use it from any
+    thread.
 
     In a fork of its process there is no such thread: ForkError.
     """
@@ -103,6 +98,11 @@ class EngineThread:
     def go_on(self) -> None:
         """Runs steps again, after `hold`."""
         self._put(self._go_on)
+
+    def end_thinking(self, request: Request) -> None:
+        """Lets its answer's thinking end with the next token, where it has a steering."""
+        if request.steering is not None:
+            self.steer(request, request.steering.end_thinking)
 
     def steer(self, request: Request, function: Callable[[Request], None]) -> None:
         """function(request) will run on the thread between two steps; what it raises ends the request."""

@@ -10,6 +10,7 @@ from .opening import load, open_model
 from .options import LoadKeywords, LoadOptions
 from .parameters import ChatKeywords, ChatOptions, SamplingKeywords
 from .results import ChatCompletion, Completion, HeavyReport, Piece, Timings, Trajectory, Usage
+from .text_model import TextModel
 
 __all__ = [
     "BUNDLED_MODEL",
@@ -29,6 +30,7 @@ __all__ = [
     "Sampling",
     "SamplingKeywords",
     "Session",
+    "TextModel",
     "Timings",
     "TokenLogprob",
     "Trajectory",

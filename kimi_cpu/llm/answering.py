@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..config.fields import NUM_SEEDS
-from ..engine import EngineThread, Request, Sampling
+from ..engine import EngineClient, Request, Sampling
 from ..engine import session as engine_session
 from ..errors import AnswerError, RequestError
 from .conversation import Session
@@ -18,7 +18,8 @@ from .generation import Generation
 from .heavy import HeavyGeneration
 from .parameters import room_for
 from .results import Answer, ChatCompletion
-from .turn import ChatTurn, Turn, Vocabulary
+from .turn import ChatTurn, Turn
+from .vocabulary import Vocabulary
 
 Forms = Callable[[list[int]], np.ndarray]
 
@@ -28,7 +29,7 @@ class Answering:
     """Begins the answers of one model. path: of its file. context: tokens that a prompt and its answer may have.
     defaults: parameters of requests that leave them open. reads_ahead: see LoadOptions.read_ahead."""
 
-    thread: EngineThread
+    engine: EngineClient
     vocabulary: Vocabulary
     path: Path
     context: int
@@ -97,7 +98,7 @@ class Answering:
         try:
             for request in requests:
                 told, explained = done if request is requests[0] else None, partial(explain, self.path)
-                generations.append(Decoding(self.thread, request, turn, done=told, explain=explained, owner=owner))
+                generations.append(Decoding(self.engine, request, turn, done=told, explain=explained, owner=owner))
         except BaseException:
             for generation in generations:
                 generation.cancel()
@@ -121,7 +122,7 @@ class Answering:
             answered(answer)
         if isinstance(turn, ChatTurn) and isinstance(answer, ChatCompletion) and is_only and self.reads_ahead:
             forms = None if session is None else session.forms
-            read_ahead(self.thread, turn, answer, self.context - 1, forms)
+            read_ahead(self.engine, turn, answer, self.context - 1, forms)
 
     def _requests(self, turn: Turn[Any], forms: Forms | None, n: int = 1) -> list[Request]:
         """n requests of one prompt, which the first computes and the others take. forms: those of what was computed of
@@ -140,6 +141,7 @@ class Answering:
             max_tokens,
             stop_ids=self.vocabulary.stop_ids,
             guide=turn.guide(max_tokens),
+            steering=turn.steering,
             forms=None if forms is None else forms(turn.prompt_ids),
             tail=turn.num_new,
             parent=parent,

@@ -11,7 +11,7 @@ from typing import Protocol, Unpack, cast
 
 import numpy as np
 
-from ..engine import Engine, EngineThread, Request
+from ..engine import Engine, EngineClient, Request
 from ..engine import session as engine_session
 from ..errors import KimiError, RequestError, SessionError
 from ..files import check_replaceable, output_path, private_directory, read_regular, replacing
@@ -31,13 +31,13 @@ class Session:
 
     def __init__(
         self,
-        thread: EngineThread,
+        engine: EngineClient,
         model_hash: str,
         residency: ResidentExperts | None,
         inner: engine_session.Session | None = None,
     ):
         """residency: has the heat of experts that is saved with it; None when all are in memory."""
-        self._thread, self._model_hash, self._residency = thread, model_hash, residency
+        self._engine, self._model_hash, self._residency = engine, model_hash, residency
         self._inner = inner or engine_session.Session()
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class Session:
             heat = b"" if residency is None else residency.heat_bytes()
             engine_session.save(inner, engine.cache, Path(path), model_hash, heat)
 
-        self._thread.call(save)
+        self._engine.call(save)
 
     def load(self, path: str | os.PathLike[str]) -> "Session":
         """The session of a file, for the same model; the experts that it used most of late come to memory.
@@ -71,11 +71,11 @@ class Session:
                 residency.recall(found.saved.heat)
             return found
 
-        return Session(self._thread, model_hash, residency, self._thread.call(load))
+        return Session(self._engine, model_hash, residency, self._engine.call(load))
 
     def fork(self) -> "Session":
         """Another one that goes on from the same tokens."""
-        return Session(self._thread, self._model_hash, self._residency, self._inner)
+        return Session(self._engine, self._model_hash, self._residency, self._inner)
 
     def forms(self, prompt_ids: list[int]) -> np.ndarray:
         """See engine.session.Session.forms."""

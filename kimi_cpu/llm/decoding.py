@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..chat.parser import Delta
-from ..engine import EngineThread, Kind, Request, Sampling, StepOutput, TokenLogprob
+from ..engine import EngineClient, Kind, Request, Sampling, StepOutput, TokenLogprob
 from ..errors import NonFiniteLogits
 from .generation import Generation
 from .reading import CANCELLED
@@ -24,7 +24,7 @@ class Decoding(Generation[Answer]):
 
     def __init__(
         self,
-        thread: EngineThread,
+        engine: EngineClient,
         request: Request,
         turn: Turn[Answer],
         *,
@@ -36,7 +36,7 @@ class Decoding(Generation[Answer]):
         have generated more before a stop text was seen. explain(error): the error that the caller gets for one of the
         engine. owner: kept alive as long as the request."""
         super().__init__()
-        self._thread, self._request, self._turn, self._done = thread, request, turn, done
+        self._engine, self._request, self._turn, self._done = engine, request, turn, done
         self._reader = turn.reader(request.guide)
         self._explain, self._owner = explain, owner
         self._num_tokens = self._num_reasoning = self._num_computed = 0
@@ -50,20 +50,20 @@ class Decoding(Generation[Answer]):
         except Exception as e:
             self._fail(e)
         if not self._is_over:
-            thread.submit(request, self._outbox)
+            engine.submit(request, self._outbox)
 
     @property
     def num_prompt_tokens(self) -> int:
         return self._request.num_prompt_tokens
 
     def cancel(self) -> None:
-        if not self._is_over and not self._thread.is_foreign:
-            self._thread.abort(self._request)
+        if not self._is_over and not self._engine.is_foreign:
+            self._engine.abort(self._request)
             self._outbox.put(CANCELLED)
 
     def answer_now(self) -> None:
         if not self._is_over:
-            self._thread.steer(self._request, self._turn.end_thinking)
+            self._engine.end_thinking(self._request)
 
     def __repr__(self) -> str:
         state = "ended" if self._is_over else "open"
@@ -71,16 +71,16 @@ class Decoding(Generation[Answer]):
 
     def __del__(self) -> None:
         if hasattr(self, "_is_over") and not self._is_over:
-            self._thread.abort(self._request)
+            self._engine.abort(self._request)
 
     def _whole(self) -> Answer:
         return self._turn.answer(self._pieces)
 
     def _stop(self) -> None:
-        self._thread.abort(self._request)
+        self._engine.abort(self._request)
 
     def _require_own_process(self) -> None:
-        self._thread.require_own_process()
+        self._engine.require_own_process()
 
     def _read(self, came_s: float, item: StepOutput | BaseException | str) -> None:
         if isinstance(item, str):  # CANCELLED
@@ -96,7 +96,7 @@ class Decoding(Generation[Answer]):
             self._first_s = self._first_s or came_s
             self._push(item.token_id, item.logprob)
             if self._reader.stop_text is not None and not item.finish_reason:
-                self._thread.abort(self._request)
+                self._engine.abort(self._request)
             if self._reader.stop_text is not None:
                 self._finish("stop", came_s)
             elif item.finish_reason:
@@ -139,12 +139,12 @@ class Decoding(Generation[Answer]):
             self._done(request, self._num_tokens, self._whole())
 
 
-def logits_of(thread: EngineThread, request: Request) -> np.ndarray:
+def logits_of(engine: EngineClient, request: Request) -> np.ndarray:
     """Waits for the logits f32[tokens, vocab] of a request that wants nothing else."""
     outbox: SimpleQueue[StepOutput | BaseException] = SimpleQueue()
     parts: list[np.ndarray] = []
     done = False
-    thread.submit(request, outbox)
+    engine.submit(request, outbox)
     try:
         while not done:
             output = outbox.get()
@@ -154,12 +154,12 @@ def logits_of(thread: EngineThread, request: Request) -> np.ndarray:
                 parts.append(output.logits)
             done = output.finish_reason is not None
     finally:
-        thread.abort(request)
+        engine.abort(request)
     return np.concatenate(parts)
 
 
 def read_ahead(
-    thread: EngineThread,
+    engine: EngineClient,
     turn: ChatTurn,
     answer: ChatCompletion,
     most: int,
@@ -171,7 +171,7 @@ def read_ahead(
     def submit() -> None:
         with suppress(Exception):  # it only saves time, whatever a template makes of the turn
             ids = turn.following(answer.message())[:most]
-            thread.submit(Request(ids, Sampling(), 0, forms=None if forms is None else forms(ids), kind=Kind.IDLE))
+            engine.submit(Request(ids, Sampling(), 0, forms=None if forms is None else forms(ids), kind=Kind.IDLE))
 
     if answer.finish_reason != CANCELLED:
         # Not a daemon: Python would end it within compiled code, which ends the process.

@@ -25,11 +25,12 @@ class ChatGuide:
         self._guides = [guide for guide in (budget, enforcer) if guide is not None]
         self._enforcer, self._budget = enforcer, budget
         self._num_logits = num_logits
+        self.told: tuple[str, ...] = ()  # warnings of an equal guide that stood beside another engine
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what could not be enforced as asked."""
-        return () if self._enforcer is None else tuple(self._enforcer.warnings)
+        return self.told if self._enforcer is None else (*self.told, *self._enforcer.warnings)
 
     def end_thinking(self, new_budget: Callable[[], ThinkingBudget]) -> None:
         """Closes the thinking with the next token. new_budget: makes one that has seen all tokens, if there is none."""

@@ -1,86 +1,27 @@
 """A turn, ready for the engine: a raw prompt or the next turn of a chat, and how its answers are steered and read."""
 
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import takewhile
-from pathlib import Path
 from typing import Generic
 
-from ..chat import Enforcer, OutputParser, PromptEncoder, ThinkingBudget
+from ..chat import OutputParser
 from ..chat.messages import normalise_messages
 from ..chat.parser import SECTION_BEGIN
 from ..config.fields import NUM_SEEDS
 from ..config.parameters import answer_schema
-from ..engine import Guide, Request, Sampling
-from ..errors import RequestError, TokenizerError, shown
-from ..modelfile import ModelFile
-from ..tokenizer import Tokenizer, tokenizer_of
+from ..engine import Guide, Sampling
+from ..errors import RequestError, shown
 from .parameters import ChatOptions, Messages
 from .reading import ChatGuide, ChatReader, RawReader
 from .results import Answer, ChatCompletion, Completion, JsonObject, Piece, chat_completion, completion
+from .steering import THINK, THINK_END, ChatSteering, Wishes
+from .vocabulary import Vocabulary
 
 PARTIAL = ("partial", "prefix")
-THINK, THINK_END = "<think>", "</think>"
 NEVER = -100.0  # logit bias
 MAX_TAIL = 64  # new tokens of a turn that attend without rebuilding keys and values of all that stands before them
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The ids that a model knows, and how text becomes some of them.
-
-    path: of the model file. size: columns of the logits, which may be more than the tokenizer's ids. tokenizer: None
-    where the file has none. stop_ids: those at which the engine ends an answer. template: of chats; None for Kimi's.
-    """
-
-    path: Path
-    size: int
-    tokenizer: Tokenizer | None
-    stop_ids: frozenset[int]
-    template: str | None = None
-
-    @classmethod
-    def of(cls, file: ModelFile) -> "Vocabulary":
-        """That of a model file. ModelFileError, TokenizerError: its tokenizer is damaged."""
-        tokenizer, config = tokenizer_of(file), file.config
-        stop_ids = {*config.eos_token_ids, *(tokenizer.eos_ids if tokenizer is not None else ())}
-        template = file.metadata.get("tokenizer.chat_template")
-        return cls(file.path, config.vocab_size, tokenizer, frozenset(stop_ids), template)
-
-    @cached_property
-    def prompts(self) -> PromptEncoder:
-        """Encodes chats. TokenizerError: the file has no tokenizer."""
-        return PromptEncoder(self.require_tokenizer(), self.template)
-
-    def require_tokenizer(self) -> Tokenizer:
-        """TokenizerError: the file has none."""
-        if self.tokenizer is None:
-            raise TokenizerError(f"{self.path} cannot take text: its checkpoint had no tokenizer. Token ids work.")
-        return self.tokenizer
-
-    def ids(self, prompt: str | Iterable[int]) -> list[int]:
-        """Ids of a prompt. RequestError: it is empty, or neither a text nor ids."""
-        try:
-            if isinstance(prompt, str):
-                ids = self.require_tokenizer().encode(prompt)
-            else:
-                ids = [operator.index(i) for i in prompt]
-        except TypeError as e:
-            raise RequestError(f"The prompt is {shown(prompt)}; it must be a text or a list of ids.", "prompt") from e
-        if not ids:
-            raise RequestError("The prompt is empty; at least one token is needed.", "prompt")
-        return ids
-
-    def check(self, ids: Iterable[int], param: str | None = None) -> None:
-        """RequestError: the model does not know an id. param: the field of the request that holds them."""
-        bad = next((i for i in ids if not 0 <= i < self.size), None)
-        if bad is not None:
-            where = "" if param is None else f"{param}: "
-            message = f"{where}Token id {shown(bad)} is outside the vocabulary of {self.size}."
-            raise RequestError(message, param)
 
 
 class Turn(ABC, Generic[Answer]):
@@ -90,10 +31,11 @@ class Turn(ABC, Generic[Answer]):
     params: Sampling
     num_new = 1  # tokens at the prompt's end, 1 or more, before which all is likely to be in the cache
     heavy = 1  # trajectories
+    steering: ChatSteering | None = None
 
     def guide(self, max_tokens: int) -> ChatGuide | None:
-        """Steers an answer of at most max_tokens; None when nothing does."""
-        return None
+        """Steers an answer of at most max_tokens; None when nothing does. RequestError."""
+        return None if self.steering is None else self.steering.guide(max_tokens)
 
     @abstractmethod
     def reader(self, guide: Guide | None) -> RawReader | ChatReader:
@@ -102,9 +44,6 @@ class Turn(ABC, Generic[Answer]):
     @abstractmethod
     def answer(self, pieces: Sequence[Piece]) -> Answer:
         """The answer that its pieces, from the first to the last, add up to."""
-
-    def end_thinking(self, request: Request) -> None:
-        """Lets an answer's thinking end with its next token. On the engine's thread."""
 
 
 class RawTurn(Turn[Completion]):
@@ -161,28 +100,7 @@ class ChatTurn(Turn[ChatCompletion]):
             self.thinking = self._begins_inside_think()
         self.num_new = self._num_new()
         self._num_calls = sum(len(m.get("tool_calls") or ()) for m in self._messages)
-
-    def guide(self, max_tokens: int) -> ChatGuide | None:
-        """Steers an answer of at most max_tokens: tools, the form of the answer, the limit on thinking."""
-        o, enforcer, budget = self._options, None, None
-        if o.tools or o.response_format:
-            enforcer = Enforcer(
-                self._tokenizer,
-                o.tools,
-                o.tool_choice,
-                o.response_format,
-                thinking=self.thinking,
-                next_index=self._num_calls,
-                max_tokens=max_tokens,
-                parallel_tool_calls=o.parallel_tool_calls,
-                end_ids=self._vocabulary.stop_ids,
-            )
-        no_think = o.no_think and (self.thinking or self._opening is None)  # an opening may be past its thinking
-        if no_think or o.think_budget is not None or o.think_seconds is not None:
-            budget = ThinkingBudget(
-                self._tokenizer, o.think_budget, o.think_seconds, thinking=self.thinking, no_think=no_think
-            )
-        return ChatGuide(enforcer, budget, self._vocabulary.size) if enforcer or budget else None
+        self.steering = ChatSteering(self._wishes(), vocabulary)
 
     def reader(self, guide: Guide | None) -> ChatReader:
         parser = OutputParser(self._tokenizer, self._tools or (), self.thinking)
@@ -190,14 +108,6 @@ class ChatTurn(Turn[ChatCompletion]):
 
     def answer(self, pieces: Sequence[Piece]) -> ChatCompletion:
         return chat_completion(pieces)
-
-    def end_thinking(self, request: Request) -> None:
-        if not self._can_think:
-            return
-        if request.guide is None:
-            request.guide = ChatGuide(None, None, self._vocabulary.size)
-        assert isinstance(request.guide, ChatGuide)
-        request.guide.end_thinking(lambda: self._budget_after(request.output_ids))
 
     def reflecting(self, message: str) -> "ChatTurn":
         """The turn behind one more message of the user, which calls no tool. Tools stay declared: without them the
@@ -222,6 +132,20 @@ class ChatTurn(Turn[ChatCompletion]):
         turn, message = normalise_messages([turn, message | {"content": ""}], num_calls=self._num_calls)
         messages = [*self._messages, turn, message]
         return self._vocabulary.prompts.encode_beginning(messages, self._tools, self._options.template_kwargs)
+
+    def _wishes(self) -> Wishes:
+        o = self._options
+        return Wishes(
+            tools=o.tools,
+            tool_choice=o.tool_choice,
+            response_format=o.response_format,
+            parallel_tool_calls=o.parallel_tool_calls,
+            no_think=o.no_think and (self.thinking or self._opening is None),  # an opening may be past its thinking
+            think_budget=o.think_budget,
+            think_seconds=o.think_seconds,
+            thinking=self.thinking,
+            num_calls=self._num_calls,
+        )
 
     def _num_new(self) -> int:
         """Tokens at the prompt's end that answer the last turn: the messages of user or tools after it or after the
@@ -262,12 +186,6 @@ class ChatTurn(Turn[ChatCompletion]):
         ids = [] if self.thinking else [names[THINK]]
         ids += self._tokenizer.encode(reasoning, special=False)
         return [*ids, names[THINK_END], *content] if content or not reasoning else ids
-
-    def _budget_after(self, output_ids: list[int]) -> ThinkingBudget:
-        budget = ThinkingBudget(self._tokenizer, thinking=self.thinking)
-        for token_id in output_ids:
-            budget.accept(token_id)
-        return budget
 
     def _begins_inside_think(self) -> bool:
         """Whether the last thinking mark of the prompt opens a block."""

@@ -271,7 +271,7 @@ def test_calls_of_tools_are_left_to_the_caller(llm):
 
 def test_reflection_goes_on_from_the_prompt_and_calls_no_tool(llm):
     options = ChatOptions(tools=[TOOL], heavy=3, tool_choice="required")
-    turn = ChatTurn(HELLO, options, kimi_cpu.Sampling(seed=5), llm._vocabulary)
+    turn = ChatTurn(HELLO, options, kimi_cpu.Sampling(seed=5), llm.vocabulary)
     after = turn.reflecting("Reflect.")
     assert after.heavy == 1 and after.params.seed == 5 + 3
     assert after.params.logit_bias == {llm.tokenize("<|tool_calls_section_begin|>")[0]: -100}

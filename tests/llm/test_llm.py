@@ -143,7 +143,7 @@ def test_thinking_can_be_closed_at_once(llm):
     "options", [{"tools": TOOLS, "tool_choice": "required"}, {"response_format": {"type": "json_object"}}]
 )
 def test_closed_thinking_and_a_bound_answer_go_together(llm, end, options):
-    vocabulary = replace(llm._vocabulary, template=kimi_template() + end)
+    vocabulary = replace(llm.vocabulary, template=kimi_template() + end)
     guide = ChatTurn(HELLO, ChatOptions(**options, no_think=True), kimi_cpu.Sampling(), vocabulary).guide(100)
     closed = llm.tokenizer.encode("</think>" if end else "<think></think>")
     for token_id in closed:

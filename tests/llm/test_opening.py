@@ -19,7 +19,7 @@ def llm(tiny_file):
 
 def opened(llm, message: dict, **options) -> ChatTurn:
     partial = {"role": "assistant", "partial": True} | message
-    return ChatTurn([*HELLO, partial], ChatOptions(**options), Sampling(), llm._vocabulary)
+    return ChatTurn([*HELLO, partial], ChatOptions(**options), Sampling(), llm.vocabulary)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_opening_that_cannot_be_gone_on_from_is_refused(llm, message, options):
 def test_deepseeks_prefix_is_partial(llm):
     partial = {"role": "assistant", "content": "It is", "reasoning_content": "Hmm"}
     both = (
-        ChatTurn([*HELLO, partial | {key: True}], ChatOptions(), Sampling(), llm._vocabulary)
+        ChatTurn([*HELLO, partial | {key: True}], ChatOptions(), Sampling(), llm.vocabulary)
         for key in ("partial", "prefix")
     )
     assert len({tuple(conversation.prompt_ids) for conversation in both}) == 1
     for wrong in ([partial | {"prefix": True}, *HELLO], [*HELLO, partial | {"prefix": "yes"}]):
         with pytest.raises(RequestError, match=r"messages\[\d\].prefix"):
-            ChatTurn(wrong, ChatOptions(), Sampling(), llm._vocabulary)
+            ChatTurn(wrong, ChatOptions(), Sampling(), llm.vocabulary)
 
 
 def test_turn_of_one_call_makes_no_second(llm):
