@@ -19,6 +19,7 @@ KimiError
 ├── AnswerError          the guide or the reader of one answer failed; the others go on
 ├── SuspendedError       the model has given its memory back, and what was asked for needs it
 ├── EngineDeadError      the engine's thread ended; every open request gets this
+├── EngineStartingError  no engine is there yet, or again; one is being started
 └── ForkError            this process is a fork of the one that loaded the model
 """
 
@@ -164,6 +165,10 @@ class SuspendedError(KimiError):
 
 class EngineDeadError(KimiError):
     """The engine's thread ended; every open request gets this error."""
+
+
+class EngineStartingError(KimiError):
+    """No engine is there yet, or again; one is being started."""
 
 
 class ForkError(KimiError):

@@ -34,10 +34,12 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
     },
     "server": {"agent", "llm", "config", "errors"},  # HTTP in, calls of LLM out
     "agent": {"llm", "chat", "tokenizer", "config", "files", "filetypes", "errors"},  # tools, a journal, calls of LLM
-    "cluster": {  # models of a batch, elsewhere; and one model in several places
+    "cluster": {  # models of a batch, and engines of a server, elsewhere; and one model in several places
         "batch",
         "llm",
+        "engine",
         "model",
+        "residency",
         "plan",
         "modelfile",
         "kernels",

@@ -21,6 +21,8 @@ from . import EXIT_INTERRUPTED
 from .display import say, warn
 from .interrupts import CTRL_C, endings, on_signals
 from .options import (
+    check_cluster,
+    cluster_options,
     heavy_option,
     loading_of,
     model_options,
@@ -83,10 +85,8 @@ class DeadlineType(click.ParamType):
 @click.option("--text", is_flag=True, help="Each line of the input is a prompt as it is, not JSON.")
 @click.option("--ordered", is_flag=True, help="Results in the order of the input.")
 @click.option("--deadline", type=DeadlineType(), help="Stop then as on SIGTERM: 8h, 90m, or 07:00.")
-@click.option("--ray", metavar="ADDRESS", help="Use the hosts of this Ray cluster; local makes one of this machine.")
+@cluster_options
 @stages_option
-@click.option("--mixed", is_flag=True, help="With --ray, hosts of several kernel tiers, whose answers may differ.")
-@click.option("--fetch", metavar="COMMAND", help="With --ray, brings FILE to a host that lacks it, to the place {}.")
 @thinking_options
 @heavy_option
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
@@ -130,8 +130,7 @@ def batch_command(
     asks_to_resume = resume and ctx.get_parameter_source("resume") is click.core.ParameterSource.COMMANDLINE
     if output == DASH and (asks_to_resume or as_json):
         raise click.UsageError("-o - streams results to stdout: there is nothing to --resume, and no room for --json.")
-    if ray is None and (mixed or fetch is not None):
-        raise click.UsageError("--mixed and --fetch are for the hosts of a cluster, which --ray names.")
+    check_cluster(ray, mixed, fetch)
     if ray_stages is not None and mixed:
         raise click.UsageError("--mixed is for engines that answer side by side; stages must be of one kernel tier.")
     from ..files import STDIN, output_path, spooled
@@ -146,7 +145,7 @@ def batch_command(
     defaults = {name: value for name, value in options.items() if value or value != unset[name]} | thinking
     from ..batch import MAX_PARALLEL, BatchOptions, Run, Shard
     from ..batch.answers import LanguageModel
-    from ..cluster import Work, hosts_of
+    from ..cluster import BatchWork, hosts_of
     from .loading import opened_model
 
     settings = BatchOptions(resume=resume, text=text, ordered=ordered, shard=Shard.parse(shard), parallel=parallel)
@@ -157,7 +156,7 @@ def batch_command(
             llm = engines.enter_context(opened_model(path, ray, ray_stages, fetch, **loading))
             run = Run([LanguageModel(llm, seed or 0, defaults, loading)], lines, results, settings)
         else:
-            work = Work(None if model is None else str(path), fetch, seed or 0, defaults, loading, mixed)
+            work = BatchWork(None if model is None else str(path), fetch, loading, mixed, seed or 0, defaults)
             hosts = engines.enter_context(hosts_of(ray, work, say))
             run = Run([hosts.first()], lines, results, settings, lasting=True)
             hosts.follow(run)

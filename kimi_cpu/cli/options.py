@@ -142,6 +142,18 @@ reuse_options = _together(
 )
 
 
+# The hosts of a cluster, where engines run.
+cluster_options = _together(
+    click.option(
+        "--ray", metavar="ADDRESS", help="Use the hosts of this Ray cluster; local makes one of this machine."
+    ),
+    click.option("--mixed", is_flag=True, help="With --ray, hosts of several kernel tiers, whose answers may differ."),
+    click.option(
+        "--fetch", metavar="COMMAND", help="With --ray, brings FILE to a host that lacks it, to the place {}."
+    ),
+)
+
+
 class FieldType(click.ParamType):
     """The values of a field of requests."""
 
@@ -198,6 +210,12 @@ conversation_options = _together(
         help="Keep the conversation in this file, and all that was computed for it.",
     ),
 )
+
+
+def check_cluster(ray: str | None, mixed: bool, fetch: str | None) -> None:
+    """A usage error: there are options of hosts without a cluster."""
+    if ray is None and (mixed or fetch is not None):
+        raise click.UsageError("--mixed and --fetch are for the hosts of a cluster, which --ray names.")
 
 
 def thinking_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ConfigError
 from .display import say
 from .loading import load_model
-from .options import SIZE, model_options, require_model, reuse_options
+from .options import SIZE, check_cluster, cluster_options, model_options, require_model, reuse_options
+
+if TYPE_CHECKING:
+    from ..llm import TextModel
 
 MISSING = "The server needs more packages: pip install '.[serve]' in kimi-cpu's source folder"
 MISSING_FOR_MCP = "--mcp needs more packages: pip install '.[agent,serve]' in kimi-cpu's source folder"
@@ -41,6 +47,8 @@ SWITCH_S = 0.0005  # the engine's thread leaves Python at every kernel; beside a
     help="Let tools of this name (SERVER__TOOL) act without a question in the page. * stands for anything.",
 )
 @click.option("--open-to-all", is_flag=True, help="Serve a public address without a key.")
+@cluster_options
+@click.option("--replicas", type=click.IntRange(1), help="With --ray, engines that answer side by side. [default: 1]")
 @model_options
 @reuse_options
 def serve_command(
@@ -54,6 +62,10 @@ def serve_command(
     open_to_all: bool,
     mcp: Path | None,
     allow: tuple[str, ...],
+    ray: str | None,
+    mixed: bool,
+    fetch: str | None,
+    replicas: int | None,
     model: Path | None,
     **loading: Any,
 ) -> None:
@@ -66,13 +78,24 @@ def serve_command(
     allowed there, unless --allow names its tool. That needs the token in the link that is printed: whoever has it has
     the tools run on this machine.
 
+    With --ray engines on the hosts of a cluster answer, so many as --replicas says, each with a model of its own and
+    with places for --parallel sequences. One that is lost is replaced, and its answers go on elsewhere.
+
     \b
     kimi-cpu serve -m k2.gguf
     kimi-cpu serve -m k2.gguf --mcp servers.json --allow 'files__read_*'
     kimi-cpu serve -m k2.gguf --host 0.0.0.0 --api-key "$KEY" --parallel 4
+    kimi-cpu serve -m /models/k2.gguf --ray 10.0.0.1:6379 --replicas 4
     """
     if allow and mcp is None:
         raise click.UsageError("--allow is for the tools of --mcp.")
+    check_cluster(ray, mixed, fetch)
+    if ray is None and replicas is not None:
+        raise click.UsageError("--replicas are engines on the hosts of a cluster, which --ray names.")
+    if ray is not None and (loading["cache_disk"] is not None or loading["cache_dir"] is not None):
+        raise click.UsageError(
+            "--cache-disk and --cache-dir are for an engine of this process; with --ray there is none."
+        )
     from ..machine import bound_heap
 
     bound_heap()  # before there are threads
@@ -94,6 +117,7 @@ def serve_command(
             hosts=allow_host,
             mcp=mcp,
             allow=allow,
+            replicas=None if ray is None else replicas or 1,
             parallel=parallel,
             max_waiting=max_waiting,
         )
@@ -109,4 +133,14 @@ def serve_command(
     if mcp is not None:
         say(f"the page with the tools of {mcp.name}: {url}/#agent={settings.agent_token}")
 
-    serve(lambda: load_model(path, parallel=parallel, **loading), settings, listener)
+    loading |= {"parallel": parallel}
+    with ExitStack() as stack:
+        load: Callable[[], TextModel] = partial(load_model, path, **loading)
+        if ray is not None:
+            from ..cluster import Work, connected, open_replicas
+
+            most = replicas or 1
+            stack.enter_context(connected(ray, say, most))
+            work = Work(None if model is None else str(path.absolute()), fetch, loading, mixed)
+            load = partial(open_replicas, path, work, most, say)
+        serve(load, settings, listener)

@@ -1,14 +1,13 @@
-"""An engine on a host, as Ray runs it: a class of plain methods that knows nothing of Ray."""
+"""An engine on a host, as Ray runs it: a class of plain methods that knows nothing of Ray. Kinds of it answer a batch
+or a server."""
 
 import os
-import threading
-import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from ..batch.answers import LanguageModel
-from ..batch.model import Grown
 from ..errors import KimiError
 from ..kernels import runtime
 from ..kernels.codegen import bus_error
@@ -21,20 +20,19 @@ from .work import Part, Work
 
 PACKAGE = Path(__file__).parents[1]
 BEAT_S = 2.0  # an engine that has nothing to say says so after this
-GATHER_S = 0.05  # ids wait so long for others, unless an answer ends
 
 
-class EngineActor:
-    """A model for a part of a host. It is made at once; `facts`, then `load`, and then the others are called. All that
-    goes in and out is bytes, and nothing is raised."""
+class EngineActor(ABC):
+    """A model for a part of a host. It is made at once; `facts`, then `load`, and then the methods of its kind are
+    called. All that goes in and out is bytes, and nothing is raised."""
 
-    def __init__(self, work: bytes, part: Part):
-        self._work, self._part = Work.unpacked(work), part
+    def __init__(self, work: Work, part: Part):
+        self._work, self._part = work, part
         self._llm: LLM | None = None
-        self._model: LanguageModel | None = None
-        self._tickets: dict[bytes, int] = {}  # of answers that run, by their keys
-        self._lock, self._woken = threading.Lock(), threading.Event()
-        self._lost: str | None = None
+
+    @abstractmethod
+    def begin(self, llm: LLM, loading: Mapping[str, Any]) -> dict[str, str]:
+        """Makes ready to answer with a model, which was loaded so; what must be the same on all hosts."""
 
     def facts(self) -> bytes:
         """wire.Facts, once the model file is there."""
@@ -44,61 +42,10 @@ class EngineActor:
         """Loads the model: wire.Loaded."""
         return _said(self._load)
 
-    def start(self, data: bytes) -> None:
-        """Begins an answer: wire.pack_start."""
-        ticket, question, resume = wire.unpack_start(data)
-        with self._lock:
-            assert self._model is not None, "load comes before start"
-            self._tickets[question.key] = ticket
-            try:
-                self._model.start(question, resume)
-            except Exception as e:  # the host's fault, no request's
-                self._end(e)
-
-    def withdraw(self, ticket: int) -> None:
-        """Ends an answer, of which nothing more is heard."""
-        with self._lock:
-            for key in [key for key, own in self._tickets.items() if own == ticket]:
-                assert self._model is not None, "load comes before withdraw"
-                self._model.withdraw(key)
-                del self._tickets[key]
-
-    def events(self) -> bytes:
-        """Waits for events, BEAT_S at most, and a little more for others to come: wire.pack_events or pack_lost."""
-        events: list[tuple[int, wire.Event]] = []
-        until_s = time.monotonic() + BEAT_S
-        while self._woken.wait(max(0.0, until_s - time.monotonic())):
-            self._woken.clear()
-            with self._lock:
-                events += self._poll()
-            if self._lost is not None:
-                return wire.pack_lost(self._lost)
-            if any(not isinstance(event, Grown) for _, event in events):
-                break
-            until_s = min(until_s, time.monotonic() + GATHER_S)
-        return wire.pack_events(events)
-
     def close(self) -> None:
         """Ends all answers, and the model."""
         if self._llm is not None:
             self._llm.close()
-
-    def _poll(self) -> list[tuple[int, wire.Event]]:
-        assert self._model is not None, "load comes before events"
-        try:
-            events = self._model.poll()
-        except Exception as e:
-            self._end(e)
-            return []
-        told = [(self._tickets[event.key], event) for event in events]
-        for event in events:
-            if not isinstance(event, Grown):
-                del self._tickets[event.key]
-        return told
-
-    def _end(self, error: BaseException) -> None:
-        self._lost = str(error) or type(error).__name__
-        self._woken.set()
 
     def _facts(self) -> wire.Facts:
         path = model_path(self._work)
@@ -106,8 +53,7 @@ class EngineActor:
             fetch(path, self._work.fetch)
         with ModelFile.open(path) as file:
             file.require_native()
-            weights = sha256(file.view(HASHES)).hexdigest()
-        return wire.Facts(program(), weights, runtime.isa().name)
+            return wire.Facts(program(), weights_of(file), runtime.isa().name)
 
     def _load(self) -> wire.Loaded:
         bus_error.install()
@@ -116,14 +62,17 @@ class EngineActor:
         memory = min(work.loading["memory"] or part.memory, part.memory)
         loading = {**work.loading, "threads": threads, "memory": memory}
         llm = self._llm = load(model_path(work), **loading)
-        self._model = LanguageModel(llm, work.seed, work.defaults, loading)
-        self._model.connect(self._woken.set)
-        return wire.Loaded(self._model.identity, list(llm.notices))
+        return wire.Loaded(self.begin(llm, loading), list(llm.notices))
 
 
 def model_path(work: Work) -> Path:
     """The model on this host; the bundled one lies where its package does."""
     return BUNDLED_MODEL if work.model is None else Path(work.model)
+
+
+def weights_of(file: ModelFile) -> str:
+    """Names a model file's weights, in hex, by its table of hashes."""
+    return sha256(file.view(HASHES)).hexdigest()
 
 
 def program() -> str:

@@ -5,16 +5,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from ..batch import Run
-from ..batch.model import Model
 from ..errors import ConfigError, EngineDeadError
 from . import wire
 from .actor import program
+from .batch_actor import BatchActor
 from .connection import SEAT, connected
-from .seat import Seat, State
-from .work import Part, Work
+from .remote import RemoteModel
+from .seat import Engine, Role, Seat, State
+from .work import BatchWork, Part, Work
 
 LOOK_S = 0.5  # between looks at the hosts, unless an engine says something
 PATIENCE_S = 60.0  # that the first hosts wait for others, to choose what the engines of the run have in common
@@ -25,13 +25,35 @@ NO_SEATS = (
 )
 
 
-class Hosts:
-    """Keeps an engine in each seat of the cluster that this process is connected to. A context manager."""
+Joining = TypeVar("Joining", contravariant=True)
 
-    def __init__(self, work: Work, tell: Callable[[str], None]):
-        """tell: takes sentences for the person who runs this, from any thread."""
-        self._work, self._tell = work, tell
-        self._seats: dict[tuple[str, int], Seat] = {}  # by node and number
+
+class Joined(Protocol[Joining]):
+    """A run that engines join."""
+
+    def add(self, engine: Joining, /) -> None:
+        """Takes an engine that is ready. ConfigError: it does not answer as the others do, and is left out."""
+
+    def fail(self, error: Exception, /) -> None:
+        """No engine joins any more."""
+
+
+class Hosts(Generic[Engine]):
+    """Keeps an engine in each seat of the cluster that this process is connected to, or in so many. A context
+    manager."""
+
+    def __init__(
+        self,
+        work: Work,
+        role: Role[Engine],
+        tell: Callable[[str], None],
+        most: int | None = None,
+        weights: str | None = None,
+    ):
+        """tell: takes sentences for the person who runs this, from any thread. most: of engines; None: one in each
+        seat. weights: of the model file that all are to have; None: of the one that most hosts have."""
+        self._work, self._role, self._tell, self._most, self._weights = work, role, tell, most, weights
+        self._seats: dict[tuple[str, int], Seat[Engine]] = {}  # by node and number
         self._chosen: wire.Facts | None = None
         self._known_s: float | None = None  # when the first facts were
         self._woken, self._closed = threading.Event(), False
@@ -43,7 +65,14 @@ class Hosts:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def first(self) -> Model:
+    @property
+    def names(self) -> list[str]:
+        """The hosts that have an engine, or are to have one. From any thread."""
+        seats = [seat for seat in list(self._seats.values()) if seat.state is not State.REFUSED]
+        seats.sort(key=lambda seat: seat.state is State.EMPTY)
+        return [seat.host for seat in seats[: self._most]]
+
+    def first(self) -> Engine:
         """Waits for an engine. ConfigError: none can be, for reasons that it says."""
         while True:
             self._look()
@@ -52,7 +81,7 @@ class Hosts:
             self._check_any()
             self._rest()
 
-    def follow(self, run: Run) -> None:
+    def follow(self, run: Joined[Engine]) -> None:
         """From now on, adds the engines that become ready to a run, which has the first one."""
         self._thread = threading.Thread(target=self._follow, args=(run,), daemon=True)
         self._thread.start()
@@ -71,27 +100,33 @@ class Hosts:
         for seat in self._seats.values():
             seat.kill()
 
-    def _follow(self, run: Run) -> None:
+    def _follow(self, run: Joined[Engine]) -> None:
         try:
             while not self._closed:
                 self._look()
                 for seat in self._in(State.READY):
-                    run.add(seat.run())
+                    self._join(seat, run)
                 if self._seats:
                     self._check_any()
                 self._rest()
         except ConfigError as e:
             run.fail(e)
         except Exception as e:  # Ray has many
-            error = EngineDeadError(f"The Ray cluster no longer answers ({e}). The same command goes on.")
+            error = EngineDeadError(f"The Ray cluster no longer answers ({e}).")
             error.__cause__ = e
             run.fail(error)
+
+    def _join(self, seat: Seat[Engine], run: Joined[Engine]) -> None:
+        try:
+            run.add(seat.run())
+        except ConfigError as e:
+            seat.refuse(str(e))
 
     def _rest(self) -> None:
         self._woken.wait(LOOK_S)
         self._woken.clear()
 
-    def _in(self, state: State) -> list[Seat]:
+    def _in(self, state: State) -> list[Seat[Engine]]:
         return [seat for seat in self._seats.values() if seat.state is state]
 
     def _check_any(self) -> None:
@@ -112,14 +147,22 @@ class Hosts:
         for place, (host, part) in seats.items():
             if place not in self._seats:
                 packed = self._work.packed()
-                self._seats[place] = Seat(host, place[0], part, packed, self._woken.set, self._tell)
+                self._seats[place] = Seat(host, place[0], part, packed, self._role, self._woken.set, self._tell)
         for seat in self._seats.values():
-            seat.look()
+            if seat.state is not State.EMPTY or self._room:
+                seat.look()
         if self._chosen is None:
             self._choose()
         if self._chosen is not None:
             for seat in self._in(State.KNOWN):
                 self._admit(seat, self._chosen)
+
+    @property
+    def _room(self) -> bool:
+        """Whether one more engine may be."""
+        if self._most is None:
+            return True
+        return len(self._seats) - len(self._in(State.EMPTY)) - len(self._in(State.REFUSED)) < self._most
 
     def _offered(self, nodes: list[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, int], tuple[str, Part]]]:
         """(node, number) of each seat of the nodes that are there, with the host's name and the seat's part of it."""
@@ -137,19 +180,21 @@ class Hosts:
         if not known:
             return
         self._known_s = self._known_s or time.monotonic()
-        if self._in(State.EMPTY) + self._in(State.ASKED) and time.monotonic() - self._known_s < PATIENCE_S:
+        to_come = self._in(State.ASKED) + (self._in(State.EMPTY) if self._room else [])
+        if to_come and time.monotonic() - self._known_s < PATIENCE_S:
             return
         ((weights, tier), _), *_ = Counter((facts.weights, facts.tier) for facts in known).most_common(1)
-        self._chosen = wire.Facts(program(), weights, tier)
+        self._chosen = wire.Facts(program(), self._weights or weights, tier)
 
-    def _admit(self, seat: Seat, chosen: wire.Facts) -> None:
+    def _admit(self, seat: Seat[Engine], chosen: wire.Facts) -> None:
         facts = seat.facts
         assert facts is not None, "the seat's facts are known"
         if facts.program != chosen.program:
             seat.refuse("its kimi-cpu is another than the one here. Install the same on all hosts.")
         elif facts.weights != chosen.weights:
             model = self._work.model or "the bundled model"
-            seat.refuse(f"{model} is another there than on most hosts. Copy the same file to all.")
+            others = "on most hosts" if self._weights is None else "here"
+            seat.refuse(f"{model} is another there than {others}. Copy the same file to all.")
         elif facts.tier != chosen.tier and not self._work.mixed:
             tiers = f"its kernels are {facts.tier}, the run's {chosen.tier}"
             seat.refuse(f"{tiers}, and answers may differ; --mixed takes it.")
@@ -158,7 +203,8 @@ class Hosts:
 
 
 @contextmanager
-def hosts_of(address: str, work: Work, tell: Callable[[str], None]) -> Iterator[Hosts]:
-    """The hosts of the Ray cluster at an address, or of one that is made of this machine: see connection.connected."""
-    with connected(address, tell), Hosts(work, tell) as hosts:
+def hosts_of(address: str, work: BatchWork, tell: Callable[[str], None]) -> Iterator[Hosts[RemoteModel]]:
+    """Engines for a batch on the hosts of the Ray cluster at an address, or of one that is made of this machine: see
+    connection.connected."""
+    with connected(address, tell), Hosts(work, Role(BatchActor, RemoteModel), tell) as hosts:
         yield hosts

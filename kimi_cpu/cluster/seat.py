@@ -4,17 +4,33 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from . import wire
 from .actor import EngineActor
 from .connection import SEAT
-from .remote import RemoteModel
 from .work import Part
 
 LONGEST_S = 60.0  # between two engines in a seat; a second after the first that was lost, then twice as long each time
 STEADY_S = 120.0  # an engine that ran so long was none of those that die again and again
 NO_ROOM_S = 30.0  # that an engine waits before that is told
+
+
+class Remote(Protocol):
+    """An engine of another process, as this one uses it. is_lost: nothing more will come of it."""
+
+    is_lost: bool
+
+
+Engine = TypeVar("Engine", bound=Remote)
+
+
+class Role(NamedTuple, Generic[Engine]):
+    """The kind of engines that a run has. actor: their class, made of (Work as bytes, Part). remote: makes what the run
+    uses of the host's name, Ray's handle of an actor that is loaded, and its identity."""
+
+    actor: type[EngineActor]
+    remote: Callable[[str, Any, dict[str, str]], Engine]
 
 
 class State(Enum):
@@ -29,18 +45,26 @@ class State(Enum):
     REFUSED = auto()
 
 
-class Seat:
-    """See the module. facts: once they are known. model: once it is ready. why: it was refused."""
+class Seat(Generic[Engine]):
+    """See the module. facts: once they are known. engine: once it is ready. why: it was refused."""
 
     def __init__(
-        self, host: str, node: str, part: Part, work: bytes, wake: Callable[[], None], tell: Callable[[str], None]
+        self,
+        host: str,
+        node: str,
+        part: Part,
+        work: bytes,
+        role: Role[Engine],
+        wake: Callable[[], None],
+        tell: Callable[[str], None],
     ):
         """host: as messages name it. node: Ray's id of it. wake: called when `look` has something to see."""
         self.host, self.state = host, State.EMPTY
         self.facts: wire.Facts | None = None
-        self.model: RemoteModel | None = None
+        self.engine: Engine | None = None
         self.why = ""
-        self._node, self._part, self._work, self._wake, self._tell = node, part, work, wake, tell
+        self._node, self._part, self._work, self._role = node, part, work, role
+        self._wake, self._tell = wake, tell
         self._actor: Any = None
         self._reply: Future[bytes] = Future()
         self._since_s, self._due_s, self._wait_s = 0.0, 0.0, 1.0
@@ -56,7 +80,7 @@ class Seat:
             case State.ASKED if now_s - self._since_s > NO_ROOM_S:
                 self._since_s = float("inf")  # to be told once
                 self._tell(f"{self.host} has no room for an engine yet; something else holds its CPUs or its memory.")
-            case State.RUNNING if self.model is not None and self.model.is_lost:
+            case State.RUNNING if self.engine is not None and self.engine.is_lost:
                 self._empty("its engine is gone; its requests go on elsewhere")
             case _:
                 pass
@@ -65,12 +89,12 @@ class Seat:
         """Has the engine, whose facts are as they should be, load the model."""
         self._expect(self._actor.load.remote(), State.LOADING)
 
-    def run(self) -> RemoteModel:
-        """Lets go of the model that is ready."""
-        assert self.model is not None, f"no engine is ready on {self.host}"
+    def run(self) -> Engine:
+        """Lets go of the engine that is ready."""
+        assert self.engine is not None, f"no engine is ready on {self.host}"
         self.state, self._since_s = State.RUNNING, time.monotonic()
         self._tell(f"{self.host} takes part.")
-        return self.model
+        return self.engine
 
     def refuse(self, why: str) -> None:
         """Leaves the host out."""
@@ -101,7 +125,7 @@ class Seat:
             "scheduling_strategy": NodeAffinitySchedulingStrategy(self._node, soft=False),
             "concurrency_groups": {"events": 1},
         }
-        self._actor = ray.remote(**options)(EngineActor).remote(self._work, self._part)
+        self._actor = ray.remote(**options)(self._role.actor).remote(self._work, self._part)
         self._expect(self._actor.facts.remote(), State.ASKED)
 
     def _expect(self, reference: Any, state: State) -> None:
@@ -123,7 +147,7 @@ class Seat:
         else:
             for notice in loaded.notices:
                 self._tell(f"{self.host}: {notice}")
-            self.model, self.state = RemoteModel(self.host, self._actor, loaded.identity), State.READY
+            self.engine, self.state = self._role.remote(self.host, self._actor, loaded.identity), State.READY
 
     def _empty(self, why: str) -> None:
         """Another engine comes after a while."""
@@ -132,5 +156,5 @@ class Seat:
             self._wait_s = 1.0
         self._tell(f"{self.host}: {why}.")
         self.kill()
-        self.state, self.model, self._due_s = State.EMPTY, None, now_s + self._wait_s
+        self.state, self.engine, self._due_s = State.EMPTY, None, now_s + self._wait_s
         self._wait_s = min(2 * self._wait_s, LONGEST_S)

@@ -61,7 +61,7 @@ def load_stages(
     this. ConfigError: the cluster has too few places, or hosts that differ. EngineDeadError: a stage is gone already.
     """
     loading: dict[str, Any] = {name: value for name, value in options.items() if name in ON_HOSTS and value is not None}
-    work = Work(None if path == BUNDLED_MODEL else str(path.absolute()), fetch, 0, {}, loading, False)
+    work = Work(None if path == BUNDLED_MODEL else str(path.absolute()), fetch, loading, False)
     if fetch is not None:
         fetching.fetch(path, fetch)
     return LLM(path, options_of(options), progress, partial(make_engine, partial(StageGroup, num_stages, work), tell))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from ..errors import ConfigError
 
@@ -13,14 +13,12 @@ PLACE = "{}"  # in a command that fetches a model, where it is to write
 @dataclass(frozen=True)
 class Work:
     """The work that all engines of a run do. model: a path that means the same on every host; None: the bundled one.
-    fetch: a shell command that brings the model to a host that lacks it, to the path that stands for {} in it. seed,
-    defaults, loading: see LanguageModel. mixed: hosts of other kernel tiers may take part. ConfigError: the command
-    does not say {}, or there is nothing to fetch."""
+    fetch: a shell command that brings the model to a host that lacks it, to the path that stands for {} in it. loading:
+    keywords of load. mixed: hosts of other kernel tiers may take part. ConfigError: the command does not say {}, or
+    there is nothing to fetch."""
 
     model: str | None
     fetch: str | None
-    seed: int
-    defaults: Mapping[str, Any]
     loading: Mapping[str, Any]
     mixed: bool
 
@@ -35,9 +33,17 @@ class Work:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Work":
+    def unpacked(cls, data: bytes) -> Self:
         """Made of what `packed` gave."""
         return cls(**json.loads(data))
+
+
+@dataclass(frozen=True)
+class BatchWork(Work):
+    """That of a batch. seed, defaults: see LanguageModel."""
+
+    seed: int
+    defaults: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ..agent.consent import Consent
 from ..agent.enforceable import enforceable
 from ..agent.servers import Servers
 from ..errors import EngineDeadError
-from ..llm import LLM
+from ..llm import TextModel
 from .agent_run import AgentRun
 from .errors import SHUTTING_DOWN, ApiError
 
@@ -34,7 +34,7 @@ class Agents:
         self._servers = Servers(self._config)
         self.notices += self._servers.notices
 
-    def offer(self, llm: LLM) -> None:
+    def offer(self, llm: TextModel) -> None:
         """Offers the tools of the servers, once they are started, to a model."""
         assert self._servers is not None
         self._tools = [enforceable(llm, tool, self.notices.append) for tool in self._servers.tools]

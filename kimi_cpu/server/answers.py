@@ -116,12 +116,14 @@ class Answers:
 class Metrics:
     """The counters of one server, in Prometheus' format, under vLLM's names with our prefix."""
 
-    def __init__(self):
+    def __init__(self, by_replica: bool = False):
+        """by_replica: numbers on engines have a label, the replica's name, and there is one that says which are up."""
         self.registry = CollectorRegistry()
+        self._by_replica, self._of_engines = by_replica, list[Gauge]()
         r = self.registry
-        self.running = Gauge("kimi_cpu:num_requests_running", "Sequences that run.", registry=r)
-        self.waiting = Gauge("kimi_cpu:num_requests_waiting", "Sequences that wait for a place.", registry=r)
-        self.cache_usage = Gauge("kimi_cpu:kv_cache_usage_perc", "Share of pages that are held, 0 to 1.", registry=r)
+        self.running = self._gauge("num_requests_running", "Sequences that run.")
+        self.waiting = self._gauge("num_requests_waiting", "Sequences that wait for a place.")
+        self.cache_usage = self._gauge("kv_cache_usage_perc", "Share of pages that are held, 0 to 1.")
         self.prompt_tokens = Counter("kimi_cpu:prompt_tokens", "Tokens of prompts.", registry=r)
         self.generated_tokens = Counter("kimi_cpu:generation_tokens", "Tokens generated.", registry=r)
         self.cache_queries = Counter("kimi_cpu:prefix_cache_queries", "Prompt tokens looked up.", registry=r)
@@ -141,25 +143,47 @@ class Metrics:
         self.refused = Counter("kimi_cpu:requests_refused", "Requests that found the queue full.", registry=r)
         self.restored = Counter("kimi_cpu:reasoning_restored", "Messages whose reasoning was put back.", registry=r)
 
-        self.expert_uses = Gauge("kimi_cpu:expert_uses", "Experts needed, by layer and step.", registry=r)
-        self.expert_hits = Gauge("kimi_cpu:expert_hits", "Those of them that were in memory.", registry=r)
-        self.expert_bytes = Gauge("kimi_cpu:expert_read_bytes", "Bytes of the others, from disk.", registry=r)
-        self.hit_rate = Gauge("kimi_cpu:expert_hit_rate", "Hits of the last uses, 0 to 1.", registry=r)
-        self.best_rate = Gauge("kimi_cpu:expert_best_hit_rate", "Hits that Belady's optimum had had.", registry=r)
+        self.expert_uses = self._gauge("expert_uses", "Experts needed, by layer and step.")
+        self.expert_hits = self._gauge("expert_hits", "Those of them that were in memory.")
+        self.expert_bytes = self._gauge("expert_read_bytes", "Bytes of the others, from disk.")
+        self.hit_rate = self._gauge("expert_hit_rate", "Hits of the last uses, 0 to 1.")
+        self.best_rate = self._gauge("expert_best_hit_rate", "Hits that Belady's optimum had had.")
+        self.up = self._gauge("replica_up", "Whether its engine answers, 1 or 0.") if by_replica else None
 
-    def text(self, state: EngineState, experts: ExpertsState | None) -> bytes:
-        """The page that Prometheus reads. experts: None when all are in memory."""
-        self.running.set(state.num_running)
-        self.waiting.set(state.num_waiting)
-        self.cache_usage.set(1 - state.num_free_pages / state.num_pages)
-        if experts is not None:
-            self.expert_uses.set(experts.num_uses)
-            self.expert_hits.set(experts.num_hits)
-            self.expert_bytes.set(experts.bytes_read)
-        recent = None if experts is None else experts.recent
-        self.hit_rate.set(1 if recent is None else recent.hit_rate)
-        self.best_rate.set(1 if recent is None else recent.best_hit_rate)
+    def text(self, engines: Mapping[str, EngineState | None], experts: Mapping[str, ExpertsState]) -> bytes:
+        """The page that Prometheus reads. engines, experts: see TextModel."""
+        if self._by_replica:
+            for gauge in self._of_engines:
+                gauge.clear()  # of replicas that have left
+        for name, state in engines.items():
+            if self.up is not None:
+                self.up.labels(name).set(state is not None)
+            if state is not None:
+                self._tell(name, state, experts.get(name))
         return generate_latest(self.registry)
+
+    def _tell(self, name: str, state: EngineState, experts: ExpertsState | None) -> None:
+        """The numbers on one engine."""
+
+        def at(gauge: Gauge) -> Gauge:
+            return gauge.labels(name) if self._by_replica else gauge
+
+        at(self.running).set(state.num_running)
+        at(self.waiting).set(state.num_waiting)
+        at(self.cache_usage).set((state.num_pages - state.num_free_pages) / max(state.num_pages, 1))
+        at(self.expert_uses).set(0 if experts is None else experts.num_uses)
+        at(self.expert_hits).set(0 if experts is None else experts.num_hits)
+        at(self.expert_bytes).set(0 if experts is None else experts.bytes_read)
+        recent = None if experts is None else experts.recent
+        at(self.hit_rate).set(1 if recent is None else recent.hit_rate)
+        at(self.best_rate).set(1 if recent is None else recent.best_hit_rate)
+
+    def _gauge(self, name: str, help: str) -> Gauge:
+        """A number on an engine."""
+        labels = ["replica"] if self._by_replica else []
+        gauge = Gauge(f"kimi_cpu:{name}", help, labels, registry=self.registry)
+        self._of_engines.append(gauge)
+        return gauge
 
 
 class Stopwatch:

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ConfigError, KimiError
-from ..llm import LLM
+from ..llm import TextModel
 from .errors import ApiError, api_error, log
 from .guard import AGENT_PREFIX, Connection, Guard
 from .routes import PAGE, router
@@ -80,7 +80,7 @@ def bind(settings: Settings) -> socket.socket:
         raise ConfigError(f"{settings.host} port {settings.port}: {reason}. Choose another --host or --port.") from e
 
 
-def serve(load: Callable[[], LLM], settings: Settings, listener: socket.socket) -> None:
+def serve(load: Callable[[], TextModel], settings: Settings, listener: socket.socket) -> None:
     """Serves the model that load() makes, until SIGTERM, SIGHUP, or SIGINT, which raises KeyboardInterrupt.
 
     load runs on another thread while the server already answers; its exception ends the server and is raised here.
@@ -88,7 +88,7 @@ def serve(load: Callable[[], LLM], settings: Settings, listener: socket.socket) 
     asyncio.run(_serve_until_signal(load, settings, listener))
 
 
-async def _serve_until_signal(load: Callable[[], LLM], settings: Settings, listener: socket.socket) -> None:
+async def _serve_until_signal(load: Callable[[], TextModel], settings: Settings, listener: socket.socket) -> None:
     loop, stop, received = asyncio.get_running_loop(), asyncio.Event(), []
 
     def on_signal(number: int) -> None:
@@ -103,7 +103,7 @@ async def _serve_until_signal(load: Callable[[], LLM], settings: Settings, liste
         raise KeyboardInterrupt
 
 
-async def run(load: Callable[[], LLM], settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+async def run(load: Callable[[], TextModel], settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serves until stop is set, or until the model cannot be loaded, whose exception is raised."""
     service = Service(load, settings)
     config = uvicorn.Config(

@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 from ..config.field import Door, is_ids
 from ..config.fields import fields_at
 from ..config.parameters import chat_keywords, completion_keywords
-from ..llm import LLM, ChatCompletion, Completion, Piece, Timings, Usage
+from ..llm import ChatCompletion, Completion, Piece, TextModel, Timings, Usage
 from ..llm.openai import (
     TokenBytes,
     TokenLogprob,
@@ -159,7 +159,7 @@ class CompletionBody(body_at(Door.COMPLETIONS)):
 class CompletionWriter:
     """Writes text completions, whole or as chunks."""
 
-    def __init__(self, answer_id: str, model: str, fingerprint: str, body: CompletionBody, llm: LLM):
+    def __init__(self, answer_id: str, model: str, fingerprint: str, body: CompletionBody, llm: TextModel):
         self._head = {
             "id": answer_id,
             "object": "text_completion",

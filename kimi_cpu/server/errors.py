@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from ..errors import (
     ContextOverflow,
     EngineDeadError,
+    EngineStartingError,
     KimiError,
     OutOfMemory,
     RequestError,
@@ -88,6 +89,8 @@ def api_error(error: BaseException, path: str = "") -> ApiError:
             return ApiError(400, str(error))
         case EngineDeadError():
             return ApiError(503, str(error), code="engine_dead", headers={"Retry-After": "5"})
+        case EngineStartingError():
+            return ApiError(503, str(error), code="loading", headers={"Retry-After": "5"})
         case OutOfMemory():
             return ApiError(503, str(error), code="out_of_memory", headers={"Retry-After": "30"})
         case KimiError():

@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import AliasChoices, Field
 
-from ..llm import LLM
+from ..errors import EngineStartingError
+from ..llm import TextModel
 from .body import Body, Items, JsonRoute
 from .body import JsonRequest as Request
 from .completions import ChatBody, ChatWriter, CompletionBody, CompletionWriter
@@ -139,7 +140,7 @@ async def tokenize(request: Request, body: TokenizeBody) -> Response:
     return Response(answer, media_type="application/json")
 
 
-def _tokens(llm: LLM, text: str, special: bool, with_pieces: bool) -> bytes:
+def _tokens(llm: TextModel, text: str, special: bool, with_pieces: bool) -> bytes:
     """The body of the answer. Its list is written in parts, because all others wait while one is written."""
     ids, parts = llm.tokenize(text, special=special), []
     for start in range(0, len(ids), PART):
@@ -163,7 +164,7 @@ async def detokenize(request: Request, body: DetokenizeBody) -> Response:
     return await request.beside(_text, service_of(request).llm, body.tokens)
 
 
-def _text(llm: LLM, ids: list[int]) -> Response:
+def _text(llm: TextModel, ids: list[int]) -> Response:
     text = llm.detokenize(ids)
     return JSONResponse({"content": text, "prompt": text})
 
@@ -172,16 +173,22 @@ def _text(llm: LLM, ids: list[int]) -> Response:
 @router.get("/v1/health", tags=["operation"])
 async def health(request: Request) -> JSONResponse:
     """200 when requests are served; 503 while the model is loading, and after the engine has died."""
-    service_of(request).llm.state()
-    return JSONResponse({"status": "ok"})
+    service = service_of(request)
+    engines = service.llm.engines()
+    if all(state is None for state in engines.values()):
+        raise EngineStartingError("No engine is ready; one is being started.")
+    if service.settings.replicas is None:
+        return JSONResponse({"status": "ok"})
+    replicas = {name: "starting" if state is None else "ready" for name, state in engines.items()}
+    return JSONResponse({"status": "ok", "replicas": replicas})
 
 
 @router.get("/metrics", tags=["operation"])
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
     service = service_of(request)
-    experts = await asyncio.to_thread(service.llm.experts_state)  # some 50 ms
-    return Response(service.metrics.text(service.llm.state(), experts), media_type=METRICS_TYPE)
+    experts = await asyncio.to_thread(service.llm.experts)  # some 50 ms
+    return Response(service.metrics.text(service.llm.engines(), experts), media_type=METRICS_TYPE)
 
 
 @router.get("/", include_in_schema=False)

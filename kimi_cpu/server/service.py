@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import EngineDeadError
-from ..llm import LLM, Generation
+from ..llm import Generation, TextModel
 from .answers import Answers, Metrics, Question
 from .errors import SHUTTING_DOWN, ApiError, log
 from .memory import ReasoningMemory
@@ -36,12 +36,12 @@ Result = TypeVar("Result")
 class Service:
     """Loads a model in the background, again when its engine dies, and starts answers where there are places."""
 
-    def __init__(self, load: Callable[[], LLM], settings: Settings, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, load: Callable[[], TextModel], settings: Settings, clock: Callable[[], float] = time.monotonic):
         """load: called again for a new engine when one has died. clock: seconds."""
         self._load, self.settings, self._clock = load, settings, clock
         self.agents = _agents(settings)
-        self.metrics, self.memory = Metrics(), ReasoningMemory()
-        self._llm: LLM | None = None
+        self.metrics, self.memory = Metrics(settings.replicas is not None), ReasoningMemory()
+        self._llm: TextModel | None = None
         self._end: str | None = None  # why there is no model any more
         self._answers: dict[str, Answers] = {}
         self._preparation = Preparation()
@@ -106,7 +106,7 @@ class Service:
             await asyncio.to_thread(self._llm.close)
 
     @property
-    def llm(self) -> LLM:
+    def llm(self) -> TextModel:
         """The model. ApiError, EngineDeadError: it is still loading, it has ended, or it is loaded again."""
         if self._end is not None:
             raise EngineDeadError(self._end)
@@ -147,7 +147,7 @@ class Service:
             raise ApiError(404, f"No answer {answer_id!r} is being generated.", param="id")
         return self._answers[answer_id]
 
-    def _begin(self, llm: LLM, question: Question) -> tuple[list[Generation], list[Mapping] | None]:
+    def _begin(self, llm: TextModel, question: Question) -> tuple[list[Generation], list[Mapping] | None]:
         """The generations of a question, and a chat's messages as the model sees them."""
         prompt = question.prompt
         if not (isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping)):
@@ -158,12 +158,12 @@ class Service:
 
     def _take(self, num_places: int) -> None:
         """Takes places. ApiError: there are not so many, or not now."""
-        room = self.settings.parallel + self.settings.max_waiting
+        room = self.settings.num_running + self.settings.max_waiting
         if num_places > room:
             raise ApiError(400, f"The request wants {num_places} answers; this server gives {room} at once.", param="n")
         if self._num_taken + num_places > room:
             self.metrics.refused.inc()
-            wait_s = self._request_s * self._num_taken / self.settings.parallel
+            wait_s = self._request_s * self._num_taken / self.settings.num_running
             retry_s = str(int(min(max(wait_s, 1), MAX_RETRY_S)))
             message = f"{self._num_taken} requests run or wait already. Try again in {retry_s} s."
             raise ApiError(429, message, code="queue_full", headers={"Retry-After": retry_s})
@@ -215,7 +215,7 @@ def _agents(settings: Settings) -> "Agents | None":
         return None
     from .agents import Agents  # its packages are needed for this alone
 
-    return Agents(settings.mcp, settings.allow, settings.parallel)
+    return Agents(settings.mcp, settings.allow, settings.num_running)
 
 
 async def _on_daemon(work: Callable[[], Result]) -> Result:

@@ -17,10 +17,11 @@ class Settings:
     open_to_all: serve a public address without a key all the same. origins: web origins whose pages may call the API.
     hosts: names, besides localhost and plain addresses, under which browsers may reach it. mcp: the file of the MCP
     servers whose tools an agent may call; allow: names of those that need no consent, in which * stands for anything;
-    agent_token: what its routes ask for, another one for each server unless it is given. max_waiting: requests that
-    may wait for a place. ping_s: seconds of silence after which an event stream sends a comment. slow_s: seconds
-    for the head of a request, and for its body beyond those that its size explains; stall_s: seconds for which a client
-    may read nothing of an answer.
+    agent_token: what its routes ask for, another one for each server unless it is given. replicas: engines that answer
+    side by side on the hosts of a cluster; None: there is one, in this process. parallel: sequences that run at once on
+    each. max_waiting: requests that may wait for a place. ping_s: seconds of silence after which an event stream sends
+    a comment. slow_s: seconds for the head of a request, and for its body beyond those that its size explains; stall_s:
+    seconds for which a client may read nothing of an answer.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +33,7 @@ class Settings:
     mcp: Path | None = None
     allow: tuple[str, ...] = ()
     agent_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    replicas: int | None = None
     parallel: int = 16
     max_waiting: int = 128
     max_body_bytes: int = 32 * 2**20  # 262,144 tokens are about 1 MiB of English; tools and escapes come on top
@@ -40,6 +42,11 @@ class Settings:
     slow_s: float = 20.0
     stall_s: float = 60.0
     shutdown_s: int = 5
+
+    @property
+    def num_running(self) -> int:
+        """Sequences that run at once on all engines."""
+        return self.parallel * (self.replicas or 1)
 
     def __post_init__(self) -> None:
         if self.api_key == "":

@@ -2,10 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from kimi_cpu.cluster import Work, wire
-from kimi_cpu.cluster.actor import EngineActor
+from kimi_cpu.cluster import BatchWork, wire
+from kimi_cpu.cluster.batch_actor import BatchActor
 from kimi_cpu.cluster.remote import RemoteModel
-from kimi_cpu.cluster.work import Part
+from kimi_cpu.cluster.replica import Replica
+from kimi_cpu.cluster.replica_actor import ReplicaActor
+from kimi_cpu.cluster.replicas import Replicas
+from kimi_cpu.cluster.replicated import ReplicatedModel
+from kimi_cpu.cluster.work import Part, Work
+from kimi_cpu.modelfile import ModelFile
 
 
 class Reference:
@@ -55,14 +60,42 @@ class Handle:
         self.actor.close()
 
 
+WHOLE = Part(0, 1, 1, 1 << 30)
+
+
 def work(model, **loading):
-    """Work on a model with a context of 512 tokens."""
+    """Work of a batch on a model with a context of 512 tokens."""
     loading = {"threads": None, "memory": None, "context": 512, "kv": None, "compute": "int8", "parallel": 4} | loading
-    return Work(str(model), None, 7, {"max_tokens": 20}, loading, False)
+    return BatchWork(str(model), None, loading, False, 7, {"max_tokens": 20})
 
 
 def engine(model):
     """A handle of an engine that is loaded, and a model of the pool over it."""
-    handle = Handle(EngineActor(work(model).packed(), Part(0, 1, 1, 1 << 30)))
+    handle = Handle(BatchActor(work(model).packed(), WHOLE))
     loaded = wire.unpack_loaded(handle.actor.load())
     return handle, RemoteModel("here", handle, loaded.identity)
+
+
+class Hosts:
+    """The hosts behind a ReplicatedModel, by their names."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def close(self):
+        pass
+
+
+def replica(model, host):
+    """A handle of an engine that is loaded, with a context of 4,096 tokens, and the front's view of it."""
+    loading = work(model, context=4096).loading
+    handle = Handle(ReplicaActor(Work(str(model), None, loading, False).packed(), WHOLE))
+    return handle, Replica(host, handle, wire.unpack_loaded(handle.actor.load()).identity)
+
+
+def replicated(model, replicas, hosts):
+    """A model over replicas of a file."""
+    engines = Replicas(replicas[0].context)
+    for one in replicas:
+        engines.add(one)
+    return ReplicatedModel(ModelFile.open(model), Hosts(hosts), engines, replicas[0].context, False)

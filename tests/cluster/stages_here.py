@@ -17,7 +17,7 @@ class Group:
     """See StageGroup."""
 
     def __init__(self, model, count, **loading):
-        work = Work(str(model), None, 0, {}, {"threads": 1, **loading}, False)
+        work = Work(str(model), None, {"threads": 1, **loading}, False)
         actors = [StageActor(work.packed(), Part(number, count, 1, MEMORY)) for number in range(count)]
         self.places = [Place(f"Stage {n + 1} of {count}", "127.0.0.1", actor) for n, actor in enumerate(actors)]
         self._threads = ThreadPoolExecutor(2 * count)

@@ -7,28 +7,27 @@ import sys
 import pytest
 
 from kimi_cpu.cluster import wire
-from kimi_cpu.cluster.actor import EngineActor, keep_to_cores, program
+from kimi_cpu.cluster.actor import keep_to_cores, program
+from kimi_cpu.cluster.batch_actor import BatchActor
 from kimi_cpu.cluster.work import Part
 from kimi_cpu.machine import cpus_by_core
 
-from .here import work
-
-WHOLE = Part(0, 1, 1, 1 << 30)
+from .here import WHOLE, work
 
 
 def test_host_says_what_must_be_equal(tiny_file, tiny_exact):
-    facts = [wire.unpack_facts(EngineActor(work(file).packed(), WHOLE).facts()) for file in (tiny_file, tiny_exact)]
+    facts = [wire.unpack_facts(BatchActor(work(file).packed(), WHOLE).facts()) for file in (tiny_file, tiny_exact)]
     assert facts[0].program == facts[1].program == program() and facts[0].tier == facts[1].tier
     assert facts[0].weights != facts[1].weights
 
 
 def test_host_without_the_file_says_so(tmp_path):
     with pytest.raises(wire.Refused, match=r"k2.gguf: No such file"):
-        wire.unpack_facts(EngineActor(work(tmp_path / "k2.gguf").packed(), WHOLE).facts())
+        wire.unpack_facts(BatchActor(work(tmp_path / "k2.gguf").packed(), WHOLE).facts())
 
 
 def test_memory_of_the_node_is_obeyed(tiny_file):
-    actor = EngineActor(work(tiny_file).packed(), Part(0, 1, 1, 1 << 20))
+    actor = BatchActor(work(tiny_file).packed(), Part(0, 1, 1, 1 << 20))
     with pytest.raises(wire.Refused, match="at least .* bytes of memory are needed"):
         wire.unpack_loaded(actor.load())
 

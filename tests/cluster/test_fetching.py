@@ -42,6 +42,6 @@ def test_what_a_failed_command_left_is_there_for_the_next_one(tmp_path):
 
 def test_command_must_say_where_the_file_belongs():
     with pytest.raises(ConfigError, match="must say {}"):
-        Work("/models/k2.gguf", "rsync head:k2.gguf .", 0, {}, {}, False)
+        Work("/models/k2.gguf", "rsync head:k2.gguf .", {}, False)
     with pytest.raises(ConfigError, match="bundled model is on every host"):
-        Work(None, "rsync head:k2.gguf {}", 0, {}, {}, False)
+        Work(None, "rsync head:k2.gguf {}", {}, False)

@@ -57,6 +57,9 @@ class AgentLLM(FakeLLM):
             raise EngineDeadError("The engine has stopped: OOM")
         return EngineState(num_running=0, num_waiting=0, num_pages=8, num_free_pages=8)
 
+    def engines(self):
+        return {"": self.state()}
+
     def close(self):
         self.is_closed = True
 

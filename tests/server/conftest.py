@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+from importlib.util import find_spec
 
 import anthropic as anthropic_module
 import openai as openai_module
 import pytest
 
 from .fake import FakeLLM, last_piece, text_pieces
+from .replicas import replicated
 from .serving import serving
 
 
@@ -43,6 +45,17 @@ def openai(_fake_server, fake):
 def anthropic(_fake_server, fake):
     """Anthropic's client."""
     return anthropic_module.Anthropic(base_url=_fake_server[1].url, api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="session")
+def replicas(tiny_file, tmp_path_factory):
+    """A server over two engines that Ray runs; skips where there is no Ray."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray")
+    options = ("-c", "4096", "--parallel", "32")
+    with replicated(tiny_file, tmp_path_factory.mktemp("replicas"), *options) as served:
+        served.wait_for_engines()
+        yield served
 
 
 @pytest.fixture(scope="session")

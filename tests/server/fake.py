@@ -123,8 +123,11 @@ class FakeLLM:
         num_open = sum(not g.is_over for g in self.generations)
         return EngineState(num_running=num_open, num_waiting=0, num_pages=8, num_free_pages=8 - num_open)
 
-    def experts_state(self) -> ExpertsState:
-        return ExpertsState(6, 8, 100, 75, 2**20, None)
+    def engines(self) -> dict[str, EngineState]:
+        return {"": self.state()}
+
+    def experts(self) -> dict[str, ExpertsState]:
+        return {"": ExpertsState(6, 8, 100, 75, 2**20, None)}
 
     def close(self) -> None:
         self.is_closed = True

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ENGINE, STAGE = b"ray::EngineActor", b"ray::StageActor"  # what Ray names their processes
+ENGINE, STAGE = b"ray::BatchActor", b"ray::StageActor"  # what Ray names their processes
 STORE_BYTES = 80_000_000
 POLL_S = 0.1
 ENDING_S = 15.0
