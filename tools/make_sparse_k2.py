@@ -2,9 +2,10 @@
 
     python tools/make_sparse_k2.py FILE
 
-Header, tensor table and tokenizer are the true ones, and all weights are holes of the file, which read as zeros: what
-an engine does about memory can be tried, with a routing that is imposed on it. Every answer is the same token, and
-`kimi-cpu verify` finds that no weight is what its hash says.
+Header, tensor table and tokenizer are the true ones, each layer's first norm is ones, by which it is known to be there,
+and all other weights are holes of the file, which read as zeros: what an engine does about memory can be tried, with a
+routing that is imposed on it. Every answer is the same token, and `kimi-cpu verify` finds that no weight is what its
+hash says.
 """
 
 import argparse
@@ -59,6 +60,8 @@ def write(path: Path) -> None:
             file.seek(offset)
             if tensor.spec.name in TOKENIZER:
                 file.write(tensor.units[0].parts[0].pack())
+            elif tensor.spec.name.endswith(".attn_norm.weight"):
+                file.write(np.ones(tensor.spec.shape, np.float32))
             elif tensor.spec.name == HASHES:
                 file.write(sha256(placement.head).digest())  # of the header, which is looked at when it is opened
     os.replace(partial, path)

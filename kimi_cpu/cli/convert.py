@@ -36,8 +36,21 @@ LAYOUTS = {  # layout: the words about a file that was made in it
 @click.option("--resume", is_flag=True, help="Go on where an interrupted conversion stopped.")
 @click.option("--force", is_flag=True, help="Replace a model file that is there.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads. [default: one a physical core]")
+@click.option(
+    "--stages",
+    type=click.IntRange(2),
+    metavar="K",
+    help="Then write K parts beside the file, for hosts with small disks that run it with --ray-stages K.",
+)
 def convert_command(
-    source: Path, output: Path, dense: str, layout: str, resume: bool, force: bool, jobs: int | None
+    source: Path,
+    output: Path,
+    dense: str,
+    layout: str,
+    resume: bool,
+    force: bool,
+    jobs: int | None,
+    stages: int | None,
 ) -> None:
     """Turn SOURCE, a Hugging Face checkpoint directory or a GGUF file, into one model file.
 
@@ -47,7 +60,10 @@ def convert_command(
     \b
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf
     kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume     after an interruption
+    kimi-cpu convert Kimi-K2-Thinking/ -o k2.gguf --resume --stages 3     k2-1-of-3.gguf, k2-2-of-3.gguf, ...
     """
+    if stages is not None and layout != "native":
+        raise click.UsageError("--stages is for the native layout, which --ray-stages runs.")
     from ..conversion import convert
     from ..kernels.codegen import bus_error
 
@@ -57,6 +73,14 @@ def convert_command(
     warn(warnings)
     size = output.stat().st_size
     click.echo(f"{output}: {in_words(size)} ({size:,} bytes), {LAYOUTS[layout].format(file=output)}.")
+    if stages is not None:
+        from ..conversion.parts import write_parts
+
+        with on_signals(endings(), _stop), bar("writing parts") as progress:
+            parts = write_parts(output, stages, force, progress)
+        for part in parts:
+            taken = part.stat().st_blocks * 512
+            click.echo(f"{part}: {in_words(taken)} on the disk; copy it so that holes stay (rsync --sparse).")
 
 
 def _stop(name: str) -> NoReturn:

@@ -33,12 +33,14 @@ DRIVER, STAGE = b"driver", b"stage"  # what a connection says that it comes from
 
 
 class StageFacts(NamedTuple):
-    """What a host says before it knows its layers. program, weights, tier: see wire.Facts. memory: bytes that its part
-    may use. speed: GB/s at which it reads them; 0: not measured."""
+    """What a host says before it knows its layers. program, weights, tier: see wire.Facts. layers: begin and end of
+    those that its file has. memory: bytes that its part may use. speed: GB/s at which it reads them; 0: not measured.
+    """
 
     program: str
     weights: str
     tier: str
+    layers: list[int]
     memory: int
     speed: float
 
@@ -125,7 +127,9 @@ class StageActor:
         file.require_native()
         weights = sha256(file.view(HASHES)).hexdigest()
         speed = (memory_bandwidth().measured() or 0.0) / self._part.count
-        return StageFacts(program(), weights, runtime.isa().name, self._memory(), speed)
+        there = [layer for layer in file.config.layers if file.has_layer(layer)]
+        layers = [there[0], there[-1] + 1] if there else [0, 0]
+        return StageFacts(program(), weights, runtime.isa().name, layers, self._memory(), speed)
 
     def _shares(self, layers: range) -> StageShares:
         file = self._opened()

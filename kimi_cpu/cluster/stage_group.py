@@ -17,11 +17,18 @@ CLOSE_S = 5.0  # that stages have to end
 
 
 class Place(NamedTuple):
-    """Where a stage runs. name: for messages. host: its address. actor: Ray's handle of its StageActor."""
+    """Where a stage runs. number, of: it is the number-th of so many. host: its address. actor: Ray's handle of its
+    StageActor."""
 
-    name: str
+    number: int
+    of: int
     host: str
     actor: Any
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"Stage {self.number} of {self.of} ({self.host})"
 
 
 class StageGroup:
@@ -53,15 +60,20 @@ class StageGroup:
             own = ray.get_runtime_context().get_node_id()
             in_order = sorted(chosen.items(), key=lambda item: (item[1] == own, item[1], item[0]))
             taken = Counter[str]()
-            for number, (bundle, node) in enumerate(in_order):
+            for number, (bundle, node) in enumerate(in_order, 1):
                 part = _part(nodes[node]["Resources"], taken[node])
                 taken[node] += 1
                 host: str = nodes[node]["NodeManagerAddress"]
-                actor = self._made(bundle, work, part)
-                self.places.append(Place(f"Stage {number + 1} of {num_stages} ({host})", host, actor))
+                self.places.append(Place(number, num_stages, host, self._made(bundle, work, part)))
         except BaseException:
             self.close()
             raise
+
+    def sort(self, keys: Sequence[Any]) -> list[int]:
+        """Gives the stages the order of these keys; those with equal ones keep theirs. The places that they had."""
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        self.places = [self.places[index]._replace(number=number) for number, index in enumerate(order, 1)]
+        return order
 
     def ask(
         self,

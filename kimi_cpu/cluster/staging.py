@@ -12,7 +12,7 @@ from ..llm import BUNDLED_MODEL, LLM, LoadKeywords
 from ..llm.loading import Loaded, engine_of
 from ..llm.options import LoadOptions, Progress, options_of
 from ..modelfile import ModelFile
-from ..plan import EXPERTS, needs, split
+from ..plan import layer_sizes, needs, split
 from . import fetching
 from .actor import program
 from .stage import DRIVER, StageFacts, StageLoaded, connect
@@ -21,7 +21,6 @@ from .stage_wire import hang_up
 from .staged_model import Cache, Stage, StagedModel
 from .work import Work
 
-GROUP = 4  # sequences of a step by whose time layers are shared out
 ROOM = 7 / 8  # of a host's memory, for weights: the rest is for the cache and the program
 ON_HOSTS = {  # options of loading that are the stages' own
     "threads",
@@ -106,8 +105,10 @@ class StagedWeights:
         self._stages: list[Stage] = []
 
     def facts(self) -> list[StageFacts]:
-        """Of the hosts, which are alike. ConfigError: they are not."""
+        """Of the hosts, which are alike, in the order of the parts of the file that they have. ConfigError: they are
+        not."""
         facts = [StageFacts(**said) for said in self._group.ask("facts")]
+        facts = [facts[index] for index in self._group.sort([own.layers for own in facts])]
         for place, own in zip(self._group.places, facts, strict=True):
             if own.program != program():
                 raise ConfigError(f"{place.name} has another kimi-cpu than this host. Install the same on all hosts.")
@@ -177,22 +178,28 @@ class StagedWeights:
 
 def stages_of(file: ModelFile, facts: Sequence[StageFacts]) -> list[range]:
     """The layers of each stage: as many as its host has memory for, and such that the slowest is as fast as it can be.
-    Where there is too little memory for the whole, it is shared out by time alone, and experts come from disk.
-    ConfigError: there are fewer layers than stages."""
+    Where there is too little memory for the whole, it is shared out by time alone, and experts come from disk. Hosts
+    that have parts of the file have the layers of these.
+
+    ConfigError: there are fewer layers than stages, or the parts are not the whole.
+    """
     config = file.config
     if len(facts) > config.num_hidden_layers:
         raise ConfigError(f"{file.path} has {config.num_hidden_layers} layers, too few for {len(facts)} stages.")
-    used = 1 - (1 - config.num_experts_per_tok / max(1, config.n_routed_experts)) ** GROUP  # of a layer's experts
-    costs, sizes = list[float](), list[int]()
-    for layer in config.layers:
-        tensors = file.part(range(layer, layer + 1))
-        experts = sum(tensor.nbytes for tensor in tensors if tensor.name.endswith(EXPERTS))
-        sizes.append(sum(tensor.nbytes for tensor in tensors))
-        table = file.tensors["token_embd.weight"].nbytes if config.has_embedding(range(layer, layer + 1)) else 0
-        costs.append(sizes[-1] - table - experts + used * experts)
+    parts = [range(*own.layers) for own in facts]
+    if any(part != config.layers for part in parts):
+        if [layer for part in parts for layer in part] != list(config.layers):
+            there = ", ".join(f"{part.start} to {part.stop - 1}" for part in parts)
+            raise ConfigError(
+                f"{file.path}: the hosts have layers {there}. Each needs another part of the same "
+                f"`kimi-cpu convert --stages {len(facts)}`, or all of them the whole file."
+            )
+        return parts
+    sizes = layer_sizes(config, {tensor.name: tensor.nbytes for tensor in file.part(config.layers)})
     speeds = [own.speed for own in facts] if all(own.speed for own in facts) else [1.0] * len(facts)
     rooms = [int(ROOM * own.memory) for own in facts]
-    found = split(costs, sizes, speeds, rooms) or split(costs, sizes, speeds, [sum(sizes)] * len(facts))
+    found = split(sizes.read, sizes.all, speeds, rooms)
+    found = found or split(sizes.read, sizes.all, speeds, [sum(sizes.all)] * len(facts))
     assert found is not None, "there are as many layers as stages"
     return found
 

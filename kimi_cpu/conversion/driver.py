@@ -78,7 +78,7 @@ def _find_target(out: Path, source: Path) -> Path:
     regular file, an input, or of another program, or because what stands beside it is."""
     inputs = [source, *(source.iterdir() if source.is_dir() else ())]
     target = output_path(out, inputs)
-    check_replaceable(target, REPLACEABLE, lambda path: _made_from(path) is not None, force=True)
+    check_replaceable(target, REPLACEABLE, lambda path: provenance_of(path) is not None, force=True)
     journal = target.with_name(target.name + ".journal")
     partial = target.with_name(target.name + ".partial")
     if journal.exists() and not is_journal(journal):
@@ -91,7 +91,7 @@ def _find_target(out: Path, source: Path) -> Path:
 def _check_target(target: Path, source: Source, force: bool) -> None:
     """ConfigError: the target is a file of the source, or a model file that is not to be replaced."""
     output_path(target, source.maps)
-    made_from = _made_from(target) if target.exists() else None
+    made_from = provenance_of(target) if target.exists() else None
     if made_from is not None and not force and made_from == source.provenance:
         raise ConfigError(
             f"{target} is a finished conversion of {source.path} already; --force (force=True) makes it anew."
@@ -99,7 +99,7 @@ def _check_target(target: Path, source: Source, force: bool) -> None:
     check_replaceable(target, REPLACEABLE, lambda _: made_from is not None, force, "--force (force=True)")
 
 
-def _made_from(path: Path) -> str | None:
+def provenance_of(path: Path) -> str | None:
     """The provenance that a model file states; None: it is none of ours."""
     try:
         made_from = read_gguf(path).metadata.get(SOURCE)

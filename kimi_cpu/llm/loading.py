@@ -122,6 +122,7 @@ def shares_of(file: ModelFile, layers: range, options: LoadOptions) -> Shares:
 
 def make_part(file: ModelFile, layers: range, options: LoadOptions, progress: Progress | None = None) -> Part:
     """Some layers of a model, ready to run. Raises as make_engine."""
+    file.require_layers(layers)
     config, shares = file.config.part(layers), shares_of(file, layers, options)
     needed = needs(config, _sizes(file, layers), shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)

@@ -37,7 +37,8 @@ class MappedWeights:
 
     def __init__(self, file: ModelFile, layers: range, is_preloaded: bool):
         self.weights, self._file, self._is_preloaded = bind(file, layers), file, is_preloaded
-        self._mapped = [file.between(begin, end) for begin, end in _spans(file, layers)]
+        spans = [(0, file.size)] if layers == file.config.layers else file.spans(layers)
+        self._mapped = [file.between(begin, end) for begin, end in spans]
 
     def read(self, progress: Progress | None) -> None:
         """Brings the pages to memory, if they are to be there before they are needed. progress: told (bytes there,
@@ -120,19 +121,6 @@ class SlotWeights:
         """Ends the reading, and leaves behind which experts were used of late."""
         heat.keep(self._named[0], self.residency.heat)
         self.residency.close()
-
-
-def _spans(file: ModelFile, layers: range) -> list[tuple[int, int]]:
-    """The bytes [begin, end) of the file that a part of its layers uses; all of it, when that are all layers."""
-    if layers == file.config.layers:
-        return [(0, file.size)]
-    spans: list[tuple[int, int]] = []
-    for tensor in file.part(layers):
-        begin, end = tensor.offset, tensor.offset + tensor.nbytes
-        if spans and aligned(spans[-1][1]) == begin:
-            begin = spans.pop()[0]
-        spans.append((begin, end))
-    return spans
 
 
 def _counted(progress: Progress, before: int, total: int) -> Progress:

@@ -183,6 +183,28 @@ class ModelFile:
         """The tensors of some layers, as layout.contents gives them."""
         return [self._info(name) for name, _ in contents(self.config, layers)]
 
+    def spans(self, layers: range) -> list[tuple[int, int]]:
+        """The bytes [begin, end) in which the tensors of some layers lie."""
+        spans: list[tuple[int, int]] = []
+        for tensor in self.part(layers):
+            begin, end = tensor.offset, tensor.offset + tensor.nbytes
+            if spans and aligned(spans[-1][1]) == begin:
+                begin = spans.pop()[0]
+            spans.append((begin, end))
+        return spans
+
+    def has_layer(self, layer: int) -> bool:
+        """Whether the layer is there; in a part of a file, which has one stage's, the others are zeros."""
+        return bool(self.array(f"blk.{layer}.attn_norm.weight").any())
+
+    def require_layers(self, layers: range) -> None:
+        """ModelFileError unless the first and the last of some layers are there."""
+        if not (self.has_layer(layers[0]) and self.has_layer(layers[-1])):
+            raise ModelFileError(
+                f"{self.path}: not all of the layers {layers[0]} to {layers[-1]} are there; it is the part of a file "
+                "that one stage of several needs. Take the whole file, or run as many stages (--ray-stages)."
+            )
+
     def array(self, name: str) -> np.ndarray:
         """An F32 tensor: read-only f32 of its shape."""
         info = self._info(name)

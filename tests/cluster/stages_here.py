@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kimi_cpu.cluster import Work
 from kimi_cpu.cluster.stage import StageActor
-from kimi_cpu.cluster.stage_group import Place, heard
+from kimi_cpu.cluster.stage_group import Place, StageGroup, heard
 from kimi_cpu.cluster.staging import ON_HOSTS, make_engine
 from kimi_cpu.cluster.work import Part
 from kimi_cpu.llm import LLM
@@ -16,12 +16,15 @@ MEMORY = 2 << 30
 class Group:
     """See StageGroup."""
 
-    def __init__(self, model, count, **loading):
-        work = Work(str(model), None, {"threads": 1, **loading}, False)
-        actors = [StageActor(work.packed(), Part(number, count, 1, MEMORY)) for number in range(count)]
-        self.places = [Place(f"Stage {n + 1} of {count}", "127.0.0.1", actor) for n, actor in enumerate(actors)]
+    def __init__(self, files, **loading):
+        works = [Work(str(file), None, {"threads": 1, **loading}, False) for file in files]
+        count = len(files)
+        actors = [StageActor(work.packed(), Part(number, count, 1, MEMORY)) for number, work in enumerate(works)]
+        self.places = [Place(number, count, "127.0.0.1", actor) for number, actor in enumerate(actors, 1)]
         self._threads = ThreadPoolExecutor(2 * count)
         self._running = []
+
+    sort = StageGroup.sort
 
     def ask(self, method, arguments=None, told=lambda index: None):
         arguments = arguments or [()] * len(self.places)
@@ -48,13 +51,14 @@ class Group:
         self._threads.shutdown()
 
 
-def staged(model, count, told=None, groups=None, **options):
-    """A model of so many stages. told: a list of the sentences that its owner is told. groups: a list of the groups."""
+def staged(model, count, told=None, groups=None, files=None, **options):
+    """A model of so many stages. told: takes the sentences that its owner is told. groups: takes the group. files: the
+    stages' own."""
     tell = (lambda sentence: None) if told is None else told.append
     loading = {name: value for name, value in options.items() if name in ON_HOSTS}
 
     def grouped():
-        group = Group(model, count, **loading)
+        group = Group(files or [model] * count, **loading)
         if groups is not None:
             groups.append(group)
         return group
