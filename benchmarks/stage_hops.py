@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import card
 
 from kimi_cpu.cluster.connection import LOCAL, connected
 from kimi_cpu.cluster.stage_wire import without_delay
-
-from .machine import card
 
 HIDDEN = 7168  # K2's
 ROWS = (1, 4, 16, 128)
