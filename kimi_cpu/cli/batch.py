@@ -21,7 +21,7 @@ from . import EXIT_INTERRUPTED
 from .display import say, warn
 from .interrupts import CTRL_C, endings, on_signals
 from .options import (
-    check_cluster,
+    cluster_of,
     cluster_options,
     heavy_option,
     loading_of,
@@ -130,9 +130,7 @@ def batch_command(
     asks_to_resume = resume and ctx.get_parameter_source("resume") is click.core.ParameterSource.COMMANDLINE
     if output == DASH and (asks_to_resume or as_json):
         raise click.UsageError("-o - streams results to stdout: there is nothing to --resume, and no room for --json.")
-    check_cluster(ray, mixed, fetch)
-    if ray_stages is not None and mixed:
-        raise click.UsageError("--mixed is for engines that answer side by side; stages must be of one kernel tier.")
+    ray = cluster_of(ray, ray_stages, mixed, fetch)
     from ..files import STDIN, output_path, spooled
 
     source = STDIN if source == DASH else source

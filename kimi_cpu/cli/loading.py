@@ -42,15 +42,15 @@ def opened_model(
     path: Path, ray: str | None, ray_stages: int | None, fetch: str | None = None, **loading: Any
 ) -> Iterator["LLM"]:
     """The model of a command: of this process, or, with ray_stages, spread over so many hosts of the Ray cluster at an
-    address, by default one that is made of this machine."""
-    if ray_stages is None:
+    address."""
+    if ray is None or ray_stages is None:
         with load_model(path, **loading) as llm:
             yield llm
         return
-    from ..cluster import LOCAL, connected, load_stages
+    from ..cluster import connected, load_stages
 
     with (
-        connected(ray or LOCAL, say, ray_stages),
+        connected(ray, say, ray_stages),
         reading(path) as progress,
         load_stages(path, ray_stages, say, fetch, progress, **loading) as llm,
     ):

@@ -16,6 +16,7 @@ from ..errors import ConfigError, RequestError
 from ..files import user_folder
 from ..filetypes import decoded
 
+LOCAL = "local"  # see cluster.connection
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
@@ -212,10 +213,14 @@ conversation_options = _together(
 )
 
 
-def check_cluster(ray: str | None, mixed: bool, fetch: str | None) -> None:
-    """A usage error: there are options of hosts without a cluster."""
-    if ray is None and (mixed or fetch is not None):
+def cluster_of(ray: str | None, ray_stages: int | None, mixed: bool, fetch: str | None) -> str | None:
+    """The address of a cluster, if there is one; stages have one of this machine by default. A usage error: there are
+    options of hosts without a cluster, or of engines beside each other for stages."""
+    if ray is None and ray_stages is None and (mixed or fetch is not None):
         raise click.UsageError("--mixed and --fetch are for the hosts of a cluster, which --ray names.")
+    if ray_stages is not None and mixed:
+        raise click.UsageError("--mixed is for engines that answer side by side; stages must be of one kernel tier.")
+    return ray or (None if ray_stages is None else LOCAL)
 
 
 def thinking_of(options: dict[str, Any]) -> dict[str, Any]:

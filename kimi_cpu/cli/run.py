@@ -16,6 +16,7 @@ from .display import Display, ending, figures, say, warn
 from .input import read_prompt
 from .interrupts import CTRL_C, first_interrupt
 from .options import (
+    cluster_of,
     conversation_options,
     loading_of,
     model_options,
@@ -76,6 +77,7 @@ def run_command(
         raise click.UsageError("--raw takes no --system, --session, --json, --heavy or limit of thinking.")
     if ray is not None and ray_stages is None:
         raise click.UsageError("--ray names the cluster of --ray-stages, which is not given.")
+    ray = cluster_of(ray, ray_stages, False, None)
     text = read_prompt(prompt, prompt_option, file)
     if not text:
         raise click.UsageError("The prompt is empty.")

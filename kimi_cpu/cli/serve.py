@@ -14,7 +14,7 @@ import click
 from ..errors import ConfigError
 from .display import say
 from .loading import load_model
-from .options import SIZE, check_cluster, cluster_options, model_options, require_model, reuse_options
+from .options import SIZE, cluster_of, cluster_options, model_options, require_model, reuse_options, stages_option
 
 if TYPE_CHECKING:
     from ..llm import TextModel
@@ -48,6 +48,7 @@ SWITCH_S = 0.0005  # the engine's thread leaves Python at every kernel; beside a
 )
 @click.option("--open-to-all", is_flag=True, help="Serve a public address without a key.")
 @cluster_options
+@stages_option
 @click.option("--replicas", type=click.IntRange(1), help="With --ray, engines that answer side by side. [default: 1]")
 @model_options
 @reuse_options
@@ -63,6 +64,7 @@ def serve_command(
     mcp: Path | None,
     allow: tuple[str, ...],
     ray: str | None,
+    ray_stages: int | None,
     mixed: bool,
     fetch: str | None,
     replicas: int | None,
@@ -79,20 +81,25 @@ def serve_command(
     the tools run on this machine.
 
     With --ray engines on the hosts of a cluster answer, so many as --replicas says, each with a model of its own and
-    with places for --parallel sequences. One that is lost is replaced, and its answers go on elsewhere.
+    with places for --parallel sequences. One that is lost is replaced, and its answers go on elsewhere. With
+    --ray-stages they are parts of one model.
 
     \b
     kimi-cpu serve -m k2.gguf
     kimi-cpu serve -m k2.gguf --mcp servers.json --allow 'files__read_*'
     kimi-cpu serve -m k2.gguf --host 0.0.0.0 --api-key "$KEY" --parallel 4
     kimi-cpu serve -m /models/k2.gguf --ray 10.0.0.1:6379 --replicas 4
+    kimi-cpu serve -m /models/k2.gguf --ray 10.0.0.1:6379 --ray-stages 3
     """
     if allow and mcp is None:
         raise click.UsageError("--allow is for the tools of --mcp.")
-    check_cluster(ray, mixed, fetch)
+    ray = cluster_of(ray, ray_stages, mixed, fetch)
     if ray is None and replicas is not None:
         raise click.UsageError("--replicas are engines on the hosts of a cluster, which --ray names.")
-    if ray is not None and (loading["cache_disk"] is not None or loading["cache_dir"] is not None):
+    if ray_stages is not None and replicas is not None:
+        raise click.UsageError("--replicas have a whole model each, and --ray-stages spread one; name one of the two.")
+    keeps = loading["cache_disk"] is not None or loading["cache_dir"] is not None
+    if keeps and ray is not None and ray_stages is None:
         raise click.UsageError(
             "--cache-disk and --cache-dir are for an engine of this process; with --ray there is none."
         )
@@ -117,7 +124,7 @@ def serve_command(
             hosts=allow_host,
             mcp=mcp,
             allow=allow,
-            replicas=None if ray is None else replicas or 1,
+            replicas=None if ray is None or ray_stages is not None else replicas or 1,
             parallel=parallel,
             max_waiting=max_waiting,
         )
@@ -137,10 +144,13 @@ def serve_command(
     with ExitStack() as stack:
         load: Callable[[], TextModel] = partial(load_model, path, **loading)
         if ray is not None:
-            from ..cluster import Work, connected, open_replicas
+            from ..cluster import Work, connected, load_stages, open_replicas
 
-            most = replicas or 1
+            most = ray_stages or replicas or 1
             stack.enter_context(connected(ray, say, most))
-            work = Work(None if model is None else str(path.absolute()), fetch, loading, mixed)
-            load = partial(open_replicas, path, work, most, say)
+            if ray_stages is not None:
+                load = partial(load_stages, path, ray_stages, say, fetch, **loading)
+            else:
+                work = Work(None if model is None else str(path.absolute()), fetch, loading, mixed)
+                load = partial(open_replicas, path, work, most, say)
         serve(load, settings, listener)

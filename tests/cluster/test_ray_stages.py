@@ -1,11 +1,16 @@
-"""A batch of one model in three stages, which Ray runs on this machine."""
+"""A batch and a server over one model in stages, which Ray runs on this machine."""
 
+import json
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +24,7 @@ from .test_remote import answers
 if find_spec("ray") is None:
     pytest.skip("Ray", allow_module_level=True)
 
-REQUESTS = [request(f"q-{i}", 20 + i * 11 % 150, ignore_eos=True, temperature=1) for i in range(100)]
+REQUESTS = [request(f"q-{i}", 20 + i * 11 % 150, ignore_eos=True, temperature=1) for i in range(40)]
 STAGES = 3
 
 
@@ -56,3 +61,45 @@ def test_more_stages_than_places_are_refused(cluster, tiny_file, tmp_path):
     process = cluster.batch(source, "-m", tiny_file, "-o", tmp_path / "out.jsonl", "--ray-stages", STAGES + 1)
     _, err = process.communicate()
     assert process.returncode == 1 and b"offers 3 places for engines, and 4 stages need as many" in err
+
+
+def test_server_starts_stages_again_when_one_is_lost(cluster, tiny_file):
+    command = [sys.executable, "-m", "kimi_cpu", "serve", "-m", tiny_file, "-c", "512", "--port", "0"]
+    command += ["--ray", cluster.address, "--ray-stages", "2"]
+    with subprocess.Popen(command, env=cluster.env, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            url = re.search(r"http://\S+", server.stderr.readline())[0]
+            assert "Stage 2 of 2" in said_until(server, "is ready")
+            first = answer(url)
+            os.kill(cluster.engines(STAGE)[0], signal.SIGKILL)
+            with pytest.raises(urllib.error.HTTPError) as failed:
+                while True:  # until the loss is noticed
+                    assert answer(url) == first
+            assert failed.value.code in (500, 503)
+            assert re.search(r"Stage \d of 2 \(\S+\) is gone", said_until(server, "is ready again"))
+            assert answer(url) == first
+            server.terminate()
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
+
+
+def said_until(server, end):
+    """What a server says on stderr, up to a line with this end."""
+    lines = []
+    for line in server.stderr:
+        lines.append(line)
+        if line.rstrip().endswith(end):
+            break
+    return "".join(lines)
+
+
+def answer(url):
+    """The text of a greedy completion."""
+    body = {"model": "tiny", "prompt": "The quick brown fox", "max_tokens": 9, "temperature": 0, "ignore_eos": True}
+    request = urllib.request.Request(f"{url}/v1/completions", json.dumps(body).encode(), CONTENT)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)["choices"][0]["text"]
+
+
+CONTENT = {"Content-Type": "application/json"}
