@@ -5,12 +5,12 @@ import sys
 import time
 
 if sys.argv[1] == "hang":
-    time.sleep(1000)
+    sys.exit(sys.stdin.read())  # until its client goes
 elif sys.argv[1] == "die":
     sys.exit("the key is missing")
 elif sys.argv[1] == "garbage":
     print("welcome!", flush=True)
-    time.sleep(1000)
+    sys.exit(sys.stdin.read())
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image

@@ -1,15 +1,18 @@
-"""An MCP server that speaks by hand, and badly: python rude_server.py stdio | http PORT.
+"""An MCP server that speaks by hand, and badly: python rude_server.py stdio | late | http PORT.
 
 Its tool `babble` answers between lines that are no messages; `broken` answers with what is no JSON; `odd` answers with
-JSON that is no result; `ask` asks its client for a text of the model and for its folders before it answers.
+JSON that is no result; `ask` asks its client for a text of the model and for its folders before it answers; `hang`
+does not answer. A late one starts last.
 """
 
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 NOISE = b'welcome!\n{ this is no JSON \xff\xfe\n\n[1]\n{"jsonrpc": "2.0", "id": 99, "result": {}}\n'
-TOOLS = ("babble", "broken", "odd", "ask")
+TOOLS = ("babble", "broken", "odd", "ask", "hang")
+LATE_S = 0.3
 
 
 def result_of(method, params):
@@ -31,6 +34,8 @@ def answer(message):
     if "id" not in message or "method" not in message:
         return b""
     params = message.get("params") or {}
+    if params.get("name") == "hang":
+        return b""
     if params.get("name") == "broken":
         return b'{"jsonrpc": "2.0", "id": '
     head = {"jsonrpc": "2.0", "id": message["id"]}
@@ -70,7 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "stdio":
-        speak()
-    else:
+    if sys.argv[1] == "http":
         HTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+    if sys.argv[1] == "late":
+        time.sleep(LATE_S)
+    speak()

@@ -81,7 +81,7 @@ def test_server_that_hangs_or_dies_in_a_call_costs_that_call_alone(servers):
     with pytest.raises(RuntimeError, match="the server local ended before it answered; the next call starts it"):
         use(servers, "local__die")
     assert use(servers, "local__add", a=1, b=1) == "2"
-    slow = Servers({"mcpServers": {"slow": stdio()}}, call_s=0.5)
+    slow = Servers({"mcpServers": {"slow": stdio(program=RUDE)}}, call_s=0.5)
     with slow, pytest.raises(RuntimeError, match="the server slow did not answer in 0.5 s"):
         use(slow, "slow__hang")
 
@@ -122,26 +122,25 @@ def test_run_offers_what_is_allowed_and_control_tokens_are_text(tmp_path, tiny_f
     assert ids.count(special) == len(messages) + 1  # the system's, and one a message
 
 
-def test_denied_call_of_a_server_is_never_made_and_an_allowed_one_is(tmp_path):
+def test_denied_call_of_a_server_is_never_made_and_an_allowed_one_is(servers, tmp_path):
     class Refusing(Seen):
         def approve(self, call, tool):
-            return tool.name == "t__add"
+            return tool.name == "local__add"
 
     path = tmp_path / "effect"
-    calls = [("t__append", json.dumps({"path": str(path), "text": "x"})), ("t__add", '{"a": 2, "b": 3}')]
+    calls = [("local__append", json.dumps({"path": str(path), "text": "x"})), ("local__add", '{"a": 2, "b": 3}')]
     llm = FakeLLM(Turn(calls=calls), Turn("ok"))
-    with Servers({"mcpServers": {"t": stdio()}}) as servers:
-        Agent(llm, servers.tools).run("Go", watch=Refusing())
+    Agent(llm, servers.tools).run("Go", watch=Refusing())
     denied, added = results(llm.asked[1][0])
     assert "has not allowed" in denied and added == "5" and not path.exists()
 
 
 def test_tools_stand_in_the_order_of_the_file_and_no_two_have_one_name():
-    twins = {"slow": stdio(), "a": stdio(program=RUDE), "a!": stdio(program=RUDE), "a_": stdio(program=RUDE)}
+    twins = {"late": stdio("late", RUDE)} | {name: stdio(program=RUDE) for name in ("a", "a!", "a_")}
     with Servers({"mcpServers": twins}) as servers:
         names = [tool.name for tool in servers.tools]
-    assert [name.partition("__")[0] for name in names] == ["slow"] * 9 + ["a"] * 8
-    assert sum("is left out" in notice for notice in servers.notices) == 4
+    assert [name.partition("__")[0] for name in names] == ["late"] * 5 + ["a"] * 10
+    assert sum("is left out" in notice for notice in servers.notices) == 5
 
 
 def test_schema_that_would_have_every_turn_refused_is_left_out(tiny_file):
