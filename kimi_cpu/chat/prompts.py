@@ -93,7 +93,7 @@ class PromptEncoder:
     ) -> list[int]:
         """Ids of a chat for the model to answer, which is remembered. messages: as `normalise` makes them, and never
         changed after. given: the copy of what they were made of. Errors as encode_chat."""
-        return self._ids(messages, tools, template_kwargs, given).tolist()
+        return self._ids(messages, tools, template_kwargs, True, given).tolist()
 
     def encode_beginning(
         self,
@@ -101,11 +101,13 @@ class PromptEncoder:
         tools: Iterable[Mapping[str, Any]] | None = None,
         template_kwargs: Mapping[str, object] | None = None,
     ) -> list[int]:
-        """Ids with which a chat's prompt begins whatever the text of its last message is; it is not remembered.
-        Otherwise as `encode`."""
+        """Ids with which a chat's prompt begins whatever the text of its last message is. The chat without that one is
+        remembered. Otherwise as `encode`."""
         *begun, last = messages
+        if self._is_kimis and begun:
+            self._ids(begun, tools, template_kwargs, True)
         texts = ([*begun, last | {"content": text}] for text in ("a", "1"))
-        first, second = (np.asarray(self._ids(chat, tools, template_kwargs, None)) for chat in texts)
+        first, second = (np.asarray(self._ids(chat, tools, template_kwargs, False)) for chat in texts)
         num_both = min(len(first), len(second))
         differs = first[:num_both] != second[:num_both]
         return first[: int(differs.argmax()) if differs.any() else num_both].tolist()
@@ -115,9 +117,9 @@ class PromptEncoder:
         messages: list[JsonObject],
         tools: Iterable[Mapping[str, Any]] | None,
         template_kwargs: Mapping[str, object] | None,
-        given: Sequence[JsonObject] | None,
+        remember: bool,
+        given: Sequence[JsonObject] = (),
     ) -> "array[int]":
-        """given: as in `encode`, of a chat that is to be remembered."""
         variables = chat_variables(messages, tools, True, template_kwargs or {})
         if not self._is_kimis:
             pieces = rendered_pieces(self._template, variables, self._tokenizer)
@@ -132,7 +134,7 @@ class PromptEncoder:
             num_chars += len(piece)
             if place % 2 and piece == END:
                 ends.append((num_chars, len(ids)))
-        if given is not None and messages:
+        if remember and messages:
             ends = ends[-len(messages) :]  # those before them are of the tools and of Kimi's own system prompt
             num_chars, num_ids = ends[-1]
             text = "".join((known.text, *pieces))[:num_chars]
@@ -165,6 +167,8 @@ class PromptEncoder:
             chats, num_chars = [chat], len(chat.text)
             for other in self._chats:
                 if other.tools == chat.tools and other.messages == chat.messages[: len(other.messages)]:
+                    given = max(other.given, chats[0].given, key=len)
+                    chats[0] = chat._replace(given=given)
                     continue
                 num_chars += len(other.text)
                 if len(chats) == MOST_CHATS or num_chars > MOST_CHARACTERS:

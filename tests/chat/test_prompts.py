@@ -149,6 +149,7 @@ def test_only_what_is_new_is_brought_to_normal_form(kimi, monkeypatch):  # noqa:
     for given, num_new in chats:
         remembered(encoder, given)
         assert seen.pop() == num_new
+        encoder.encode_beginning(normalise_messages([*given, answer("done"), user("")]))
 
 
 def test_messages_that_are_changed_after_are_others(kimi):  # noqa: F811
@@ -184,6 +185,18 @@ def test_a_chat_begins_with_all_before_the_text_of_its_last_message(kimi):  # no
         ids = encode_chat([*messages[:-1], messages[-1] | {"content": text}], kimi)
         assert ids[: len(begun)] == begun
     assert kimi.decode(begun).endswith("## Return of functions.f:0\n")
+
+
+def test_chat_before_a_beginning_is_not_looked_at_again(kimi, rendered):  # noqa: F811
+    encoder, worked = PromptEncoder(kimi), [user("go"), *step(0), *step(1)]
+    remembered(encoder, worked)
+    rendered.clear()
+    encoder.encode_beginning([*worked, answer("done"), user("")])
+    assert [len(chat) for chat in rendered] == [5, 1, 1]  # turns without their reasoning, and the last message twice
+    rendered.clear()
+    given = [*worked, answer("done"), user("more")]
+    assert remembered(encoder, given) == outcome(normalise_messages, given)
+    assert [len(chat) for chat in rendered] == [1]
 
 
 def test_what_python_takes_for_equal_is_not_the_same_text(kimi):  # noqa: F811
