@@ -234,7 +234,8 @@ class _Follower(Watch):
         self._race.notice(text)
 
     def approve(self, call: Call, tool: Tool) -> bool:
-        return self._race.approve(call, tool)
+        own = replace(call, id=f"{self._index + 1}/{call.id}")  # what is said of it must be of no other run's
+        return self._race.approve(own, tool)
 
     def paused(self) -> Reply:
         return self._race.paused()

@@ -27,7 +27,7 @@ class RunBody(body_at(Door.CHAT)):
     """A task with the conversation before it, whose last message is the task. allow: names of tools that need no
     consent, in which * stands for anything; "all" allows all. The other fields are those of a chat, for each turn."""
 
-    fixed: ClassVar = {"stream": (True,), "n": (1,), "tools": (), "logprobs": (False,), "heavy": (1,)}
+    fixed: ClassVar = {"stream": (True,), "n": (1,), "tools": (), "logprobs": (False,)}
 
     messages: Items[ChatMessage] = Field(min_length=1)
     allow: Items[str] = []
@@ -66,11 +66,12 @@ async def begin(request: Request, body: RunBody) -> EventStream:
     agents, service = _agents_of(request), service_of(request)
     task = body.task()
     options = chat_keywords(body.given())
+    heavy = options.pop("heavy", 1)
     try:
         agent = Agent(service.llm, agents.tools, max_steps=body.max_steps, budget=body.budget, **options)
     except ConfigError as e:
         raise ApiError(400, str(e), param="budget") from e
-    run = AgentRun(new_id("run_"), agent, agents.consent(body.allow), body.messages[:-1], task)
+    run = AgentRun(new_id("run_"), agent, agents.consent(body.allow), body.messages[:-1], task, heavy)
     agents.add(run)
     return _events(request, agents, run, 0)
 

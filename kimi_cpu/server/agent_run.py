@@ -7,18 +7,20 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
-from ..agent import Agent, Call, Reply, Tool, Watch
+from ..agent import Agent, Call, Outcome, Reply, Tool, Watch
 from ..agent.consent import Consent
 from ..agent.loop import UNKNOWN
 from ..agent.records import Record, Returned, line_of
 from ..agent.transcript import Transcript
 from ..errors import Interrupted
-from ..llm import Piece
+from ..llm import Piece, Trajectory
+from ..llm.openai import heavy_object, trajectories_object
 from .errors import ApiError, error_body
 from .event_log import EventLog
 from .events import event
 
 STOPPED = "stopped"
+FIGURES = ("steps", "calls", "computed_tokens", "generated_tokens", "seconds")  # of all trajectories together
 JOIN_S = 5.0  # for the thread of a run that was stopped; its tools may take longer
 Decision = Literal["allow", "always", "deny"]
 
@@ -34,13 +36,15 @@ class Waiting(NamedTuple):
 class AgentRun(Watch):
     """One run, in a thread of its own.
 
-    log: its events, the records of its journal among them. is_over: nothing more happens. num_readers: of the log;
-    leaving: ends the run when there is none for long.
+    log: its events, the records of its journal among them. is_over: nothing more happens. heavy: trajectories.
+    num_readers: of the log; leaving: ends the run when there is none for long.
     """
 
-    def __init__(self, run_id: str, agent: Agent, consent: Consent, before: Sequence[dict[str, Any]], task: str):
+    def __init__(
+        self, run_id: str, agent: Agent, consent: Consent, before: Sequence[dict[str, Any]], task: str, heavy: int = 1
+    ):
         """before: the messages before the task."""
-        self.id, self.log, self.is_over = run_id, EventLog(), False
+        self.id, self.log, self.is_over, self.heavy = run_id, EventLog(), False, heavy
         self.num_readers = 0
         self.leaving: asyncio.TimerHandle | None = None
         self._agent, self._consent, self._before, self._task = agent, consent, list(before), task
@@ -93,9 +97,13 @@ class AgentRun(Watch):
 
     def record(self, record: Record) -> None:
         """Becomes an event."""
-        if self.is_over:  # it was stopped, perhaps before there was anything to pause
-            self._agent.pause()
+        self._pause_if_over()
         self._tell(self._on_record, record)
+
+    def trajectories(self, trajectories: tuple[Trajectory, ...]) -> None:
+        """Becomes an event."""
+        self._pause_if_over()
+        self._tell(self._on_trajectories, trajectories)
 
     def notice(self, text: str) -> None:
         """Becomes an event."""
@@ -117,12 +125,17 @@ class AgentRun(Watch):
 
     def _work(self) -> None:
         try:
-            outcome = self._agent.run(self._task, watch=self, before=self._before)
-            self._tell(self._end, outcome.reason)
+            outcome = self._agent.run(self._task, watch=self, before=self._before, heavy=self.heavy)
+            self._tell(self._end, outcome.reason, None, outcome)
         except Interrupted:
             self._tell(self._end, STOPPED)
         except Exception as e:
             self._tell(self._end, STOPPED, e)
+
+    def _pause_if_over(self) -> None:
+        """A run may have been stopped before there was anything to pause."""
+        if self.is_over:
+            self._agent.pause()
 
     def _tell(self, act: Callable[..., None], *arguments: Any) -> None:
         """Has the event loop call act(*arguments)."""
@@ -157,6 +170,9 @@ class AgentRun(Watch):
             self._content = self._reasoning = ""
         self.log.add(b"data: " + line_of(record) + b"\n")
 
+    def _on_trajectories(self, trajectories: tuple[Trajectory, ...]) -> None:
+        self._say("trajectories", is_piece=True, **trajectories_object(trajectories))
+
     def _on_notice(self, text: str) -> None:
         self._say("notice", text=text)
 
@@ -172,19 +188,19 @@ class AgentRun(Watch):
         if waiting is not None:
             waiting.may_run.set_result(may_run)
 
-    def _end(self, reason: str, error: Exception | None = None) -> None:
+    def _end(self, reason: str, error: Exception | None = None, outcome: Outcome | None = None) -> None:
         if self.is_over:
             return
         self.is_over = True
         if error is None:
-            self._say("outcome", reason=reason, **self._outcome())
+            self._say("outcome", reason=reason, **self._outcome(outcome))
         else:
             self.log.add(event(error_body(error)))
         self.log.close()
 
-    def _outcome(self) -> dict[str, Any]:
-        """What came of it. messages: what the next prompt has behind the messages that this run was given or, where
-        `replaces` is true, in their place."""
+    def _outcome(self, outcome: Outcome | None) -> dict[str, Any]:
+        """What came of it. outcome: None when it was stopped. messages: what the next prompt has behind the messages
+        that this run was given or, where `replaces` is true, in their place."""
         run = self._transcript
         for call in run.calls:
             run.add(Returned(call=call.id, name=call.name, status="unknown", content=UNKNOWN, chars=len(UNKNOWN)))
@@ -193,7 +209,7 @@ class AgentRun(Watch):
         if self._content:  # as far as it came
             messages.append({"role": "assistant", "content": self._content, "reasoning_content": self._reasoning})
         replaces = messages[: len(given)] != given
-        return {
+        told = {
             "content": None if run.ended is None else run.ended.content,
             "steps": run.num_steps,
             "calls": run.num_calls,
@@ -203,3 +219,6 @@ class AgentRun(Watch):
             "messages": messages if replaces else messages[len(given) :],
             "replaces": replaces,
         }
+        if outcome is None or outcome.heavy is None:
+            return told
+        return told | {name: getattr(outcome, name) for name in FIGURES} | heavy_object(outcome.heavy)

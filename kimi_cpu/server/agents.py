@@ -57,8 +57,8 @@ class Agents:
         return Consent([*self._allowed, *allowed], ask=True)
 
     def add(self, run: AgentRun) -> None:
-        """Starts a run. ApiError 429: there are too many."""
-        if sum(not other.is_over for other in self._runs.values()) >= self._most:
+        """Starts a run. ApiError 429: there are too many; in heavy mode each counts as its trajectories."""
+        if sum(other.heavy for other in self._runs.values() if not other.is_over) >= self._most:
             message = f"{self._most} runs are at work already. Try again when one has ended."
             raise ApiError(429, message, code="queue_full", headers={"Retry-After": "60"})
         self._runs[run.id] = run

@@ -1,5 +1,6 @@
 """The agent of a server: runs with the tools of real MCP servers, and the consent that each call needs."""
 
+import json
 import threading
 
 import pytest
@@ -176,6 +177,36 @@ def test_tool_that_dies_or_is_unknown_or_gets_no_json_is_told_to_the_model(clien
     assert results(llm.asked[2][0])[-1] == "2"
 
 
+def test_heavy_runs_vote_and_only_read(client, llm, tmp_path):
+    path = tmp_path / "effect"
+    both = Turn(
+        calls=[("notes__add", '{"a": 2, "b": 3}'), ("notes__append", json.dumps({"path": str(path), "text": "x"}))]
+    )
+    llm.play(*[both] * 3, *[Turn("It is 5.")] * 4)
+    with client.run("2 + 3?", heavy=3) as run:
+        outcome = run.until("outcome")
+    assert "waiting" not in run.kinds() and not path.exists()
+    shown = [event["trajectories"] for event in run.events if event["kind"] == "trajectories"]
+    assert all(len(each) == 3 for each in shown) and shown[-1][0]["state"] in ("answered", "not needed")
+    assert (outcome["content"], outcome["reason"], outcome["heavy"]["by"]) == ("It is 5.", "answered", "aggregation")
+    assert outcome["heavy"]["votes"][0]["votes"] >= 2 and outcome["calls"] >= 4 and outcome["steps"] >= 5
+    assert [m["role"] for m in outcome["messages"]] == ["user", "assistant"]
+
+
+def test_calls_of_several_runs_are_decided_on_one_by_one(client, llm):
+    llm.play(*[call("notes__read_resource", uri="note://one")] * 2, *[Turn("It is 5.")] * 3)
+    with client.run("2 + 3?", heavy=2) as run:
+        first = run.until("waiting")
+        wait_for(lambda: len(llm.script) == 3)  # both call
+        assert first["call"] == "1/1.0"
+        run.order("deny", call=first["call"])
+        second = run.until("waiting")
+        assert second["call"] == "2/1.0" and run.order("allow", call=first["call"]).status_code == 409
+        run.order("stop")
+        assert run.until("outcome")["reason"] == "stopped"
+    wait_for(lambda: not any("kimi-cpu run" in thread.name for thread in threading.enumerate()))
+
+
 def test_wrong_requests_are_refused_by_the_name_of_their_field(client):
     asked = {"messages": [{"role": "user", "content": "Go"}]}
     wrong = [
@@ -183,7 +214,7 @@ def test_wrong_requests_are_refused_by_the_name_of_their_field(client):
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
         ({"tools": []}, "tools"),
         ({"n": 2}, "n"),
-        ({"heavy": 4}, "heavy"),
+        ({"heavy": 0}, "heavy"),
         ({"stream": False}, "stream"),
         ({"budget": "much"}, "budget"),
         ({"max_steps": 0}, "max_steps"),
