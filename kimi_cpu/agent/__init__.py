@@ -1,7 +1,8 @@
 """Agents: a model that works on a task with tools, step by step, and loses nothing when it is stopped."""
 
-from .agent import MAX_STEPS, Agent, Outcome
+from .agent import Agent, Outcome
 from .builtin import calculator, get_date
+from .limits import MAX_STEPS
 from .tool import Tool, tool
 from .transcript import Call
 from .watch import Reply, Watch

@@ -15,7 +15,7 @@ from ..llm.results import HeavyReport, Usage
 from .enforceable import enforceable
 from .heavy import REFLECTED, Race, reading
 from .journal import Journal
-from .limits import Limits
+from .limits import MAX_STEPS, Limits
 from .loop import Loop, Means
 from .records import Begun, Ended, Told
 from .results import READ_ON
@@ -25,9 +25,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from ..llm import ChatKeywords, TextModel
-    from .servers import Config
-
-MAX_STEPS = 300
+    from .server_config import Config
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..errors import ConfigError, shown
 from .transcript import Transcript
 
+MAX_STEPS = 300  # unless it is said otherwise
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 TOKENS = {"": 1, "k": 1000, "m": 1_000_000}
 TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
@@ -18,7 +19,7 @@ class Limits:
     """What a run may take. steps: turns of the model. seconds: of the model and of tools, in all processes that the run
     had. tokens: of prompts that were computed, and of answers. None is no limit."""
 
-    steps: int = 300
+    steps: int = MAX_STEPS
     seconds: float | None = None
     tokens: int | None = None
 

@@ -10,21 +10,18 @@ import logging
 import re
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
 from mcp.client import Transport
 from mcp.client.streamable_http import streamable_http_client
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from ..errors import ConfigError
-from ..filetypes import decoded
 from .consent import SERVER
+from .server_config import Config, ServerConfig, read_config
 from .tool import JsonObject, Tool
 
 CONNECT_S = 30.0
@@ -34,20 +31,6 @@ MAX_BYTES = 64 << 20  # of an answer over HTTP; what the model sees of it is bou
 MAX_LISTED = 50  # resources that a description names
 NO_SCHEMA: JsonObject = {"type": "object"}
 logging.getLogger("mcp").addHandler(logging.NullHandler())  # it says with a traceback what becomes a sentence here
-Config = str | PathLike[str] | Mapping[str, Any]
-
-
-class ServerConfig(BaseModel):
-    """One server of the usual file: a command, or an address. Other keys are other programs'."""
-
-    command: str | None = None
-    args: list[str] = []
-    env: dict[str, str] = {}
-    cwd: str | None = None
-    url: str | None = None
-    headers: dict[str, str] = {}
-    type: str | None = None
-    disabled: bool = False
 
 
 class Servers:
@@ -64,7 +47,7 @@ class Servers:
         self.tools: list[Tool] = []
         self.notices: list[str] = []
         self._limit_s = connect_s + call_s
-        configs = {name: one for name, one in _read(config).items() if not one.disabled}
+        configs = {name: one for name, one in read_config(config).items() if not one.disabled}
         self._servers = [_Server(name, one, connect_s, call_s) for name, one in configs.items()]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kimi-cpu mcp", daemon=True)
@@ -332,31 +315,3 @@ def _contents(resource: types.TextResourceContents | types.BlobResourceContents)
 
 def _name(server: str, tool: str) -> str:
     return re.sub(r"[^\w.-]", "_", f"{server}{SERVER}{tool}")[:128]
-
-
-def _read(config: Config) -> dict[str, ServerConfig]:
-    """The servers of a configuration. ConfigError: it is none. OSError."""
-    where, document = "mcp", config
-    if not isinstance(config, Mapping):
-        where = str(config)
-        try:
-            document = json.loads(decoded(Path(config).read_bytes()))
-        except ValueError as e:
-            raise ConfigError(f"{where} is no JSON: {e}") from None
-    servers = document.get("mcpServers") if isinstance(document, Mapping) else None
-    if not isinstance(servers, Mapping):
-        raise ConfigError(f'{where} names no servers; it has the form {{"mcpServers": {{"NAME": {{"command": …}}}}}}.')
-    found = {}
-    for name, one in servers.items():
-        try:
-            server = ServerConfig.model_validate(one)
-        except ValidationError as e:
-            wrong = e.errors()[0]
-            at = ".".join(map(str, (name, *wrong["loc"])))
-            raise ConfigError(f"{where}: mcpServers.{at}: {wrong['msg']}.") from None
-        if (server.command is None) == (server.url is None):
-            raise ConfigError(f"{where}: mcpServers.{name} must have either a command or a url.")
-        if server.type == "sse":
-            raise ConfigError(f"{where}: mcpServers.{name} speaks SSE, which MCP has given up; use streamable HTTP.")
-        found[name] = server
-    return found

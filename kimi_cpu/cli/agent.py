@@ -144,6 +144,7 @@ def agent_command(
     try:
         from ..agent import Agent
         from ..agent.consent import Consent
+        from ..agent.limits import Limits
         from ..agent.offer import offered_tools
         from ..agent.view import write_page
         from .agent_terminal import Terminal
@@ -152,11 +153,10 @@ def agent_command(
     if view is not None:
         click.echo(write_page(view))
         return
-    text = None if task is None and _is_begun(resume) else read_prompt(task, None, None)
-    if text is not None and not text.strip():
-        raise click.UsageError("The task is empty.")
+    text = _task(task, resume)
+    Limits.of(max_steps, budget)  # a wrong one is said before a model is loaded
     consent = Consent(allow, ask)
-    tools = offered_tools(modules, files, search, consent, say)
+    tools = offered_tools(modules, files, search, mcp, consent, say)
     path = require_model(model)
     loading = loading_of(options)
     from .loading import load_model
@@ -173,9 +173,15 @@ def agent_command(
         terminal.show_outcome(outcome)
 
 
-def _is_begun(resume: Path | None) -> bool:
-    """Whether a file holds a run, whose task need not be given again."""
-    return resume is not None and resume.exists() and resume.stat().st_size > 0
+def _task(task: str | None, resume: Path | None) -> str | None:
+    """The task; None where a run that is kept goes on. UsageError: there is none."""
+    if task is None and resume is not None and resume.exists() and resume.stat().st_size > 0:
+        return None
+    text = "" if task is None and sys.stdin.isatty() else read_prompt(task, None, None)
+    if not text.strip():
+        where = "There is no task" if resume is None else f"{resume} has no run to go on with, and there is no task"
+        raise click.UsageError(f"{where}: name it, or send it through a pipe.")
+    return text
 
 
 def _run(agent: "Agent", task: str | None, resume: Path | None, terminal: "Terminal", heavy: int) -> "Outcome":

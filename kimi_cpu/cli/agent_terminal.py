@@ -9,7 +9,7 @@ from ..agent import Call, Outcome, Reply, Tool, Watch
 from ..agent.consent import Consent
 from ..agent.records import Answered, Called, Record, Returned, Shortened, Summarised, Told, line_of
 from ..errors import Interrupted
-from ..llm import HeavyReport, Piece, Trajectory
+from ..llm import Piece, Trajectory
 from ..llm.openai import heavy_object
 from .display import Display, has_colours, say
 from .harmless import harmless
@@ -31,6 +31,7 @@ class Terminal(Watch):
         """quiet: the answer alone is shown. unfinished: "ask", "again" or "skip", see Watch.unfinished."""
         self._consent = consent
         self._quiet, self._as_json, self._hide_thinking = quiet or as_json, as_json, hide_thinking
+        self._has_figures = not quiet
         self._unfinished = unfinished
         self._colours = has_colours(sys.stderr)
         self._display: Display | None = None
@@ -134,20 +135,17 @@ class Terminal(Watch):
         is_seen = not self._quiet and outcome.heavy is None and sys.stdout.isatty() and sys.stderr.isatty()
         if outcome.content is not None and not is_seen and not self._as_json:
             click.echo(harmless(outcome.content, sys.stdout))
-        if outcome.heavy is not None:
-            self._show_report(outcome.heavy)
-        say(
-            f"{outcome.steps} steps, {outcome.calls} calls; {outcome.computed_tokens} tokens read, "
-            f"{outcome.generated_tokens} generated, {outcome.seconds:.1f} s"
-        )
+        if outcome.heavy is not None and self._as_json:
+            click.echo(json.dumps({"kind": "heavy"} | heavy_object(outcome.heavy)["heavy"], ensure_ascii=False))
+        if self._has_figures:
+            figures = (
+                f"{outcome.steps} steps, {outcome.calls} calls; {outcome.computed_tokens} tokens read, "
+                f"{outcome.generated_tokens} generated, {outcome.seconds:.1f} s"
+            )
+            for line in [*([] if outcome.heavy is None else report_lines(outcome.heavy)), figures]:
+                say(line)
         if outcome.reason != "answered":
             say(f"the answer came early: {outcome.reason}." if outcome.content else f"no answer: {outcome.reason}.")
-
-    def _show_report(self, report: HeavyReport) -> None:
-        if self._as_json:
-            click.echo(json.dumps({"kind": "heavy"} | heavy_object(report)["heavy"], ensure_ascii=False))
-        for line in report_lines(report):
-            say(line)
 
     def _line(self, text: str, colour: str | None = None) -> None:
         self._table.close()

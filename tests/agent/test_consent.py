@@ -8,7 +8,7 @@ from kimi_cpu.errors import ConfigError
 
 
 def names(tmp_path, *allowed, ask=False, modules=(), files=True, search=None):
-    tools = offered_tools(modules, tmp_path if files else None, search, Consent(allowed, ask), lambda text: None)
+    tools = offered_tools(modules, tmp_path if files else None, search, None, Consent(allowed, ask), lambda text: None)
     return [tool.name for tool in tools]
 
 
@@ -35,3 +35,16 @@ def test_allowed_name_that_means_nothing_is_refused(tmp_path):
         names(tmp_path, "shel")
     with pytest.raises(ConfigError, match="need --files"):
         names(tmp_path, "shell", files=False)
+
+
+def test_servers_whose_tools_are_not_offered_are_told_of(tmp_path):
+    path = tmp_path / "servers.json"
+    path.write_text('{"mcpServers": {"notes": {"command": "notes"}}}')
+
+    def told(*allowed, ask=False):
+        said = []
+        offered_tools((), tmp_path, None, path, Consent(allowed, ask), said.append)
+        return any("not offered" in text for text in said)
+
+    assert told() and told("edit_file")
+    assert not any((told("notes__add"), told("all"), told("*"), told(ask=True)))
