@@ -80,8 +80,8 @@ class Transcript:
     @property
     def last_turn(self) -> int:
         """The index in entries at which the model's last turn begins; their number when there is none."""
-        turns = [i for i, entry in enumerate(self.entries) if entry.message["role"] == "assistant"]
-        return turns[-1] if turns else len(self.entries)
+        places = reversed(range(len(self.entries)))
+        return next((i for i in places if self.entries[i].message["role"] == "assistant"), len(self.entries))
 
     def long_results(self) -> list[str]:
         """Calls before the last turn whose results can be shortened."""

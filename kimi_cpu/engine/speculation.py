@@ -60,8 +60,7 @@ class _Lookup:
     """The last place of each n-gram in one request's tokens, and the share of predictions from it that came true."""
 
     def __init__(self, request: Request):
-        given = request.tokens(0, request.num_prompt_tokens).ids
-        self._given = given.astype(np.int64)  # not the request, which must be free to go
+        self._given = request.tokens(0, request.num_prompt_tokens).ids  # not the request, which must be free to go
         self._outputs = request.output_ids
         self._index = _PromptIndex(self._given)
         self._after: dict[tuple[int, ...], int] = {}  # n-gram that ends in the answer: index of the token after it
