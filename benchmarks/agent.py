@@ -6,8 +6,9 @@ The first model has random weights, a tokenizer of bytes and 262,144 tokens of c
 second is the bundled one, whose 8,192 tokens hold 50. Each call is forced by tool_choice; the run has a journal, so
 that what a step computed is on the disk before the next. A step's time is split: forward passes, of which attention
 grows with the chat, and the rest (rendering, encoding, finding pages, sampling, parsing, the call, the journal, the
-session). Memory is what the process has beyond the pages of the cache; another process then goes on with the run, and
-has what a chat of this length takes. --write puts the tables in results-agent.md.
+session). Memory is what the process has beyond the pages of the cache, and apart from the partial results of attention,
+which have a column of their own; another process then goes on with the run, and has what a chat of this length takes.
+--write puts the tables in results-agent.md.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from machine import anonymous_bytes, card, put_part
 
 import kimi_cpu
 from kimi_cpu.agent import Agent, Watch
+from kimi_cpu.kernels.runtime import scratch
 
 sys.path.append(str(Path(__file__).parents[1]))
 from tests import tiny
@@ -67,7 +69,8 @@ class Steps(Watch):
                     "generated": turn.completion_tokens,
                     "forward": self._forward_s,
                     "rest": seconds - self._forward_s,
-                    "memory": anonymous_bytes(os.getpid()) - self._cache_bytes(),
+                    "attention": (partial := self._llm._thread.call(lambda engine: len(scratch("partial", 0)))),
+                    "memory": anonymous_bytes(os.getpid()) - self._cache_bytes() - partial,
                 }
             )
             self._began, self._forward_s = time.perf_counter(), 0.0  # looking at the memory is no part of a step
@@ -119,21 +122,22 @@ def measured(model: Path | None, steps: int, journal: Path) -> list[str]:
         most = max(most, row["computed"] - (row["prompt"] - known))
         known = row["prompt"] + row["generated"]
     table = [
-        "| step | prompt | computed | generated | forward passes ms | the rest ms | MiB beyond the cache |",
-        "|---:|" + "---:|" * 6,
+        "| step | prompt | computed | generated | forward passes ms | the rest ms | attention MiB | the rest MiB |",
+        "|---:|" + "---:|" * 7,
     ]
     for step in sorted({n for n in (10, 50, 100, 200, 300, steps) if n <= steps}):
         near = [row for row in rows if abs(row["step"] - step) <= AROUND]
         ms = [1000 * median(row[name] for row in near) for name in ("forward", "rest")]
         row = rows[step - 1]
         numbers = f"{row['prompt']:,.0f} | {row['computed']:.0f} | {row['generated']:.0f} | {ms[0]:.1f} | {ms[1]:.1f}"
-        table.append(f"| {step} | {numbers} | {row['memory'] / 2**20:.1f} |")
+        mib = [row[name] / 2**20 for name in ("attention", "memory")]
+        table.append(f"| {step} | {numbers} | {mib[0]:.1f} | {mib[1]:.1f} |")
     journal_bytes, session_bytes = journal.stat().st_size, journal.with_name(journal.name + ".session").stat().st_size
     more = in_process(rows_of, model, steps + MORE, journal, "Note some more days.")
     said = [
         f"No step computed more than {most} tokens beyond its new ones (a page has {PAGE}).",
         f"The journal has {journal_bytes:,} bytes, the session {session_bytes:,}.",
-        f"Another process that goes on after step {steps} has {more[-1]['memory'] / 2**20:.1f} MiB beyond the cache.",
+        f"Another process that goes on after step {steps} has {more[-1]['memory'] / 2**20:.1f} MiB besides.",
     ]
     return [f"Written by benchmarks/agent.py. {' '.join(said)}", "", *card(), "", *table]
 

@@ -32,6 +32,11 @@ class Consent:
         own = [p for p in self._patterns if SERVER not in p]
         return [p for p in own if not any(fnmatchcase(name, p) for name in names)]
 
+    @property
+    def offers_servers(self) -> bool:
+        """Whether the model may be told of a tool of an MCP server."""
+        return self.ask or any(SERVER in p or fnmatchcase(ALL, p) for p in self._patterns)
+
     def offers(self, tool: Tool) -> bool:
         """Whether the model is told of a tool."""
         return self.ask or self.covers(tool)
