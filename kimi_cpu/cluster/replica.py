@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ..batch.model import Lost
@@ -11,12 +12,17 @@ from . import replica_wire
 from .placement import Known
 from .replica_wire import Output
 
+SILENT_S = 10.0  # in which an engine that can be reached has said something several times
+
 
 class Owner(Protocol):
     """Hears of a replica, on a thread of the replica's own."""
 
     def heard(self, replica: "Replica", outputs: list[Output]) -> None:
         """Outputs came."""
+
+    def silent(self, replica: "Replica") -> None:
+        """It has said nothing for SILENT_S; it may yet."""
 
     def lost(self, replica: "Replica", why: str) -> None:
         """It is gone, with all that it had not told of."""
@@ -56,10 +62,17 @@ class Replica:
         events = self._actor.events.options(concurrency_group="events")
         while True:
             try:
-                told = replica_wire.unpack_outputs(events.remote().future().result())
+                told = replica_wire.unpack_outputs(self._wait(events.remote().future(), owner))
             except Exception as e:  # Ray has many, and all of them say that nothing more will come
                 self.is_lost = True
                 owner.lost(self, f" It said: {e}" if isinstance(e, Lost) else "")
                 return
             self.heard_s, self.state, self.experts = time.monotonic(), told.state, told.experts
             owner.heard(self, told.outputs)
+
+    def _wait(self, reply: Future[bytes], owner: Owner) -> bytes:
+        try:
+            return reply.result(SILENT_S)
+        except TimeoutError:
+            owner.silent(self)
+        return reply.result()

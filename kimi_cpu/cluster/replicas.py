@@ -12,12 +12,11 @@ from ..engine import Engine, EngineState, Outbox, Request, StepOutput
 from ..errors import ConfigError, EngineDeadError, EngineStartingError, ForkError
 from ..llm.reading import ChatGuide
 from .placement import grains
-from .replica import Replica
+from .replica import SILENT_S, Replica
 from .replica_wire import Output
 
 T = TypeVar("T")
 MOST_LOST = 2  # engines that may be lost under a request before it is taken for the cause
-SILENT_S = 10.0  # after which an engine that says nothing gets no new requests
 NO_LOAD = EngineState(0, 0, 0, 0)
 NONE_READY = "No engine is ready. One is being started; try again in a while."
 
@@ -33,7 +32,7 @@ class Task:
         self.ticket = -1
         self.is_hurried = False
         self.num_lost = 0
-        self.past_steps = 0  # forward passes on engines that were lost
+        self.past_steps = 0  # forward passes on engines that it has left
 
     def read(self, output: Output) -> StepOutput | BaseException:
         """Takes what an engine did into the request, as an engine of this process would have done it."""
@@ -124,9 +123,9 @@ class Replicas:
 
     @property
     def ready(self) -> dict[str, Replica]:
-        """The engines that answer, by the names of their hosts."""
+        """The engines that answer, and have spoken of late, by the names of their hosts."""
         with self._lock:
-            return {replica.host: replica for replica in self._replicas}
+            return {replica.host: replica for replica in self._speaking}
 
     def add(self, replica: Replica) -> None:
         """Takes one more engine, and gives it what waits. ConfigError: its context is too small."""
@@ -164,6 +163,16 @@ class Replicas:
                     self._end(task)
             task.outbox.put(item)
 
+    def silent(self, replica: Replica) -> None:
+        """See replica.Owner: what it has goes on elsewhere, if there is an engine that speaks."""
+        with self._lock:
+            if any(other is not replica for other in self._speaking):
+                for task in [task for task in self._tasks.values() if task.replica is replica]:
+                    with suppress(Exception):  # it may be gone
+                        replica.abort(task.ticket)
+                    self._leave(task)
+                    self._start(task)
+
     def lost(self, replica: Replica, why: str) -> None:
         """See replica.Owner."""
         given_up: list[Task] = []
@@ -173,7 +182,6 @@ class Replicas:
             for task in [task for task in self._tasks.values() if task.replica is replica]:
                 self._leave(task)
                 task.num_lost += 1
-                task.past_steps = task.request.num_steps
                 if task.num_lost > MOST_LOST:
                     self._end(task)
                     given_up.append(task)
@@ -208,14 +216,18 @@ class Replicas:
                 replica.start(next(self._new_tickets), request, None)
 
     def _cheapest(self, request: Request, found: Sequence[int]) -> Replica:
-        now_s = time.monotonic()
-        speaking = [replica for replica in self._replicas if now_s - replica.heard_s < SILENT_S]
         size = request.num_tokens
-        return min(speaking or self._replicas, key=lambda r: r.known.cost(size, found, r.num_open))
+        return min(self._speaking or self._replicas, key=lambda r: r.known.cost(size, found, r.num_open))
+
+    @property
+    def _speaking(self) -> list[Replica]:
+        now_s = time.monotonic()
+        return [replica for replica in self._replicas if now_s - replica.heard_s < SILENT_S]
 
     def _leave(self, task: Task) -> None:
         """It runs nowhere."""
         if task.replica is not None:
+            task.past_steps = task.request.num_steps
             task.replica.num_open -= 1
             del self._by_ticket[task.ticket]
             task.replica = None

@@ -52,8 +52,8 @@ class TextModel(ABC):
 
     @abstractmethod
     def engines(self) -> dict[str, EngineState | None]:
-        """The load of each engine that answers, by the names of replicas, "" where there are none; None while one is
-        being started. Answers at once. EngineDeadError: see `state`."""
+        """The load of each engine, by the names of replicas, "" where there are none; None while one is being started
+        or cannot be reached. Answers at once. EngineDeadError: see `state`."""
 
     @abstractmethod
     def experts(self) -> dict[str, ExpertsState]:

@@ -179,7 +179,7 @@ async def health(request: Request) -> JSONResponse:
         raise EngineStartingError("No engine is ready; one is being started.")
     if service.settings.replicas is None:
         return JSONResponse({"status": "ok"})
-    replicas = {name: "starting" if state is None else "ready" for name, state in engines.items()}
+    replicas = {name: "not ready" if state is None else "ready" for name, state in engines.items()}
     return JSONResponse({"status": "ok", "replicas": replicas})
 
 

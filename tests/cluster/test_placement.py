@@ -3,8 +3,9 @@
 from queue import SimpleQueue
 
 from kimi_cpu.cluster.placement import A_NEIGHBOUR, GRAIN, MOST_KNOWN, Known, grains
-from kimi_cpu.cluster.replica import Replica
-from kimi_cpu.cluster.replicas import SILENT_S, Replicas
+from kimi_cpu.cluster.replica import SILENT_S, Replica
+from kimi_cpu.cluster.replica_wire import Output
+from kimi_cpu.cluster.replicas import Replicas
 from kimi_cpu.engine import Request, Sampling
 
 TALK = list(range(100 * GRAIN + 5))
@@ -52,13 +53,46 @@ class Unheard(Replica):
         pass
 
     def start(self, ticket, request, parent):
-        pass
+        self.started = ticket
+
+    def abort(self, ticket):
+        self.aborted = ticket
+
+
+def two():
+    """Engines behind which there are none."""
+    replicas, made = Replicas(512), [Unheard(host, None, {"context": "512"}) for host in ("a", "b")]
+    for replica in made:
+        replicas.add(replica)
+    return replicas, *made
+
+
+def test_requests_of_an_engine_that_says_nothing_go_on_elsewhere_and_are_heard_from_there_alone():
+    replicas, silent, other = two()
+    request, outbox = Request([5], Sampling(), 9), SimpleQueue()
+    replicas.submit(request, outbox)
+    first = silent.started
+    replicas.heard(silent, [Output(first, 7)])
+    silent.heard_s -= SILENT_S
+    replicas.silent(silent)
+    assert (silent.num_open, other.num_open, silent.aborted) == (0, 1, first)
+    replicas.heard(silent, [Output(first, 8)])
+    replicas.heard(other, [Output(other.started, 9, "length")])
+    assert request.output_ids == [7, 9] and [outbox.get().token_id for _ in range(outbox.qsize())] == [7, 9]
+    assert other.num_open == 0
+
+
+def test_requests_stay_where_no_other_engine_speaks():
+    replicas, silent, other = two()
+    replicas.submit(Request([5], Sampling(), 9), SimpleQueue())
+    for replica in (silent, other):
+        replica.heard_s -= SILENT_S
+    replicas.silent(silent)
+    assert (silent.num_open, other.num_open) == (1, 0)
 
 
 def test_engine_that_has_said_nothing_for_long_gets_no_new_requests():
-    replicas, silent, other = Replicas(512), *(Unheard(host, None, {"context": "512"}) for host in ("a", "b"))
-    for replica in (silent, other):
-        replicas.add(replica)
+    replicas, silent, other = two()
     silent.heard_s -= SILENT_S
     for _ in range(2):
         replicas.submit(Request([5], Sampling(), 9), SimpleQueue())

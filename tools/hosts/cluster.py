@@ -66,6 +66,11 @@ class Cluster:
         command = [*inside, sys.executable, "-m", "kimi_cpu", "batch", *map(str, args), "--ray", self.address]
         return subprocess.Popen(command, cwd=ROOT, env=self.env | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
+    def serve(self, *args: object, inside: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """kimi-cpu serve with these arguments over the cluster; it says nothing."""
+        command = [*inside, sys.executable, "-m", "kimi_cpu", "serve", *map(str, args), "--ray", self.address]
+        return subprocess.Popen(command, cwd=ROOT, env=self.env, stderr=subprocess.DEVNULL)
+
     def engines(self, name: bytes = ENGINE) -> list[int]:
         """Their processes, or those of stages, in the order in which they began."""
         ours = {str(node.pid) for node in self._nodes}
