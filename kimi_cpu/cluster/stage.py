@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, NamedTuple
@@ -20,10 +19,10 @@ from ..llm.memory import bytes_of_page
 from ..llm.options import LoadOptions, options_of
 from ..llm.pressure import MemoryWatch
 from ..machine import cpus_by_core, trim_heap, usable_memory
-from ..modelfile import HASHES, ModelFile
+from ..modelfile import ModelFile
 from ..plan import memory_bandwidth
 from . import wire
-from .actor import keep_to_cores, model_path, program
+from .actor import keep_to_cores, model_path, program, weights_of
 from .fetching import fetch
 from .stage_loop import StageLoop
 from .stage_wire import hang_up, without_delay
@@ -125,11 +124,10 @@ class StageActor:
             fetch(model_path(self._work), self._work.fetch)
         file = self._opened()
         file.require_native()
-        weights = sha256(file.view(HASHES)).hexdigest()
         speed = (memory_bandwidth().measured() or 0.0) / self._part.count
         there = [layer for layer in file.config.layers if file.has_layer(layer)]
         layers = [there[0], there[-1] + 1] if there else [0, 0]
-        return StageFacts(program(), weights, runtime.isa().name, layers, self._memory(), speed)
+        return StageFacts(program(), weights_of(file), runtime.isa().name, layers, self._memory(), speed)
 
     def _shares(self, layers: range) -> StageShares:
         file = self._opened()
