@@ -78,7 +78,7 @@ MAY_IMPORT = {  # room: the rooms it may import, in the order in which a prompt 
         "filetypes",
         "errors",
     },
-    "plan": {"modelfile", "kernels", "config", "machine"},  # sizes and speeds only
+    "plan": {"modelfile", "kernels", "quant", "config", "machine"},  # sizes and speeds only
     "engine": {"model", "config", "files", "errors"},  # no tokenizer, no chat: never sees text
     "chat": {"tokenizer", "config", "errors"},
     "tokenizer": {"modelfile", "files", "filetypes", "errors"},

@@ -22,7 +22,7 @@ COMMANDS = {  # name: the module of its function, imported when the command is u
     "convert": (".convert", "Turn a Hugging Face checkpoint, or a GGUF file, into one model file."),
     "verify": (".convert", "Check a model file's hashes, or prove it equal to its checkpoint."),
     "inspect": (".inspect", "Show what a checkpoint or a model file holds."),
-    "plan": (".inspect", "Say how large and how heavy a model will be, before any download or conversion."),
+    "plan": (".plan", "Say how large and how heavy a model will be, before any download or conversion."),
     "merge": (".batch", "Join the outputs of batches, each request once."),
     "tokenize": (".tokenize", "Show the tokens of a text, or the text of tokens."),
     "experts": (".experts", "Count, show and pin the experts that a model uses."),

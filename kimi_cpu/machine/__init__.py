@@ -1,6 +1,7 @@
 """The machine, as far as this process may use it: the least of what is there and of what the system lets it have."""
 
 from .bandwidth import MemoryBandwidth, Pass
+from .disk import disk_rate
 from .numa import interleave, interleaved, several_nodes
 from .pressure import spare_memory, stalled_s
 from .usable import (
@@ -20,6 +21,7 @@ __all__ = [
     "address_space",
     "bound_heap",
     "cpus_by_core",
+    "disk_rate",
     "free_memory",
     "interleave",
     "interleaved",

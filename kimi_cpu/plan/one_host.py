@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..config import ModelConfig
-from ..kernels import cache_layer_bytes, memory_reader, runtime
+from ..kernels import cache_layer_bytes
 from ..kernels.arrays import PAGE_TOKENS
-from ..machine import MemoryBandwidth
 from ..modelfile import HASHES
 
 EXPERTS = "_exps.weight"  # how the names of routed experts end: one tensor a layer, or llama.cpp's three
@@ -100,8 +99,3 @@ def predict(needs: Needs, machine: Machine) -> Prediction:
         from_disk=needs.from_disk(max(0, machine.memory - needs.cache)),
         tokens_per_s=machine.bandwidth * 1e9 / needs.token,
     )
-
-
-def memory_bandwidth() -> MemoryBandwidth:
-    """The bandwidth of this machine's memory: read by the kernels' threads, kept beside their compiled code."""
-    return MemoryBandwidth(runtime.cache_folder(), memory_reader.fastest_pass)
