@@ -29,6 +29,7 @@ from machine import anonymous_bytes, card, put_part
 import kimi_cpu
 from kimi_cpu.agent import Agent, Watch
 from kimi_cpu.kernels.runtime import scratch
+from kimi_cpu.machine import bound_heap
 
 sys.path.append(str(Path(__file__).parents[1]))
 from tests import tiny
@@ -159,6 +160,7 @@ def rows_of(model: Path | None, steps: int, journal: Path, task: str) -> list[di
         return f"Note {count} is written."
 
     forced = {"tool_choice": {"type": "function", "function": {"name": "note"}}, "parallel_tool_calls": False}
+    bound_heap()  # as the command does
     with kimi_cpu.load(model, parallel=1) as llm:
         watch = Steps(llm)
         agent = Agent(llm, [note], max_steps=steps, no_think=True, max_tokens=60, temperature=0, **forced)

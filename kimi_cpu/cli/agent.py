@@ -159,8 +159,10 @@ def agent_command(
     tools = offered_tools(modules, files, search, mcp, consent, say)
     path = require_model(model)
     loading = loading_of(options)
+    from ..machine import bound_heap
     from .loading import load_model
 
+    bound_heap()  # before there are threads
     with load_model(path, **loading) as llm:
         agent = Agent(llm, tools, mcp=mcp, system=system, max_steps=max_steps, budget=budget, **options, **thinking)
         terminal = Terminal(quiet, as_json, hide_thinking, unfinished, consent)
