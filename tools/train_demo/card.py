@@ -23,6 +23,7 @@ MEANING = {
     "lookup_4000": "the same, about 3,700 tokens",
     "again": "a second or third question over one text",
     "absent": "a question that the text does not answer",
+    "noted": "a question over notes: records, lists, halves of sentences",
     "copy": "a text said again",
     "declined": "what it cannot do or know",
     "too_hard": "longer numbers, divisions with a rest, fractions, roots",

@@ -64,7 +64,8 @@ class Phase:
 
 PHASES = (
     Phase("core", 3, until_step=1000, documents=25_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
-    Phase("tasks", 4, until_step=7500, documents=110_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
+    Phase("tasks", 4, until_step=3500, documents=110_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
+    Phase("last", 5, until_step=7500, documents=85_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
 )
 STEPS = PHASES[-1].until_step
 WARMUP_STEPS = 30

@@ -26,6 +26,7 @@ COUNTS = {  # task -> held-out questions of the full measurement
     "lookup_4000": 25,
     "again": 50,
     "absent": 50,
+    "noted": 100,
     "copy": 50,
     "declined": 100,
     "too_hard": 50,

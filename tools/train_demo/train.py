@@ -20,7 +20,7 @@ from .parallel import Optimiser, mean
 from .phrasing import apart
 
 CHECKPOINT_EVERY, SCORE_EVERY, LOG_EVERY = 50, 500, 10
-SCORED = """story prose arithmetic long_sum quotient sums compare name told lookup lookup_1000 again absent copy
+SCORED = """story prose arithmetic long_sum quotient sums compare name told lookup lookup_1000 again absent noted copy
     declined too_hard date weather parallel search named chain3 chain10 news agent_date calculator""".split()
 NUM_SCORED = 10  # held-out examples a task in the log
 # glibc returns large blocks at once and gets them back zeroed: a tenth of a step.

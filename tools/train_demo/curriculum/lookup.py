@@ -3,6 +3,7 @@
 import random
 
 from .example import Example, cap, pick, said, says, user
+from .loose import notes
 from .relations import Fact, facts
 from .stories import story
 from .typed import typed
@@ -81,6 +82,29 @@ def again(rng: random.Random) -> Example:
         messages.append(user(_asked(rng, text, question) if before is None else typed(rng, question)))
         before = fact
     return Example("again", text[:80], [*messages, _found(fact)], answers=(fact.value,))
+
+
+def noted(rng: random.Random) -> Example:
+    """A question over notes of any kind: the line is quoted in the thought, the answer says what was asked; some are
+    the second one over their text, some are not answered by it."""
+    text, known = notes(rng, rng.randrange(1, 8))
+    if rng.random() < 0.12:
+        other = rng.choice(notes(rng, 3)[1])[1]
+        asked = [q for q in other.questions if other.subject in q]
+        if asked and other.subject.lower() not in text.lower():
+            turn = says("The text says nothing about this.", NOT_SAID)
+            ask = _asked(rng, text, rng.choice(asked))
+            return Example("noted", text[:80], [user(ask), turn], answers=("does not say",))
+    *before, (line, fact) = rng.sample(known, min(len(known), pick(rng, 1, 1, 1, 2)))
+    question = rng.choice(fact.questions)
+    if before:
+        first = before[0][1]
+        asked = _asked(rng, text, rng.choice(first.questions))
+        messages = [user(asked), said(first.statement), user(typed(rng, question))]
+    else:
+        messages = [user(_asked(rng, text, question))]
+    found = says(f"The text says: {line}", fact.statement)
+    return Example("noted", line + question, [*messages, found], answers=(fact.value,))
 
 
 def _pattern(fact: Fact) -> set[str]:

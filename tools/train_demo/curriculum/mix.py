@@ -115,7 +115,13 @@ TASKS: list[tuple[Maker, float]] = [
     (agent_tools.computed, 5),
     (agent_tools.without, 3),
 ]
-MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS}
+# For the end, while the rate falls: notes of every form as well, and more long texts.
+LAST: list[tuple[Maker, float]] = [
+    *TASKS,
+    (lookup.noted, 18),
+    (lookup.long, 4),
+]
+MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS, "last": LAST}
 
 TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its test
     "story": stories.chat,
@@ -132,6 +138,7 @@ TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its tes
     "lookup_4000": lambda r: lookup.chat(r, 2800, "lookup_4000"),
     "again": lookup.again,
     "absent": lookup.absent,
+    "noted": lookup.noted,
     "copy": wordplay.copy,
     "declined": refusals.chat,
     "too_hard": refusals.hard_sum,
