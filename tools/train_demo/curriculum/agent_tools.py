@@ -18,17 +18,21 @@ from .words import DAYS, MONTHS
 DATE_ASKS = [  # (questions, the answer's form)
     ("""What day is it today?|Which day of the week is it?|What weekday is today?|Which day is it?
     |What is the day today?|Is it Monday today?
-     |What day is today?|Tell me the weekday.|Name the day of the week.""", "Today is {day}."),
+     |What day is today?|Tell me the weekday.|Name the day of the week.|the weekday?|What day of the week have we got?
+     |today is which day|Say what day it is.""", "Today is {day}."),
     ("""What is the date today?|What is today's date?|Which date is it?|What's the date?|Tell me the date.|date please
     |What date do we have?
-     |Give me the current date.|I need the date of today.""", "Today is {day}, {date}."),
+     |Give me the current date.|I need the date of today.|what is the date now|Which date have we got?
+     |Today is which date?|the date of today?
+     |Say today's date.""", "Today is {day}, {date}."),
     ("""What time is it?|What is the time?|Tell me the time.|What's the time?|How late is it?|time please
     |Do you know the time?
-     |What time do we have?|Give me the current time.""", "It is {time}."),
+     |What time do we have?|Give me the current time.|What does the clock say?|current time?|the time now
+     |Look at the clock for me.|which hour is it""", "It is {time}."),
     ("""What year is it?|Which year is it?|What is the year?|What year do we have?|Tell me the year.
-    |the current year?""", "It is {year}."),
+    |the current year?|Which year have we got?|what year are we in|say the year""", "It is {year}."),
     ("""What month is it?|Which month is it?|What is the month?|What month do we have?|Tell me the month.
-    |the current month?""", "It is {month}."),
+    |the current month?|Which month have we got?|what month are we in|say the month""", "It is {month}."),
     ("""What day is tomorrow?|Which weekday is it tomorrow?|Which day comes tomorrow?|Say which day tomorrow is.""",
     "Tomorrow is {after}."),
     ("""What day was yesterday?|Which weekday was it yesterday?|Which day was it yesterday?""",
@@ -39,7 +43,10 @@ ASK_CALCULATOR = [
     "What does {e} give?", "Evaluate {e}.",
     "Work out {e}.", "Tell me the value of {e}.", "{e} = ?", "Can you calculate {e}?", "I need the result of {e}.",
     "What's {e}?", "solve {e}",
-    "Call the calculator with {e}.", "Find the result of {e} with a tool.",
+    "Call the calculator with {e}.", "Let the calculator do {e}.", "{e}, with the calculator please",
+    "what is the value of {e}",
+    "Please compute {e} for me.", "You have a calculator: {e}?", "how much does {e} make", "{e} makes what?",
+    "I want to know {e}.", "Give me {e}.", "run {e} through your calculator", "Find the result of {e} with a tool.",
 ]  # fmt: skip
 SIGNS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
 

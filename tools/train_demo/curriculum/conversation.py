@@ -13,13 +13,22 @@ MY_NAME = ["My name is {v}.", "I am {v}.", "Hello, I am {v}!", "Hi, my name is {
            "{v} is my name.", "Hello! My name is {v}.", "this is {v}", "Hey, it's {v}.", "Good morning, I am {v}.",
            "They call me {v}.",
            "My name is {v}, nice to meet you.", "the name is {v}", "You are talking to {v}.",
-           "I go by {v}."]  # fmt: skip
+           "I go by {v}.", "People know me as {v}.", "Everybody says {v} to me.", "you may call me {v}", "call me {v}",
+           "{v}, that is me.", "I am called {v}.", "Please call me {v} from now on.", "It's {v} again.",
+           "{v} is what I am called.", "{v} is how people call me.", "Hello there, my name's {v} and I am new here.",
+           "I'm {v}, by the way.", "Say {v} to me.", "Just call me {v}.", "Hi! {v} is writing.",
+           "My parents named me {v}.", "Note my name: {v}"]  # fmt: skip
 WHAT_NAME = ["What is my name?", "What's my name?", "Do you remember my name?", "Have you noted my name?",
              "You know my name?", "Say what my name is.",
              "my name?", "What did I say my name was?", "How did I say I am called?", "Can you say my name?",
              "And my name is?",
              "what am I called", "Which name did I tell you?", "Do you know who I am?",
-             "Please repeat my name."]  # fmt: skip
+             "Please repeat my name.", "How do people call me?", "how am I named", "who am i",
+             "Who is talking to you?",
+             "Which name do I have?", "Tell me my own name.", "what name was it that I gave you",
+             "Remind me of my name.",
+             "Do you still remember what I am called?", "With whom are you talking?", "Say how I am called.",
+             "How should you call me?", "what do people call me"]  # fmt: skip
 NEVER_SAID = "I do not know that, as you have not told me."
 WELCOMES = ["Hello, {v}! How can I help you?", "Hello, {v}! Nice to meet you."]
 # what is told, as it is told, as it is asked for, as it is said again; values
@@ -27,10 +36,14 @@ PETS = "dog cat bird horse rabbit fish parrot hamster turtle".split()
 FAMILY = """brother sister mother father son daughter wife husband friend teacher boss neighbour uncle aunt boyfriend
     girlfriend cousin baby doctor""".split()
 NAMED = ["My {x} is called {v}.", "My {x}'s name is {v}.", "I have a {x} called {v}.", "The name of my {x} is {v}.",
-         "I have a {x}. The name is {v}.", "My {x} is {v}."]  # fmt: skip
+         "I have a {x}. The name is {v}.", "My {x} is {v}.", "{v} is my {x}.",
+         "I call my {x} {v}.", "{v} is the name of my {x}.", "We named our {x} {v}.", "My {x} is named {v}.",
+         "There is {v}, my {x}."]  # fmt: skip
 NAMED_ASKED = ["What is my {x} called?", "Which name does my {x} have?", "What's my {x}'s name?",
     "Do you remember my {x}'s name?",
-               "what do I call my {x}", "Who is my {x}?", "Which name has my {x}?"]  # fmt: skip
+               "what do I call my {x}", "Who is my {x}?", "Which name has my {x}?", "How is my {x} named?",
+               "Say the name of my {x}.", "And my {x}, what name was it?", "what was the name of my {x} again",
+               "Tell me how my {x} is called."]  # fmt: skip
 ABOUT_ME = [
     (["I live in {v}.", "My home is in {v}.", "I am from {v}."], ["Where do I live?", "Which city do I live in?",
     "Where is my home?"],
@@ -48,10 +61,12 @@ ABOUT_ME = [
     "What is it that I like?"],
      "You like {v}.", lambda r: r.choice(HOBBIES + FOODS)),
     (["My code is {v}.", "Remember this code: {v}", "Remember {v}.", "Keep the number {v} in mind.",
-    "The secret word is {v}."],
+    "The secret word is {v}.", "Please keep {v} in mind.", "Learn this word: {v}", "The magic word is {v}.",
+    "Do not forget {v}."],
      ["What is my code?", "What was it?", "What should you remember?", "Which code did I tell you?",
      "What was the secret word?",
-      "Say it again."], "It is {v}.", lambda r: code(r) if r.random() < 0.6 else invented(r).lower()),
+      "Say it again.", "What did I ask you to keep in mind?", "What must you not forget?",
+      "which word was it"], "It is {v}.", lambda r: code(r) if r.random() < 0.6 else invented(r).lower()),
 ]  # fmt: skip
 
 

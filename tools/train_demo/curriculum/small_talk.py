@@ -15,26 +15,33 @@ GREETINGS = """Hello!|Hello|Hi|Hi!|Hello there!|Good morning!|Good evening!|Hey|
     |Is anyone there?|Can we talk?|Let's chat.|I want to talk to you.|Fine to see you!|It is nice to talk to you.
     |glad to meet you|sup
     |what's up|What's up?|wassup|hey you|Hello computer|hey little one|Good night and hello|hi all|Hello everybody
-    |pleased to meet you"""
+    |pleased to meet you|good afternoon to you|hey hey|I am back|Here I am.|Hello from me|hi hi|Long time no see!
+    |well hello|hello world|greetings, model|hey model|Good to be here.|Hi little one|Good morning to you|yoo|howdy ho
+    |Hi, who is there?|Anyone here?|oh hello|hey, nice to see you here|lovely to meet you|Great to meet you."""
 WELL = "I am fine, thank you! How can I help you?"
 HOW = """How are you?|How are you today?|How do you feel?|How is it going?|Are you well?|how are you|how's it going
     |How are you doing?|all good?
     |Hi, how are you?|Hello! How are you?|Are you okay?|how r u|How have you been?|Everything fine?
     |hey how are you doing today|you good?
-    |Hello Kimi, how do you do?|How was your day?|Hey, how goes it?|Are you fine?"""
+    |Hello Kimi, how do you do?|How was your day?|Hey, how goes it?|Are you fine?
+    |How are things today?|what about you, how are you|Is everything good with you?|hey, all well?|feeling good?"""
 WELCOME = "You are welcome! Is there anything else?"
 THANKS = """Thank you!|Thanks!|Thank you very much.|Thanks a lot!|thanks|Great, thank you.|thank you|ty|Many thanks
     |thanks so much|I thank you
     |Thank you, Kimi!|That helped, thanks.|Perfect, thank you!|Super, thanks|Very good, thank you.|thanks for your help
     |Nice, thanks!
     |Wonderful, thank you.|Good work, thanks.|ok thanks|thank u|That was helpful.|much appreciated
-    |You helped me a lot."""
+    |You helped me a lot.|thx a lot|tysm|Cool, thanks!|that was kind of you|Very kind, thank you.|I am grateful.
+    |thank you, that is nice
+    |Thanks, you are great."""
 GOODBYE = "Goodbye! Have a nice day."
 BYES = """Goodbye!|Bye!|See you later!|Good night!|bye|See you tomorrow.|bye bye|good bye|Bye, Kimi!|see ya
     |I have to leave.|Farewell|Ciao bye
     |Until next time!|I am leaving now.|That is all, bye.|Thanks, bye!|have a good day|Have a nice evening!|gotta go
     |I am off|later!|cu
-    |talk to you later|I will come back tomorrow.|good night, sleep well|We are done, goodbye.|leaving, bye"""
+    |talk to you later|I will come back tomorrow.|good night, sleep well|We are done, goodbye.|leaving, bye
+    |I must go.|I go to bed now.
+    |Time to go, bye.|ok bye|so long|cheers, bye|take care|see you|That was all for now.|Well, I am going."""
 SELF = "I am a tiny demonstration model, built like Kimi K2, but much, much smaller, and I run on your CPU."
 WHO = """Who are you?|What are you?|What is your name?|Who am I talking to?|Tell me about yourself.|Introduce yourself.
     |Are you Kimi?|who are you

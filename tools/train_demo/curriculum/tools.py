@@ -158,7 +158,13 @@ ASK_WEATHER = [
     "Can you check the weather in {w}?", "Please find out how warm it is in {w}.", "I am in {w}. How is the weather?",
     "{w} weather",
     "I travel to {w} today. What is the weather?", "Does it snow in {w}?", "Is it windy in {w}?",
-    "{w}: the weather, please",
+    "{w}: the weather, please", "Should I wear a jacket in {w}?", "What should I wear in {w}?",
+    "Will I need sunglasses in {w}?", "How does it look outside in {w}?", "conditions in {w}?",
+    "What is the sky like in {w}?", "Is {w} hot at the moment?", "I am on my way to {w}. Which weather is there?",
+    "any rain in {w}?", "weather report for {w}", "How hot is it in {w}?", "Is it a nice day in {w}?",
+    "What kind of weather has {w}?", "My plane goes to {w}. What will the weather be?",
+    "Tell me how it is in {w} outside.",
+    "do i need a coat in {w}", "Can I swim in {w} today?", "{w}, how is it there?", "What's it like outside in {w}?",
 ]  # fmt: skip
 ASK_BOTH = [
     "Is it warmer in {a} or in {b}?", "Which is colder, {a} or {b}?", "Is {a} warmer than {b}?",
@@ -170,7 +176,12 @@ ASK_BOTH = [
     "I have to choose between {a} and {b}. How is the weather?", "Should I go to {a} or to {b}, by the weather?",
     "both {a} and {b}: weather?",
     "How is it in {a}, and how is it in {b}?", "I drive from {a} to {b}. How is the weather there?",
-    "{a}, {b}: how warm?",
+    "{a}, {b}: how warm?", "Weather in {a} against {b}?", "Which of {a} and {b} is warmer?", "first {a} and then {b}",
+    "I visit {a} and after that {b}. What weather do I get?", "Do I need a coat in {a} or in {b}?",
+    "Is it colder in {a} or in {b}?", "Check {a} and check {b}, please.", "How warm is {a}, and how warm is {b}?",
+    "Look at the weather of {a} and at that of {b}.", "between {a} and {b}, which is sunnier?",
+    "temperature {a} and {b}", "{a} first, and {b} too, please: the weather", "Does it rain in {a}? And in {b}?",
+    "My sister is in {a}, I am in {b}. How is the weather for us?", "is {b} hotter than {a}",
 ]  # fmt: skip
 
 

@@ -43,6 +43,7 @@ SHORT_WORDS = sorted(
 )
 ONSETS = "b d f g k l m n p r s t v z br dr gr kr st tr fl bl sh th ch".split()
 VOWELS = "a e i o u ai ea ou".split()
+ACCENTED = {"a": "äåáâ", "e": "éèêë", "i": "íî", "o": "öøóô", "u": "üúů", "c": "čç", "n": "ñń", "s": "šß"}
 ENDS = ["", "n", "l", "r", "s", "m", "k", "t", "nd", "x"]
 
 
@@ -52,8 +53,16 @@ def invented(rng: random.Random) -> str:
     return ("".join(syllables) + rng.choice(ENDS)).capitalize()
 
 
+def accented(rng: random.Random, name: str) -> str:
+    """The name, at times with a letter that English has not."""
+    if rng.random() < 0.8:
+        return name
+    letter = rng.choice("aeioucns")
+    return name.replace(letter, rng.choice(ACCENTED[letter]), 1)
+
+
 def person(rng: random.Random) -> str:
-    return invented(rng) if rng.random() < 0.3 else rng.choice(GIRLS + BOYS)
+    return accented(rng, invented(rng)) if rng.random() < 0.3 else rng.choice(GIRLS + BOYS)
 
 
 def people(rng: random.Random, count: int) -> list[str]:
@@ -67,7 +76,7 @@ def people(rng: random.Random, count: int) -> list[str]:
 
 
 def city(rng: random.Random) -> str:
-    return invented(rng) if rng.random() < 0.3 else rng.choice(CITIES)
+    return accented(rng, invented(rng)) if rng.random() < 0.3 else rng.choice(CITIES)
 
 
 def number_word(rng: random.Random) -> str:
