@@ -4,11 +4,10 @@
     python benchmarks/heavy.py slice FILE
     python benchmarks/heavy.py cost FILE [--rounds 5] [--heavy 8] [--write]
 
-gain: held-out questions that ask to sort three numbers of up to two digits, of different tens, from small to large,
-made by the curriculum of tools/train_demo (`sort`; one is held out when the hash of its numbers says so), at
-temperature 1. An answer is right when it has the three in order. Each question is put to one trajectory, as often as
-heavy mode has trajectories and with other seeds, and to heavy mode once. The gain is the mean over the questions of
-(heavy mode is right) - (share of single trajectories that are right), with the interval that 95 % of such means are in.
+gain: held-out questions of TASK of the curriculum of tools/train_demo, at temperature 1. An answer is right when it has
+what the task's own test wants. Each question is put to one trajectory, as often as heavy mode has trajectories and with
+other seeds, and to heavy mode once. The gain is the mean over the questions of (heavy mode is right) - (share of single
+trajectories that are right), with the interval that 95 % of such means are in.
 With --write it goes on behind the questions that results-heavy.json has, at most --at-once of them in a call; without
 its "gain" it begins anew.
 
@@ -26,8 +25,6 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from shutil import rmtree
 from statistics import mean, median, stdev
@@ -38,11 +35,11 @@ import kimi_cpu
 
 sys.path.append(str(Path(__file__).parents[1]))
 from tools import make_byte_tokenizer, make_slice
-from tools.train_demo.curriculum import Example, wordplay
+from tools.train_demo.curriculum import Example, held_out
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results-heavy.json"
-NUMBERS = 3  # of a question
+TASK = "long_sum"  # sums and differences with a number of three digits
 KEPT_AT = 20  # questions after which results are written
 PROMPT_TOKENS, LETTERS = 512, 96
 SLICE = {"layers": 1, "experts": 384, "expert_width": 1024, "vocab": 512}
@@ -82,18 +79,6 @@ def main() -> None:
         put(args.part, {"heavy": args.heavy, "rows": rows}, args.write)
 
 
-def questions(count: int) -> Iterator[Example]:
-    """Held-out questions, the same ones every time."""
-    rng, seen = random.Random("heavy"), set[str]()
-    while len(seen) < count:
-        example = wordplay.sort_numbers(rng)
-        numbers = [int(number) for number in example.answers[0].split(", ")]
-        is_asked = numbers == sorted(numbers) and len(numbers) == len({n // 10 for n in numbers}) == NUMBERS
-        if is_asked and example.is_test and example.key not in seen:
-            seen.add(example.key)
-            yield example
-
-
 def is_right(example: Example, content: str | None) -> bool:
     """Whether an answer has all that it must have."""
     return all(answer in (content or "") for answer in example.answers)
@@ -104,7 +89,7 @@ def gain(first: int, end: int, heavy: int) -> list[tuple[float, bool, bool, str]
     and heavy mode are, and how heavy mode came to its answer."""
     rows = []
     with kimi_cpu.load() as llm:
-        for number, example in enumerate(islice(questions(end), first, end), first):
+        for number, example in enumerate(held_out(TASK, end)[first:], first):
             messages, seed = example.messages[:1], 1000 * number
             singles = [handle.result() for handle in llm.samples(messages, heavy, seed=seed, temperature=1.0)]
             share = mean(is_right(example, answer.content) for answer in singles)
@@ -220,7 +205,7 @@ def tables(results: dict) -> list[str]:
             "",
             "## What it gains",
             "",
-            f"The bundled model, temperature 1, {len(gains)} held-out questions: {NUMBERS} numbers to be sorted.",
+            f"The bundled model, temperature 1, {len(gains)} held-out questions of the task {TASK}.",
             "",
             f"| one trajectory | vote of {g['heavy']} alone | heavy {g['heavy']} | gain, 95 % interval |",
             "|---:|---:|---:|---:|",
