@@ -38,7 +38,7 @@ QUANTIZATION = {
         }
     },
 }
-TEMPERATURE = 0.3  # a token that one in twenty draws would be is then one of ten thousand; stories still differ
+TEMPERATURE = 0.3  # a token that one in twenty draws would be is then one of twenty thousand; stories still differ
 REPETITION_DETECTION = {"min_pattern_size": 16, "max_pattern_size": 256, "min_count": 4}  # a small model may circle
 Tensors = dict[str, torch.Tensor]
 
