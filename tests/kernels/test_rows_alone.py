@@ -5,6 +5,7 @@ import pytest
 
 from kimi_cpu import kernels
 from kimi_cpu.kernels import cases, reference
+from kimi_cpu.kernels.entries import attention
 
 
 def same(a, b):
@@ -71,8 +72,10 @@ def test_experts_one_by_one_and_elsewhere_give_the_same_sums(int8, tokens):
     assert same(pieces, whole)
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 4])
 @pytest.mark.parametrize("kind", ["f16", "int8", "f32"])
-def test_decoded_sequence_is_the_same_alone(kind):
+def test_decoded_sequence_is_the_same_alone(kind, at_once, monkeypatch):
+    monkeypatch.setattr(attention, "_at_once", lambda sequences, _: min(sequences, at_once))
     case = cases.attend_absorbed(kind, [1, 64, 1100, 131], 5, 70, 8)
     q, cache, layer, tables, lens, scale, out = case.build(np.random.default_rng(0)).arguments
     kernels.attend_absorbed(q, cache, layer, tables, lens, scale, out)
@@ -81,6 +84,14 @@ def test_decoded_sequence_is_the_same_alone(kind):
         one = slice(s, s + 1)
         kernels.attend_absorbed(q[one], cache, layer, tables[one], lens[one], scale, alone)
         assert same(alone[0], out[s])
+
+
+def test_partial_results_stay_within_their_bytes():
+    case = cases.attend_absorbed("int8", [64], 1, 512, 64)
+    cache = case.build(np.random.default_rng(0)).arguments[1]
+    sums, *_ = kernels.plan_absorbed(cache, 64, 64, 256)
+    assert sums.nbytes <= attention.SUMS_BYTES or len(sums) == 1
+    assert len(kernels.plan_absorbed(cache, 64, 64, 4)[0]) > 1
 
 
 @pytest.mark.parametrize("kind", ["f16", "int8", "f32"])

@@ -25,6 +25,7 @@ SCORES, VALUES, SOFTMAX = (INDEX[f"attention_{name}"] for name in ("scores", "va
 INT8_SCORES, INT8_SOFTMAX, INT8_VALUES = (INDEX[f"int8_{name}"] for name in ("scores", "softmax", "values"))
 STAGGER = SIZE["stagger"]
 QUANTIZE_64 = INDEX[f"quantize_{CACHE_GROUP}"]
+SUMS_BYTES = 32 << 20  # of the partial results of all sequences that are attended to at once: at most, but for one's
 STATE = 16  # floats after a head's sums: largest score, sum, factor; 16 keep rows from sharing cache sets
 HEADS = 16  # of one task at least on an int8 cache, so that a page's transposition is shared
 PAGE_READS = 2  # so often may every page be read so that each thread has heads of its own, and no sums of another one
@@ -60,7 +61,8 @@ def attend_absorbed(
     plan: tuple | None = None,
     rows: Rows = None,
 ) -> Call:
-    """out f32[S, A, L] = softmax(scale q c) c over the seq_lens[s] cached tokens c of each sequence; 2 regions.
+    """out f32[S, A, L] = softmax(scale q c) c over the seq_lens[s] cached tokens c of each sequence; 2 regions, again
+    for every so many sequences as SUMS_BYTES hold.
 
     q f32[S, A, L + R], block_tables i32[S, B], seq_lens i32[S]; plan: `plan_absorbed`, by default for these sequences.
     Queries and probabilities are rounded to 8 bits when the cache is int8; otherwise all is f32.
@@ -87,6 +89,7 @@ def plan_absorbed(cache: Cache, heads: int, sequences: int, splits: int) -> tupl
 def _plan_int8(cache: Cache, heads: int, sequences: int, splits: int) -> tuple[np.ndarray, int, np.ndarray, int]:
     """Room for `_absorbed_int8`: (partial results, parts of the heads, each worker's buffers, bytes of one worker)."""
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
+    sequences = _at_once(sequences, 4 * splits * heads * (latent + STATE))
     groups, workers, most = (latent + rope) // CACHE_GROUP, runtime.workers(), heads // HEADS
     parts = workers if workers <= min(most, PAGE_READS) else max(1, min(most, 2 * workers // (sequences * splits)))
     size = sequences * splits * heads * (latent + STATE)
@@ -103,16 +106,22 @@ def _plan_float(cache: Cache, heads: int, sequences: int, splits: int) -> tuple[
     """
     workers = runtime.workers()
     latent, rope = cache_widths(cache.kind, cache.latent, cache.rope)
+    rows = latent + 3  # sums, then the softmax's state
+    sequences = _at_once(sequences, 4 * splits * rows * (pad(heads, COLUMNS) + GAP))
     parts = max(1, min(-(-heads // COLUMNS), 2 * workers // (sequences * splits)))
     columns = pad(-(-heads // parts), COLUMNS)
     parts = -(-heads // columns)
-    rows = latent + 3  # sums, then the softmax's state
     size = sequences * splits * parts * rows * (columns + GAP)
     sums = runtime.scratch("partial", 4 * size).view(np.float32)[:size]
     width = max(latent, pad(cache.latent, GROUP)) + rope
     each = PAGE_TOKENS * width + (width + PAGE_TOKENS) * (columns + GAP)
     space = runtime.scratch("absorbed", 4 * each * workers).view(np.float32)
     return sums.reshape(sequences, splits, parts, rows, columns + GAP), space, each
+
+
+def _at_once(sequences: int, sums_bytes: int) -> int:
+    """How many of the sequences are attended to at once. sums_bytes: of the partial results of one."""
+    return max(1, min(sequences, SUMS_BYTES // sums_bytes))
 
 
 def cache_pages(cache: Cache, layer: int) -> np.ndarray:
@@ -136,35 +145,39 @@ def _absorbed(micro, pages, latent, q, scale, out, block_tables, seq_lens, sums,
     part of the heads; in the second region it is 32 latents of a merged result.
     """
     workers = micro[WORKERS]
-    splits, parts = sums.shape[1], sums.shape[2]
+    room, splits, parts = sums.shape[0], sums.shape[1], sums.shape[2]
     columns = sums.shape[4] - GAP
-    counter = np.zeros(2, np.int64)
-    for worker in prange(workers):
-        own = space[worker * each : (worker + 1) * each]
-        turned = -1  # whose queries are in `own`
-        while True:
-            task = take_task(micro, counter[:1])
-            if task >= sequences * splits * parts:
-                break
-            s, split, part = task // (splits * parts), task // parts % splits, task % parts
-            if split * SPLIT_TOKENS < seq_lens[s]:
-                page_rows, qt, scores = _buffers(pages[0], columns, own)
-                if turned != s * parts + part:
-                    turned = s * parts + part
-                    _turn_queries(pages[0], latent, q[s, part * columns : (part + 1) * columns], qt)
-                own_sums = sums[s, split, part]
-                _split(micro, pages[0], block_tables[s], seq_lens[s], split, scale, qt, own_sums, page_rows, scores)
     blocks = (latent + GROUP - 1) // GROUP
-    for _ in prange(workers):
-        while True:
-            task = take_task(micro, counter[1:])
-            if task >= sequences * blocks:
-                break
-            s, begin = task // blocks, task % blocks * GROUP
-            used = (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS
-            for part in range(parts):
-                merged = out[s, part * columns : (part + 1) * columns]
-                _merge(sums[s, :used, part], begin, min(begin + GROUP, latent), merged)
+    for first in range(0, sequences, room):
+        some = min(room, sequences - first)
+        counter = np.zeros(2, np.int64)
+        for worker in prange(workers):
+            own = space[worker * each : (worker + 1) * each]
+            turned = -1  # whose queries are in `own`
+            while True:
+                task = take_task(micro, counter[:1])
+                if task >= some * splits * parts:
+                    break
+                at, split, part = task // (splits * parts), task // parts % splits, task % parts
+                s = first + at
+                if split * SPLIT_TOKENS < seq_lens[s]:
+                    page_rows, qt, scores = _buffers(pages[0], columns, own)
+                    if turned != s * parts + part:
+                        turned = s * parts + part
+                        _turn_queries(pages[0], latent, q[s, part * columns : (part + 1) * columns], qt)
+                    own_sums = sums[at, split, part]
+                    _split(micro, pages[0], block_tables[s], seq_lens[s], split, scale, qt, own_sums, page_rows, scores)
+        for _ in prange(workers):
+            while True:
+                task = take_task(micro, counter[1:])
+                if task >= some * blocks:
+                    break
+                at, begin = task // blocks, task % blocks * GROUP
+                s = first + at
+                used = (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS
+                for part in range(parts):
+                    merged = out[s, part * columns : (part + 1) * columns]
+                    _merge(sums[at, :used, part], begin, min(begin + GROUP, latent), merged)
 
 
 @leaf
@@ -279,31 +292,35 @@ def _absorbed_int8(micro, pages, latent, q, scale, out, block_tables, seq_lens, 
     cores that ask for a line at the same time get it later than from memory.
     """
     workers = micro[WORKERS]
-    _, splits, heads, _ = sums.shape
+    room, splits, heads, _ = sums.shape
     size = (heads + parts - 1) // parts
-    taken, merged = shares(workers), shares(workers)
-    for worker in prange(workers):
-        own = space[worker * each : (worker + 1) * each]
-        rounded = -1  # whose queries are in `own`
-        while True:
-            task = next_task(micro, taken, worker, sequences * splits * parts)
-            if task == sequences * splits * parts:
-                break
-            part, s = task // (sequences * splits), task // splits % sequences
-            h, split = part * size, (task + micro[STAGGER] * (part * splits // parts)) % splits
-            if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
-                some, own_sums = q[s, h : h + size], sums[s, split, h : h + size]
-                if rounded != s * heads + h:
-                    rounded = s * heads + h
-                    _round_queries(micro, pages[0], latent, some, own)
-                _split_int8(micro, pages[0], block_tables[s], seq_lens[s], split, scale, own_sums, own)
-    for worker in prange(workers):
-        while True:
-            task = next_task(micro, merged, worker, sequences * heads)
-            if task == sequences * heads:
-                break
-            h, s = task // sequences, task % sequences
-            _merge_int8(sums[s, : (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS, h], out[s, h])
+    for first in range(0, sequences, room):
+        some = min(room, sequences - first)
+        taken, merged = shares(workers), shares(workers)
+        for worker in prange(workers):
+            own = space[worker * each : (worker + 1) * each]
+            rounded = -1  # whose queries are in `own`
+            while True:
+                task = next_task(micro, taken, worker, some * splits * parts)
+                if task == some * splits * parts:
+                    break
+                part, at = task // (some * splits), task // splits % some
+                h, split = part * size, (task + micro[STAGGER] * (part * splits // parts)) % splits
+                s = first + at
+                if split * SPLIT_TOKENS < seq_lens[s] and h < heads:
+                    queries, own_sums = q[s, h : h + size], sums[at, split, h : h + size]
+                    if rounded != s * heads + h:
+                        rounded = s * heads + h
+                        _round_queries(micro, pages[0], latent, queries, own)
+                    _split_int8(micro, pages[0], block_tables[s], seq_lens[s], split, scale, own_sums, own)
+        for worker in prange(workers):
+            while True:
+                task = next_task(micro, merged, worker, some * heads)
+                if task == some * heads:
+                    break
+                h, at = task // some, task % some
+                s = first + at
+                _merge_int8(sums[at, : (seq_lens[s] + SPLIT_TOKENS - 1) // SPLIT_TOKENS, h], out[s, h])
 
 
 @leaf
