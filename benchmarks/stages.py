@@ -1,13 +1,14 @@
 """A model in stages beside the same in one process: throughput of groups in flight, a lone answer, a lone prompt.
 
     python benchmarks/stages.py ../slice/even/native.gguf --write
-    python benchmarks/stages.py ../slice/even/native.gguf --ray 10.77.0.1:6379 --delay-ms 1
+    python benchmarks/stages.py ../slice/even/native.gguf --ray 10.77.0.1:6379 --delay-ms 1 --network-gb 1
 
 One process runs the groups in turn, as the stages do, on all cores; each stage has its part of them, one thread at
 least. Both are loaded, and measured in turn.
 """
 
 import argparse
+import math
 import queue
 import random
 import statistics
@@ -32,6 +33,7 @@ from kimi_cpu.llm import LLM
 from kimi_cpu.llm.loading import Loaded, engine_of, make_part, prepare_thread
 from kimi_cpu.llm.options import LoadOptions, Progress, options_of
 from kimi_cpu.modelfile import ModelFile
+from kimi_cpu.plan.pipeline import Network, Pipeline, Request
 
 GROUP = 4  # sequences
 PROMPT, LONG = 24, 2048  # tokens
@@ -180,6 +182,17 @@ def occupancy(spans: Sequence[Mapping[str, list[float]]]) -> list[list[float]]:
     return found
 
 
+def simulated(spans: Sequence[Mapping[str, list[float]]], hop_s: float, row_bytes: int, rate: float) -> float:
+    """Tokens a second that plan's simulation gives for the groups. spans: of the stages, whose median each step takes;
+    hop_s: of one row; rate: bytes a second of the network."""
+    steps_s = [statistics.median(np.array(own["ends"]) - own["begins"][: len(own["ends"])]) for own in spans]
+    depth = len(spans) + 1
+    network = Network(max(0.0, hop_s - row_bytes / rate), rate)
+    pipeline = Pipeline([lambda work, s=s: float(s) for s in steps_s], network, row_bytes)
+    requests = [Request(0.0, PROMPT, 10**9, computed=PROMPT)] * (depth * GROUP)
+    return pipeline.simulate(requests, depth, depth * GROUP, 1000 * sum(steps_s)).rate
+
+
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -187,6 +200,7 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=3, metavar="K")
     parser.add_argument("--ray", default=LOCAL, metavar="ADDRESS")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="that each message takes longer")
+    parser.add_argument("--network-gb", type=float, default=math.inf, help="10^9 bits a second between the stages")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=32, help="of each answer")
     parser.add_argument("--prompts", action="store_true", help="measure lone prompts as well")
@@ -202,7 +216,7 @@ def main() -> None:
         "one answer": partial(generation, num_sequences=1, max_tokens=options.tokens),
     }
     figures: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in rows}
-    shares: list[list[float]] = []
+    shares, spans, row_bytes = list[list[float]](), list[Mapping[str, list[float]]](), 0
     with in_one_process(options.model, num_groups, **loading) as whole, in_stages(options, **loading) as (llm, group):
         for _ in range(options.rounds):
             for name, measure in rows.items():
@@ -210,7 +224,9 @@ def main() -> None:
                 for model, found in zip((whole, llm), figures[name], strict=True):
                     found.append(measure(model, max_tokens=options.tokens))
                 if name != "one answer":
-                    shares = occupancy(group.ask("spans"))
+                    spans = group.ask("spans")
+                    shares = occupancy(spans)
+        row_bytes = 4 * llm.config.hidden_size
         if options.prompts:
             figures[f"prompt of {LONG}"] = [prefill(whole, 1)], [prefill(llm, 1)]
     lines = ["| tokens a second | one process | in stages | ratio |", "|---|---:|---:|---:|"]
@@ -223,12 +239,20 @@ def main() -> None:
         "",
         f"A lone answer's token takes {staged - one:.2f} ms more, {hop_ms:.2f} a hop (driver, stages, driver).",
     ]
+    rate = simulated(spans, 1e-3 * hop_ms, row_bytes, options.network_gb * 1e9 / 8)
+    measured = next(iter(figures.values()))[1][-1]
+    lines += [
+        "",
+        f"The simulation of plan, with stages that take as long for a step and such hops, gives {rate:.1f} tokens a "
+        f"second for the groups in the last round, {rate / measured:.2f} of the {measured:.1f} measured.",
+    ]
     lines += ["", "Share of the time that a stage computes, in tenths of a run of the groups:", ""]
     lines += [f"- stage {n + 1}: {' '.join(f'{share:.2f}' for share in own)}" for n, own in enumerate(shares)]
     print("\n".join(lines))
     if options.write:
         delay = f", {options.delay_ms:g} ms of delay" if options.delay_ms else ""
-        title = f"{options.stages} stages, {options.model.name}{delay}"
+        network = f", {options.network_gb:g} Gb/s" if options.network_gb < math.inf else ""
+        title = f"{options.stages} stages, {options.model.name}{network}{delay}"
         put_part(RESULTS, "A model in stages", title, [*lines, "", *card(("numpy", "numba", "ray"))])
 
 
