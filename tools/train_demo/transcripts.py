@@ -86,6 +86,7 @@ def at_page(said: Conversation, folder: Path) -> list[str]:
         try:
             assert server.stderr is not None
             address = next(word for line in server.stderr for word in line.split() if word.startswith("http://"))
+            next(line for line in server.stderr if line.rstrip().endswith("is ready"))
             messages: list[dict[str, str]] = []
             for message in said:
                 messages.append({"role": "user", "content": message})
