@@ -36,11 +36,11 @@ class EngineActor(ABC):
 
     def facts(self) -> bytes:
         """wire.Facts, once the model file is there."""
-        return _said(self._facts)
+        return said(self._facts)
 
     def load(self) -> bytes:
         """Loads the model: wire.Loaded."""
-        return _said(self._load)
+        return said(self._load)
 
     def close(self) -> None:
         """Ends all answers, and the model."""
@@ -95,7 +95,8 @@ def keep_to_cores(part: Part) -> int:
     return len(mine)
 
 
-def _said(work: Callable[[], wire.Facts | wire.Loaded]) -> bytes:
+def said(work: Callable[[], Any]) -> bytes:
+    """What work() returns, a NamedTuple or nothing, or why it cannot be."""
     try:
         return wire.pack(work())
     except (KimiError, OSError, MemoryError) as e:

@@ -6,12 +6,13 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ConfigError, KimiError
 from ..machine import usable_cpus
+from .work import Part
 
 LOCAL = "local"  # instead of an address
 SEAT = "kimi-cpu"  # Ray's resource, of which a host has one for each engine that may run there
@@ -23,6 +24,12 @@ NO_TOKEN = (
     "RAY_AUTH_TOKEN_PATH; `ray get-auth-token --generate` makes one. RAY_AUTH_MODE=disabled is for a cluster without: "
     "it runs whatever anybody sends it."
 )
+
+
+def part_of(resources: Mapping[str, float], number: int) -> Part:
+    """The number-th part of a host with these of Ray's resources, which has a seat for each."""
+    count = int(resources[SEAT])
+    return Part(number, count, int(resources.get("CPU", 0)) // count, int(resources.get("memory", 0)) // count)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ..errors import ConfigError, EngineDeadError
 from . import wire
 from .actor import program
 from .batch_actor import BatchActor
-from .connection import SEAT, connected
+from .connection import SEAT, connected, part_of
 from .remote import RemoteModel
 from .seat import Engine, Role, Seat, State
 from .work import BatchWork, Part, Work
@@ -171,8 +171,7 @@ class Hosts(Generic[Engine]):
             count = int(has.get(SEAT, 0)) if node["Alive"] else 0
             for number in range(count):
                 name = node["NodeManagerAddress"] + (f" (engine {number + 1} of {count})" if count > 1 else "")
-                cpus, memory = int(has.get("CPU", 0)) // count, int(has.get("memory", 0)) // count
-                yield (node["NodeID"], number), (name, Part(number, count, cpus, memory))
+                yield (node["NodeID"], number), (name, part_of(has, number))
 
     def _choose(self) -> None:
         """Takes as the run's what most hosts have, once all have said it, or the first has waited for long."""

@@ -1,6 +1,5 @@
 """Several engines on other hosts as one: each request goes to one of them, and on to another when that is lost."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,8 +7,8 @@ from contextlib import suppress
 from itertools import count
 from typing import TypeVar
 
-from ..engine import Engine, EngineState, Outbox, Request, StepOutput
-from ..errors import ConfigError, EngineDeadError, EngineStartingError, ForkError
+from ..engine import Engine, EngineState, Outbox, OwnProcess, Request, StepOutput
+from ..errors import ConfigError, EngineDeadError, EngineStartingError
 from ..llm.reading import ChatGuide
 from .placement import grains
 from .replica import SILENT_S, Replica
@@ -49,28 +48,19 @@ class Task:
         return StepOutput(request, output.token_id, output.finish_reason, output.logprob, None, output.num_computed)
 
 
-class Replicas:
+class Replicas(OwnProcess):
     """An EngineClient over engines that come and go; hosts.Hosts adds them. In a fork of its process: ForkError."""
 
     def __init__(self, context: int):
         """context: tokens that each engine must have room for."""
-        self._context, self._pid = context, os.getpid()
+        super().__init__()
+        self._context = context
         self._lock = threading.RLock()
         self._replicas: list[Replica] = []
         self._tasks: dict[Request, Task] = {}
         self._by_ticket: dict[int, Task] = {}
         self._new_tickets = count()
         self._error: Exception | None = None
-
-    @property
-    def is_foreign(self) -> bool:
-        """See engine.EngineClient."""
-        return self._pid != os.getpid()
-
-    def require_own_process(self) -> None:
-        """See engine.EngineClient."""
-        if self.is_foreign:
-            raise ForkError
 
     def submit(self, request: Request, outbox: Outbox | None = None) -> None:
         """See engine.EngineClient. EngineStartingError: there is no engine yet, or again."""

@@ -1,16 +1,14 @@
 """A part of a model on a host, as Ray runs it: a class of plain methods that knows nothing of Ray."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..config import size_bytes
-from ..errors import KimiError
 from ..kernels import runtime
 from ..kernels.codegen import bus_error
 from ..llm.loading import Part as ModelPart
@@ -21,8 +19,7 @@ from ..llm.pressure import MemoryWatch
 from ..machine import cpus_by_core, trim_heap, usable_memory
 from ..modelfile import ModelFile
 from ..plan import memory_bandwidth
-from . import wire
-from .actor import keep_to_cores, model_path, program, weights_of
+from .actor import keep_to_cores, model_path, program, said, weights_of
 from .fetching import fetch
 from .stage_loop import StageLoop
 from .stage_wire import hang_up, without_delay
@@ -132,7 +129,7 @@ class StageActor:
     def _shares(self, layers: range) -> StageShares:
         file = self._opened()
         shares = shares_of(file, layers, self._options_of(layers))
-        weights = sum(tensor.nbytes for tensor in file.part(layers))
+        weights = sum(file.sizes(layers).values())
         return StageShares(shares.context, shares.chunk, shares.num_pages, weights)
 
     def _load(self, layers: range, common: Mapping[str, int], host: str, key: bytes) -> StageLoaded:
@@ -190,12 +187,3 @@ def connect(address: tuple[str, int], key: bytes, who: bytes) -> Connection:
     connection = without_delay(Client(address, authkey=key))
     connection.send_bytes(who)
     return connection
-
-
-def said(work: Callable[[], Any]) -> bytes:
-    """What work() returns, a NamedTuple or nothing, or why it cannot be, as JSON."""
-    try:
-        result = work()
-        return json.dumps({} if result is None else result._asdict()).encode()
-    except (KimiError, OSError, MemoryError) as e:
-        return wire.pack_refusal(f"{e.filename}: {e.strerror}" if isinstance(e, OSError) and e.filename else str(e))

@@ -1,6 +1,5 @@
 """The stages of a model on the hosts of a Ray cluster: where they are, and what they are asked."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -8,7 +7,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError, EngineDeadError
-from .connection import SEAT
+from . import wire
+from .connection import SEAT, part_of
 from .stage import StageActor
 from .work import Part, Work
 
@@ -61,7 +61,7 @@ class StageGroup:
             in_order = sorted(chosen.items(), key=lambda item: (item[1] == own, item[1], item[0]))
             taken = Counter[str]()
             for number, (bundle, node) in enumerate(in_order, 1):
-                part = _part(nodes[node]["Resources"], taken[node])
+                part = part_of(nodes[node]["Resources"], taken[node])
                 taken[node] += 1
                 host: str = nodes[node]["NodeManagerAddress"]
                 self.places.append(Place(number, num_stages, host, self._made(bundle, work, part)))
@@ -131,19 +131,13 @@ class StageGroup:
         return ray.remote(**options)(self.actor).remote(work.packed(), part)
 
 
-def _part(resources: Mapping[str, float], number: int) -> Part:
-    """The number-th part of a host with these of Ray's resources."""
-    count = int(resources[SEAT])
-    return Part(number, count, int(resources.get("CPU", 0)) // count, int(resources.get("memory", 0)) // count)
-
-
 def heard(place: Place, answer: "Future[bytes]") -> dict[str, Any]:
     """What a stage has said. ConfigError: that it cannot. EngineDeadError: nothing, as it is gone."""
     try:
         data = answer.result()
     except Exception as e:  # Ray has many
         raise EngineDeadError(f"{place.name} is gone ({type(e).__name__}).") from e
-    said: dict[str, Any] = json.loads(data)
-    if "refused" in said:
-        raise ConfigError(f"{place.name}: {said['refused']}")
-    return said
+    try:
+        return wire.unpack(data)
+    except wire.Refused as e:
+        raise ConfigError(f"{place.name}: {e}") from None

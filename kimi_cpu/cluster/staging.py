@@ -89,8 +89,8 @@ def make_engine(
     except BaseException:
         weights.close()
         raise
-    sizes = {tensor.name: tensor.nbytes for tensor in file.part(config.layers)}
-    return Loaded(engine, model, weights, common.context, needs(config, sizes, common.context, options.kv), ())
+    needed = needs(config, file.sizes(config.layers), common.context, options.kv)
+    return Loaded(engine, model, weights, common.context, needed, ())
 
 
 class StagedWeights:
@@ -195,7 +195,7 @@ def stages_of(file: ModelFile, facts: Sequence[StageFacts]) -> list[range]:
                 f"`kimi-cpu convert --stages {len(facts)}`, or all of them the whole file."
             )
         return parts
-    sizes = layer_sizes(config, {tensor.name: tensor.nbytes for tensor in file.part(config.layers)})
+    sizes = layer_sizes(config, file.sizes(config.layers))
     speeds = [own.speed for own in facts] if all(own.speed for own in facts) else [1.0] * len(facts)
     rooms = [int(ROOM * own.memory) for own in facts]
     found = split(sizes.read, sizes.all, speeds, rooms)

@@ -69,9 +69,9 @@ def unpack_events(data: bytes, keys: Mapping[int, bytes]) -> list[Event]:
         raise Lost(f"It sends what no engine says ({type(e).__name__}: {e}).") from e
 
 
-def pack(value: Facts | Loaded) -> bytes:
-    """What a host says of itself."""
-    return json.dumps(value._asdict()).encode()
+def pack(value: Any) -> bytes:
+    """What a host says of itself: the fields of a NamedTuple, or None for nothing."""
+    return json.dumps({} if value is None else value._asdict()).encode()
 
 
 def pack_refusal(why: str) -> bytes:
@@ -81,18 +81,19 @@ def pack_refusal(why: str) -> bytes:
 
 def unpack_facts(data: bytes) -> Facts:
     """Refused: there are none, for the reason that it says."""
-    fields = _fields(data)
+    fields = unpack(data)
     return Facts(*(str(fields[name]) for name in Facts._fields))
 
 
 def unpack_loaded(data: bytes) -> Loaded:
     """Refused: it cannot load the model."""
-    fields = _fields(data)
+    fields = unpack(data)
     identity = {str(name): str(value) for name, value in fields["identity"].items()}
     return Loaded(identity, [str(notice) for notice in fields["notices"]])
 
 
-def _fields(data: bytes) -> dict[str, Any]:
+def unpack(data: bytes) -> dict[str, Any]:
+    """The fields that `pack` had. Refused: there are none, for the reason that it says."""
     fields = json.loads(data)
     if "refused" in fields:
         raise Refused(str(fields["refused"]))

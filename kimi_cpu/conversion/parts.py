@@ -44,7 +44,7 @@ def write_parts(path: Path, num_stages: int, force: bool, progress: Progress | N
 def _layers(file: ModelFile, num_stages: int) -> list[range]:
     """Those of each stage, on hosts that are alike. ConfigError: there are too few."""
     config = file.config
-    sizes = layer_sizes(config, {tensor.name: tensor.nbytes for tensor in file.part(config.layers)})
+    sizes = layer_sizes(config, file.sizes(config.layers))
     found = split(sizes.read, sizes.all, [1.0] * num_stages, [sum(sizes.all)] * num_stages)
     if found is None:
         raise ConfigError(f"{file.path} has {config.num_hidden_layers} layers, too few for {num_stages} stages.")

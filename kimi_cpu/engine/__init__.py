@@ -1,6 +1,6 @@
 """Token ids in, token ids out: scheduling, pages and sampling parameters. Never sees text."""
 
-from .client import EngineClient, Outbox
+from .client import EngineClient, Outbox, OwnProcess
 from .disk_store import DiskStore
 from .engine import Engine, EngineState, Model, StepOutput
 from .parked_pages import ParkedPages
@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "Model",
     "Outbox",
+    "OwnProcess",
     "ParkedPages",
     "Request",
     "Sampling",

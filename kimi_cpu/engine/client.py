@@ -1,8 +1,10 @@
 """The seam to an engine: requests go in and outboxes get what comes of them, in this process or from another one."""
 
+import os
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from ..errors import ForkError
 from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
@@ -14,6 +16,23 @@ class Outbox(Protocol):
 
     def put(self, item: "StepOutput | BaseException") -> None:
         """From the engine's thread; must not wait."""
+
+
+class OwnProcess:
+    """Belongs to the process that made it. In a fork of that, threads are missing and locks may be held for ever."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    @property
+    def is_foreign(self) -> bool:
+        """See EngineClient."""
+        return self._pid != os.getpid()
+
+    def require_own_process(self) -> None:
+        """See EngineClient."""
+        if self.is_foreign:
+            raise ForkError
 
 
 class EngineClient(Protocol):

@@ -3,7 +3,6 @@
 An exception on behalf of one request ends that request; only a fault of the step that all share ends the thread.
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -12,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from ..errors import EngineDeadError, ForkError, SuspendedError
-from .client import Outbox
+from ..errors import EngineDeadError, SuspendedError
+from .client import Outbox, OwnProcess
 from .engine import Engine, EngineState, StepOutput
 from .request import Request
 
@@ -21,7 +20,7 @@ T = TypeVar("T")
 IDLE_SECONDS = 2.0  # without work, after which the thread is idle
 
 
-class EngineThread:
+class EngineThread(OwnProcess):
     """Runs engine.step() while there is work and sleeps otherwise: an EngineClient of this process. Use it from any
     thread.
 
@@ -36,7 +35,8 @@ class EngineThread:
         idle: called on the thread, again and again, when there was no work for some seconds, until it says that it has
         no more to do; it must be short, as requests wait for it.
         """
-        self._engine, self._prepare, self._idle, self._pid = engine, prepare, idle, os.getpid()
+        super().__init__()
+        self._engine, self._prepare, self._idle = engine, prepare, idle
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # to be called between two steps
         self._outboxes: dict[Request, Outbox] = {}
         self._lock = threading.Lock()  # guards _dead against a submit that comes as the thread ends
@@ -46,16 +46,6 @@ class EngineThread:
         engine.report = self._deliver
         self._thread = threading.Thread(target=self._run, name="kimi-cpu engine", daemon=True)
         self._thread.start()
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether this process is a fork of the one that has the thread. Locks may be held for ever then."""
-        return self._pid != os.getpid()
-
-    def require_own_process(self) -> None:
-        """ForkError: the thread is another process's."""
-        if self.is_foreign:
-            raise ForkError
 
     def submit(self, request: Request, outbox: Outbox | None = None) -> None:
         """Queues a request; its StepOutputs, or in the end an error, arrive in the outbox. EngineDeadError."""

@@ -117,14 +117,14 @@ def engine_of(model: Model, file: ModelFile, options: LoadOptions, tier: str) ->
 
 def shares_of(file: ModelFile, layers: range, options: LoadOptions) -> Shares:
     """How the memory is shared out that some layers may use. ConfigError, OutOfMemory."""
-    return share_memory(file.path, file.config.part(layers), _sizes(file, layers), options)
+    return share_memory(file.path, file.config.part(layers), file.sizes(layers), options)
 
 
 def make_part(file: ModelFile, layers: range, options: LoadOptions, progress: Progress | None = None) -> Part:
     """Some layers of a model, ready to run. Raises as make_engine."""
     file.require_layers(layers)
     config, shares = file.config.part(layers), shares_of(file, layers, options)
-    needed = needs(config, _sizes(file, layers), shares.context, options.kv)
+    needed = needs(config, file.sizes(layers), shares.context, options.kv)
     told = notices(file.path, needed, shares, usable_memory(), options)
     with interleaved(nodes := memory_nodes(options)) as refused:
         weights = _weights(file, layers, shares, options.preload, needed, progress)
@@ -139,10 +139,6 @@ def make_part(file: ModelFile, layers: range, options: LoadOptions, progress: Pr
         weights.close()
         raise
     return Part(model, weights, shares, needed, told, uses)
-
-
-def _sizes(file: ModelFile, layers: range) -> dict[str, int]:
-    return {tensor.name: tensor.nbytes for tensor in file.part(layers)}
 
 
 def _weights(

@@ -183,6 +183,10 @@ class ModelFile:
         """The tensors of some layers, as layout.contents gives them."""
         return [self._info(name) for name, _ in contents(self.config, layers)]
 
+    def sizes(self, layers: range) -> dict[str, int]:
+        """Bytes of the tensors of some layers, by their names."""
+        return {tensor.name: tensor.nbytes for tensor in self.part(layers)}
+
     def spans(self, layers: range) -> list[tuple[int, int]]:
         """The bytes [begin, end) in which the tensors of some layers lie."""
         spans: list[tuple[int, int]] = []

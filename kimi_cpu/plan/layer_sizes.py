@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ..config import ModelConfig
 from ..modelfile.layout import contents
 from .one_host import EXPERTS
+from .steps import share_used
 
 GROUP = 4  # sequences of a step
 
@@ -20,12 +21,12 @@ class LayerSizes(NamedTuple):
 
 def layer_sizes(config: ModelConfig, sizes: Mapping[str, int]) -> LayerSizes:
     """sizes: bytes of a native file's tensors by name."""
-    unused = (1 - config.num_experts_per_tok / config.n_routed_experts) ** GROUP if config.n_routed_experts else 0.0
+    used = share_used(config.num_experts_per_tok, config.n_routed_experts, GROUP)
     found = LayerSizes([], [])
     for layer in config.layers:
         own = {name: sizes[name] for name, _ in contents(config, range(layer, layer + 1))}
         experts = sum(size for name, size in own.items() if name.endswith(EXPERTS))
         table = 0 if config.tie_word_embeddings else own.get("token_embd.weight", 0)  # one row of it a token
         found.all.append(sum(own.values()))
-        found.read.append(found.all[-1] - table - unused * experts)
+        found.read.append(found.all[-1] - table - (1 - used) * experts)
     return found

@@ -102,7 +102,7 @@ class Model:
 
     def share_used(self, tokens: int) -> float:
         """The share of a layer's experts that so many tokens use, when each chooses for itself."""
-        return 1 - (1 - self.num_experts_per_tok / self.num_experts) ** tokens if self.num_experts else 0.0
+        return share_used(self.num_experts_per_tok, self.num_experts, tokens)
 
     def cache_bytes(self, tokens: int) -> int:
         """Cache of one sequence in one layer, in whole pages."""
@@ -143,6 +143,11 @@ class Stage:
         if self.resident == 1 or not tokens:
             return 0.0
         return min(1 - self.resident, 1 - float(np.interp(self.resident / tokens, *HITS)))
+
+
+def share_used(per_token: int, experts: int, tokens: int) -> float:
+    """The share of a layer's experts that so many tokens use, when each chooses for itself."""
+    return 1 - (1 - per_token / experts) ** tokens if experts else 0.0
 
 
 def usable(host: Host) -> int:

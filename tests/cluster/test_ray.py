@@ -3,18 +3,14 @@
 import json
 import os
 import re
-import shutil
 import signal
-import tempfile
 import time
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-from tools.hosts.cluster import Cluster
-
 from ..batch.fake import request, results, write
+from .ray_here import ray_cluster
 from .test_remote import answers
 
 if find_spec("ray") is None:
@@ -26,11 +22,8 @@ SEATS = 2
 
 @pytest.fixture(scope="module")
 def cluster():
-    folder = Path(tempfile.mkdtemp(prefix="k"))  # the paths of sockets must be short
-    with Cluster(folder) as made:
-        made.start(SEATS, SEATS)
+    with ray_cluster(SEATS) as made:
         yield made
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_engines_that_are_killed_cost_no_line(cluster, kimi_cpu, tiny_file, tmp_path):

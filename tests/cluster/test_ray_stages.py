@@ -3,22 +3,20 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-from tools.hosts.cluster import STAGE, Cluster
+from tools.hosts.cluster import STAGE
 
 from ..batch.fake import request, results, write
+from .ray_here import ray_cluster
 from .test_remote import answers
 
 if find_spec("ray") is None:
@@ -30,11 +28,8 @@ STAGES = 3
 
 @pytest.fixture(scope="module")
 def cluster():
-    folder = Path(tempfile.mkdtemp(prefix="k"))  # the paths of sockets must be short
-    with Cluster(folder) as made:
-        made.start(STAGES, STAGES)
+    with ray_cluster(STAGES) as made:
         yield made
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_stage_that_is_killed_costs_no_line(cluster, kimi_cpu, tiny_file, tmp_path):

@@ -132,7 +132,7 @@ def least_of_a_half(llm):
     file = llm._file
     least = []
     for layers in (range(0, 2), range(2, 4)):
-        sizes = {tensor.name: tensor.nbytes for tensor in file.part(layers)}
+        sizes = file.sizes(layers)
         assert any(name.endswith(EXPERTS) for name in sizes)
         least.append(least_memory(file.path, file.config.part(layers), sizes, options_of(OPTIONS)))
     return max(least) + 4096
