@@ -126,6 +126,8 @@ class Replicas(OwnProcess):
             )
         replica.connect(self)
         with self._lock:
+            if replica.is_lost:  # as soon as it was heard of, before there was anything to be taken from it
+                return
             self._replicas.append(replica)
             for task in [task for task in self._tasks.values() if task.replica is None]:
                 self._start(task)

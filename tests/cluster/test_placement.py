@@ -100,3 +100,17 @@ def test_engine_that_has_said_nothing_for_long_gets_no_new_requests():
     other.heard_s -= SILENT_S
     replicas.submit(Request([5], Sampling(), 9), SimpleQueue())
     assert (silent.num_open, other.num_open) == (1, 2)
+
+
+def test_engine_that_is_lost_while_it_joins_gets_no_requests():
+    class Stillborn(Unheard):
+        def connect(self, owner):
+            self.is_lost = True
+            owner.lost(self, "")
+
+    replicas, one, other = two()
+    lost = Stillborn("c", None, {"context": "512"})
+    replicas.add(lost)
+    for _ in range(6):
+        replicas.submit(Request([5], Sampling(), 9), SimpleQueue())
+    assert (lost.num_open, one.num_open, other.num_open) == (0, 3, 3)
