@@ -1,7 +1,7 @@
 """Plans a model on machines: the memory that it needs, whether it fits, how fast it can be. Never sees a weight."""
 
 from .arrangements import Arrangement, Cluster, Load, Proposal, propose
-from .layer_sizes import LayerSizes, layer_sizes
+from .layers import LayerSizes, layer_sizes
 from .measured import matrix_rate, memory_bandwidth
 from .one_host import EXPERTS, Machine, Needs, Prediction, needs, predict
 from .picture import picture

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from random import Random
 
-from .layer_sizes import GROUP
+from .layers import GROUP
 from .pipeline import CHUNK, Network, Outage, Pipeline, Request, Run
 from .splitting import split
 from .steps import Host, Model, Stage, Work, usable
@@ -202,7 +202,7 @@ def _depth(num_stages: int) -> int:
 def _stages(model: Model, host: Host, num_stages: int, in_flight: int, load: Load) -> list[Stage]:
     """Hosts that share the layers as they do in a cluster; none when they have no room."""
     cache = in_flight * model.cache_bytes(load.tokens)
-    read = [layer.dense + layer.head + model.share_used(GROUP) * layer.experts for layer in model.layers]
+    read = [layer.read(model.share_used(GROUP)) for layer in model.layers]
     sizes = [layer.num_bytes + cache for layer in model.layers]
     for room in (usable(host), sum(sizes)):
         if layers := split(read, sizes, [1.0] * num_stages, [room] * num_stages):

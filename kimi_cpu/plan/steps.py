@@ -4,8 +4,7 @@ Matrices are read from memory and multiplied, and one waits for the other: the s
 what was measured (tests/plan/test_steps.py). Experts that are not in memory are read while the others are computed.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 from ..config import ModelConfig
 from ..kernels import cache_layer_bytes
 from ..kernels.arrays import PAGE_TOKENS
-from .one_host import EXPERTS
+from .layers import Layer, layers_of, share_used, together
 
 RESERVE = 16  # of a host's memory, the part for the program, its activations and others
 # Times that a multiply-add of attention takes one of matrices (benchmarks/results-kernels-avx512-vnni.md, per thread:
@@ -34,26 +33,6 @@ class Host(NamedTuple):
     bandwidth: float
     multipliers: float
     disk: float
-
-
-class Layer(NamedTuple):
-    """A layer, or several together; the first has the embedding's table, the last the head. Bytes: table, dense (read
-    by every step), head (read where there are logits), experts (routed ones, read when tokens use them). Multiply-adds
-    of a token: macs without attention's own, routed_macs; of a row of logits: head_macs."""
-
-    num_layers: int = 0
-    table: int = 0
-    dense: int = 0
-    head: int = 0
-    experts: int = 0
-    macs: int = 0
-    routed_macs: int = 0
-    head_macs: int = 0
-
-    @property
-    def num_bytes(self) -> int:
-        """All bytes of its weights."""
-        return self.table + self.dense + self.head + self.experts
 
 
 class Work(NamedTuple):
@@ -90,7 +69,7 @@ class Model:
         c = config
         heads, latent, rope = c.num_attention_heads, c.kv_lora_rank, c.qk_rope_head_dim
         return cls(
-            layers=tuple(_layers(c, sizes)),
+            layers=tuple(layers_of(c, sizes)),
             num_experts=c.n_routed_experts,
             num_experts_per_tok=c.num_experts_per_tok,
             row_bytes=4 * c.hidden_size,
@@ -117,7 +96,7 @@ class Stage:
         """cache: bytes a layer, of all sequences together."""
         self._model, self._host, self.layers = model, host, layers
         self._part = part = together(model.layers[i] for i in layers)
-        room = usable(host) - cache * part.num_layers - part.table - part.dense - part.head
+        room = usable(host) - cache * part.num_layers - part.resident
         largest = max(model.layers[i].experts for i in layers)
         self.fits = room * model.num_experts >= largest * model.num_experts_per_tok
         self.resident = min(1.0, max(0, room) / part.experts) if part.experts else 1.0
@@ -145,50 +124,6 @@ class Stage:
         return min(1 - self.resident, 1 - float(np.interp(self.resident / tokens, *HITS)))
 
 
-def share_used(per_token: int, experts: int, tokens: int) -> float:
-    """The share of a layer's experts that so many tokens use, when each chooses for itself."""
-    return 1 - (1 - per_token / experts) ** tokens if experts else 0.0
-
-
 def usable(host: Host) -> int:
     """Bytes of a host's memory for weights and caches."""
     return host.memory - host.memory // RESERVE
-
-
-def together(layers: Iterable[Layer]) -> Layer:
-    """Several layers as one."""
-    return Layer(*map(sum, zip(*layers, strict=True)))
-
-
-def _layers(c: ModelConfig, sizes: Mapping[str, int]) -> list[Layer]:
-    """Each layer of a model."""
-    dense, experts = [0] * c.num_hidden_layers, [0] * c.num_hidden_layers
-    for name, size in sizes.items():
-        if found := re.match(r"blk\.(\d+)\.", name):
-            (experts if name.endswith(EXPERTS) else dense)[int(found[1])] += size
-    table, head = sizes.get("token_embd.weight", 0), sizes.get("output.weight", 0)
-    layers = [
-        Layer(1, dense=dense[i], experts=experts[i], macs=_macs(c, i), routed_macs=_routed_macs(c, i))
-        for i in range(c.num_hidden_layers)
-    ]
-    layers[0] = layers[0]._replace(table=table if head else 0)
-    layers[-1] = layers[-1]._replace(head=head or table, head_macs=c.vocab_size * c.hidden_size)
-    return layers
-
-
-def _macs(c: ModelConfig, layer: int) -> int:
-    """Multiply-adds of a token and a layer's matrices, without those of routed experts (DeepSeek-V3 report, sec. 2.1;
-    absorbed queries and values take as many as kv_b_proj)."""
-    heads = c.num_attention_heads
-    queries = heads * c.qk_head_dim
-    macs = c.hidden_size * (c.kv_lora_rank + c.qk_rope_head_dim + heads * c.v_head_dim)
-    macs += c.hidden_size * queries if c.q_lora_rank is None else c.q_lora_rank * (c.hidden_size + queries)
-    macs += c.kv_lora_rank * heads * (c.qk_nope_head_dim + c.v_head_dim)
-    if not c.is_moe_layer(layer):
-        return macs + 3 * c.hidden_size * c.intermediate_size
-    return macs + c.hidden_size * (c.n_routed_experts + 3 * c.n_shared_experts * c.moe_intermediate_size)
-
-
-def _routed_macs(c: ModelConfig, layer: int) -> int:
-    """Multiply-adds of a token and the experts that it is routed to."""
-    return 3 * c.hidden_size * c.moe_intermediate_size * c.num_experts_per_tok if c.is_moe_layer(layer) else 0

@@ -7,7 +7,7 @@ import pytest
 
 from kimi_cpu.plan import Cluster, Host, Load, Model, Network, propose
 from kimi_cpu.plan.arrangements import NOTICED_S
-from kimi_cpu.plan.steps import Layer
+from kimi_cpu.plan.layers import Layer
 
 GB = 10**9
 LAYER = Layer(1, dense=GB, experts=8 * GB, macs=10**8, routed_macs=10**8)
