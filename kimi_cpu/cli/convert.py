@@ -1,7 +1,7 @@
 """kimi-cpu convert: a checkpoint becomes one model file; and kimi-cpu verify, which proves that it is whole."""
 
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -9,6 +9,9 @@ from ..config import in_words
 from ..errors import Interrupted
 from .display import bar, warn
 from .interrupts import endings, on_signals
+
+if TYPE_CHECKING:
+    from ..conversion.verify import Report
 
 LAYOUTS = {  # layout: the words about a file that was made in it
     "native": "native layout; run it with: kimi-cpu run -m {file}",
@@ -88,30 +91,45 @@ def _stop(name: str) -> NoReturn:
 
 
 @click.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--against", metavar="SOURCE", type=click.Path(path_type=Path), help="Compare with this checkpoint, too.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads. [default: one a physical core]")
 def verify_command(file: Path, against: Path | None, jobs: int | None) -> None:
     """Check the hashes inside FILE; with --against, prove it equal to the checkpoint it was made from.
+
+    FILE may be a part that convert --stages has written, or a folder of them, which then has to have all.
 
     \b
     kimi-cpu verify k2.gguf
     kimi-cpu verify k2.gguf --against Kimi-K2-Thinking/
     """
     from ..conversion.verify import verify
+    from ..conversion.verify_parts import verify_parts
     from ..kernels.codegen import bus_error
 
     bus_error.install()
     with bar("verifying") as progress:
-        report = verify(file, against, jobs, progress)
+        if file.is_dir():
+            reports = verify_parts(file, against, jobs, progress)
+        else:
+            reports = [verify(file, against, jobs, progress)]
+    for report in reports:
+        _tell(report)
+
+
+def _tell(report: "Report") -> None:
+    """Prints what has been proved."""
+    layers, part = report.layers, ""
+    if len(layers) < report.num_layers:
+        part = f"layers {layers.start} to {layers.stop - 1} of {report.num_layers}, "
     click.echo(
-        f"{file}: {report.nbytes / 1e9:.2f} GB, {report.num_tensors:,} tensors and {report.num_experts:,} experts, "
-        "every hash is right."
+        f"{report.path}: {part}{report.nbytes / 1e9:.2f} GB, {report.num_tensors:,} tensors and {report.num_experts:,} "
+        "experts, every hash is right."
     )
-    if against is not None:
+    if report.against is not None:
         click.echo(
-            f"{against}: {report.int4_values:,} INT4 values with {report.scales:,} scales, and {report.float_values:,} "
-            "float values, are equal bit for bit."
+            f"{report.against}: {report.int4_values:,} INT4 values with {report.scales:,} scales, and "
+            f"{report.float_values:,} float values, are equal bit for bit."
         )
         for name, error in sorted(report.errors.items()):
             click.echo(

@@ -122,8 +122,8 @@ class StageActor:
         file = self._opened()
         file.require_native()
         speed = (memory_bandwidth().measured() or 0.0) / self._part.count
-        there = [layer for layer in file.config.layers if file.has_layer(layer)]
-        layers = [there[0], there[-1] + 1] if there else [0, 0]
+        own = file.own_layers()
+        layers = [own.start, own.stop]
         return StageFacts(program(), weights_of(file), runtime.isa().name, layers, self._memory(), speed)
 
     def _shares(self, layers: range) -> StageShares:

@@ -67,11 +67,13 @@ def inspect(path: str | Path) -> Contents:
             return _contents(path, "Hugging Face checkpoint", source.config, tensors, source.warnings)
     with ModelFile.open(path) as file:
         if file.architecture == ARCHITECTURE:
-            packed = file.packed_kinds()
+            packed, layers, kind = file.packed_kinds(), file.own_layers(), "model file, native layout"
+            if layers != file.config.layers:
+                kind = f"part of a {kind}, with layers {layers.start} to {layers.stop - 1}"
             tensors = [
-                (t.name, packed.get(t.name, t.ggml_type), list(t.shape), t.nbytes) for t in file.tensors.values()
+                (t.name, packed.get(t.name, t.ggml_type), list(t.shape), t.nbytes) for t in file.own_tensors().values()
             ]
-            return _contents(path, "model file, native layout", file.config, tensors, [])
+            return _contents(path, kind, file.config, tensors, [])
     parts = read_parts(path)
     metadata = next(iter(parts.values())).metadata
     found = {name: t for header in parts.values() for name, t in header.tensors.items()}

@@ -24,7 +24,7 @@ def write_parts(path: Path, num_stages: int, force: bool, progress: Progress | N
     """
     with ModelFile.open(path) as file, open_regular(path) as source:
         layers = _layers(file, num_stages)
-        targets = [path.with_name(f"{path.stem}-{n}-of-{num_stages}{path.suffix}") for n in range(1, num_stages + 1)]
+        targets = [path.with_name(part_name(path.name, n, num_stages)) for n in range(1, num_stages + 1)]
         for target in targets:
             is_anew = target.exists() and provenance_of(target) == provenance_of(path)
             check_replaceable(target, REPLACEABLE, lambda path: provenance_of(path) is not None, force or is_anew)
@@ -39,6 +39,12 @@ def write_parts(path: Path, num_stages: int, force: bool, progress: Progress | N
                         if progress is not None:
                             progress(done, total, target.name)
     return targets
+
+
+def part_name(name: str, number: int, count: int) -> str:
+    """The name of the number-th of so many parts of a file."""
+    path = Path(name)
+    return f"{path.stem}-{number}-of-{count}{path.suffix}"
 
 
 def _layers(file: ModelFile, num_stages: int) -> list[range]:

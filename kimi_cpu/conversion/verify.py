@@ -1,11 +1,13 @@
 """Proves a model file: its own hashes, and on request its equality with the checkpoint that it was made from.
 
-The file is read once, streaming, several units at a time; against a checkpoint the same bytes are compared too.
+The file is read once, streaming, several units at a time; against a checkpoint the same bytes are compared too. Of a
+part, which one stage of a model has, the tensors that are there are proved, and that it holds no others.
 """
 
+import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ import numpy as np
 
 from ..errors import CheckpointError, Interrupted, ModelFileError
 from ..files import open_regular
-from ..modelfile import HASHES, ModelFile
+from ..modelfile import HASHES, ModelFile, TensorInfo
 from ..modelfile.layout import EXPERTS_SUFFIX, HashRow, aligned
 from ..quant.rows16 import BLOCK_BYTES, ROWS, packed_bytes
 from ..tokenizer import tokenizer_of
@@ -36,10 +38,13 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a proof; a failed check is an exception. errors: the largest of each class of requantised ones."""
+    """The result of a proof; a failed check is an exception. layers: those that are there, of num_layers. nbytes: of
+    the file, or of what a part has of it. errors: the largest of each class of requantised ones."""
 
     path: Path
     against: Path | None
+    layers: range
+    num_layers: int
     num_tensors: int
     num_experts: int
     nbytes: int
@@ -78,9 +83,10 @@ def verify(
         _ = model.config  # what loading refuses, right hashes or not, and below the tokenizer
         _check_padding(model)
         comparison = None if against is None else stack.enter_context(open_against(model, Path(against)))
-        items = list(_items(model))
+        there = _tensors_there(model)
+        items = [item for item in _items(model) if item.row.name in there]
         findings = _run(path, items, comparison, num_workers(jobs), progress)
-        report = _report(model, comparison, items, findings)
+        report = _report(model, there, comparison, items, findings)
         tokenizer_of(model)
         return report
 
@@ -129,6 +135,32 @@ def _check_padding(model: ModelFile) -> None:
                 raise ModelFileError(
                     f"{model.path}: the padding after tensor {tensor.name} is not zero; copy the file again."
                 )
+
+
+def _tensors_there(model: ModelFile) -> dict[str, TensorInfo]:
+    """The tensors that a file should have: all, unless it is a part, with zeros instead of other layers."""
+    own = model.own_tensors()
+    with open_regular(model.path) as file:
+        for name, tensor in model.tensors.items():
+            if name not in own and not _is_empty(file.fileno(), tensor.offset, tensor.offset + tensor.nbytes):
+                return model.tensors
+    return own
+
+
+def _is_empty(descriptor: int, begin: int, end: int) -> bool:
+    """Whether the bytes [begin, end) of a file are zeros. Its holes are not read."""
+    while begin < end:
+        try:
+            begin = os.lseek(descriptor, begin, os.SEEK_DATA)
+        except OSError as e:
+            if e.errno == errno.ENXIO:  # there is only a hole
+                return True
+            raise
+        data = os.pread(descriptor, max(0, min(PIECE_BYTES, end - begin)), begin)
+        if np.frombuffer(data, np.uint8).any():
+            return False
+        begin += PIECE_BYTES
+    return True
 
 
 def _items(model: ModelFile) -> Iterator[_Item]:
@@ -193,7 +225,13 @@ def _check(path: Path, descriptor: int, item: _Item, comparison: Against | None,
     return finding
 
 
-def _report(model: ModelFile, comparison: Against | None, items: list[_Item], findings: list[Finding]) -> Report:
+def _report(
+    model: ModelFile,
+    there: Mapping[str, TensorInfo],
+    comparison: Against | None,
+    items: list[_Item],
+    findings: list[Finding],
+) -> Report:
     """The report, or the exception that the findings call for: damage to the file before differences."""
     order = {item.row: number for number, item in enumerate(items)}
     findings = sorted(findings, key=lambda finding: order[finding.row])
@@ -218,9 +256,11 @@ def _report(model: ModelFile, comparison: Against | None, items: list[_Item], fi
     return Report(
         path=model.path,
         against=comparison and comparison.source.path,
-        num_tensors=len(model.tensors),
+        layers=model.own_layers(),
+        num_layers=model.config.num_hidden_layers,
+        num_tensors=len(there),
         num_experts=sum(item.row.expert is not None for item in items),
-        nbytes=model.path.stat().st_size,
+        nbytes=model.size - sum(tensor.nbytes for name, tensor in model.tensors.items() if name not in there),
         int4_values=sum(finding.int4_values for finding in findings),
         scales=sum(finding.scales for finding in findings),
         float_values=sum(finding.float_values for finding in findings),

@@ -198,8 +198,18 @@ class ModelFile:
         return spans
 
     def has_layer(self, layer: int) -> bool:
-        """Whether the layer is there; in a part of a file, which has one stage's, the others are zeros."""
+        """Whether the layer is there."""
         return bool(self.array(f"blk.{layer}.attn_norm.weight").any())
+
+    def own_layers(self) -> range:
+        """All layers; of a part of a file, which has one stage's, and zeros elsewhere, these."""
+        there = [layer for layer in self.config.layers if self.has_layer(layer)]
+        return range(there[0], there[-1] + 1) if there else self.config.layers
+
+    def own_tensors(self) -> dict[str, TensorInfo]:
+        """The tensors of own_layers, and those that every part has."""
+        own = {*TOKENIZER, HASHES, *self.sizes(self.own_layers())}
+        return {name: tensor for name, tensor in self.tensors.items() if name in own}
 
     def require_layers(self, layers: range) -> None:
         """ModelFileError unless the first and the last of some layers are there."""
