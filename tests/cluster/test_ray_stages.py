@@ -13,7 +13,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from tools.hosts.cluster import STAGE
+from tools.hosts.cluster import ROOT, STAGE
+from tools.same_in_stages import CASES, difference
 
 from ..batch.fake import request, results, write
 from .ray_here import ray_cluster
@@ -49,6 +50,19 @@ def test_stage_that_is_killed_costs_no_line(cluster, kimi_cpu, tiny_file, tmp_pa
     _, err = process.communicate()
     assert process.returncode == 0, err.decode()
     assert answers(output) == answers(tmp_path / "expected.jsonl")
+
+
+def test_every_kind_of_request_gets_the_tokens_of_one_process(cluster):
+    command = [sys.executable, "-m", "tools.same_in_stages", "--stages", "3", "--tokens", "4"]
+    command += ["--ray", cluster.address]
+    done = subprocess.run(command, cwd=ROOT, env=cluster.env, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.count("| equal |") == 2 * len(CASES), done
+
+
+def test_difference_is_named():
+    assert difference([(1, 2), (3, 4, 5)], [(1, 2), (3, 4, 5)]) is None
+    assert difference([(1, 2), (3, 4, 5)], [(1, 2), (3, 4)]) == "answer 2 differs after 2 tokens"
+    assert difference([(1, 2), (3, 4, 5)], [(2, 2), (3, 4)]) == "answer 1 differs after 0 tokens"
 
 
 def test_more_stages_than_places_are_refused(cluster, tiny_file, tmp_path):
