@@ -1,7 +1,7 @@
 """A model in stages beside the same in one process: throughput of groups in flight, a lone answer, a lone prompt.
 
     python benchmarks/stages.py ../slice/even/native.gguf --write
-    python benchmarks/stages.py ../slice/even/native.gguf --ray 10.77.0.1:6379 --delay-ms 1 --network-gb 1
+    sudo python -m tools.hosts.stages ../slice/even/native.gguf --delay-ms 1 --network-gb 1    on two hosts of their own
 
 One process runs the groups in turn, as the stages do, on all cores; each stage has its part of them, one thread at
 least. Both are loaded, and measured in turn.

@@ -79,8 +79,7 @@ def cut(folder: Path, source: Path, expected: Path, num_engines: int) -> None:
     output, size = folder / "out.jsonl", len(source.read_bytes().splitlines())
     at_s: dict[str, float] = {}
     with Network(num_engines) as network, Cluster(folder) as cluster:
-        for number in range(num_engines):
-            cluster.start(1, 1, f"--node-ip-address={network.address(number)}", inside=network.inside(number))
+        cluster.start_on(network)
         driver = cluster.batch(source, "-o", output, "--parallel", PARALLEL, inside=network.inside(0))
         for number in results(driver, output):
             now_s = time.monotonic()

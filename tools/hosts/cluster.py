@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from .network import Network
+
 ROOT = Path(__file__).parents[2]
 ENGINE, STAGE = b"ray::BatchActor", b"ray::StageActor"  # what Ray names their processes
 STORE_BYTES = 80_000_000
@@ -60,6 +62,11 @@ class Cluster:
             assert found is not None, told
             self.address = found[1]
         return node
+
+    def start_on(self, network: Network) -> None:
+        """A node with room for one engine on each host."""
+        for number in range(network.count):
+            self.start(1, 1, f"--node-ip-address={network.address(number)}", inside=network.inside(number))
 
     def batch(self, *args: object, inside: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
         """kimi-cpu batch with these arguments over the cluster, both streams in pipes."""

@@ -1,4 +1,4 @@
-"""Hosts in network namespaces of this machine, joined by a bridge. Needs root, and `ip`."""
+"""Hosts in network namespaces of this machine, joined by a bridge. Needs root, `ip` and `tc`."""
 
 import os
 import shlex
@@ -7,17 +7,18 @@ import subprocess
 from contextlib import suppress
 
 BRIDGE, NAME, NET = "kimibr", "kimi", "10.77.0"
+BURST_BYTES, QUEUE_MS = 128 << 10, 100  # that a limited link sends at once, and keeps at most
 
 
 class Network:
     """So many hosts, numbered from 0, with addresses of their own. A context manager, which takes them away."""
 
     def __init__(self, count: int):
-        self._count = count
+        self.count = count
 
     def __enter__(self) -> "Network":
         run(f"ip link add {BRIDGE} type bridge", f"ip link set {BRIDGE} up")
-        for number in range(self._count):
+        for number in range(self.count):
             host, wire = f"{NAME}{number}", f"{NAME}w{number}"
             run(
                 f"ip netns add {host}",
@@ -29,7 +30,7 @@ class Network:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number in range(self._count):
+        for number in range(self.count):
             left = subprocess.run(["ip", "netns", "pids", f"{NAME}{number}"], stdout=subprocess.PIPE).stdout
             for pid in left.split():
                 with suppress(ProcessLookupError):
@@ -52,6 +53,12 @@ class Network:
     def join(self, number: int) -> None:
         """Undoes cut."""
         run(f"ip link set {NAME}w{number} up")
+
+    def limit(self, gigabits: float) -> None:
+        """So many 10^9 bits a second are the most that each host sends, and that it gets."""
+        limit = f"root tbf rate {gigabits:g}gbit burst {BURST_BYTES} latency {QUEUE_MS}ms"
+        for number in range(self.count):
+            run(f"tc qdisc add dev {NAME}w{number} {limit}", f"tc -n {NAME}{number} qdisc add dev eth0 {limit}")
 
 
 def run(*commands: str) -> None:

@@ -19,8 +19,7 @@ def served(folder: Path, source: Path, expected: Path, num_engines: int) -> None
     whole = {name: said(body) for name, body in answers(expected).items()}
     found = dict[str, list[str]]()
     with Network(num_engines) as network, Cluster(folder) as cluster:
-        for number in range(num_engines):
-            cluster.start(1, 1, f"--node-ip-address={network.address(number)}", inside=network.inside(number))
+        cluster.start_on(network)
         options = ["--replicas", num_engines, "--host", network.address(0), "--port", PORT, "--api-key", KEY]
         server = cluster.serve(*options, inside=network.inside(0))
         client = [*network.inside(0), sys.executable, "-m", "tools.hosts.streams"]
