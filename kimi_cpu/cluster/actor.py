@@ -85,12 +85,15 @@ def program() -> str:
 
 def keep_to_cores(part: Part) -> int:
     """Lets this thread and those that it starts run on their part of the CPUs, whole cores and neighbours; the number
-    of cores. An engine that has the host alone may run everywhere."""
+    of cores. An engine that has the host alone may run everywhere, and where engines are more than cores, the system
+    shares these out."""
     if part.count == 1:
         return usable_cores()
     cores = cpus_by_core()
+    if part.count > len(cores):
+        return 1
     begin, end = (len(cores) * number // part.count for number in (part.number, part.number + 1))
-    mine = cores[begin : max(end, begin + 1)]
+    mine = cores[begin:end]
     os.sched_setaffinity(0, [cpu for core in mine for cpu in core])
     return len(mine)
 

@@ -13,15 +13,15 @@ from ..kernels import runtime
 from ..kernels.codegen import bus_error
 from ..llm.loading import Part as ModelPart
 from ..llm.loading import make_part, prepare_thread, shares_of
-from ..llm.memory import bytes_of_page
+from ..llm.memory import CHUNK, bytes_of_page
 from ..llm.options import LoadOptions, options_of
 from ..llm.pressure import MemoryWatch
-from ..machine import cpus_by_core, trim_heap, usable_memory
+from ..machine import trim_heap, usable_memory
 from ..modelfile import ModelFile
 from ..plan import memory_bandwidth
 from .actor import keep_to_cores, model_path, program, said, weights_of
 from .fetching import fetch
-from .stage_loop import StageLoop
+from .stage_loop import StageLoop, bytes_on_the_way
 from .stage_wire import hang_up, without_delay
 from .work import Part, Work
 
@@ -62,8 +62,8 @@ class StageLoaded(NamedTuple):
 
 
 class StageActor:
-    """Some layers of a model, on a part of a host. Methods are called in the order in which they stand here, `read` and
-    `release` while `run` runs. All but `run` return JSON, as bytes, and raise nothing."""
+    """Some layers of a model, on a part of a host. Methods are called in the order in which they stand here, those that
+    follow `run` while it runs. All but `run` return JSON, as bytes, and raise nothing."""
 
     def __init__(self, work: bytes, part: Part):
         self._work, self._part = Work.unpacked(work), part
@@ -89,7 +89,7 @@ class StageActor:
     def run(self, after: tuple[str, int] | None, key: bytes) -> None:
         """Computes until the driver leaves. after: the next stage's address; None: this is the last one."""
         assert self._model is not None and self._listener is not None, "load comes before run"
-        self._keep_to_cores()  # this thread as well
+        keep_to_cores(self._part)  # this thread as well
         with self._listener:
             onwards = None if after is None else connect(after, key, STAGE)
             peers = self._accepted()
@@ -108,6 +108,11 @@ class StageActor:
         """Brings the weights back to memory after `release`: nothing, or why that cannot be."""
         assert self._model is not None, "load comes before read"
         return said(partial(self._model.weights.read, None))
+
+    def experts(self) -> bytes:
+        """ExpertsState; nothing when no experts come from disk."""
+        assert self._model is not None, "load comes before experts"
+        return said(self._model.weights.experts)
 
     def release(self) -> bytes:
         """Gives the memory of the weights back."""
@@ -128,17 +133,20 @@ class StageActor:
 
     def _shares(self, layers: range) -> StageShares:
         file = self._opened()
-        shares = shares_of(file, layers, self._options_of(layers))
+        shares = shares_of(file, layers, self._options_of(layers, CHUNK))
+        if shares.chunk > CHUNK:
+            longer = replace(self._options_of(layers, shares.chunk), chunk=shares.chunk)
+            shares = shares_of(file, layers, longer)
         weights = sum(file.sizes(layers).values())
         return StageShares(shares.context, shares.chunk, shares.num_pages, weights)
 
     def _load(self, layers: range, common: Mapping[str, int], host: str, key: bytes) -> StageLoaded:
         bus_error.install()
-        self._threads = min(self._keep_to_cores(), max(1, self._part.num_cpus))
+        self._threads = min(keep_to_cores(self._part), max(1, self._part.num_cpus))
         if not runtime.compiled():
             runtime.warmup(None)
         context, chunk, num_pages = (common[size] for size in ("context", "chunk", "num_pages"))
-        options = self._options_of(layers)
+        options = self._options_of(layers, chunk)
         file, page = self._opened(), bytes_of_page(self._opened().config.part(layers), options)
         self._options = replace(options, context=context, chunk=chunk, cache_memory=num_pages * page)
         self._model = model = make_part(file, layers, self._options)
@@ -148,18 +156,16 @@ class StageActor:
         pages = model.model.pages
         return StageLoaded(port, pages.num_pages, pages.page_bytes, model.needs.weights, list(model.notices))
 
-    def _keep_to_cores(self) -> int:
-        """As keep_to_cores; where stages are more than cores, the system shares these out."""
-        return 1 if self._part.count > len(cpus_by_core()) else keep_to_cores(self._part)
-
-    def _options_of(self, layers: range) -> LoadOptions:
-        """The options of loading, for these layers and this host."""
+    def _options_of(self, layers: range, chunk: int) -> LoadOptions:
+        """The options of loading, for these layers and this host, whose memory also has the rows of steps that are on
+        their way. chunk: tokens of a step at most."""
         options = options_of(self._work.loading)
         cache_memory = options.cache_memory
         if cache_memory is not None:
             cache_memory = size_bytes(cache_memory) * len(layers) // self._opened().config.num_hidden_layers
         threads = options.threads or self._threads
-        return replace(options, memory=self._memory(), threads=threads, cache_memory=cache_memory)
+        memory = max(0, self._memory() - bytes_on_the_way(self._opened().config, chunk))
+        return replace(options, memory=memory, threads=threads, cache_memory=cache_memory)
 
     def _memory(self) -> int:
         given = self._work.loading.get("memory")

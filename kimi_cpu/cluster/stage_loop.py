@@ -8,12 +8,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..config import ModelConfig
 from ..errors import ModelFileError
 from ..model import ForwardBatch, Kimi
 from . import stage_wire as wire
+from .line import Line
 from .stage_wire import Kind
 
 PATIENCE_S = 5.0  # after the loss of a neighbour: the driver hears from it why, and ends all
+
+
+def rows_bytes(config: ModelConfig, tokens: int) -> int:
+    """Bytes of the hidden values of so many tokens."""
+    return 4 * config.hidden_size * tokens
+
+
+def bytes_on_the_way(config: ModelConfig, tokens: int) -> int:
+    """Bytes of hidden values that a stage holds at most besides its activations, with steps of so many tokens: of two
+    that wait to be computed and one that has come, of one that is computed and what becomes of it, of two that wait to
+    be sent, and of one that is sent, from a copy."""
+    return 9 * rows_bytes(config, tokens)
 
 
 class Step(NamedTuple):
@@ -37,20 +51,20 @@ class StepWatch:
 class Outlet:
     """Sends messages over a connection, from a thread of its own: computing goes on while they leave."""
 
-    def __init__(self, connection: Connection, broken: Callable[[BaseException], None]):
-        """broken: called when nothing more can be sent."""
+    def __init__(self, connection: Connection, num_bytes: int, broken: Callable[[BaseException], None]):
+        """num_bytes: see Line. broken: called when nothing more can be sent."""
         self._connection, self._broken = connection, broken
-        self._messages: SimpleQueue[tuple[bytes, np.ndarray] | None] = SimpleQueue()  # None: no more
+        self._messages = Line[tuple[bytes, np.ndarray]](num_bytes)
         self._thread = threading.Thread(target=self._run, name="kimi-cpu outlet", daemon=True)
         self._thread.start()
 
     def put(self, head: bytes, body: np.ndarray) -> None:
         """Sends a message: what it begins with, and a whole array, which must not change any more."""
-        self._messages.put((head, body))
+        self._messages.put((head, body), body.nbytes)
 
     def close(self) -> None:
         """Ends the thread when all is sent."""
-        self._messages.put(None)
+        self._messages.close()
         self._thread.join()
 
     def _run(self) -> None:
@@ -59,6 +73,7 @@ class Outlet:
                 head, body = message
                 self._connection.send_bytes(b"".join((head, body.reshape(-1).view(np.uint8))))
         except Exception as e:
+            self._messages.close()
             self._broken(e)
 
 
@@ -70,7 +85,8 @@ class StageLoop:
         self._model, self._prepare, self._driver = model, prepare, driver
         self._watches: dict[int, StepWatch] = {}  # of steps that are not finished
         self._due: SimpleQueue[Step | Callable[[], object] | None] = SimpleQueue()  # None: no more
-        self._arrived: SimpleQueue[wire.Message | None] = SimpleQueue()  # from the stage before
+        self._line_bytes = rows_bytes(model.config, model.max_tokens)
+        self._arrived = Line[wire.Message](self._line_bytes)  # from the stage before
         self._ended = threading.Event()
         self._error: BaseException | None = None
 
@@ -81,8 +97,8 @@ class StageLoop:
     def run(self, before: Connection | None, after: Connection | None) -> None:
         """Returns when the driver has left, or has been told what failed. before, after: the stages next to this
         one."""
-        to_driver = Outlet(self._driver, self._fail)
-        onwards = to_driver if after is None else Outlet(after, self._miss)
+        to_driver = Outlet(self._driver, self._line_bytes, self._fail)
+        onwards = to_driver if after is None else Outlet(after, self._line_bytes, self._miss)
         self._start(self._listen, to_driver)
         if before is not None:
             self._start(self._receive, before)
@@ -115,7 +131,7 @@ class StageLoop:
 
     def _end(self) -> None:
         self._due.put(None)
-        self._arrived.put(None)
+        self._arrived.close()
         self._ended.set()
 
     def _listen(self, to_driver: Outlet) -> None:
@@ -151,7 +167,8 @@ class StageLoop:
         """Takes what the stage before has computed, while this one computes."""
         try:
             while True:
-                self._arrived.put(wire.parsed(before.recv_bytes()))
+                message = wire.parsed(before.recv_bytes())
+                self._arrived.put(message, len(message.body))
         except (EOFError, OSError) as e:
             self._miss(e)
 

@@ -40,6 +40,7 @@ def test_engines_of_one_host_share_its_cores():
         for number in range(len(cores))
     ]
     assert sorted(map(eval, parts)) == sorted((sorted(core), 1) for core in cores)
+    assert keep_to_cores(Part(0, len(cores) + 1, 1, 0)) == 1  # the system shares them out
     assert keep_to_cores(WHOLE) >= 1 and set(os.sched_getaffinity(0)) == {cpu for core in cores for cpu in core}
 
 
