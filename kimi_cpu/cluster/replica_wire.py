@@ -131,9 +131,17 @@ def unpack_outputs(data: bytes) -> Told:
         if "lost" in told:
             raise Lost(str(told["lost"]))
         state = EngineState(*_numbers(told["state"], 4))
-        return Told([_output(values) for values in told["outputs"]], state, _experts(told["experts"]))
+        experts = None if told["experts"] is None else experts_of(told["experts"])
+        return Told([_output(values) for values in told["outputs"]], state, experts)
     except (ValueError, TypeError, LookupError, RecursionError) as e:
         raise Lost(f"It sends what no engine says ({type(e).__name__}: {e}).") from e
+
+
+def experts_of(values: list[Any]) -> ExpertsState:
+    """The numbers of an engine as they come in JSON. ValueError, TypeError, LookupError: they are none."""
+    slots, experts, uses, hits, bytes_read = _numbers(values[:5], 5)
+    recent = None if values[5] is None else Figures(*map(float, values[5]))
+    return ExpertsState(slots, experts, uses, hits, bytes_read, recent)
 
 
 def _text(array: np.ndarray) -> str:
@@ -176,14 +184,6 @@ def _logprob(values: list[Any] | None) -> TokenLogprob | None:
         return None
     token_id, logprob, top = values
     return TokenLogprob(int(token_id), float(logprob), tuple((int(i), float(value)) for i, value in top))
-
-
-def _experts(values: list[Any] | None) -> ExpertsState | None:
-    if values is None:
-        return None
-    slots, experts, uses, hits, bytes_read = _numbers(values[:5], 5)
-    recent = None if values[5] is None else Figures(*map(float, values[5]))
-    return ExpertsState(slots, experts, uses, hits, bytes_read, recent)
 
 
 def _numbers(values: list[Any], count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """A model whose layers are spread over stages, as the engine of the driver sees it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
@@ -47,7 +47,8 @@ class StagedModel:
         self._stages, self._numbers = stages, count()
         self._steps: dict[int, tuple[_Step, np.ndarray]] = {}  # by the numbers of their pieces, with their rows
         self.lost: EngineDeadError | None = None  # why nothing comes any more
-        self._lock = threading.Lock()  # guards the table of steps
+        self._lock = threading.Lock()  # guards the table of steps, and who hears of a loss
+        self._tell: Callable[[EngineDeadError], object] = lambda error: None
         self.pages = StagedPages(self, stages, cache)
         for index in range(len(stages)):
             threading.Thread(target=self._listen, args=(index,), name="kimi-cpu stage", daemon=True).start()
@@ -91,11 +92,20 @@ class StagedModel:
         with self._lock:
             if self.lost is not None:
                 return
-            self.lost = EngineDeadError(why)
+            lost = self.lost = EngineDeadError(why)
             steps, self._steps = self._steps, {}
+            tell = self._tell
         for step, _ in steps.values():
-            step.fail(self.lost)
-        self.pages.fail(self.lost)
+            step.fail(lost)
+        self.pages.fail(lost)
+        tell(lost)
+
+    def on_loss(self, tell: Callable[[EngineDeadError], object]) -> None:
+        """See llm.loading.Loaded; called at once where a stage is gone already."""
+        with self._lock:
+            self._tell, lost = tell, self.lost
+        if lost is not None:
+            tell(lost)
 
     def _listen(self, index: int) -> None:
         stage = self._stages[index]

@@ -13,8 +13,10 @@ from ..llm.loading import Loaded, engine_of
 from ..llm.options import LoadOptions, Progress, options_of
 from ..modelfile import ModelFile
 from ..plan import layer_sizes, needs, split
+from ..residency import ExpertsState, Figures
 from . import fetching
 from .actor import program
+from .replica_wire import experts_of
 from .stage import DRIVER, StageFacts, StageLoaded, connect
 from .stage_group import StageGroup
 from .stage_wire import hang_up
@@ -90,7 +92,7 @@ def make_engine(
         weights.close()
         raise
     needed = needs(config, file.sizes(config.layers), common.context, options.kv)
-    return Loaded(engine, model, weights, common.context, needed, ())
+    return Loaded(engine, model, weights, common.context, needed, (), on_loss=model.on_loss)
 
 
 class StagedWeights:
@@ -162,6 +164,10 @@ class StagedWeights:
         """See WeightsMemory."""
         self._group.ask("release")
 
+    def experts(self) -> ExpertsState | None:
+        """See WeightsMemory: of the stages that read experts from disk, together. EngineDeadError: one is gone."""
+        return together([experts_of(list(said.values())) for said in self._group.ask("experts") if said])
+
     def look(self, now_s: float, spare: int, stalled: float) -> int:
         """See WeightsMemory; of this process's memory nothing can be given back."""
         return max(0, -spare)
@@ -174,6 +180,19 @@ class StagedWeights:
         for stage in self._stages:
             hang_up(stage.connection)
         self._group.close()
+
+
+def together(states: Sequence[ExpertsState]) -> ExpertsState | None:
+    """The numbers of several engines as those of one; None: there is none. Of their last uses, each engine's count as
+    much as it has had in all."""
+    if not states:
+        return None
+    slots, experts, uses, hits, read = (sum(numbers) for numbers in zip(*(state[:5] for state in states), strict=True))
+    known = [(state.recent, state.num_uses) for state in states if state.recent is not None]
+    weight = sum(count for _, count in known)
+    rates = [sum(recent[at] * count for recent, count in known) for at in range(len(Figures._fields))]
+    recent = Figures(*(rate / weight for rate in rates)) if weight else None
+    return ExpertsState(slots, experts, uses, hits, read, recent)
 
 
 def stages_of(file: ModelFile, facts: Sequence[StageFacts]) -> list[range]:

@@ -99,6 +99,10 @@ class EngineThread(OwnProcess):
         self.require_own_process()
         self._put(partial(self._steer, request, function))
 
+    def fail(self, error: BaseException) -> None:
+        """Ends the thread as a step that fails does, also where none runs. From any thread."""
+        self._put(partial(_raise, error))
+
     def close(self) -> None:
         """Ends the thread, also within a layer; open requests get EngineDeadError. May be called again."""
         self.require_own_process()
@@ -219,6 +223,10 @@ class EngineThread(OwnProcess):
             with suppress(Exception):  # the others must hear of it
                 outbox.put(_dead_error(reason))
         self._outboxes.clear()
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _dead_error(reason: BaseException) -> EngineDeadError:

@@ -45,6 +45,7 @@ class LLM(TextModel):
             file.close()
             raise
         self.needs, self.notices, self._expert_uses = loaded.needs, loaded.notices, loaded.uses
+        self._weights = loaded.weights
         self._running = Running(file, loaded, options)
         self._thread = self._running.thread
         answering = Answering(self._thread, vocabulary, path, loaded.context, defaults, options.read_ahead)
@@ -99,8 +100,9 @@ class LLM(TextModel):
         return {} if state is None else {"": state}
 
     def experts_state(self) -> ExpertsState | None:
-        """How many of the experts that were needed were in memory, and what was read; None when all of them are."""
-        return None if self._residency is None else self._residency.state()
+        """How many of the experts that were needed were in memory, and what was read; None when all of them are. Of a
+        model in stages: of the stages that read experts from disk, together. EngineDeadError: a stage is gone."""
+        return self._weights.experts()
 
     def expert_uses(self) -> np.ndarray:
         """i64[layers, experts]: the tokens, of prompts and answers, that used each routed expert since the model was

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from ..config import ModelConfig, in_words, size_bytes
 from ..engine import DiskStore, Engine, Model, Speculation
-from ..errors import ConfigError, OutOfMemory
+from ..errors import ConfigError, EngineDeadError, OutOfMemory
 from ..files import user_folder
 from ..kernels import runtime, tuner
 from ..machine import interleave, interleaved, several_nodes, usable_cores, usable_cpus, usable_memory
@@ -21,7 +21,7 @@ from ..model.moe import Residency
 from ..model.weights import Weights
 from ..modelfile import ModelFile
 from ..plan import Needs, needs
-from ..residency import ExpertUses, ResidentExperts
+from ..residency import ExpertsState, ExpertUses, ResidentExperts
 from .memory import Shares, share_memory
 from .options import LoadOptions, Progress
 from .weights import MappedWeights, SlotWeights
@@ -49,6 +49,9 @@ class WeightsMemory(Protocol):
     def release(self) -> None:
         """Gives their memory back."""
 
+    def experts(self) -> ExpertsState | None:
+        """How many of the experts that were needed were there, and what was read; None when all of them are."""
+
     def look(self, now_s: float, spare: int, stalled: float) -> int:
         """See SlotWeights.look."""
         ...
@@ -65,7 +68,8 @@ class WeightsMemory(Protocol):
 
 class Loaded(NamedTuple):
     """An engine and the model that it runs, over weights that are to be closed after it, and what its owner may want to
-    know: see LLM. prepare, idle: see EngineThread. uses: counts those of experts, when that is asked for."""
+    know: see LLM. prepare, idle: see EngineThread. uses: counts those of experts, when that is asked for. on_loss: has
+    a function called with an error when the model is gone, for one that runs elsewhere."""
 
     engine: Engine
     model: RunningModel
@@ -76,6 +80,7 @@ class Loaded(NamedTuple):
     prepare: Callable[[], object] | None = None
     idle: Callable[[], bool] | None = None
     uses: ExpertUses | None = None
+    on_loss: Callable[[Callable[[EngineDeadError], None]], None] | None = None
 
 
 MakeEngine = Callable[[ModelFile, LoadOptions, Progress | None], Loaded]

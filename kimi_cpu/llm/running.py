@@ -20,6 +20,8 @@ class Running:
         self._parked: ParkedPages | None = None  # of the cache, while the model is suspended
         self._changing = threading.Lock()
         self._watch: MemoryWatch | None = None
+        if loaded.on_loss is not None:
+            loaded.on_loss(self.thread.fail)
         if loaded.weights.residency is not None or options.on_pressure is not None:
             self._watch = MemoryWatch(self._post, loaded.weights, options.on_pressure)
 

@@ -14,6 +14,7 @@ from ..modelfile.layout import EXPERTS_SUFFIX, aligned
 from ..residency import (
     NUM_READERS,
     DenseWeights,
+    ExpertsState,
     LayerExperts,
     Policy,
     Reads,
@@ -53,6 +54,9 @@ class MappedWeights:
         """Gives the pages back."""
         for data in self._mapped:
             unload(data, self._file.path)
+
+    def experts(self) -> ExpertsState | None:
+        """None: they are as much there as everything else."""
 
     def look(self, now_s: float, spare: int, stalled: float) -> int:
         """As SlotWeights.look: pages of files are nobody's, and the system's to give to others."""
@@ -95,6 +99,10 @@ class SlotWeights:
         self.settle()
         hottest = residency.heat if self._is_preloaded else np.zeros_like(residency.heat)
         residency.fill(hottest, heat.pinned(*self._named), progress)
+
+    def experts(self) -> ExpertsState | None:
+        """See ResidentExperts.state."""
+        return self.residency.state()
 
     def look(self, now_s: float, spare: int, stalled: float) -> int:
         """Finds how many slots there may be; see SlotBudget.look. From any thread. There are so many after `settle`, or

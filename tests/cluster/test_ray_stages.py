@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from importlib.util import find_spec
 
@@ -72,7 +71,7 @@ def test_more_stages_than_places_are_refused(cluster, tiny_file, tmp_path):
     assert process.returncode == 1 and b"offers 3 places for engines, and 4 stages need as many" in err
 
 
-def test_server_starts_stages_again_when_one_is_lost(cluster, tiny_file):
+def test_server_starts_stages_again_when_one_is_lost_while_nothing_runs(cluster, tiny_file):
     command = [sys.executable, "-m", "kimi_cpu", "serve", "-m", tiny_file, "-c", "512", "--port", "0"]
     command += ["--ray", cluster.address, "--ray-stages", "2"]
     with subprocess.Popen(command, env=cluster.env, stderr=subprocess.PIPE, text=True) as server:
@@ -81,10 +80,6 @@ def test_server_starts_stages_again_when_one_is_lost(cluster, tiny_file):
             assert "Stage 2 of 2" in said_until(server, "is ready")
             first = answer(url)
             os.kill(cluster.engines(STAGE)[0], signal.SIGKILL)
-            with pytest.raises(urllib.error.HTTPError) as failed:
-                while True:  # until the loss is noticed
-                    assert answer(url) == first
-            assert failed.value.code in (500, 503)
             assert re.search(r"Stage \d of 2 \(\S+\) is gone", said_until(server, "is ready again"))
             assert answer(url) == first
             server.terminate()

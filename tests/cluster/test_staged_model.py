@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 import kimi_cpu
+from kimi_cpu.cluster.stage_loop import bytes_on_the_way
+from kimi_cpu.cluster.stage_wire import hang_up
+from kimi_cpu.cluster.staging import together
 from kimi_cpu.conversion.parts import write_parts
 from kimi_cpu.errors import ConfigError, EngineDeadError
+from kimi_cpu.llm.memory import CHUNK
 from kimi_cpu.plan import EXPERTS
+from kimi_cpu.residency import ExpertsState, Figures
 
 from .stages_here import staged
 
@@ -118,10 +123,25 @@ def test_suspended_model_goes_on_with_its_tokens(tiny_file, whole):
 
 
 def test_experts_of_a_stage_may_come_from_disk(tiny_file, whole):
-    told = []
-    with staged(tiny_file, 2, told, memory=least_of_a_half(whole), preload=False, **OPTIONS) as llm:
+    told, groups = [], []
+    with staged(tiny_file, 2, told, groups, memory=least_of_a_half(whole), preload=False, **OPTIONS) as llm:
         assert drawn(llm, PROMPTS[:3]) == drawn(whole, PROMPTS[:3])
+        state = llm.experts_state()
+        parts = [place.actor._model.weights.experts() for place in groups[0].places]
     assert any("are read from disk" in sentence for sentence in told)
+    assert state == together([part for part in parts if part is not None])
+    assert state.num_uses > 0 and state.bytes_read > 0
+
+
+def test_experts_that_are_in_memory_are_none_to_speak_of(llm):
+    assert llm.experts_state() is None
+
+
+def test_numbers_of_stages_are_those_of_one():
+    one = ExpertsState(4, 8, 30, 20, 700, Figures(0.5, 0.7))
+    other = ExpertsState(2, 8, 10, 5, 900, Figures(0.1, 0.3))
+    assert together([one, other]) == ExpertsState(6, 16, 40, 25, 1600, Figures(0.4, 0.6))
+    assert together([one, ExpertsState(2, 8, 0, 0, 0, None)]).recent == Figures(0.5, 0.7)
 
 
 def least_of_a_half(llm):
@@ -135,7 +155,7 @@ def least_of_a_half(llm):
         sizes = file.sizes(layers)
         assert any(name.endswith(EXPERTS) for name in sizes)
         least.append(least_memory(file.path, file.config.part(layers), sizes, options_of(OPTIONS)))
-    return max(least) + 4096
+    return max(least) + bytes_on_the_way(file.config, CHUNK) + 4096
 
 
 def test_hosts_with_parts_of_the_file_have_their_layers(tiny_file, whole, tmp_path):
@@ -191,6 +211,24 @@ def test_stage_that_fails_ends_all_answers_with_its_reason(tiny_file):
             llm.generate(TEXT, max_tokens=9)
         with pytest.raises(EngineDeadError):
             llm.state()
+
+
+def test_stage_that_is_lost_while_nothing_runs_ends_the_model(tiny_file):
+    with staged(tiny_file, 2, **OPTIONS) as llm:
+        llm.generate(TEXT, max_tokens=1)
+        hang_up(llm._running._model._stages[1].connection)  # as when its process is killed
+        llm._thread._thread.join(20)
+        with pytest.raises(EngineDeadError, match=r"Stage 2 of 2 \(\S+\) is gone"):
+            llm.state()
+
+
+def test_model_hears_of_a_loss_that_was_before(tiny_file):
+    told = []
+    with staged(tiny_file, 2, **OPTIONS) as llm:
+        model = llm._running._model
+        model.lose("It is gone.")
+        model.on_loss(told.append)
+    assert [str(error) for error in told] == ["It is gone."]
 
 
 def test_owner_hears_who_has_which_layers(tiny_file):
