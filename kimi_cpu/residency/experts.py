@@ -124,13 +124,14 @@ class ResidentExperts:
     def arrivals(self, layer: int, dispatch: Dispatch, stop: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """See model.Residency. ModelFileError: an expert cannot be read."""
         n = int(dispatch.num_active[0])
-        experts = dispatch.active[:n]
-        tokens, top_k = np.diff(dispatch.first[: n + 1]), dispatch.ids.shape[1]
-        self._policy.use(layer, experts, tokens, dispatch.scores[: dispatch.first[n] // top_k])
+        experts, first = dispatch.active[:n], dispatch.first[: n + 1]
+        num_tokens = int(first[n]) // dispatch.ids.shape[1]
+        self._policy.use(layer, experts, first[1:] - first[:-1], dispatch.scores[:num_tokens])
         if self._coming or self._wanted != self.slots.num_open:
             self.settle()
-        here, keys = self._residents.layers[layer].address[experts] != 0, layer * self._num_experts + experts
-        there = np.flatnonzero(here)
+        here = self._residents.layers[layer].address[experts].astype(bool)
+        keys = layer * self._num_experts + experts
+        there = here.nonzero()[0]
         self._recent.add(keys, here)
         self._num_uses += n
         self._num_hits += len(there)
@@ -148,11 +149,12 @@ class ResidentExperts:
         """`arrivals` of experts with these keys. here bool[n]: whether they are in memory; it is kept up to date."""
         places = {key: place for place, key in enumerate(keys)}
         missing, busy = deque(key for key, there in zip(keys, here, strict=True) if not there), {*keys, *self._coming}
-        residents, new, done = self._residents, np.flatnonzero(here), 0
+        residents, new, done = self._residents, here.nonzero()[0], 0
         try:
             while not stop[0]:
                 self._ask(missing, busy)
-                ready = len(keys) if here.all() else int(here.argmin())
+                first_absent = int(here.argmin())
+                ready = len(keys) if here[first_absent] else first_absent
                 yield new, ready
                 for key in keys[done:ready]:
                     if key in residents.passing:

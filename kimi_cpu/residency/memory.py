@@ -38,6 +38,7 @@ class Slots:
         self.num_touched = 0  # the first ones, whose memory was taken
         self._map = anonymous(num_slots * slot_bytes)
         self._memory = np.frombuffer(self._map, np.uint8).reshape(num_slots, slot_bytes)
+        self._address = self._memory.ctypes.data
         self._free = list(range(num_slots))  # a heap
 
     @property
@@ -58,6 +59,10 @@ class Slots:
     def room(self, slot: int) -> np.ndarray:
         """Bytes of a slot, u8[slot_bytes], writable."""
         return self._memory[slot]
+
+    def address(self, slot: int) -> int:
+        """Where a slot begins."""
+        return self._address + slot * self.slot_bytes
 
     def resize(self, num_open: int) -> None:
         """Opens so many slots, at most num_slots. Those that are closed are free, and their memory is the system's."""

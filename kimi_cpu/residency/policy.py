@@ -5,6 +5,7 @@ the router scores all experts, and those that just missed are the ones that come
 layer * num_experts + expert.
 """
 
+import math
 from collections.abc import Set
 
 import numpy as np
@@ -13,8 +14,9 @@ HALF_LIVES = (1, 4, 16, 64)  # tokens, of averages of use; benchmarks/results-re
 SCORE_HALF_LIVES = (1, 8)  # tokens, of averages of scores
 SCORED_TOKENS = 64  # of a step at most, evenly spaced
 ERRORS = 100  # that the size of a layer's errors is an average of
-LEAST_VARIANCE = np.float32(1e-12)  # scores that never change are no reason to divide by 0
+LEAST_VARIANCE = 1e-12  # scores that never change are no reason to divide by 0
 PROMPT_TOKENS = 64  # a step of more tokens is taken for a piece of a prompt, one of fewer for one token each of many
+USES, SCORES = -2, -1  # rows after the averages
 COLDEST = -1  # no key: asks for a victim in any case
 
 
@@ -28,29 +30,29 @@ class Policy:
         """Layers count as in the model; those without experts are never used."""
         self.worth = np.zeros((num_layers, num_experts), np.float32)
         self._top_k = top_k
-        half_lives = np.array(HALF_LIVES + SCORE_HALF_LIVES, np.float32)[:, None]
-        self._averages = np.zeros((num_layers, len(half_lives), num_experts), np.float32)
+        half_lives = np.array(HALF_LIVES + SCORE_HALF_LIVES, np.float32)
         self._kept = np.float32(0.5) ** (1 / half_lives)  # of an average, a token later
         self._is_of_scores = np.arange(len(half_lives)) >= len(HALF_LIVES)  # bool[averages]
-        self._taken = self._of_a_step(self._kept)
+        self._step = self._of_a_step(self._kept)
         self._sums = np.stack([~self._is_of_scores, self._is_of_scores / len(SCORE_HALF_LIVES)]).astype(np.float32)
-        self._seen = np.zeros((2, num_experts), np.float32)  # a step's: share of its tokens, and margin of the score
-        self._expected = np.zeros((num_layers, num_experts), np.float32)  # margins
-        self._num_steps = np.zeros(num_layers, np.int64)  # with scores
-        self._variance = np.ones(num_layers, np.float32)  # of a margin minus what was expected
-        self._is_resident = np.zeros((num_layers, num_experts), bool)
-        self._resident_worth = np.full((num_layers, num_experts), np.inf, np.float32)  # infinite: not resident
-        self._flat_worth, self._flat_is_resident = self.worth.reshape(-1), self._is_resident.reshape(-1)  # by key
+        # The averages of a layer, and two rows: the shares of a step's tokens, which become the sum of their averages,
+        # and the margins of its scores, which become the mean of theirs, what is expected of the next ones.
+        self._known = np.zeros((num_layers, len(half_lives) + 2, num_experts), np.float32)
+        self._num_steps = [0] * num_layers  # with scores
+        self._variance = [1.0] * num_layers  # of a margin minus what was expected
+        self._absence = np.full((num_layers, num_experts), np.inf, np.float32)  # 0: resident
+        self._resident_worth = self.worth + self._absence
+        self._flat_worth, self._flat_absence = self.worth.reshape(-1), self._absence.reshape(-1)  # by key
         self._flat_resident_worth = self._resident_worth.reshape(-1)
 
     @property
     def heat(self) -> np.ndarray:
         """f32[layers, experts]: the part of late tokens that used each expert, the longest of the averages."""
-        return self._averages[:, len(HALF_LIVES) - 1].copy()
+        return self._known[:, len(HALF_LIVES) - 1].copy()
 
     def warm(self, heat: np.ndarray) -> None:
         """Goes on where another run ended: heat f32[layers, experts]."""
-        self._averages[:, len(HALF_LIVES) - 1] = heat
+        self._known[:, len(HALF_LIVES) - 1] = heat
         for layer, worth in enumerate(heat):
             self._set_worth(layer, worth)
 
@@ -61,32 +63,27 @@ class Policy:
         An average takes in the share of the step's tokens. A prompt's tokens follow one another, so that as many
         half-lives pass; where the uses are among them is not known.
         """
-        num_tokens = int(tokens.sum()) // self._top_k
-        kept, taken = self._kept, self._taken
+        num_tokens, step = sum(tokens.tolist()) // self._top_k, self._step
         if num_tokens > PROMPT_TOKENS:
-            kept = kept**num_tokens
-            taken = self._of_a_step(kept)
-        share, margin = self._seen
-        share[:] = 0
-        share[experts] = tokens / num_tokens
-        self._compare(layer, scores, experts, margin)
-        averages = self._averages[layer]  # [half-lives, num_experts]
-        averages *= kept
-        averages += taken @ self._seen
-        uses, expected = self._sums @ averages
-        self._expected[layer] = expected
-        expected /= np.sqrt(self._variance[layer] + LEAST_VARIANCE)
-        self._set_worth(layer, uses + expected)
+            step = self._of_a_step(self._kept**num_tokens)
+        known = self._known[layer]
+        averages, uses, expected = known[:USES], known[USES], known[SCORES]
+        uses.fill(0)
+        uses.put(experts, tokens / num_tokens)
+        if scores is not None:
+            self._compare(layer, scores, experts, expected)
+        averages[:] = np.dot(step, known)
+        np.dot(self._sums, averages, out=known[USES:])
+        self._set_worth(layer, uses + expected / math.sqrt(self._variance[layer] + LEAST_VARIANCE))
 
     def admit(self, key: int) -> None:
         """It is resident from now on."""
-        self._flat_is_resident[key] = True
+        self._flat_absence[key] = 0
         self._flat_resident_worth[key] = self._flat_worth[key]
 
     def forget(self, key: int) -> None:
         """It is no longer resident."""
-        self._flat_is_resident[key] = False
-        self._flat_resident_worth[key] = np.inf
+        self._flat_absence[key] = self._flat_resident_worth[key] = np.inf
 
     def victim(self, key: int, busy: Set[int]) -> int | None:
         """The least worthy resident, none of `busy`, which makes room for `key` and is forgotten.
@@ -108,31 +105,28 @@ class Policy:
         self.forget(place)
         return place
 
-    def _compare(self, layer: int, scores: np.ndarray | None, experts: np.ndarray, margin: np.ndarray) -> None:
-        """margin f32[num_experts] = scores f32[T, num_experts] minus the lowest that a token chose, the mean of the
-        tokens, or of some; what was expected where there are none, or one is no number."""
-        expected = self._expected[layer]
-        if scores is None:
-            margin[:] = expected
-            return
+    def _compare(self, layer: int, scores: np.ndarray, experts: np.ndarray, expected: np.ndarray) -> None:
+        """Replaces the margins that were expected, f32[num_experts], by those of a step: its scores f32[T, num_experts]
+        minus the lowest that a token chose, the mean of the tokens, or of some. They stay when one is no number."""
         if len(scores) == 1:
-            np.subtract(scores[0], scores[0, experts].min(), out=margin)
+            token = scores[0]
+            margin = token - min(token[experts].tolist())
         else:
             some, lowest = scores[:: -(-len(scores) // SCORED_TOKENS)], -self._top_k
-            (some - np.partition(some, lowest, axis=1)[:, lowest, None]).mean(axis=0, out=margin)
+            margin = (some - np.partition(some, lowest, axis=1)[:, lowest, None]).mean(axis=0)
         error = margin - expected
-        square = error.dot(error) / len(error)
-        if square < np.inf:
+        square = float(error.dot(error)) / len(error)
+        if square < math.inf:
             self._num_steps[layer] += 1
             self._variance[layer] += (square - self._variance[layer]) / min(self._num_steps[layer], ERRORS)
-        else:
-            margin[:] = expected
+            expected[:] = margin
 
     def _of_a_step(self, kept: np.ndarray) -> np.ndarray:
-        """f32[averages, 2]: what an average takes in of a step's share and margin. kept: of what it was before."""
-        is_of = np.stack([~self._is_of_scores, self._is_of_scores], axis=1)
-        return np.where(is_of, 1 - kept, np.float32(0))
+        """f32[averages, averages + 2]: an average after a step by averages, uses and scores. kept: what is left of each
+        average of before."""
+        taken = np.stack([~self._is_of_scores, self._is_of_scores]) * (1 - kept)
+        return np.hstack([np.diag(kept), taken.T])
 
     def _set_worth(self, layer: int, worth: np.ndarray) -> None:
         self.worth[layer] = worth
-        np.copyto(self._resident_worth[layer], worth, where=self._is_resident[layer])
+        np.add(worth, self._absence[layer], out=self._resident_worth[layer])

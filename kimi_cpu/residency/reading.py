@@ -96,16 +96,25 @@ class Done(NamedTuple):
 
 
 class _Read:
-    """One read: its pieces that no thread has taken, and how many have not been read."""
+    """One read in pieces: those of its first bytes, and those of the rest."""
 
     def __init__(self, key: int, offset: int, room: np.ndarray, first: int):
-        self.key, self._rest = key, offset + first
-        begins = [*range(0, first, PIECE), *range(first, len(room), PIECE)]
-        ends = [*begins[1:], len(room)]
-        self.pieces = deque((offset + begin, room[begin:end]) for begin, end in zip(begins, ends, strict=True))
-        self.num_pieces = self._num_left = len(begins)
-        self._num_first_left = -(-first // PIECE)
+        self.key, self._offset, self._room, self._first = key, offset, room, first
+        self.num_taken = 0  # bytes
+        self._num_first_left = -(-first // PIECE)  # pieces
+        self.num_pieces = self._num_left = self._num_first_left - (first - len(room)) // PIECE
         self._error: BaseException | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether threads have taken all of it."""
+        return self.num_taken == len(self._room)
+
+    def take(self) -> tuple[int, np.ndarray]:
+        """The next piece: where it begins in the file, and room for it."""
+        begin = self.num_taken
+        self.num_taken = min(begin + PIECE, self._first if begin < self._first else len(self._room))
+        return self._offset + begin, self._room[begin : self.num_taken]
 
     def end(self, offset: int, error: BaseException | None) -> Done | None:
         """The piece at this offset was read, or could not be; returns what is there now that was not before."""
@@ -113,7 +122,7 @@ class _Read:
         self._num_left -= 1
         if not self._num_left:
             return Done(self.key, True, self._error)
-        if offset < self._rest:
+        if offset - self._offset < self._first:
             self._num_first_left -= 1
             if not self._num_first_left and self._error is None:
                 return Done(self.key, False, None)
@@ -129,7 +138,7 @@ class Reads:
 
     def __init__(self, source: Source, num_threads: int = NUM_READERS):
         self._source, self._is_closing = source, False
-        self._asked: deque[_Read] = deque()  # those that have pieces for threads to take
+        self._asked: deque[_Read] = deque()  # those that threads have not taken all of
         self._changed = threading.Condition()  # guards the reads
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._threads = [
@@ -159,8 +168,8 @@ class Reads:
     def withdraw(self) -> list[int]:
         """The keys of the reads that no thread has begun, which will not be."""
         with self._changed:
-            keys = [read.key for read in self._asked if len(read.pieces) == read.num_pieces]
-            self._asked = deque(read for read in self._asked if len(read.pieces) < read.num_pieces)
+            keys = [read.key for read in self._asked if not read.num_taken]
+            self._asked = deque(read for read in self._asked if read.num_taken)
         return keys
 
     def close(self) -> None:
@@ -193,7 +202,7 @@ class Reads:
             if self._is_closing:
                 return None
             read = self._asked[0]
-            offset, room = read.pieces.popleft()
-            if not read.pieces:
+            offset, room = read.take()
+            if read.is_taken:
                 self._asked.popleft()
             return read, offset, room

@@ -83,7 +83,7 @@ class Residents:
 
     def show(self, key: int) -> None:
         """An expert is in its slot, its gate and up at least: kernels may read it there."""
-        self._locate(key, self.place(key)[1].ctypes.data)
+        self._locate(key, self.slots.address(self._slot[key]))
 
     def hide(self, key: int) -> None:
         """Kernels must not read an expert that has a slot."""
