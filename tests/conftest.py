@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the commands of the tests would ignore it as well
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
 
 DATA = Path(__file__).parent / "data"
 

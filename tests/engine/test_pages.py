@@ -77,7 +77,7 @@ class Late(Breaking, LateModel):
     """Computes a batch as its result is asked for."""
 
 
-@settings(max_examples=NUM_SCHEDULES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=NUM_SCHEDULES, suppress_health_check=list(HealthCheck))
 @given(
     actions,
     st.integers(5, 14),
