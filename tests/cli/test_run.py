@@ -153,6 +153,12 @@ def test_first_interrupt_keeps_the_answer(tiny_file, home):
     assert [m["role"] for m in json.loads((home / "talk.json").read_text())] == ["user", "assistant"]
 
 
+def test_a_command_ends_without_a_look_for_garbage():
+    shown = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > len(gc.get_objects())))"
+    command = [sys.executable, "-c", f"{shown}; from kimi_cpu.cli import main; main()", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.split()[-1] == "True"
+
+
 def test_statistics_count_what_was_computed_and_read():
     from kimi_cpu.cli.display import statistics
     from kimi_cpu.llm import Timings, Usage
