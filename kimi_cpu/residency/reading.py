@@ -141,11 +141,9 @@ class Reads:
         self._asked: deque[_Read] = deque()  # those that threads have not taken all of
         self._changed = threading.Condition()  # guards the reads
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"kimi-cpu reader {n}", daemon=True) for n in range(num_threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._num_running = num_threads
+        for n in range(num_threads):
+            threading.Thread(target=self._run, name=f"kimi-cpu reader {n}", daemon=True).start()
 
     def ask(self, key: int, offset: int, room: np.ndarray, first: int = 0) -> None:
         """Queues a read; what has its key comes out of `wait`, unless it is withdrawn before: once for the first bytes,
@@ -173,13 +171,11 @@ class Reads:
         return keys
 
     def close(self) -> None:
-        """Ends the threads, when what they have begun is read, and closes the source."""
+        """Ends the threads, each when what it has begun is read, for which nobody waits; the last one closes the
+        source."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
-        self._source.close()
 
     def _run(self) -> None:
         while (taken := self._take()) is not None:
@@ -194,6 +190,10 @@ class Reads:
                 if done is not None:
                     self._done.put(done)
             del taken, read, room  # which would keep the memory that is read to
+        with self._changed:
+            self._num_running -= 1
+            if not self._num_running:
+                self._source.close()
 
     def _take(self) -> tuple[_Read, int, np.ndarray] | None:
         """The next piece, when there is one; None when the threads are to end."""

@@ -15,7 +15,7 @@ class Slow:
     """A file of numbers whose bytes from FIRST on wait for `gate`, and which fails at `broken`."""
 
     def __init__(self):
-        self.gate, self.broken = threading.Event(), None
+        self.gate, self.closed, self.broken = threading.Event(), threading.Event(), None
 
     def read(self, offset, room):
         if offset >= FIRST:
@@ -25,7 +25,7 @@ class Slow:
         room[:] = offset // 4096 % 251
 
     def close(self):
-        pass
+        self.closed.set()
 
 
 @pytest.fixture
@@ -72,3 +72,12 @@ def test_what_cannot_be_read_is_told_once_when_no_thread_reads_it_any_more(sourc
         found += told(reads)
     assert found[-1] == (7, True, False) and found[:-1] in ([], [(7, False, True)])
     assert not reads.wait(0.01)
+
+
+def test_closing_waits_for_no_read_and_leaves_the_source_open_until_the_last_has_ended(source, reads):
+    reads.ask(7, 0, np.zeros(ALL, np.uint8), FIRST)
+    assert told(reads) == [(7, False, True)]
+    reads.close()
+    assert not source.closed.is_set()
+    source.gate.set()
+    assert source.closed.wait(10)
