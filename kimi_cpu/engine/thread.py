@@ -131,13 +131,17 @@ class EngineThread(OwnProcess):
             if self._prepare is not None:
                 self._prepare()
             while self._empty_inbox():
-                for output in self._engine.step():
-                    self._deliver(output)
+                self._step()
             self._die(EngineDeadError("The model was closed."))
             self._engine.settle()
         except BaseException as e:  # whatever it was, every open request must hear of it
             self._die(e)
             self._engine.drain()
+
+    def _step(self) -> None:
+        """One step, whose results go to their outboxes. Nothing holds its requests, and their ids, when it is over."""
+        for output in self._engine.step():
+            self._deliver(output)
 
     def _empty_inbox(self) -> bool:
         """Does what was asked for, waiting for something when there is nothing to run. False: the thread is to end."""
@@ -147,6 +151,7 @@ class EngineThread(OwnProcess):
             except queue.Empty:
                 return True
             action()
+            del action  # which has a request, perhaps, whose ids would stay as long as the thread sleeps
         return False
 
     def _next_action(self) -> Callable[[], None]:

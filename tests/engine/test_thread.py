@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -40,6 +41,25 @@ def test_requests_from_several_callers_are_answered():
     thread = EngineThread(Engine(FakeModel(16, 8), max_running=2))
     outboxes = [submit(thread, greedy([n, n + 1], 30)) for n in (3, 8, 20)]
     assert [drain(o) for o in outboxes] == [expected([n, n + 1], 30) for n in (3, 8, 20)]
+    thread.close()
+
+
+@pytest.mark.parametrize("kind", [Kind.ANSWER, Kind.IDLE])
+def test_request_that_has_ended_is_held_by_nobody_while_the_thread_sleeps(kind):
+    thread = EngineThread(Engine(FakeModel(16, 8)))
+    request = greedy([3, 4], 5 if kind is Kind.ANSWER else 0, kind=kind)
+    outbox, gone = submit(thread, request), threading.Event()
+    weakref.finalize(request, gone.set)
+    while outbox.get(timeout=20).finish_reason is None:
+        pass
+    del request
+    assert gone.wait(20)
+    request = greedy([5, 6], 5)
+    gone = threading.Event()
+    weakref.finalize(request, gone.set)
+    thread.abort(request)
+    del request
+    assert gone.wait(20)
     thread.close()
 
 
@@ -174,8 +194,10 @@ def test_request_interrupts_the_step_of_an_idle_one_within_a_layer():
     thread = EngineThread(Engine(model))
     thread.submit(greedy([5] * 90, 0, kind=Kind.IDLE))
     assert model.entered.wait(20)
+    model.entered.clear()
     assert drain(submit(thread, greedy([3, 4], 5))) == expected([3, 4], 5)
     assert model.num_stopped >= 1
+    assert model.entered.wait(20)  # it is idle again, and in a step that `close` ends: this model does not ask
     thread.close()
 
 
