@@ -18,6 +18,7 @@ FIRST_SLOPE = 0.5  # cost of one more row in steps of one row, before it was mea
 MEMORY = 0.97  # weight that an earlier step keeps in the fit of costs, a step later
 OUTLIER = 4.0  # a step that took more than this many times what was expected was disturbed
 MIN_GAIN = 1.03
+STRETCH = 1 << 14  # tokens of a prompt that are looked through at once
 
 
 class Speculation:
@@ -62,7 +63,6 @@ class _Lookup:
     def __init__(self, request: Request):
         self._given = request.tokens(0, request.num_prompt_tokens).ids  # not the request, which must be free to go
         self._outputs = request.output_ids
-        self._index = _PromptIndex(self._given)
         self._after: dict[tuple[int, ...], int] = {}  # n-gram that ends in the answer: index of the token after it
         self._num_indexed = self._num_settled = len(self._given)
         self._predicted: list[int] = []
@@ -83,7 +83,7 @@ class _Lookup:
             self._after[tuple(self._part(end - NGRAM, end))] = end
         self._num_indexed = self._length
         last = self._part(max(self._length - NGRAM, 0), self._length)
-        at = self._after.get(tuple(last)) or self._index.after(last)
+        at = self._after.get(tuple(last)) or _after_last(self._given, last)
         self._predicted = []
         if at is not None:
             period = self._part(at, min(at + MAX_DRAFT, self._length))  # shorter where the sequence ends
@@ -100,29 +100,19 @@ class _Lookup:
         return self._given[start : min(stop, n)].tolist() + self._outputs[max(start - n, 0) : max(stop - n, 0)]
 
 
-class _PromptIndex:
-    """The n-grams of a prompt, sorted: 12 bytes each; a dict of them takes many times that for a long prompt."""
-
-    def __init__(self, ids: np.ndarray):
-        keys = self._keys(ids)[:-1]  # the last one has no token after it yet
-        self._order = np.argsort(keys).astype(np.int32)  # equal keys in any order: a stable one takes six times as long
-        self._sorted = keys[self._order]
-
-    def after(self, ngram: list[int]) -> int | None:
-        """Index of the token after the last occurrence."""
-        if len(ngram) < NGRAM:
-            return None
-        key = int(self._keys(np.asarray(ngram, np.int64))[0])
-        first, end = np.searchsorted(self._sorted, key), np.searchsorted(self._sorted, key, "right")
-        return int(self._order[first:end].max()) + NGRAM if first < end else None
-
-    @staticmethod
-    def _keys(ids: np.ndarray) -> np.ndarray:
-        """One i64 an n-gram; ids are below 2^20 (K2 has 163,840), and where they are not, a draft is wrong at worst."""
-        keys = np.zeros(max(len(ids) - NGRAM + 1, 0), np.int64)
-        for i in range(NGRAM):
-            keys = (keys << 20) ^ ids[i : i + len(keys)]
-        return keys
+def _after_last(ids: np.ndarray, ngram: list[int]) -> int | None:
+    """Index of the token after the last occurrence of an n-gram in a prompt's ids i32[n]. They are looked through, from
+    the end: 4 bytes a token, where attention reads a thousand and more in the same step; an index takes memory."""
+    if len(ngram) < NGRAM:
+        return None
+    for end in range(len(ids) - 1, NGRAM - 1, -STRETCH):  # places after an n-gram, up to the last token's
+        begin = max(end - STRETCH, NGRAM - 1)
+        found = ids[begin:end] == ngram[-1]
+        for back in range(1, NGRAM):
+            found &= ids[begin - back : end - back] == ngram[-1 - back]
+        if found.any():
+            return end - int(found[::-1].argmax())
+    return None
 
 
 class _StepCosts:
