@@ -1,10 +1,11 @@
 """Pages by number: their holders, which may be reused, and which hold the beginning of some sequence.
 
 Invariants: a page is held (ref count > 0) or free, never both; block tables are append-only; a free page keeps its
-content, and can be found again by what it holds, until it is handed out for something else.
+content, and can be found again by what it holds, until it is handed out for something else. No page can be found that
+holds only the beginning of what another one holds after the same prefix.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import PAGE_TOKENS
+from .free_pages import FreePages
 
 ROOT = b""  # key of the empty prefix
 ID_BYTES = 4
@@ -69,6 +71,14 @@ class _Entry(NamedTuple):
     parent: bytes
     data: bytes  # of its tokens
 
+    def agrees_with(self, other: "_Entry") -> bool:
+        """Whether one of two pages holds the beginning of what the other one holds."""
+        data, others = self.data, other.data
+        forms_at, others_at = (len(each) // (ID_BYTES + 1) * ID_BYTES for each in (data, others))
+        end = min(forms_at, others_at)
+        n = end // ID_BYTES
+        return data[:end] == others[:end] and data[forms_at : forms_at + n] == others[others_at : others_at + n]
+
 
 def num_pages(num_tokens: int) -> int:
     """Pages that hold so many tokens."""
@@ -96,7 +106,7 @@ class BlockPool:
     def __init__(self, num_blocks: int):
         self.num_blocks = num_blocks
         self._refs = [0] * num_blocks
-        self._free = OrderedDict.fromkeys(range(num_blocks))  # first: the next to be reused
+        self._free = FreePages(num_blocks)
         self._entries: dict[int, _Entry] = {}
         self._by_key: dict[bytes, int] = {}
         self._by_parent: dict[bytes, list[int]] = {}
@@ -114,7 +124,7 @@ class BlockPool:
         """count pages with one holder each, least recently used first; None when fewer are free."""
         if count > len(self._free):
             return None
-        block_ids = [self._free.popitem(last=False)[0] for _ in range(count)]
+        block_ids = [self._free.take() for _ in range(count)]
         for block_id in block_ids:
             self._forget(block_id)
             self._refs[block_id] = 1
@@ -123,8 +133,9 @@ class BlockPool:
     def hold(self, block_ids: list[int]) -> None:
         """One more holder for each page."""
         for block_id in block_ids:
+            if not self._refs[block_id]:
+                self._free.remove(block_id)
             self._refs[block_id] += 1
-            self._free.pop(block_id, None)
 
     def release(self, block_ids: list[int]) -> None:
         """One holder fewer for each page of a block table. The tail is reused first: shared heads live longest."""
@@ -132,21 +143,30 @@ class BlockPool:
             self._refs[block_id] -= 1
             assert self._refs[block_id] >= 0, f"page {block_id} was released twice"
             if self._refs[block_id] == 0:
-                self._free[block_id] = None
-                if block_id not in self._entries:
-                    self._free.move_to_end(block_id, last=False)  # nothing in it can be found again
+                if block_id in self._entries:
+                    self._free.append(block_id)
+                else:
+                    self._free.prepend(block_id)  # nothing in it can be found again
 
     def register(self, block_id: int, parent: bytes, tokens: Tokens) -> bytes:
         """Makes a page findable by what it holds after a prefix; returns the key of what comes after it.
 
-        A page may be registered again when it holds more tokens than before.
+        A page may be registered again when it holds more tokens than before. It takes the place of pages that hold its
+        beginning, and stays unfindable where another one holds all of it.
         """
         assert len(tokens.ids) <= PAGE_TOKENS
         data = tokens.tobytes()
         key = _key(parent, data) if len(tokens.ids) == PAGE_TOKENS else None
         self._forget(block_id)
-        if key is None or key not in self._by_key:
-            self._entries[block_id] = _Entry(key, parent, data)
+        entry = _Entry(key, parent, data)
+        alike = [other for other in self._by_parent.get(parent, ()) if entry.agrees_with(self._entries[other])]
+        if key not in self._by_key and all(len(self._entries[other].data) < len(data) for other in alike):
+            for other in alike:
+                self._forget(other)
+                if not self._refs[other]:
+                    self._free.remove(other)
+                    self._free.prepend(other)
+            self._entries[block_id] = entry
             self._by_parent.setdefault(parent, []).append(block_id)
             if key is not None:
                 self._by_key[key] = block_id
@@ -192,12 +212,16 @@ class BlockPool:
         """Asserts the invariants: these block tables hold pages, all others are free, and what is found is there."""
         holders = Counter(block_id for table in block_tables for block_id in table)
         assert self._refs == [holders[block_id] for block_id in range(self.num_blocks)]
-        assert self._free.keys() == set(range(self.num_blocks)) - holders.keys()
+        free = list(self._free)
+        assert sorted(free) == [block_id for block_id in range(self.num_blocks) if block_id not in holders]
+        assert len(free) == self.num_free
         keys = {entry.key: block_id for block_id, entry in self._entries.items() if entry.key is not None}
         assert keys == self._by_key
         assert all(key == _key(*self._entries[block_id][1:]) for key, block_id in keys.items())
         found = [(block_id, parent) for parent, block_ids in self._by_parent.items() for block_id in block_ids]
         assert sorted(found) == sorted((block_id, entry.parent) for block_id, entry in self._entries.items())
+        families = [[self._entries[block_id] for block_id in block_ids] for block_ids in self._by_parent.values()]
+        assert not any(a is not b and a.agrees_with(b) for entries in families for a in entries for b in entries)
 
     def _forget(self, block_id: int) -> None:
         entry = self._entries.pop(block_id, None)

@@ -178,6 +178,17 @@ def test_second_request_computes_only_what_the_first_did_not():
     assert engine.model.num_tokens - before == 2 + 9
 
 
+def test_page_whose_tokens_another_one_has_as_well_is_reused_first():
+    """Each turn of a chat goes on from a copy of the last page; what it was copied from is of no use any more."""
+    engine, prompt = make(num_pages=40), [*PREFIX, 5, 6, 7]
+    for count in range(12):
+        (answer,) = finish(engine, [greedy(prompt, 2, forms=np.repeat([0, 1], [len(PREFIX) + 2, 1 + 3 * count]))])
+        prompt = [*prompt, *answer, 9]
+    pool, most = engine.cache.pool, len(PREFIX) // PAGE_TOKENS + 2
+    assert len(pool.in_use) == most - 1
+    assert pool.allocate(1)[0] < most  # no others were ever written
+
+
 def test_same_prompt_again_computes_its_last_token_only():
     engine = make()
     prompt = PREFIX[: 2 * PAGE_TOKENS]
