@@ -13,7 +13,7 @@ VERSION = 1
 Status = Literal["done", "failed", "timed out", "denied", "unknown"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Begun:
     """A run begins. run: names it, in hex. before: messages of the conversation that the task goes on with. model: hash
     of the weights. tools: names of those that are offered."""
@@ -29,7 +29,7 @@ class Begun:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """A message for the model, by its user or by the program. last: why the turn that it asks for may call no tool and
     is the run's last, if it is."""
@@ -41,7 +41,7 @@ class Told:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
     """A turn of the model: the step-th, counted from 1. message: as the next prompt has it; None for a turn that is
     left out of it (cut off, empty, or in a circle: "repetition"), which finish_reason explains. The numbers are tokens,
@@ -60,7 +60,7 @@ class Answered:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Called:
     """A call begins. call: names it, STEP.INDEX."""
 
@@ -71,7 +71,7 @@ class Called:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Returned:
     """A call has a result. content: as the model sees it. chars: of the whole result; file: that holds it, in the
     folder of results, where content is a part of it."""
@@ -87,7 +87,7 @@ class Returned:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Shortened:
     """From here on the model sees only the beginnings of the results of these calls."""
 
@@ -96,7 +96,7 @@ class Shortened:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Summarised:
     """From here on a summary by the model stands for all turns but the last. The numbers: as in Answered."""
 
@@ -109,7 +109,7 @@ class Summarised:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
     """The run has ended. reason: "answered", or why there is no answer or it came early."""
 

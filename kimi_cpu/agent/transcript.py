@@ -23,7 +23,7 @@ class Call:
     has_begun: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """A message of the next prompt. call: whose result it is. is_asked: its user asked it."""
 

@@ -1,6 +1,5 @@
 """Prompts of chats that grow: what an earlier one began with is not normalised, rendered or encoded again."""
 
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, takewhile
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..tokenizer import Tokenizer
+from ..tokenizer.pretokenize import NOTHING_BEFORE, Before
 from .messages import normalise_messages, well_formed
 from .template import chat_variables, ids_of_pieces, kimi_template, rendered_pieces
 
@@ -22,25 +22,29 @@ END = "<|im_end|>"
 
 
 class _Chat(NamedTuple):
-    """A chat that was encoded: its tools (Python's repr), its messages, the text and the ids to the end of the last of
-    them, with all that stands before them, and how many characters and ids these are at the end of each message. given:
-    the messages as they came, up to the first of which _is_text is false."""
+    """A chat that was encoded: its tools (Python's repr), its messages, and the ids i32[n] to the end of the last of
+    them, with all that stands before them. ends: i64[messages, 3], how many ids these are at the end of each message,
+    and what must be known of their text (Before). given: the messages as they came, up to the first of which _is_text
+    is false."""
 
     tools: str
     messages: list[JsonObject]
-    text: str
-    ids: "array[int]"
-    ends: list[tuple[int, int]]
+    ids: np.ndarray
+    ends: np.ndarray
     given: list[JsonObject]
 
+    @property
+    def text(self) -> Before:
+        """What must be known of its text."""
+        return Before(*self.ends[-1, 1:].tolist()) if len(self.ends) else NOTHING_BEFORE
+
     def beginning(self, count: int) -> "_Chat":
-        """The chat of the first messages alone."""
-        num_chars, num_ids = self.ends[count - 1] if count else (0, 0)
-        text, ids = self.text[:num_chars], self.ids[:num_ids]
-        return _Chat(self.tools, self.messages[:count], text, ids, self.ends[:count], self.given[:count])
+        """The chat of the first messages alone; the arrays are views."""
+        ids = self.ids[: self.ends[count - 1, 0] if count else 0]
+        return _Chat(self.tools, self.messages[:count], ids, self.ends[:count], self.given[:count])
 
 
-NOTHING = _Chat("", [], "", array("i"), [], [])
+NOTHING = _Chat("", [], np.zeros(0, np.int32), np.zeros((0, 3), np.int64), [])
 
 
 class PromptEncoder:
@@ -90,27 +94,27 @@ class PromptEncoder:
         tools: Iterable[Mapping[str, Any]] | None = None,
         template_kwargs: Mapping[str, object] | None = None,
         given: Sequence[JsonObject] = (),
-    ) -> list[int]:
-        """Ids of a chat for the model to answer, which is remembered. messages: as `normalise` makes them, and never
-        changed after. given: the copy of what they were made of. Errors as encode_chat."""
-        return self._ids(messages, tools, template_kwargs, True, given).tolist()
+    ) -> np.ndarray:
+        """Ids i32[n] of a chat for the model to answer, which is remembered. messages: as `normalise` makes them, and
+        never changed after, as the ids. given: the copy of what they were made of. Errors as encode_chat."""
+        return self._ids(messages, tools, template_kwargs, True, given)
 
     def encode_beginning(
         self,
         messages: list[JsonObject],
         tools: Iterable[Mapping[str, Any]] | None = None,
         template_kwargs: Mapping[str, object] | None = None,
-    ) -> list[int]:
-        """Ids with which a chat's prompt begins whatever the text of its last message is. The chat without that one is
-        remembered. Otherwise as `encode`."""
+    ) -> np.ndarray:
+        """Ids i32[n] with which a chat's prompt begins whatever the text of its last message is. The chat without that
+        one is remembered. Otherwise as `encode`."""
         *begun, last = messages
         if self._is_kimis and begun:
             self._ids(begun, tools, template_kwargs, True)
         texts = ([*begun, last | {"content": text}] for text in ("a", "1"))
-        first, second = (np.asarray(self._ids(chat, tools, template_kwargs, False)) for chat in texts)
+        first, second = (self._ids(chat, tools, template_kwargs, False) for chat in texts)
         num_both = min(len(first), len(second))
         differs = first[:num_both] != second[:num_both]
-        return first[: int(differs.argmax()) if differs.any() else num_both].tolist()
+        return first[: int(differs.argmax()) if differs.any() else num_both]
 
     def _ids(
         self,
@@ -119,28 +123,31 @@ class PromptEncoder:
         template_kwargs: Mapping[str, object] | None,
         remember: bool,
         given: Sequence[JsonObject] = (),
-    ) -> "array[int]":
+    ) -> np.ndarray:
         variables = chat_variables(messages, tools, True, template_kwargs or {})
         if not self._is_kimis:
             pieces = rendered_pieces(self._template, variables, self._tokenizer)
-            return array("i", chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)))
+            return np.fromiter(chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)), np.int32)
         tools_text = repr(variables["tools"])
         known = self._known(tools_text, messages)
         pieces = self._pieces(variables, len(known.messages))
-        ids, ends, num_chars = known.ids[:], known.ends[:], len(known.text)
-        for place, found in enumerate(ids_of_pieces(pieces, self._tokenizer, known.text)):
-            piece = pieces[place]
-            ids.extend(found)
-            num_chars += len(piece)
-            if place % 2 and piece == END:
-                ends.append((num_chars, len(ids)))
+        new, new_ends = list[int](), list[tuple[int, int, int]]()
+        text, begin = known.text, 0
+        for place, found in enumerate(ids_of_pieces(pieces, self._tokenizer, text)):
+            new += found
+            if place % 2 and pieces[place] == END:
+                text, begin = text.followed_by("".join(pieces[begin : place + 1])), place + 1
+                new_ends.append((len(known.ids) + len(new), text.num_chars, text.run))
+        ids = np.concatenate((known.ids, np.asarray(new, np.int32)))
+        ids.flags.writeable = False  # the request, and the chat that is remembered, have it as it is
         if remember and messages:
+            ends = np.concatenate((known.ends, np.asarray(new_ends, np.int64).reshape(-1, 3)))
             ends = ends[-len(messages) :]  # those before them are of the tools and of Kimi's own system prompt
-            num_chars, num_ids = ends[-1]
-            text = "".join((known.text, *pieces))[:num_chars]
+            kept = [*known.messages, *messages[len(known.messages) :]]
             num_texts = _num_equal(known.given, given)  # at least
-            texts = [*given[:num_texts], *takewhile(_is_text, given[num_texts : len(messages)])]
-            self._remember(_Chat(tools_text, messages[:], text, ids[:num_ids], ends, texts))
+            new_texts = takewhile(_is_text, given[num_texts : len(messages)])
+            texts = [*known.given[:num_texts], *map(_shared, new_texts, kept[num_texts:])]
+            self._remember(_Chat(tools_text, kept, ids[: ends[-1, 0]], ends, texts))
         return ids
 
     def _pieces(self, variables: JsonObject, num_known: int) -> list[str]:
@@ -161,16 +168,16 @@ class PromptEncoder:
 
     def _remember(self, chat: _Chat) -> None:
         """Remembers a chat in place of those that are beginnings of it, and forgets the oldest."""
-        if len(chat.text) > MOST_CHARACTERS:
+        if chat.text.num_chars > MOST_CHARACTERS:
             return
         with self._lock:
-            chats, num_chars = [chat], len(chat.text)
+            chats, num_chars = [chat], chat.text.num_chars
             for other in self._chats:
                 if other.tools == chat.tools and other.messages == chat.messages[: len(other.messages)]:
                     given = max(other.given, chats[0].given, key=len)
                     chats[0] = chat._replace(given=given)
                     continue
-                num_chars += len(other.text)
+                num_chars += other.text.num_chars
                 if len(chats) == MOST_CHATS or num_chars > MOST_CHARACTERS:
                     break
                 chats.append(other)
@@ -211,6 +218,15 @@ def _is_text(value: object) -> bool:
     if isinstance(value, dict):
         return not isinstance(value.get("arguments"), dict) and all(map(_is_text, value.values()))
     return value is None or isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _shared(value: Any, other: Any) -> Any:
+    """A value in which each part that another one has as well is the other's: both are kept, and take memory once."""
+    if value == other:
+        return other
+    if isinstance(value, dict) and isinstance(other, dict):
+        return {name: _shared(item, other.get(name)) for name, item in value.items()}
+    return value
 
 
 def _num_answered(messages: list[JsonObject]) -> int:

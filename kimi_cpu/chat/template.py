@@ -12,7 +12,7 @@ from jinja2 import TemplateError as JinjaError
 
 from ..errors import RequestError, TemplateError
 from ..tokenizer import Tokenizer
-from ..tokenizer.pretokenize import MAX_ENCODE_CHARS, parts
+from ..tokenizer.pretokenize import NOTHING_BEFORE, Before, parts
 from .messages import normalise_messages, normalise_tools
 from .sandbox import Exhausted, budget_for, compile_template
 
@@ -65,17 +65,16 @@ def rendered_pieces(template: str, variables: Mapping[str, object], tokenizer: T
     return [piece.replace(mark, "") for piece in _split(special, rendered)]
 
 
-def ids_of_pieces(pieces: Sequence[str], tokenizer: Tokenizer, before: str = "") -> Iterator[list[int]]:
-    """The ids of each piece, as rendered_pieces cuts them. before: the text that ends with a special token before them.
+def ids_of_pieces(pieces: Sequence[str], tokenizer: Tokenizer, before: Before = NOTHING_BEFORE) -> Iterator[list[int]]:
+    """The ids of each piece, as rendered_pieces cuts them. before: the text before them ends with a special token.
 
     Long texts are cut into parts where Tokenizer.encode cuts them, which counts the special tokens' characters too; but
     here a cut never splits a special token. A part depends on what stands before it and on nothing behind it, and none
     goes on behind a multiple of MAX_ENCODE_CHARS.
     """
-    begun = before[len(before) // MAX_ENCODE_CHARS * MAX_ENCODE_CHARS :]
-    text = "".join((begun, *pieces))
-    cuts = list(accumulate(map(len, parts(text))))
-    start = len(begun)
+    text = "".join(pieces)
+    cuts = list(accumulate(map(len, parts(text, before))))
+    start = 0
     for i, piece in enumerate(pieces):
         end = start + len(piece)
         if i % 2:

@@ -38,7 +38,7 @@ class Order(NamedTuple):
         f = self.fields
         steering = None if f["wishes"] is None else ChatSteering(Wishes(**f["wishes"]), vocabulary)
         made = Request(
-            np.frombuffer(b64decode(f["prompt_ids"]), "<i4").tolist(),
+            np.frombuffer(b64decode(f["prompt_ids"]), "<i4"),
             Sampling(**f["sampling"]),
             f["max_tokens"],
             kind=Kind[f["kind"]],

@@ -151,7 +151,7 @@ class Replicas(OwnProcess):
                     continue
                 item = task.read(output)
                 if output.finish_reason is not None or output.error is not None:
-                    replica.known.learn(grains([*task.request.prompt_ids, *task.request.output_ids]))
+                    replica.known.learn(grains(task.request.tokens(0, task.request.num_tokens).ids))
                     self._end(task)
             task.outbox.put(item)
 

@@ -85,7 +85,7 @@ class Request:
 
     def __init__(
         self,
-        prompt_ids: list[int],
+        prompt_ids: Sequence[int] | np.ndarray,
         sampling: Sampling,
         max_tokens: int,
         *,
@@ -97,13 +97,13 @@ class Request:
         tail: int = 1,
         parent: "Request | None" = None,
     ):
-        """max_tokens: with the context's limit in it; 0: the prompt is computed and no token drawn. steering: what the
-        guide was made of, if it can be changed, or made again for an engine that is elsewhere. forms:
-        u8[len(prompt_ids)] of a prompt that goes on from what this engine computed, EXPANDED for what is new. tail: so
-        many tokens, 1 or more, at the end of a prompt whose logits are wanted are ABSORBED: what stands before them is
-        likely to be in the cache, and an expanded token rebuilds all of it. parent: a request with the same prompt,
-        whose pages this one takes when they are ready."""
-        self.prompt_ids = prompt_ids
+        """prompt_ids: an array i32[n] is kept, not copied; nobody may change it. max_tokens: with the context's limit
+        in it; 0: the prompt is computed and no token drawn. steering: what the guide was made of, if it can be changed,
+        or made again for an engine that is elsewhere. forms: u8[len(prompt_ids)] of a prompt that goes on from what
+        this engine computed, EXPANDED for what is new. tail: so many tokens, 1 or more, at the end of a prompt whose
+        logits are wanted are ABSORBED: what stands before them is likely to be in the cache, and an expanded token
+        rebuilds all of it. parent: a request with the same prompt, whose pages this one takes when they are ready."""
+        self.num_prompt_tokens = len(prompt_ids)
         self.kind = kind
         self.sampling = sampling
         self.max_tokens = max_tokens
@@ -127,18 +127,19 @@ class Request:
         self._prompt = Tokens(np.asarray(prompt_ids, np.int32), given)
 
     @property
-    def num_prompt_tokens(self) -> int:
-        return len(self.prompt_ids)
+    def prompt_ids(self) -> np.ndarray:
+        """i32[n]."""
+        return self._prompt.ids
 
     @property
     def num_tokens(self) -> int:
         """Tokens of prompt and answer."""
-        return len(self.prompt_ids) + len(self.output_ids)
+        return self.num_prompt_tokens + len(self.output_ids)
 
     @property
     def num_missing(self) -> int:
         """Tokens that are not in the cache yet; at least 1 until the request is finished."""
-        return len(self.prompt_ids) + len(self.output_ids) - self.num_computed
+        return self.num_prompt_tokens + len(self.output_ids) - self.num_computed
 
     @property
     def parent_key(self) -> bytes:
@@ -147,7 +148,7 @@ class Request:
 
     def tokens(self, start: int, stop: int) -> Tokens:
         """Tokens [start, stop) of prompt and answer taken together."""
-        n = len(self.prompt_ids)
+        n = self.num_prompt_tokens
         given = self._prompt.part(start, min(stop, n))
         if stop <= n:
             return given

@@ -62,7 +62,7 @@ def _adjusted(row: np.ndarray, request: Request) -> np.ndarray:
         row = row.copy()
         row[list(s.logit_bias)] += np.asarray(list(s.logit_bias.values()), np.float32)
     if s.repeat_penalty != 1:
-        seen = np.unique(np.asarray(request.prompt_ids + request.output_ids))
+        seen = np.unique(request.tokens(0, request.num_tokens).ids)
         row = penalize(row, seen, s.repeat_penalty)
     if (s.presence_penalty or s.frequency_penalty) and request.output_ids:
         row = discourage(row, request.output_ids, s.presence_penalty, s.frequency_penalty)

@@ -1,7 +1,7 @@
 """A conversation's tokens and their latents, kept from request to request and, in a file, from one run to the next."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from itertools import chain
@@ -31,7 +31,7 @@ class Session:
         """The same conversation with other tokens, most of them its own."""
         return Session(tokens, self.saved)
 
-    def forms(self, prompt_ids: list[int]) -> np.ndarray:
+    def forms(self, prompt_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Forms u8[n] of a prompt: the session's as far as the prompt is its beginning, expanded after."""
         ids = np.asarray(prompt_ids, np.int32)
         n = min(len(ids), len(self.tokens.ids))
@@ -94,6 +94,8 @@ def _write(
         return num_cached
     session.saved = saved = session_file.read(path, file, label, session.saved)
     change, new = _change(saved, session.tokens, cache, heat)
+    if change.kept_tokens == len(saved.tokens.ids):  # the session begins with them, and has them in memory once
+        session.saved = saved._replace(tokens=session.tokens.part(0, change.kept_tokens))
     num_dead, size = session_file.num_dead(saved, change, label.page_bytes)
     if 3 * num_dead > size or (heat and saved.version < session_file.VERSION):
         kept = session_file.contents(path, file, saved, label, change.kept_pages)

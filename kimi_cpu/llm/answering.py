@@ -21,7 +21,7 @@ from .results import Answer, ChatCompletion
 from .turn import ChatTurn, Turn
 from .vocabulary import Vocabulary
 
-Forms = Callable[[list[int]], np.ndarray]
+Forms = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)

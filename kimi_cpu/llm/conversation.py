@@ -3,7 +3,7 @@
 import json
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,7 @@ class Session:
         """Another one that goes on from the same tokens."""
         return Session(self._engine, self._model_hash, self._residency, self._inner)
 
-    def forms(self, prompt_ids: list[int]) -> np.ndarray:
+    def forms(self, prompt_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """See engine.session.Session.forms."""
         return self._inner.forms(prompt_ids)
 

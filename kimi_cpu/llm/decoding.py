@@ -163,7 +163,7 @@ def read_ahead(
     turn: ChatTurn,
     answer: ChatCompletion,
     most: int,
-    forms: Callable[[list[int]], np.ndarray] | None,
+    forms: Callable[[np.ndarray], np.ndarray] | None,
 ) -> None:
     """Has the beginning of the next turn's prompt computed in idle time, at most so many tokens; returns at once.
     forms: those of a prompt's ids, where a session knows them."""

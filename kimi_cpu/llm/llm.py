@@ -114,10 +114,9 @@ class LLM(TextModel):
     def logits(self, ids: Sequence[int]) -> np.ndarray:
         """Teacher-forced logits f32[len(ids), vocab]: row i is what follows ids[: i + 1]."""
         self._thread.require_own_process()
-        ids = self.vocabulary.ids(list(ids))
-        self.vocabulary.check(ids)
-        room_for(len(ids), self.context, 0)
+        prompt_ids = self.vocabulary.ids(list(ids))
+        room_for(len(prompt_ids), self.context, 0)
         try:
-            return logits_of(self._thread, Request(ids, Sampling(), 0, kind=Kind.LOGITS))
+            return logits_of(self._thread, Request(prompt_ids, Sampling(), 0, kind=Kind.LOGITS))
         except NonFiniteLogits as e:
             raise explain(self.path, e) from e

@@ -85,7 +85,7 @@ class TextModel(ABC):
     def chat_ids(self, messages: Messages, tools: Tools | None = None, **template_kwargs: Any) -> list[int]:
         """Ids of a chat's prompt, as chat would send it: to count them, or to look at them."""
         options = ChatOptions(tools=well_formed(tools), template_kwargs=well_formed(template_kwargs))
-        return ChatTurn(messages, options, Sampling(), self.vocabulary).prompt_ids
+        return ChatTurn(messages, options, Sampling(), self.vocabulary).prompt_ids.tolist()
 
     def generate(
         self, prompt: Prompt, *, progress: Progress | None = None, **sampling: Unpack[SamplingKeywords]

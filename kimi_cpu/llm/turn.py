@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Generic
 
+import numpy as np
+
 from ..chat import OutputParser
 from ..chat.messages import normalise_messages
 from ..chat.parser import SECTION_BEGIN
@@ -27,7 +29,7 @@ MAX_TAIL = 64  # new tokens of a turn that attend without rebuilding keys and va
 class Turn(ABC, Generic[Answer]):
     """A prompt, the sampling of its answers, and how each of them is steered and read."""
 
-    prompt_ids: list[int]
+    prompt_ids: np.ndarray  # i32[n], which nobody changes
     params: Sampling
     num_new = 1  # tokens at the prompt's end, 1 or more, before which all is likely to be in the cache
     heavy = 1  # trajectories
@@ -96,7 +98,8 @@ class ChatTurn(Turn[ChatCompletion]):
         self.prompt_ids = vocabulary.prompts.encode(self._messages, self._tools, options.template_kwargs, given)
         self.thinking = self._begins_inside_think()
         if self._opening is not None:
-            self.prompt_ids += self._opening_ids(self._opening)
+            opening = np.asarray(self._opening_ids(self._opening), np.int32)
+            self.prompt_ids = np.concatenate((self.prompt_ids, opening))
             self.thinking = self._begins_inside_think()
         self.num_new = self._num_new()
         self._num_calls = sum(len(m.get("tool_calls") or ()) for m in self._messages)
@@ -120,7 +123,7 @@ class ChatTurn(Turn[ChatCompletion]):
         options = replace(self._options, heavy=1, tool_choice="auto" if self._tools else "none")
         return ChatTurn([*self._messages, {"role": "user", "content": message}], options, params, self._vocabulary)
 
-    def following(self, turn: JsonObject) -> list[int]:
+    def following(self, turn: JsonObject) -> np.ndarray:
         """Ids with which the prompt after this turn will begin, whatever comes: an answer, or the tools' results.
 
         The template may leave out reasoning then that it shows now. TemplateError, RequestError as for any prompt.
@@ -153,7 +156,7 @@ class ChatTurn(Turn[ChatCompletion]):
         them."""
         last = takewhile(lambda m: m.get("role") in ("user", "tool"), reversed(self._messages))
         ends_left = sum(1 for _ in last) + 1
-        for count, token_id in enumerate(reversed(self.prompt_ids[-MAX_TAIL - 1 :])):
+        for count, token_id in enumerate(reversed(self.prompt_ids[-MAX_TAIL - 1 :].tolist())):
             ends_left -= token_id in self._vocabulary.stop_ids
             if not ends_left:
                 return max(count, 1)
@@ -190,8 +193,9 @@ class ChatTurn(Turn[ChatCompletion]):
     def _begins_inside_think(self) -> bool:
         """Whether the last thinking mark of the prompt opens a block."""
         names = self._tokenizer.special_tokens
-        marks = {names.get(THINK): True, names.get(THINK_END): False}
-        return next((marks[i] for i in reversed(self.prompt_ids) if i in marks), False)
+        marks = [names[name] for name in (THINK, THINK_END) if name in names]
+        places = np.flatnonzero(np.isin(self.prompt_ids, marks))
+        return bool(len(places)) and int(self.prompt_ids[places[-1]]) == names.get(THINK)
 
 
 def stop_texts(params: Sampling) -> tuple[str, ...]:

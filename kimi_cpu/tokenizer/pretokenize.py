@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,13 +40,34 @@ PATTERN = re.compile(
 RUN = re.compile(r"\s+|\S+")  # in `re`, \s is str.isspace(), which the official code asks
 
 
-def parts(text: str) -> Iterator[str]:
+class Before(NamedTuple):
+    """What must be known of a text to cut another one behind it: its characters, and how many of them stand at its end
+    without whitespace, in the last 400,000 that are cut together. It does not end with whitespace."""
+
+    num_chars: int = 0
+    run: int = 0
+
+    def followed_by(self, text: str) -> "Before":
+        """The same of both texts together; the second one is not empty, and does not end with whitespace."""
+        num_chars, run = self.num_chars + len(text), len(text.rsplit(None, 1)[-1])
+        run += self.run if run == len(text) else 0
+        return Before(num_chars, min(run, num_chars % MAX_ENCODE_CHARS))
+
+
+NOTHING_BEFORE = Before()
+
+
+def parts(text: str, before: Before = NOTHING_BEFORE) -> Iterator[str]:
     """Parts that are encoded on their own: at most 400,000 characters, and no run of whitespace or of anything else
-    longer than 25,000. The empty text has none. tokenization_kimi.py: encode, _split_whitespaces_or_nonwhitespaces."""
-    for start in range(0, len(text), MAX_ENCODE_CHARS):
-        chunk = text[start : start + MAX_ENCODE_CHARS]
-        if _may_have_a_long_run(chunk):
-            yield from _split_long_runs(chunk)
+    longer than 25,000. The empty text has none. tokenization_kimi.py: encode, _split_whitespaces_or_nonwhitespaces.
+
+    before: the text is the end of a longer one, after this; the first part is then the end of one of that, or empty.
+    """
+    for start in range(-(before.num_chars % MAX_ENCODE_CHARS), len(text), MAX_ENCODE_CHARS):
+        chunk = text[max(start, 0) : start + MAX_ENCODE_CHARS]
+        run = before.run if start < 0 and not chunk[:1].isspace() else 0
+        if _may_have_a_long_run(chunk, run):
+            yield from _split_long_runs(chunk, run)
         else:
             yield chunk
 
@@ -58,9 +80,13 @@ def pieces(text: str) -> list[str]:
     return [text[start:end] for start, end in pairwise(chain((0,), ends))]
 
 
-def _may_have_a_long_run(chunk: str) -> bool:
+def _may_have_a_long_run(chunk: str, run: int) -> bool:
     """Whether a stretch from one multiple of 12,500 to the next is all whitespace or free of it: any run longer than
-    25,000 covers such a stretch. Ordinary text answers within a few characters."""
+    25,000 covers such a stretch. Ordinary text answers within a few characters. run: characters before the chunk that
+    belong to its first run."""
+    first = RUN.match(chunk) if run else None
+    if first is not None and run + first.end() > MAX_NO_WHITESPACE_CHARS:
+        return True
     step = MAX_NO_WHITESPACE_CHARS // 2
     for start in range(0, len(chunk) - step, step):
         first = RUN.match(chunk, start, start + step)
@@ -69,11 +95,12 @@ def _may_have_a_long_run(chunk: str) -> bool:
     return False
 
 
-def _split_long_runs(chunk: str) -> Iterator[str]:
-    """The chunk, cut in each run after every 25,000 characters of it."""
+def _split_long_runs(chunk: str, run: int) -> Iterator[str]:
+    """The chunk, cut in each run after every 25,000 characters of it. run: see _may_have_a_long_run."""
     start = 0
-    for run in RUN.finditer(chunk):
-        for cut in range(run.start() + MAX_NO_WHITESPACE_CHARS, run.end(), MAX_NO_WHITESPACE_CHARS):
+    for found in RUN.finditer(chunk):
+        begin = found.start() or -(run % MAX_NO_WHITESPACE_CHARS)
+        for cut in range(begin + MAX_NO_WHITESPACE_CHARS, found.end(), MAX_NO_WHITESPACE_CHARS):
             yield chunk[start:cut]
             start = cut
     yield chunk[start:]

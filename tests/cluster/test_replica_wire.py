@@ -39,7 +39,7 @@ def test_request_arrives_as_it_was_with_its_seed_and_what_is_known_of_its_answer
     order = replica_wire.unpack_request(replica_wire.pack_request(9, sent, 4))
     came = order.request(VOCABULARY, None)
     assert (order.ticket, order.parent, order.is_slow, came.kind) == (9, 4, False, Kind.ANSWER)
-    for name in ("prompt_ids", "output_ids", "max_tokens", "stop_ids", "seed"):
+    for name in ("output_ids", "max_tokens", "stop_ids", "seed"):
         assert getattr(came, name) == getattr(sent, name)
     for one, other in zip(came.tokens(0, 82), sent.tokens(0, 82), strict=True):
         assert np.array_equal(one, other)

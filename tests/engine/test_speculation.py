@@ -58,7 +58,7 @@ def test_draft_begins_after_the_last_occurrence_wherever_it_was():
         request, speculation = greedy([rng.randrange(3) for _ in range(rng.randrange(1, 30))], 100), observed(0.0)
         for _ in range(30):
             request.output_ids += [rng.randrange(3) for _ in range(rng.randrange(3))]
-            draft, ids = speculation.propose(request, 1, MAX_DRAFT), request.prompt_ids + request.output_ids
+            draft, ids = speculation.propose(request, 1, MAX_DRAFT), [*request.prompt_ids, *request.output_ids]
             ends = [end for end in range(3, len(ids)) if ids[end - 3 : end] == ids[-3:]]
             expected = [] if not ends else (ids[ends[-1] : ends[-1] + MAX_DRAFT] * MAX_DRAFT)[:MAX_DRAFT]
             assert draft == expected[: len(draft)] and bool(draft) <= bool(expected)

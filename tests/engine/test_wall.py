@@ -102,7 +102,7 @@ def test_steering_that_raises_ends_the_request_that_is_steered():
     bad_outbox, outbox = submit(thread, bad), submit(thread, good)
 
     def fail(request):
-        raise KeyError(request.prompt_ids[0])
+        raise KeyError(int(request.prompt_ids[0]))
 
     thread.steer(bad, fail)
     with pytest.raises(AnswerError, match="KeyError: 5"):

@@ -276,7 +276,7 @@ def test_reflection_goes_on_from_the_prompt_and_calls_no_tool(llm):
     assert after.heavy == 1 and after.params.seed == 5 + 3
     assert after.params.logit_bias == {llm.tokenize("<|tool_calls_section_begin|>")[0]: -100}
     common = len(turn.prompt_ids) - len(llm.tokenize("<|im_assistant|>assistant<|im_middle|>"))
-    assert after.prompt_ids[:common] == turn.prompt_ids[:common]
+    assert after.prompt_ids[:common].tolist() == turn.prompt_ids[:common].tolist()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def opened(llm, message: dict, **options) -> ChatTurn:
 )
 def test_prompt_ends_in_the_opening_and_the_turn_goes_on_inside_it(llm, message, text, thinking):
     conversation = opened(llm, message)
-    assert conversation.prompt_ids == llm.chat_ids(HELLO) + llm.tokenize(text)
+    assert conversation.prompt_ids.tolist() == llm.chat_ids(HELLO) + llm.tokenize(text)
     assert conversation.thinking is thinking
 
 
