@@ -94,6 +94,8 @@ def rows(args: argparse.Namespace) -> Iterator[str]:
             cells = figures(slots, [piece for piece in slots["pieces"] if piece["disk"] == disk])
             yield row_of([f"{share} %", "slots", *cells, shown(slots["prefill"]), f"{used / budget:.0%}"])
         mapped = in_group(args.file, used, budget=None, disks="0", **common)
+        if slots["answer"] != mapped["answer"]:
+            raise SystemExit(f"with {share} % of the experts in memory the tokens are others than with all of them")
         rate = 1 / median(piece["token_s"] for piece in mapped["pieces"])
         cells = [f"{mapped['rate'] / 1e9:.2f}", "", f"{rate:.2f}", "", "", ""]
         yield row_of([f"{share} %", "mapped", *cells, shown(mapped["prefill"]), ""])
@@ -156,10 +158,9 @@ def in_group(path: Path, limit: int, disks: str, **settings) -> dict:
     memory of its own and of its group; rate: bytes a second of the disk."""
     before = disk_rate(path)
     settings |= {"disks": list(map(float, disks.split(","))), "rate": before}
-    command = [sys.executable, str(HERE / "out_of_core_engine.py"), str(path), json.dumps(settings)]
     forget(path)
     with control_group(limit) as group:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(engine_command(path, settings), stdout=subprocess.PIPE, text=True)
         group.add(process.pid)
         most = {"anonymous": 0, "charge": 0}
         watcher = threading.Thread(target=watch, args=(process, group, most))
@@ -169,6 +170,11 @@ def in_group(path: Path, limit: int, disks: str, **settings) -> dict:
     if process.returncode:
         raise SystemExit(f"the engine ended with {process.returncode}: what it said stands above")
     return {**json.loads(out.splitlines()[-1]), **most, "rate": (before + disk_rate(path)) / 2}
+
+
+def engine_command(path: Path, settings: dict) -> list[str]:
+    """Runs out_of_core_engine.measure in a process of its own, whose last line is what it returns."""
+    return [sys.executable, str(HERE / "out_of_core_engine.py"), str(path), json.dumps(settings)]
 
 
 def peer_rates(path: Path, limit: int, python: str, tokens: int, prompt: int) -> tuple[float, float]:

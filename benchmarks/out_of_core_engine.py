@@ -19,6 +19,7 @@ from tests.residency.routings import Routed  # noqa: E402
 CONTEXT = 4096
 WARM = 96  # tokens before those that are measured
 PIECE = 16  # tokens that are timed at once
+ANSWERED = 24  # tokens of a prompt, and of an answer
 
 
 class Watched:
@@ -107,6 +108,11 @@ class Engine:
         ids = self._drawn(count)
         return count / self.llm.generate(ids, max_tokens=1, temperature=0, ignore_eos=True).timings.prefill_s
 
+    def answer(self) -> list[int]:
+        """Generated tokens, which are the same wherever experts are, if the routing is the model's own."""
+        done = self.llm.generate(list(range(ANSWERED)), max_tokens=ANSWERED, temperature=0, ignore_eos=True)
+        return list(done.token_ids)
+
     def generate(self, count: int, is_still: bool = False) -> tuple[float, list[list[int]]]:
         """Seconds a token, and the experts that each layer of each lacked."""
         self.watched.is_still, self.watched.steps = is_still, []
@@ -122,7 +128,8 @@ class Engine:
 
 
 def measure(path: Path, budget: int | None, routing: str, tokens: int, prompt: int, disks: list[float], rate: float):
-    """{"prefill": tokens a second, "outside": share of a token's time outside the experts, "pieces": of generation}.
+    """{"prefill": tokens a second, "outside": share of a token's time outside the experts, "pieces": of generation,
+    "answer": tokens; none where a routing is imposed}.
 
     A piece is {"disk", "whole_s", "token_s", "rate", "missing", "stride"}: seconds of a token with all experts in
     memory and as it was, bytes a second of the disk, experts that the layers of each token lacked. disks: how many
@@ -135,6 +142,7 @@ def measure(path: Path, budget: int | None, routing: str, tokens: int, prompt: i
     rounds = -(-tokens // PIECE)
     with kimi_cpu.load(path, context=CONTEXT, speculate=False, **options) as llm:
         engine = Engine(llm, routing, (PIECE + 8) * (rounds + 1) * len(disks) + 2 * prompt)
+        answer = engine.answer() if routing == "own" else []
         engine.generate(WARM)
         pieces, lacked = [], engine.top_k * engine.num_layers / 8  # experts that a token lacks
         for _ in range(rounds):
@@ -153,6 +161,7 @@ def measure(path: Path, budget: int | None, routing: str, tokens: int, prompt: i
             engine.throttle(None)
         prefill = engine.prompt(prompt) if prompt else 0.0
         return {
+            "answer": answer,
             "pieces": pieces,
             "prefill": prefill,
             "num_layers": engine.num_layers,

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.out_of_core import figures
 from benchmarks.out_of_core_engine import impose
+from benchmarks.out_of_core_sample import check
 from kimi_cpu.kernels import make_dispatch
 
 ENGINE = {"outside": 0.5, "rate": 1e9, "num_layers": 2, "top_k": 8}
@@ -36,3 +37,12 @@ def test_an_imposed_routing_is_a_dispatch_of_its_experts():
     for place in range(count):
         rows = dispatch.order[dispatch.first[place] : dispatch.first[place + 1]]
         assert (ids.reshape(-1)[rows] == dispatch.active[place]).all() and (np.diff(rows) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing", "text"), [([1, 3], [2, 0], "are"), ([1, 2], [0, 0], "0% .* absent"), ([1, 2], [8, 8], "100%")]
+)
+def test_a_sample_is_of_equal_tokens_and_of_experts_that_come(answer, missing, text):
+    check(25, {"answer": [1, 2], "pieces": [{"missing": [[2, 0]] * 4}], "top_k": 8}, [1, 2])
+    with pytest.raises(SystemExit, match=text):
+        check(25, {"answer": answer, "pieces": [{"missing": [missing] * 4}], "top_k": 8}, [1, 2])
