@@ -97,7 +97,13 @@ class PromptEncoder:
     ) -> np.ndarray:
         """Ids i32[n] of a chat for the model to answer, which is remembered. messages: as `normalise` makes them, and
         never changed after, as the ids. given: the copy of what they were made of. Errors as encode_chat."""
-        return self._ids(messages, tools, template_kwargs, True, given)
+        variables = chat_variables(messages, tools, True, template_kwargs or {})
+        if not self._is_kimis:
+            return np.asarray(self._whole(variables), np.int32)
+        tools_text = repr(variables["tools"])
+        known = self._known(tools_text, messages)
+        new, ends = self._behind(variables, len(known.messages), known.text)
+        return self._grown(known, tools_text, messages, new, ends, given)
 
     def encode_beginning(
         self,
@@ -106,48 +112,60 @@ class PromptEncoder:
         template_kwargs: Mapping[str, object] | None = None,
     ) -> np.ndarray:
         """Ids i32[n] with which a chat's prompt begins whatever the text of its last message is. The chat without that
-        one is remembered. Otherwise as `encode`."""
+        one is remembered, unless it is an answer. Otherwise as `encode`."""
         *begun, last = messages
-        if self._is_kimis and begun:
-            self._ids(begun, tools, template_kwargs, True)
-        texts = ([*begun, last | {"content": text}] for text in ("a", "1"))
-        first, second = (self._ids(chat, tools, template_kwargs, False) for chat in texts)
-        num_both = min(len(first), len(second))
-        differs = first[:num_both] != second[:num_both]
-        return first[: int(differs.argmax()) if differs.any() else num_both]
-
-    def _ids(
-        self,
-        messages: list[JsonObject],
-        tools: Iterable[Mapping[str, Any]] | None,
-        template_kwargs: Mapping[str, object] | None,
-        remember: bool,
-        given: Sequence[JsonObject] = (),
-    ) -> np.ndarray:
-        variables = chat_variables(messages, tools, True, template_kwargs or {})
-        if not self._is_kimis:
-            pieces = rendered_pieces(self._template, variables, self._tokenizer)
-            return np.fromiter(chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)), np.int32)
+        variables = chat_variables(begun, tools, True, template_kwargs or {})
+        both = [variables | {"messages": [*begun, last | {"content": text}]} for text in ("a", "1")]
+        if not self._is_kimis or not begun or last["role"] == "assistant":  # those before it are written otherwise then
+            first, second = map(self._whole, both)
+            return np.asarray(first[: _num_equal(first, second)], np.int32)
         tools_text = repr(variables["tools"])
-        known = self._known(tools_text, messages)
-        pieces = self._pieces(variables, len(known.messages))
-        new, new_ends = list[int](), list[tuple[int, int, int]]()
-        text, begin = known.text, 0
+        known = self._known(tools_text, begun)
+        new, ends = self._behind(variables, len(known.messages), known.text)
+        num_new, num_chars, run = ends[-1] if ends else (0, *known.text)
+        first, second = (self._behind(chat, len(begun), Before(num_chars, run))[0] for chat in both)
+        new = new[:num_new] + first[: _num_equal(first, second)]
+        return self._grown(known, tools_text, begun, new, ends)
+
+    def _whole(self, variables: JsonObject) -> list[int]:
+        """The ids of a chat, whatever is known of it."""
+        pieces = rendered_pieces(self._template, variables, self._tokenizer)
+        return list(chain.from_iterable(ids_of_pieces(pieces, self._tokenizer)))
+
+    def _behind(
+        self, variables: JsonObject, num_known: int, text: Before
+    ) -> tuple[list[int], list[tuple[int, int, int]]]:
+        """The ids behind so many messages of a chat, which have that text, and rows of _Chat.ends for the others."""
+        pieces = self._pieces(variables, num_known)
+        ids, ends, begin = list[int](), list[tuple[int, int, int]](), 0
         for place, found in enumerate(ids_of_pieces(pieces, self._tokenizer, text)):
-            new += found
+            ids += found
             if place % 2 and pieces[place] == END:
                 text, begin = text.followed_by("".join(pieces[begin : place + 1])), place + 1
-                new_ends.append((len(known.ids) + len(new), text.num_chars, text.run))
+                ends.append((len(ids), text.num_chars, text.run))
+        return ids, ends
+
+    def _grown(
+        self,
+        known: _Chat,
+        tools: str,
+        messages: list[JsonObject],
+        new: list[int],
+        ends: list[tuple[int, int, int]],
+        given: Sequence[JsonObject] = (),
+    ) -> np.ndarray:
+        """The ids of a chat that is known and of what came behind it; that to the end of its messages is remembered."""
         ids = np.concatenate((known.ids, np.asarray(new, np.int32)))
         ids.flags.writeable = False  # the request, and the chat that is remembered, have it as it is
-        if remember and messages:
-            ends = np.concatenate((known.ends, np.asarray(new_ends, np.int64).reshape(-1, 3)))
-            ends = ends[-len(messages) :]  # those before them are of the tools and of Kimi's own system prompt
+        if messages:
+            new_ends = np.asarray(ends, np.int64).reshape(-1, 3) + (len(known.ids), 0, 0)
+            all_ends = np.concatenate((known.ends, new_ends))
+            all_ends = all_ends[-len(messages) :]  # those before them are of the tools and of Kimi's own system prompt
             kept = [*known.messages, *messages[len(known.messages) :]]
             num_texts = _num_equal(known.given, given)  # at least
             new_texts = takewhile(_is_text, given[num_texts : len(messages)])
             texts = [*known.given[:num_texts], *map(_shared, new_texts, kept[num_texts:])]
-            self._remember(_Chat(tools_text, kept, ids[: ends[-1, 0]], ends, texts))
+            self._remember(_Chat(tools, kept, ids[: all_ends[-1, 0]], all_ends, texts))
         return ids
 
     def _pieces(self, variables: JsonObject, num_known: int) -> list[str]:
@@ -201,8 +219,8 @@ def _are_same(a: JsonObject, b: JsonObject) -> bool:
     return all(isinstance(one, str) or repr(one) == repr(other) for one, other in arguments)
 
 
-def _num_equal(old: Messages, new: Messages) -> int:
-    """How many messages two chats begin with that are equal."""
+def _num_equal(old: Sequence[Any], new: Sequence[Any]) -> int:
+    """How many messages, or ids, two chats begin with that are equal."""
     try:
         if old == new[: len(old)]:
             return len(old)

@@ -17,6 +17,7 @@ from .free_pages import FreePages
 
 ROOT = b""  # key of the empty prefix
 ID_BYTES = 4
+STRETCH = 64 * PAGE_TOKENS  # tokens whose bytes are taken at once
 
 
 class Tokens(NamedTuple):
@@ -92,12 +93,13 @@ def chain_key(parent: bytes, tokens: Tokens) -> bytes:
 
 def full_pages(tokens: Tokens, parent: bytes = ROOT) -> Iterator[tuple[bytes, bytes]]:
     """The full pages of a sequence after a prefix: of each its key, and its tokens as `tobytes` gives them."""
-    ids, forms = tokens.ids.tobytes(), tokens.forms.tobytes()
-    for start in range(0, len(forms) - PAGE_TOKENS + 1, PAGE_TOKENS):
-        stop = start + PAGE_TOKENS
-        data = ids[ID_BYTES * start : ID_BYTES * stop] + forms[start:stop]
-        parent = _key(parent, data)
-        yield parent, data
+    for begin in range(0, len(tokens.forms), STRETCH):  # with all bytes at once a long chat takes its memory again
+        ids, forms = (part.tobytes() for part in tokens.part(begin, begin + STRETCH))
+        for start in range(0, len(forms) - PAGE_TOKENS + 1, PAGE_TOKENS):
+            stop = start + PAGE_TOKENS
+            data = ids[ID_BYTES * start : ID_BYTES * stop] + forms[start:stop]
+            parent = _key(parent, data)
+            yield parent, data
 
 
 class BlockPool:

@@ -29,7 +29,7 @@ class Session:
 
     def followed_by(self, tokens: Tokens) -> "Session":
         """The same conversation with other tokens, most of them its own."""
-        return Session(tokens, self.saved)
+        return Session(tokens, None if self.saved is None else _sharing(self.saved, tokens))
 
     def forms(self, prompt_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Forms u8[n] of a prompt: the session's as far as the prompt is its beginning, expanded after."""
@@ -93,9 +93,8 @@ def _write(
         _replace(path, label, Change(session.tokens, num_cached, heat), new)
         return num_cached
     session.saved = saved = session_file.read(path, file, label, session.saved)
+    session.saved = _sharing(saved, session.tokens)
     change, new = _change(saved, session.tokens, cache, heat)
-    if change.kept_tokens == len(saved.tokens.ids):  # the session begins with them, and has them in memory once
-        session.saved = saved._replace(tokens=session.tokens.part(0, change.kept_tokens))
     num_dead, size = session_file.num_dead(saved, change, label.page_bytes)
     if 3 * num_dead > size or (heat and saved.version < session_file.VERSION):
         kept = session_file.contents(path, file, saved, label, change.kept_pages)
@@ -104,6 +103,12 @@ def _write(
         with naming(path):
             session_file.append(file.fileno(), saved, change, new)
     return change.num_cached
+
+
+def _sharing(saved: Saved, tokens: Tokens) -> Saved:
+    """What a file holds, in memory as a part of the session's tokens where these begin with it: once."""
+    count = len(saved.tokens.ids)
+    return saved._replace(tokens=tokens.part(0, count)) if saved.tokens.num_common(tokens) == count else saved
 
 
 def _change(saved: Saved, tokens: Tokens, cache: PrefixCache, heat: bytes) -> tuple[Change, Iterator[np.ndarray]]:
