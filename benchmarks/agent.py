@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from machine import anonymous_bytes, card, put_part
 
 import kimi_cpu
@@ -41,6 +42,7 @@ CONTEXT = 262_144
 PAGE = 64
 AROUND = 5  # steps on each side whose median a row of the table is
 MORE = 6  # steps of the process that goes on; the first is the one that answered
+COLUMNS = ("step", "prompt", "computed", "generated", "forward", "rest", "attention", "memory")  # of a step
 SMALL = {
     "max_position_embeddings": CONTEXT,
     "vocab_size": 512,
@@ -51,10 +53,17 @@ SMALL = {
 class Steps(Watch):
     """Measures each step: from its prompt to its call's result."""
 
-    def __init__(self, llm: kimi_cpu.LLM):
+    def __init__(self, llm: kimi_cpu.LLM, steps: int):
         self._llm, self._began, self._forward_s = llm, time.perf_counter(), 0.0
-        self.rows: list[dict[str, float]] = []
+        self._cache = llm._thread.call(lambda engine: engine.cache.pages.view.data)
+        self._numbers, self._count = np.ones((steps, len(COLUMNS))), 0  # in memory from the first step on
+        self._resident = np.ones(self._cache.nbytes // mmap.PAGESIZE + 1, np.uint8)  # as well
         llm._thread.call(lambda engine: setattr(engine.model, "submit", self._timed(engine.model.submit)))
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """Each step by the names of COLUMNS."""
+        return [dict(zip(COLUMNS, numbers, strict=True)) for numbers in self._numbers[: self._count].tolist()]
 
     def record(self, record: object) -> None:
         """A step ends with its result on the disk."""
@@ -62,18 +71,18 @@ class Steps(Watch):
             self._answered = record
         elif record.kind == "returned":
             seconds, turn = time.perf_counter() - self._began, self._answered
-            self.rows.append(
-                {
-                    "step": turn.step,
-                    "prompt": turn.prompt_tokens,
-                    "computed": turn.prompt_tokens - turn.cached_tokens,
-                    "generated": turn.completion_tokens,
-                    "forward": self._forward_s,
-                    "rest": seconds - self._forward_s,
-                    "attention": (partial := self._llm._thread.call(lambda engine: len(scratch("partial", 0)))),
-                    "memory": anonymous_bytes(os.getpid()) - self._cache_bytes() - partial,
-                }
+            attention = self._llm._thread.call(lambda engine: len(scratch("partial", 0)))
+            self._numbers[self._count] = (
+                turn.step,
+                turn.prompt_tokens,
+                turn.prompt_tokens - turn.cached_tokens,
+                turn.completion_tokens,
+                self._forward_s,
+                seconds - self._forward_s,
+                attention,
+                anonymous_bytes(os.getpid()) - self._cache_bytes() - attention,
             )
+            self._count += 1
             self._began, self._forward_s = time.perf_counter(), 0.0  # looking at the memory is no part of a step
 
     def _timed(self, submit: Callable[..., object]) -> Callable[..., object]:
@@ -88,11 +97,11 @@ class Steps(Watch):
 
     def _cache_bytes(self) -> int:
         """Bytes of the cache that are in memory."""
-        data = self._llm._thread.call(lambda engine: engine.cache.pages.view.data)
-        resident = (ctypes.c_ubyte * (data.nbytes // mmap.PAGESIZE + 1))()
-        address = data.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
-        assert ctypes.CDLL(None).mincore(ctypes.c_void_p(address), ctypes.c_size_t(data.nbytes), resident) == 0
-        return mmap.PAGESIZE * sum(1 for page in bytes(resident) if page & 1)
+        address = self._cache.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
+        where = (ctypes.c_void_p(address), ctypes.c_size_t(self._cache.nbytes))
+        assert ctypes.CDLL(None).mincore(*where, ctypes.c_void_p(self._resident.ctypes.data)) == 0
+        np.bitwise_and(self._resident, 1, out=self._resident)
+        return mmap.PAGESIZE * int(self._resident.sum(dtype=np.int64))
 
 
 def main() -> None:
@@ -162,7 +171,7 @@ def rows_of(model: Path | None, steps: int, journal: Path, task: str) -> list[di
     forced = {"tool_choice": {"type": "function", "function": {"name": "note"}}, "parallel_tool_calls": False}
     bound_heap()  # as the command does
     with kimi_cpu.load(model, parallel=1) as llm:
-        watch = Steps(llm)
+        watch = Steps(llm, steps)
         agent = Agent(llm, [note], max_steps=steps, no_think=True, max_tokens=60, temperature=0, **forced)
         agent.run(task, resume=journal, watch=watch)
     return watch.rows
