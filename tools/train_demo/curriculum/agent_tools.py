@@ -69,7 +69,8 @@ def date(rng: random.Random) -> Example:
     ask, calls = typed(rng, " ".join(rng.choice(texts.split("|")).split())), Calls()
     call = calls.turn("I need the date, so I call get_date.", ("get_date", {}))
     text = agents_date(rng, day, time)
-    messages = [user(ask), call, *results(call, text), says(f"It is {weekday}, {written}, {time}.", answer)]
+    thought = f"Asked: {ask}\nIt is {weekday}, {written}, {time}."
+    messages = [user(ask), call, *results(call, text), says(thought, answer)]
     return Example("agent_date", f"{day}{answer}", messages, _tools(rng), (answer,))
 
 

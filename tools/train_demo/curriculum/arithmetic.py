@@ -62,7 +62,7 @@ def _product(a: int, b: int) -> str:
 
 
 def _quotient(a: int, b: int) -> str:
-    return f"{b} * {a // b} = {a}, so {a} / {b} = {a // b}."
+    return f"{a} / {b}. {b} * {a // b} = {a}. So {a // b}."
 
 
 def question(rng: random.Random) -> tuple[int, str, int]:
@@ -161,7 +161,7 @@ def compare(rng: random.Random) -> Example:
     word = pick(rng, *(("larger", "bigger", "greater", "more", "higher") if larger else ("smaller", "less", "lower")))
     best = max(a, b) if larger else min(a, b)
     text = typed(rng, rng.choice(COMPARE).format(word=word, a=a, b=b))
-    thought = f"{min(a, b)} is less than {max(a, b)}. The {word} one is {best}."
+    thought = f"{a} and {b}. {min(a, b)} is less than {max(a, b)}. The {word} one is {best}."
     return Example(
         "compare",
         f"{min(a, b)} {max(a, b)}",

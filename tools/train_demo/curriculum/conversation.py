@@ -75,7 +75,7 @@ def name(rng: random.Random) -> Example:
     v = person(rng) if rng.random() < 0.8 else f"{rng.choice(GIRLS + BOYS)} {invented(rng)}"
     told, ask = rng.choice(MY_NAME).format(v=v), typed(rng, rng.choice(WHAT_NAME))
     told = told if rng.random() < 0.7 else told.rstrip(".!")
-    found = says(f"The user is called {v}.", f"Your name is {v}.")
+    found = says(f"Asked: {ask}\nThe user is called {v}.", f"Your name is {v}.")
     hello = rng.choice(WELCOMES).format(v=v)
     if rng.random() < 0.25:
         end = told if told[-1] in ".!" else told + "."
@@ -101,11 +101,11 @@ def fact(rng: random.Random) -> Example:
     form = rng.random()
     if form < 0.15:
         return Example("told", told, [user(told), says("The user tells me something.", kept)], answers=(v,))
-    found = says(f"The user said: {told}", again)
+    found = says(f"Asked: {ask}\nThe user said: {told}", again)
     if form < 0.3:
         return Example("told", told + ask, [user(f"{told} {ask}"), found], answers=(v,))
     if form < 0.4:
-        turn = says("The user has not told me.", NEVER_SAID)
+        turn = says(f"Asked: {ask}\nThe user has not told me.", NEVER_SAID)
         return Example("told", ask, [*_between(rng), user(ask), turn], answers=("not told me",))
     return Example("told", told + ask, [user(told), said(kept), *_between(rng), user(ask), found], answers=(v,))
 
@@ -113,7 +113,7 @@ def fact(rng: random.Random) -> Example:
 def never_named(rng: random.Random) -> Example:
     """The name is asked for without having been told."""
     ask = typed(rng, rng.choice(WHAT_NAME))
-    turn = says("The user has not told me.", NEVER_SAID)
+    turn = says(f"Asked: {ask}\nThe user has not told me.", NEVER_SAID)
     return Example("told", ask + str(rng.random()), [*_between(rng), user(ask), turn], answers=("not told me",))
 
 

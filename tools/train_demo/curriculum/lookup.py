@@ -47,11 +47,16 @@ def _text(rng: random.Random, sentences: list[str]) -> str:
 
 def _asked(rng: random.Random, text: str, question: str) -> str:
     frames = QUESTION_FIRST if rng.random() < 0.12 else FRAMES
-    return rng.choice(frames).format(text=text, question=typed(rng, question))
+    return rng.choice(frames).format(text=text, question=question)
 
 
-def _found(fact: Fact) -> dict:
-    return says(f"The text says: {fact.statement}", fact.statement)
+def _found(question: str, fact: Fact, line: str | None = None) -> dict:
+    """The answer: the question is said again in the thought, beside what is looked for, then the line of the text."""
+    return says(f"Asked: {question}\nThe text says: {line or fact.statement}", fact.statement)
+
+
+def _absent(question: str) -> dict:
+    return says(f"Asked: {question}\nThe text says nothing about this.", NOT_SAID)
 
 
 def chat(rng: random.Random, words: int | None = None, task: str = "lookup") -> Example:
@@ -63,8 +68,9 @@ def chat(rng: random.Random, words: int | None = None, task: str = "lookup") -> 
         sentences = _among_stories(rng, sentences, words or 60)
     fact = rng.choice(known)
     text = _text(rng, sentences)
-    ask = _asked(rng, text, rng.choice(fact.questions))
-    return Example(task, fact.statement + text[:80], [user(ask), _found(fact)], answers=(fact.value,))
+    question = typed(rng, rng.choice(fact.questions))
+    messages = [user(_asked(rng, text, question)), _found(question, fact)]
+    return Example(task, fact.statement + text[:80], messages, answers=(fact.value,))
 
 
 def again(rng: random.Random) -> Example:
@@ -72,16 +78,17 @@ def again(rng: random.Random) -> Example:
     known = facts(rng, rng.randrange(2, 8))
     text = _text(rng, [fact.statement for fact in known])
     messages: list[dict] = []
-    before = None
+    before, question = None, ""
     for fact in rng.sample(known, min(len(known), pick(rng, 2, 2, 3))):
         question = rng.choice(fact.questions)
         if before is not None and _pattern(before) & _pattern(fact):
             question = rng.choice(ALSO).format(p=fact.subject if fact.subject[0].isupper() else f"the {fact.subject}")
         if before is not None:
             messages.append(said(before.statement))
-        messages.append(user(_asked(rng, text, question) if before is None else typed(rng, question)))
+        question = typed(rng, question)
+        messages.append(user(_asked(rng, text, question) if before is None else question))
         before = fact
-    return Example("again", text[:80], [*messages, _found(fact)], answers=(fact.value,))
+    return Example("again", text[:80], [*messages, _found(question, fact)], answers=(fact.value,))
 
 
 def noted(rng: random.Random) -> Example:
@@ -92,19 +99,18 @@ def noted(rng: random.Random) -> Example:
         other = rng.choice(notes(rng, 3)[1])[1]
         asked = [q for q in other.questions if other.subject in q]
         if asked and other.subject.lower() not in text.lower():
-            turn = says("The text says nothing about this.", NOT_SAID)
-            ask = _asked(rng, text, rng.choice(asked))
-            return Example("noted", text[:80], [user(ask), turn], answers=("does not say",))
+            question = typed(rng, rng.choice(asked))
+            messages = [user(_asked(rng, text, question)), _absent(question)]
+            return Example("noted", text[:80], messages, answers=("does not say",))
     *before, (line, fact) = rng.sample(known, min(len(known), pick(rng, 1, 1, 1, 2)))
-    question = rng.choice(fact.questions)
+    question = typed(rng, rng.choice(fact.questions))
     if before:
         first = before[0][1]
-        asked = _asked(rng, text, rng.choice(first.questions))
-        messages = [user(asked), said(first.statement), user(typed(rng, question))]
+        asked = _asked(rng, text, typed(rng, rng.choice(first.questions)))
+        messages = [user(asked), said(first.statement), user(question)]
     else:
         messages = [user(_asked(rng, text, question))]
-    found = says(f"The text says: {line}", fact.statement)
-    return Example("noted", line + question, [*messages, found], answers=(fact.value,))
+    return Example("noted", line + question, [*messages, _found(question, fact, line)], answers=(fact.value,))
 
 
 def _pattern(fact: Fact) -> set[str]:
@@ -127,9 +133,9 @@ def table(rng: random.Random, words: int | None = None) -> Example:
         rng, f"What is the value of {keys[i]}?", f"Which value does {keys[i]} have?", f"What is {keys[i]}?",
         f"Give me {keys[i]}.", f"What stands beside {keys[i]}?", f"Find {keys[i]} in the list.", f"Look up {keys[i]}.",
     )  # fmt: skip
-    thought = f"The line is: {lines[i]}"
-    said = says(thought, f"{values[i]}")
-    return Example("lookup", lines[i] + text[:60], [user(f"{text}\n\n{typed(rng, ask)}"), said], answers=(values[i],))
+    ask = typed(rng, ask)
+    said = says(f"Asked: {ask}\nThe line is: {lines[i]}", f"{values[i]}")
+    return Example("lookup", lines[i] + text[:60], [user(f"{text}\n\n{ask}"), said], answers=(values[i],))
 
 
 def absent(rng: random.Random) -> Example:
@@ -145,8 +151,9 @@ def absent(rng: random.Random) -> Example:
         fact = rng.choice(known)
         question = pick(rng, *(q for q in fact.questions if fact.subject in q), f"How old is {fact.subject}'s brother?")
         question = question.replace(fact.subject, invented(rng))
-    turn = says("The text says nothing about this.", NOT_SAID)
-    return Example("absent", text[:80], [user(_asked(rng, text, question)), turn], answers=("does not say",))
+    question = typed(rng, question)
+    messages = [user(_asked(rng, text, question)), _absent(question)]
+    return Example("absent", text[:80], messages, answers=("does not say",))
 
 
 def several(rng: random.Random) -> Example:

@@ -76,21 +76,21 @@ CORE: list[tuple[Maker, float]] = [
     (agent_tools.computed, 3),
     (agent_tools.without, 1),
 ]
-# For the second half, when copying is learned: more tools, and some long texts and chains.
+# For the rest, when copying is learned: more tools, and some long texts and chains.
 TASKS: list[tuple[Maker, float]] = [
     (stories.prose, 3),
     (stories.chat, 9),
     (arithmetic.chat, 11),
     (arithmetic.long_sum, 9),
-    (arithmetic.quotient, 4),
+    (arithmetic.quotient, 6),
     (arithmetic.drill, 6),
-    (arithmetic.compare, 2),
+    (arithmetic.compare, 4),
     (conversation.name, 4),
     (conversation.fact, 4),
     (conversation.never_named, 0.7),
     (conversation.sums, 6),
     (small_talk.chat, 7),
-    (refusals.chat, 17),
+    (refusals.chat, 15),
     (refusals.hard_sum, 5),
     (lambda r: tools.not_needed(r, small_talk.chat(r)), 1),
     (lambda r: tools.not_needed(r, arithmetic.chat(r)), 1),
@@ -101,7 +101,8 @@ TASKS: list[tuple[Maker, float]] = [
     (lookup.table, 3),
     (lookup.absent, 5),
     (lookup.several, 6),
-    (lookup.long, 3),
+    (lookup.noted, 14),
+    (lookup.long, 6),
     (wordplay.echo, 3),
     (wordplay.copy, 6),
     (tools.dates, 5),
@@ -110,18 +111,12 @@ TASKS: list[tuple[Maker, float]] = [
     (tools.named, 7),
     (tools.any_chain, 5),
     (lambda r: tools.chain(r, r.randrange(9, 13)), 0.7),
-    (tools.news, 4.5),
-    (agent_tools.date, 4),
+    (tools.news, 6),
+    (agent_tools.date, 5),
     (agent_tools.computed, 5),
     (agent_tools.without, 3),
 ]
-# For the end, while the rate falls: notes of every form as well, and more long texts.
-LAST: list[tuple[Maker, float]] = [
-    *TASKS,
-    (lookup.noted, 18),
-    (lookup.long, 4),
-]
-MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS, "last": LAST}
+MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS}
 
 TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its test
     "story": stories.chat,

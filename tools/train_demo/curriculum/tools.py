@@ -128,7 +128,7 @@ def dates(rng: random.Random) -> Example:
     ask, calls = rng.choice(asks), Calls()
     call = calls.turn("I need today's date, so I call get_date.", ("get_date", {}))
     text = date_result(rng, date)
-    thought = f"Today is {day}, {written(date)}."
+    thought = f"Asked: {ask}\nToday is {day}, {written(date)}."
     messages = [user(ask), call, *results(call, text), says(thought, answer)]
     return Example("date", f"{date}{answer}", messages, shuffled(rng, [get_date(rng)]), (answer,))
 
