@@ -64,7 +64,7 @@ class Phase:
 
 PHASES = (
     Phase("core", 3, until_step=1000, documents=25_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
-    Phase("tasks", 4, until_step=9500, documents=160_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
+    Phase("tasks", 4, until_step=8000, documents=160_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
 )
 STEPS = PHASES[-1].until_step
 WARMUP_STEPS = 30
