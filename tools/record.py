@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 COLUMNS, LINES = 96, 200  # a screen that holds all that a command shows
 FOLDER = ROOT / "examples" / "news_report"  # where the commands run
-REPORT = "Write the daily news report about chess and housing."
+REPORT = "Daily news report, please: chess and housing."
 COMMANDS = {  # by pictures in docs/
     "agent.svg": ["agent", REPORT, "--tools", "report_tools.py", "--temp", "0"],
 }

@@ -1,6 +1,6 @@
 """The tools of the report on news/, in the few words that the bundled model has learnt.
 
-kimi-cpu agent "Write the daily news report about chess and housing." --tools examples/news_report/report_tools.py
+kimi-cpu agent "Daily news report, please: chess and housing." --tools examples/news_report/report_tools.py
 """
 
 import datetime
