@@ -145,7 +145,7 @@ def measured(model: Path | None, steps: int, journal: Path) -> list[str]:
     journal_bytes, session_bytes = journal.stat().st_size, journal.with_name(journal.name + ".session").stat().st_size
     more = in_process(rows_of, model, steps + MORE, journal, "Note some more days.")
     said = [
-        f"No step computed more than {most} tokens beyond its new ones (a page has {PAGE}).",
+        f"No step computed more than {most:.0f} tokens beyond its new ones (a page has {PAGE}).",
         f"The journal has {journal_bytes:,} bytes, the session {session_bytes:,}.",
         f"Another process that goes on after step {steps} has {more[-1]['memory'] / 2**20:.1f} MiB besides.",
     ]
