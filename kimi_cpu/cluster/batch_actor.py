@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..batch.answers import LanguageModel
@@ -23,6 +23,7 @@ class BatchActor(EngineActor):
         super().__init__(self._batch, part)
         self._model: LanguageModel | None = None
         self._tickets: dict[bytes, int] = {}  # of answers that run, by their keys
+        self._withdrawn: set[int] = set()  # tickets of answers that have ended, or have not begun
         self._lock, self._woken = threading.Lock(), threading.Event()
         self._lost: str | None = None
 
@@ -37,6 +38,8 @@ class BatchActor(EngineActor):
         ticket, question, resume = wire.unpack_start(data)
         with self._lock:
             assert self._model is not None, "load comes before start"
+            if ticket in self._withdrawn:  # calls of `events` and of others overtake each other
+                return
             self._tickets[question.key] = ticket
             try:
                 self._model.start(question, resume)
@@ -46,13 +49,19 @@ class BatchActor(EngineActor):
     def withdraw(self, ticket: int) -> None:
         """Ends an answer, of which nothing more is heard."""
         with self._lock:
-            for key in [key for key, own in self._tickets.items() if own == ticket]:
-                assert self._model is not None, "load comes before withdraw"
+            assert self._model is not None, "load comes before withdraw"
+            keys = [key for key, own in self._tickets.items() if own == ticket]
+            if not keys:
+                self._withdrawn.add(ticket)
+            for key in keys:
                 self._model.withdraw(key)
                 del self._tickets[key]
 
-    def events(self) -> bytes:
-        """Waits for events, BEAT_S at most, and a little more for others to come: wire.pack_events or pack_lost."""
+    def events(self, *starts: bytes) -> bytes:
+        """Begins answers, as `start`; then waits for events, BEAT_S at most, and a little more for others to come:
+        wire.pack_events or pack_lost."""
+        for data in starts:
+            self.start(data)
         events: list[tuple[int, wire.Event]] = []
         until_s = time.monotonic() + BEAT_S
         while self._woken.wait(max(0.0, until_s - time.monotonic())):
@@ -64,7 +73,7 @@ class BatchActor(EngineActor):
             if any(not isinstance(event, Grown) for _, event in events):
                 break
             until_s = min(until_s, time.monotonic() + GATHER_S)
-        return wire.pack_events(events)
+        return wire.pack_events(gathered(events))
 
     def _poll(self) -> list[tuple[int, wire.Event]]:
         assert self._model is not None, "load comes before events"
@@ -82,3 +91,17 @@ class BatchActor(EngineActor):
     def _end(self, error: BaseException) -> None:
         self._lost = str(error) or type(error).__name__
         self._woken.set()
+
+
+def gathered(events: Iterable[tuple[int, wire.Event]]) -> list[tuple[int, wire.Event]]:
+    """Events with their tickets, of which each answer has one for all of its new ids: they come first."""
+    grown: dict[int, Grown] = {}
+    ends: list[tuple[int, wire.Event]] = []
+    for ticket, event in events:
+        if not isinstance(event, Grown):
+            ends.append((ticket, event))
+        elif (before := grown.get(ticket)) is None:
+            grown[ticket] = event
+        else:
+            grown[ticket] = event._replace(ids=[*before.ids, *event.ids])
+    return [*grown.items(), *ends]

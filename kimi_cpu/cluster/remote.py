@@ -22,7 +22,8 @@ class RemoteModel:
         self._keys: dict[int, bytes] = {}  # of answers that run, by their tickets
         self._tickets: dict[bytes, int] = {}  # and the other way round
         self._wake: Callable[[], None] = lambda: None
-        self._reply: Future[bytes] = Future()
+        self._reply: Future[bytes] | None = None  # of the call for events that is under way
+        self._due: list[tuple[int, bytes]] = []  # tickets and requests that go with the next one
 
     def connect(self, wake: Callable[[], None]) -> None:
         """See model.Model."""
@@ -33,10 +34,18 @@ class RemoteModel:
         """See model.Model."""
         ticket = next(self._new_tickets)
         self._keys[ticket], self._tickets[question.key] = question.key, ticket
-        self._actor.start.remote(wire.pack_start(ticket, question, resume))
+        request = wire.pack_start(ticket, question, resume)
+        if self._reply is None:
+            self._due.append((ticket, request))
+        else:
+            self._actor.start.remote(request)
 
     def poll(self) -> list[wire.Event]:
-        """See model.Model."""
+        """See model.Model. After the end of an answer the next call for events waits until others have been begun: it
+        takes them along, as a call costs more than all that a request has to say."""
+        if self._reply is None:
+            self._listen()
+            return []
         if not self._reply.done():
             return []
         try:
@@ -45,10 +54,14 @@ class RemoteModel:
             self.is_lost = True
             why = f" It said: {e}" if isinstance(e, Lost) else ""
             raise Lost(f"The engine on {self._host} is gone.{why}") from e
-        for event in events:
-            if not isinstance(event, Grown):
-                del self._keys[self._tickets.pop(event.key)]
-        self._listen()
+        ended = [event.key for event in events if not isinstance(event, Grown)]
+        for key in ended:
+            del self._keys[self._tickets.pop(key)]
+        if ended:
+            self._reply = None
+            self._wake()
+        else:
+            self._listen()
         return events
 
     def withdraw(self, key: bytes) -> None:
@@ -56,7 +69,10 @@ class RemoteModel:
         ticket = self._tickets.pop(key, None)
         if ticket is not None:
             del self._keys[ticket]
-            self._actor.withdraw.remote(ticket)
+            left = [(due, request) for due, request in self._due if due != ticket]
+            if len(left) == len(self._due):
+                self._actor.withdraw.remote(ticket)
+            self._due = left
 
     def cancel(self) -> None:
         """See model.Model."""
@@ -64,5 +80,6 @@ class RemoteModel:
             self.withdraw(key)
 
     def _listen(self) -> None:
-        self._reply = self._actor.events.options(concurrency_group="events").remote().future()
-        self._reply.add_done_callback(lambda _: self._wake())
+        requests, self._due = [request for _, request in self._due], []
+        reply = self._reply = self._actor.events.options(concurrency_group="events").remote(*requests).future()
+        reply.add_done_callback(lambda _: self._wake())
