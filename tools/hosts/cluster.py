@@ -78,9 +78,14 @@ class Cluster:
         command = [*inside, sys.executable, "-m", "kimi_cpu", "serve", *map(str, args), "--ray", self.address]
         return subprocess.Popen(command, cwd=ROOT, env=self.env, stderr=subprocess.DEVNULL)
 
+    @property
+    def nodes(self) -> list[int]:
+        """The processes of `ray start`."""
+        return [node.pid for node in self._nodes]
+
     def engines(self, name: bytes = ENGINE) -> list[int]:
         """Their processes, or those of stages, in the order in which they began."""
-        ours = {str(node.pid) for node in self._nodes}
+        ours = set(map(str, self.nodes))
         return [pid for pid in _named(name) if _parent(_parent(str(pid))) in ours]
 
 
