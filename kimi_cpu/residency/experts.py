@@ -7,7 +7,9 @@ needs nearly all experts streams those that are not there past the ones that sta
 rest of an expert is being read.
 
 Tried: reading the absent experts that are worth most while a layer needs nothing from the disk. On routings like K2's
-hits rose by 2 to 4 points, but no time was won on two cores, which the readers take from the kernels.
+hits rose by 2 to 4 points, but no time was won on two cores, which the readers take from the kernels. Giving experts up
+by thirds, replayed: with room for half of them the layers that read nothing, whose computing hides no read, fell from
+70 to 40 %, but a third more bytes were read.
 """
 
 from collections import deque
