@@ -135,7 +135,7 @@ def test_half_a_surrogate_pair_can_be_saved(llm, tmp_path):
 def test_saved_conversation_goes_on_in_another_process(tmp_path):
     with kimi_cpu.load(context=1024, read_ahead=False) as llm:
         talk = llm.conversation(tmp_path / "new" / "talk", system="Be brief.")
-        talk.ask("Hello", **OPTIONS)
+        first = talk.ask("Hello", **OPTIONS)
         talk.save()
         messages, straight = list(talk.messages), talk.ask("More", **OPTIONS)
     with kimi_cpu.load(context=1024, read_ahead=False) as llm:
@@ -145,7 +145,7 @@ def test_saved_conversation_goes_on_in_another_process(tmp_path):
         talk.system = None
         assert roles(talk)[0] == "user"
     assert restored.token_ids == straight.token_ids
-    assert restored.usage.cached_tokens == straight.usage.cached_tokens > 20
+    assert restored.usage.cached_tokens == straight.usage.cached_tokens > first.usage.prompt_tokens
     for file in ("talk", "talk.json"):
         assert stat.S_IMODE(os.stat(tmp_path / "new" / file).st_mode) == 0o600
 
