@@ -17,6 +17,7 @@ class Network:
         self.count = count
 
     def __enter__(self) -> "Network":
+        self._take_away()  # what a run that was killed has left
         run(f"ip link add {BRIDGE} type bridge", f"ip link set {BRIDGE} up")
         for number in range(self.count):
             host, wire = f"{NAME}{number}", f"{NAME}w{number}"
@@ -30,13 +31,7 @@ class Network:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number in range(self.count):
-            left = subprocess.run(["ip", "netns", "pids", f"{NAME}{number}"], stdout=subprocess.PIPE).stdout
-            for pid in left.split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            run(f"ip netns del {NAME}{number}")
-        run(f"ip link del {BRIDGE}")
+        self._take_away()
 
     def address(self, number: int) -> str:
         """Of a host."""
@@ -59,6 +54,18 @@ class Network:
         limit = f"root tbf rate {gigabits:g}gbit burst {BURST_BYTES} latency {QUEUE_MS}ms"
         for number in range(self.count):
             run(f"tc qdisc add dev {NAME}w{number} {limit}", f"tc -n {NAME}{number} qdisc add dev eth0 {limit}")
+
+    def _take_away(self) -> None:
+        """Ends what runs on the hosts, and takes away them, their links and the bridge, as far as they are there."""
+        for number in range(self.count):
+            left = subprocess.run(["ip", "netns", "pids", f"{NAME}{number}"], capture_output=True).stdout
+            for pid in left.split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            # A namespace, and with it its link, is there as long as one of those processes has not quite ended.
+            subprocess.run(["ip", "link", "del", f"{NAME}w{number}"], stderr=subprocess.DEVNULL)
+            subprocess.run(["ip", "netns", "del", f"{NAME}{number}"], stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "link", "del", BRIDGE], stderr=subprocess.DEVNULL)
 
 
 def run(*commands: str) -> None:
