@@ -161,7 +161,11 @@ class BlockPool:
         key = _key(parent, data) if len(tokens.ids) == PAGE_TOKENS else None
         self._forget(block_id)
         entry = _Entry(key, parent, data)
-        alike = [other for other in self._by_parent.get(parent, ()) if entry.agrees_with(self._entries[other])]
+        alike = [
+            other
+            for other in self._by_parent.get(parent, ())
+            if (key is None or self._entries[other].key is None) and entry.agrees_with(self._entries[other])
+        ]  # full pages that agree have the same key
         if key not in self._by_key and all(len(self._entries[other].data) < len(data) for other in alike):
             for other in alike:
                 self._forget(other)
@@ -203,9 +207,12 @@ class BlockPool:
             parent = key
         start = len(keys) * PAGE_TOKENS
         rest = tokens.part(start, start + PAGE_TOKENS)
-        copy_from, num_copied = None, 0
+        copy_from, num_copied, ids = None, 0, rest.ids.tobytes()
         for block_id in self._by_parent.get(parent, ()):
-            common = Tokens.frombytes(self._entries[block_id].data).num_common(rest)
+            data, end = self._entries[block_id].data, ID_BYTES * (num_copied + 1)
+            if data[:end] != ids[:end]:  # as most of many: no more tokens than before
+                continue
+            common = Tokens.frombytes(data).num_common(rest)
             if common > num_copied:
                 copy_from, num_copied = block_id, common
         return Match(block_ids, keys, copy_from, num_copied)
