@@ -32,14 +32,13 @@ from benchmarks.out_of_core import (  # noqa: E402
     RESULTS,
     SAMPLE_S,
     Group,
-    Imposed,
     budget_of,
     control_group,
     forget,
 )
+from benchmarks.out_of_core_engine import Watched  # noqa: E402
 from tests.residency import routings  # noqa: E402
 
-GROUP = "kimi-cpu-mixed-load"
 STEP = 64 << 20  # bytes by which the limit is lowered at a time
 STEP_S = 2.0
 PAUSE_S = 1.0  # between samples, for a time that does not count
@@ -73,10 +72,9 @@ def watched(args: argparse.Namespace, budget: int) -> list[str]:
     command += [] if args.threads is None else ["--threads", str(args.threads)]
     forget(args.file)
     most: dict[str, Counter[str]] = {}
-    with control_group(budget + ABOVE, GROUP) as group:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=group.join
-        )
+    with control_group(budget + ABOVE) as group:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        group.add(process.pid)
         assert process.stdin is not None and process.stdout is not None
         phases = Phases(process.stdout)
         limit, seconds, sampled_s, lowered_s = Limit(group, budget), 0.0, time.monotonic(), 0.0
@@ -217,10 +215,10 @@ def work(path: Path, budget: int, threads: int | None) -> None:
 
 def impose(llm) -> None:
     """K2-like routing, whose domain changes every 500 to 2,000 tokens."""
-    c, model = llm.config, llm._running._model
-    first = next(n for n in range(c.num_hidden_layers) if c.is_moe_layer(n))
-    chosen = routings.k2_like(20_000, c.num_hidden_layers - first, c.n_routed_experts, c.num_experts_per_tok)
-    model._residency = Imposed(model._residency, chosen, first)
+    config, model = llm.config, llm._thread._engine.model
+    experts = model.weights.experts()
+    chosen = routings.k2_like(20_000, len(experts), config.n_routed_experts, config.num_experts_per_tok)
+    model._residency = Watched(model._residency, chosen, {n: e.address for n, e in experts.items()})
 
 
 if __name__ == "__main__":
