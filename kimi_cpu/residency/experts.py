@@ -153,8 +153,8 @@ class ResidentExperts:
         missing, busy = deque(key for key, there in zip(keys, here, strict=True) if not there), {*keys, *self._coming}
         residents, new, done = self._residents, here.nonzero()[0], 0
         try:
+            self._ask(missing, busy)
             while not stop[0]:
-                self._ask(missing, busy)
                 first_absent = int(here.argmin())
                 ready = len(keys) if here[first_absent] else first_absent
                 yield new, ready
@@ -164,6 +164,7 @@ class ResidentExperts:
                 if ready == len(keys):
                     return
                 done = ready
+                self._ask(missing, busy)  # in the slots that are free now
                 new = np.array(self._take(self._reads.wait(PATIENCE_S), places, here), np.int64)
         finally:  # also when the step was stopped
             for key in self._begun:
