@@ -52,21 +52,29 @@ def outcome(process: subprocess.Popen) -> tuple[int, str]:
     return int(times), path.strip()
 
 
-def test_the_same_sources_elsewhere_use_the_same_code_and_changed_ones_do_not(tmp_path):
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """(a cache in which one kernel is, where in it)."""
+    cache = tmp_path_factory.mktemp("cache")
+    times, path = outcome(compiling(cache))
+    assert times == 1
+    return cache, path
+
+
+def test_the_same_sources_elsewhere_use_the_same_code_and_changed_ones_do_not(compiled, tmp_path):
+    cache, path = compiled
     copy = tmp_path / "site" / "kimi_cpu"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("data", "page", "__pycache__"))
-    times, path = outcome(compiling(tmp_path / "cache"))
-    assert times == 1
-    assert outcome(compiling(tmp_path / "cache", copy.parent)) == (0, path)
+    assert outcome(compiling(cache, copy.parent)) == (0, path)
     with (copy / "quant" / "rows16.py").open("a") as file:
         file.write("# another version\n")
-    times, other = outcome(compiling(tmp_path / "cache", copy.parent))
+    times, other = outcome(compiling(cache, copy.parent))
     assert (times, other == path) == (1, False)
 
 
-def test_a_setting_of_numba_that_changes_code_has_code_of_its_own(tmp_path):
-    _, path = outcome(compiling(tmp_path))
-    times, other = outcome(compiling(tmp_path, NUMBA_OPT="1"))
+def test_a_setting_of_numba_that_changes_code_has_code_of_its_own(compiled):
+    cache, path = compiled
+    times, other = outcome(compiling(cache, NUMBA_OPT="1"))
     assert (times, other == path) == (1, False)
 
 
@@ -77,12 +85,12 @@ def test_of_several_processes_one_compiles(tmp_path):
     assert [path.suffix for path in folder.iterdir()] == [".nbc"]  # no locks, no partial files
 
 
-def test_damaged_code_of_a_kernel_is_compiled_again(tmp_path):
-    _, path = outcome(compiling(tmp_path))
+def test_damaged_code_of_a_kernel_is_compiled_again(compiled):
+    cache, path = compiled
     whole = Path(path).read_bytes()
     Path(path).write_bytes(whole[: len(whole) // 2])
-    assert outcome(compiling(tmp_path)) == (1, path)
-    assert outcome(compiling(tmp_path)) == (0, path)
+    assert outcome(compiling(cache)) == (1, path)
+    assert outcome(compiling(cache)) == (0, path)
 
 
 def test_who_does_not_wait_does_something_else_meanwhile(tmp_path):

@@ -13,6 +13,8 @@ from kimi_cpu.errors import ConfigError
 from kimi_cpu.llm.loading import LoadOptions, num_threads
 from kimi_cpu.machine import usable_cores, usable_cpus
 
+ALWAYS_THE_SAME = ("--temp", "0", "--ignore-eos")
+
 
 @pytest.mark.parametrize("threads", [0, -3, 1.5, "2", True])
 def test_threads_that_cannot_be_are_refused(tiny_file, threads):
@@ -33,6 +35,14 @@ def test_more_threads_than_cpus_are_fewer_and_that_is_said(tiny_file):
 def run(tiny_file, *options, **environment) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "kimi_cpu", "run", "-m", str(tiny_file), "abc", "-n", "2", "-c", "256", *options]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+@pytest.fixture(scope="module")
+def usual(tiny_file) -> str:
+    """The answer where no program's settings are."""
+    answer = run(tiny_file, *ALWAYS_THE_SAME).stdout
+    assert answer
+    return answer
 
 
 def test_the_command_line_says_it_once(tiny_file):
@@ -73,6 +83,5 @@ def test_address_space_in_which_the_compiler_would_abort_is_refused_before(tiny_
         ("NUMBA_NUM_THREADS", "1"),
     ],
 )
-def test_settings_of_other_programs_change_no_answer(tiny_file, name, value):
-    options = ("--temp", "0", "--ignore-eos")
-    assert run(tiny_file, *options, **{name: value}).stdout == run(tiny_file, *options).stdout != ""
+def test_settings_of_other_programs_change_no_answer(tiny_file, usual, name, value):
+    assert run(tiny_file, *ALWAYS_THE_SAME, **{name: value}).stdout == usual

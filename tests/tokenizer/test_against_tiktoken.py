@@ -15,7 +15,7 @@ from .conftest import rank_file
 from .random_text import SNIPPETS, random_text
 
 tiktoken = pytest.importorskip("tiktoken")
-NUM_TEXTS = int(os.environ.get("KIMI_CPU_RANDOM_TEXTS", "20000"))
+NUM_TEXTS = int(os.environ.get("KIMI_CPU_RANDOM_TEXTS", "5000"))
 SEED = int(os.environ.get("KIMI_CPU_RANDOM_SEED", "1"))
 PROBE = Path(__file__).parents[2] / "tools" / "probe_unicode_classes.py"
 

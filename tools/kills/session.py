@@ -20,14 +20,14 @@ class Session:
 
     def whole(self) -> Whole:
         """The run that the others are compared with: both sessions, of which the last one lies in the file."""
-        whole = run_whole(self._folder, self._arguments(self._folder), (self._folder / "talk").exists)
+        whole = run_whole(self._folder, self._arguments(self._folder, SAVES), (self._folder / "talk").exists)
         self._either = {_held(self._folder / name)[0] for name in ("talk", "first")}
         assert len(self._either) == 2
         return whole
 
     def case(self, folder: Path, moment: Moment) -> str:
         """Kills one; what it met. AssertionError: a promise is broken."""
-        killed = run_killed(folder, self._arguments(folder), (folder / "talk").exists, moment)
+        killed = run_killed(folder, self._arguments(folder, SAVES), (folder / "talk").exists, moment)
         there, torn = (folder / "talk").exists(), (folder / "talk.partial").exists()
         if there:
             held, is_unfinished = _held(folder / "talk")
@@ -40,7 +40,7 @@ class Session:
             f"{'killed' if killed else 'ended'}, {'whole' if there else 'none yet'}{', within a save' if torn else ''}"
         )
 
-    def _arguments(self, folder: Path, times: int = SAVES) -> list:
+    def _arguments(self, folder: Path, times: int) -> list:
         return [PROGRAM, self._model, folder / "talk", folder / "first", times]
 
 
