@@ -1,6 +1,8 @@
-"""Fixtures that several rooms share: a tiny checkpoint, the files made from it, and the command line."""
+"""Fixtures that several rooms share: a tiny checkpoint, the files made from it, and the command line; and how many
+processes run the tests."""
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,24 @@ from hypothesis import settings
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the commands of the tests would ignore it as well
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Two processes run the tests of rooms, this one alone those of files, which are few."""
+    return 0 if all(".py" in name for name in config.args) else 2
+
+
+def pytest_configure(config) -> None:
+    """Gives each of several processes its share of the CPUs: threads of one would wait for those of another in every
+    parallel loop, ten times as long as they compute."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and hasattr(os, "sched_setaffinity"):
+        cpus = sorted(os.sched_getaffinity(0))
+        os.environ.setdefault("NUMBA_NUM_THREADS", str(len(cpus)))  # for tests that ask for more threads than their own
+        number = int(worker["workerid"].removeprefix("gw"))
+        os.sched_setaffinity(0, cpus[number :: worker["workercount"]] or cpus)
+
 
 DATA = Path(__file__).parent / "data"
 

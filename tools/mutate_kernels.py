@@ -187,7 +187,7 @@ def run_tests(mutant: types.ModuleType, tier: Isa, changed: list[str]) -> None:
         os.dup2(null, 1)
         os.dup2(null, 2)
         others = " and ".join(f"not {other.name}" for other in host_tiers() if other.name != tier.name)
-        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", others, *TESTS]) != 0)
+        status = int(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", others, *TESTS]) != 0)
     finally:
         os._exit(status)
 

@@ -29,6 +29,6 @@ cd "$repository"
 export PYTHONHOME="$directory/root/usr" PYTHONPATH="$directory/site:$repository" LD_LIBRARY_PATH=
 export NUMBA_CPU_NAME=neoverse-n1 NUMBA_CPU_FEATURES=+neon,+dotprod XDG_CACHE_HOME="$directory/cache"
 exec qemu-aarch64-static -cpu "${QEMU_CPU:-max}" -L "$directory/root" \
-    "$directory/root/usr/bin/python3.11" -m pytest -q -p no:cacheprovider "${@:-tests/kernels}" \
+    "$directory/root/usr/bin/python3.11" -m pytest -o addopts=-q -p no:cacheprovider "${@:-tests/kernels}" \
     --ignore tests/kernels/test_code_cache.py --ignore tests/kernels/test_bus_error.py \
     --deselect tests/kernels/test_runtime.py::test_cache_that_cannot_be_written_is_replaced_by_a_private_one_or_none
