@@ -18,7 +18,7 @@ import numpy as np
 from machine import card
 
 from kimi_cpu.cluster.connection import LOCAL, connected
-from kimi_cpu.cluster.stage_wire import without_delay
+from kimi_cpu.cluster.link import without_delay
 
 HIDDEN = 7168  # K2's
 ROWS = (1, 4, 16)  # larger channels of a graph hang in a store of 80 MB

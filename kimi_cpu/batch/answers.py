@@ -24,6 +24,8 @@ DECISIVE = ("compute", "context", "kv")  # of how a model is loaded, the part th
 class LanguageModel:
     """A model.Model in this process. The seed of a request that names none comes from its custom_id and the run's."""
 
+    lag_s = 0.0
+
     def __init__(self, llm: LLM, seed: int, defaults: Mapping, loading: Mapping):
         """defaults: fields of bodies that do not name them. loading: the keywords with which llm was loaded.
         RequestError: a value that cannot be."""

@@ -54,6 +54,7 @@ class Model(Protocol):
     """
 
     identity: dict[str, str]  # what must be the same when a run is continued
+    lag_s: float  # from the end of an answer until another request, which that lets come, can begin
 
     def connect(self, wake: Callable[[], None]) -> None:
         """Comes first: wake(), from any thread, says that `poll` has something. Who was lost and is connected again

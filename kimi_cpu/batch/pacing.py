@@ -1,4 +1,5 @@
-"""How fast a model is: how many sequences it should run at once, and how soon one of them has its next token."""
+"""How fast a model is: how many sequences it should run at once, how soon one of them has its next token, and how many
+requests should wait there."""
 
 FIRST = 4  # sequences at once; a step of one reads nearly all that one of a few reads
 GAIN = 1.1  # tokens a second, for twice the sequences; less is not worth their memory and everyone's wait
@@ -67,3 +68,19 @@ class Pace:
             self._tokens = self._tokens * fade + num_tokens - self._seen[1]
             self._seconds = self._seconds * fade + elapsed * num_running
         self._seen = now_s, num_tokens
+
+
+class Lead:
+    """How many requests should wait at a model that learns late of new ones: `count`, as many as end meanwhile."""
+
+    def __init__(self, lag_s: float):
+        """lag_s: see model.Model."""
+        self.count = 0
+        self._lag_s = lag_s
+        self._seen: tuple[float, int] | None = None  # seconds and ends at the last look
+
+    def observe(self, now_s: float, num_ended: int) -> None:
+        """At now_s, num_ended requests have ended in all."""
+        if self._seen is not None and now_s > self._seen[0]:
+            self.count = round(self._lag_s * (num_ended - self._seen[1]) / (now_s - self._seen[0]))
+        self._seen = now_s, num_ended

@@ -10,7 +10,7 @@ from functools import partial
 
 from ..errors import ConfigError, EngineDeadError
 from .model import Answered, Failed, Grown, Lost, Model
-from .pacing import Limit, Pace
+from .pacing import Lead, Limit, Pace
 from .source import Job, Prompts, Window
 
 NUM_WARM = 64  # prompts that a model is taken to have in its cache
@@ -54,11 +54,13 @@ class _Member:
         self.pace = Pace()
         self._computed: deque[str] = deque(maxlen=NUM_WARM)
         self._num_ended = 0  # tokens of the flights that ended here, or left
+        self._lead = Lead(model.lag_s)
+        self._num_outcomes = 0
 
     @property
     def has_room(self) -> bool:
-        """Whether another job may run."""
-        return len(self.flights) < self.limit.target
+        """Whether another job may run, or wait where it will."""
+        return len(self.flights) < self.limit.target + self._lead.count
 
     @property
     def load(self) -> float:
@@ -79,6 +81,7 @@ class _Member:
         """Measures how fast the model is."""
         self.pace.observe(now_s, self.num_generated, len(self.flights))
         self.limit.observe(now_s, self.num_generated, sum(flight.begun for flight in self.flights.values()))
+        self._lead.observe(now_s, self._num_outcomes)
 
     def share_for(self, other: "_Member") -> int:
         """The number of flights, rounded, that a member without any should take over from here: by their paces, of
@@ -106,6 +109,7 @@ class _Member:
                 continue
             if not isinstance(event, Grown):
                 flight.outcome = event
+                self._num_outcomes += 1
                 self._end(flight)
                 yield flight
                 continue

@@ -144,10 +144,10 @@ class Hosts(Generic[Engine]):
         seats = dict(self._offered(ray.nodes()))
         for place in self._seats.keys() - seats.keys():
             self._tell(f"{self._seats.pop(place).host} has left.")
-        for place, (host, part) in seats.items():
+        for place, (address, part) in seats.items():
             if place not in self._seats:
                 packed = self._work.packed()
-                self._seats[place] = Seat(host, place[0], part, packed, self._role, self._woken.set, self._tell)
+                self._seats[place] = Seat(address, place[0], part, packed, self._role, self._woken.set, self._tell)
         for seat in self._seats.values():
             if seat.state is not State.EMPTY or self._room:
                 seat.look()
@@ -165,13 +165,12 @@ class Hosts(Generic[Engine]):
         return len(self._seats) - len(self._in(State.EMPTY)) - len(self._in(State.REFUSED)) < self._most
 
     def _offered(self, nodes: list[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, int], tuple[str, Part]]]:
-        """(node, number) of each seat of the nodes that are there, with the host's name and the seat's part of it."""
+        """(node, number) of each seat of the nodes that are there, the host's address and the seat's part of it."""
         for node in nodes:
             has = node["Resources"]
             count = int(has.get(SEAT, 0)) if node["Alive"] else 0
             for number in range(count):
-                name = node["NodeManagerAddress"] + (f" (engine {number + 1} of {count})" if count > 1 else "")
-                yield (node["NodeID"], number), (name, part_of(has, number))
+                yield (node["NodeID"], number), (node["NodeManagerAddress"], part_of(has, number))
 
     def _choose(self) -> None:
         """Takes as the run's what most hosts have, once all have said it, or the first has waited for long."""

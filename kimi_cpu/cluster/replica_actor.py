@@ -10,22 +10,24 @@ from typing import Any
 from ..engine import Kind, Request, StepOutput
 from ..errors import EngineDeadError
 from ..llm import LLM, ExpertsState
-from . import replica_wire, wire
-from .actor import BEAT_S, EngineActor
+from . import replica_wire
+from .actor import EngineActor
+from .replica_wire import Order, Say
 from .work import Part, Work
 
-GATHER_S = 0.005  # tokens wait so long for those of other requests
 EXPERTS_S = 10.0  # between two looks at the experts, which take some 50 ms
 
 
 class ReplicaActor(EngineActor):
     """An EngineActor that answers requests of ids."""
 
+    gather_s = 0.005
+
     def __init__(self, work: bytes, part: Part):
         super().__init__(Work.unpacked(work), part)
         self._requests: dict[int, Future[Request]] = {}  # that run, by their tickets; without a result yet: being begun
         self._slow = ThreadPoolExecutor(2, "kimi-cpu schemas")
-        self._lock, self._woken = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
         self._came: list[tuple[int, StepOutput | BaseException]] = []
         self._experts: ExpertsState | None = None
         self._experts_due_s = 0.0
@@ -34,9 +36,35 @@ class ReplicaActor(EngineActor):
         """See EngineActor."""
         return {"context": str(llm.context)}
 
-    def start(self, data: bytes) -> None:
-        """Begins a request: replica_wire.pack_request."""
-        order = replica_wire.unpack_request(data)
+    def take(self, message: list[Any]) -> None:
+        """See EngineActor: replica_wire.Say."""
+        match message:
+            case [Say.START, *values]:
+                self._start(Order(*values))
+            case [Say.ABORT, ticket]:
+                self._abort(ticket)
+            case [Say.END_THINKING, ticket]:
+                with self._lock:
+                    future = self._requests.get(ticket)
+                _when_begun(future, self.llm.engine.end_thinking)
+
+    def told(self) -> bytes:
+        """See EngineActor: replica_wire.pack_outputs."""
+        with self._lock:
+            came, self._came = self._came, []
+            outputs = [replica_wire.output_of(*one) for one in came if one[0] in self._requests]
+            for output in outputs:
+                if output.finish_reason is not None or output.error is not None:
+                    self._requests.pop(output.ticket, None)
+        return replica_wire.pack_outputs(outputs, self.llm.state(), self._latest_experts())
+
+    @property
+    def llm(self) -> LLM:
+        """The model that is loaded."""
+        assert self._llm is not None, "load comes first"
+        return self._llm
+
+    def _start(self, order: Order) -> None:
         if order.fields["kind"] == Kind.IDLE.name:
             self.llm.engine.submit(order.request(self.llm.vocabulary, None))
             return
@@ -50,47 +78,18 @@ class ReplicaActor(EngineActor):
         else:
             begin()
 
-    def abort(self, ticket: int) -> None:
-        """Ends a request, of which nothing more is heard."""
+    def _abort(self, ticket: int) -> None:
+        """Nothing more is heard of it."""
         with self._lock:
             future = self._requests.pop(ticket, None)
         _when_begun(future, self.llm.engine.abort)
 
-    def end_thinking(self, ticket: int) -> None:
-        """Lets the thinking of an answer end."""
-        with self._lock:
-            future = self._requests.get(ticket)
-        _when_begun(future, self.llm.engine.end_thinking)
-
-    def events(self) -> bytes:
-        """Waits for outputs, BEAT_S at most, and a little more for others to come: replica_wire.pack_outputs, or
-        wire.pack_lost."""
-        if self._woken.wait(BEAT_S):
-            time.sleep(GATHER_S)
-            self._woken.clear()
-        with self._lock:
-            came, self._came = self._came, []
-            outputs = [replica_wire.output_of(*one) for one in came if one[0] in self._requests]
-            for output in outputs:
-                if output.finish_reason is not None or output.error is not None:
-                    self._requests.pop(output.ticket, None)
-        try:
-            return replica_wire.pack_outputs(outputs, self.llm.state(), self._latest_experts())
-        except EngineDeadError as e:
-            return wire.pack_lost(str(e))
-
-    @property
-    def llm(self) -> LLM:
-        """The model that is loaded."""
-        assert self._llm is not None, "load comes first"
-        return self._llm
-
-    def _begin(self, order: replica_wire.Order, parent: Future[Request] | None, future: Future[Request]) -> None:
+    def _begin(self, order: Order, parent: Future[Request] | None, future: Future[Request]) -> None:
         try:
             begun = None if parent is None or not parent.done() or parent.exception() else parent.result()
             request = order.request(self.llm.vocabulary, begun)
             self.llm.engine.submit(request, _Box(self._tell, order.ticket))
-        except EngineDeadError:  # which `events` says
+        except EngineDeadError:  # which `told` says
             return
         except Exception as e:  # of a guide; the others go on
             future.set_exception(e)
@@ -101,7 +100,7 @@ class ReplicaActor(EngineActor):
     def _tell(self, ticket: int, item: StepOutput | BaseException) -> None:
         with self._lock:
             self._came.append((ticket, item))
-        self._woken.set()
+        self.wake()
 
     def _latest_experts(self) -> ExpertsState | None:
         now_s = time.monotonic()

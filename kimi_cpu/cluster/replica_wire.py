@@ -4,6 +4,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,14 @@ from ..llm.vocabulary import Vocabulary
 from ..residency import ExpertsState, Figures
 
 ERRORS = {kind.__name__: kind for kind in (AnswerError, ModelFileError, NonFiniteLogits, OutOfMemory)}
+
+
+class Say(StrEnum):
+    """The kinds of messages to an engine, each the first value of one. A ticket follows; of START all of an Order."""
+
+    START = "start"
+    ABORT = "abort"
+    END_THINKING = "end_thinking"
 
 
 class Order(NamedTuple):
@@ -91,12 +100,17 @@ def pack_request(ticket: int, request: Request, parent: int | None) -> bytes:
         "wishes": None if steering is None else steering.wishes.as_dict(),
         "output_ids": request.output_ids,
     }
-    return json.dumps([ticket, parent, fields]).encode()
+    return json.dumps([Say.START, ticket, parent, fields]).encode()
 
 
-def unpack_request(data: bytes) -> Order:
-    """What pack_request made."""
-    return Order(*json.loads(data))
+def pack_abort(ticket: int) -> bytes:
+    """The request is to end."""
+    return json.dumps([Say.ABORT, ticket]).encode()
+
+
+def pack_end_thinking(ticket: int) -> bytes:
+    """The thinking of its answer is to end."""
+    return json.dumps([Say.END_THINKING, ticket]).encode()
 
 
 def output_of(ticket: int, item: StepOutput | BaseException) -> Output:

@@ -10,8 +10,9 @@ from typing import TypeVar
 from ..engine import Engine, EngineState, Outbox, OwnProcess, Request, StepOutput
 from ..errors import ConfigError, EngineDeadError, EngineStartingError
 from ..llm.reading import ChatGuide
+from .channel import SILENT_S
 from .placement import grains
-from .replica import SILENT_S, Replica
+from .replica import Replica
 from .replica_wire import Output
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """A seat: the place for one engine on a host, and how far the engine that is there has come."""
 
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -8,6 +9,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from . import wire
 from .actor import EngineActor
+from .channel import Channel
 from .connection import SEAT
 from .work import Part
 
@@ -27,10 +29,10 @@ Engine = TypeVar("Engine", bound=Remote)
 
 class Role(NamedTuple, Generic[Engine]):
     """The kind of engines that a run has. actor: their class, made of (Work as bytes, Part). remote: makes what the run
-    uses of the host's name, Ray's handle of an actor that is loaded, and its identity."""
+    uses of the host's name, a channel to an actor that is loaded, and its identity."""
 
     actor: type[EngineActor]
-    remote: Callable[[str, Any, dict[str, str]], Engine]
+    remote: Callable[[str, Channel, dict[str, str]], Engine]
 
 
 class State(Enum):
@@ -46,11 +48,12 @@ class State(Enum):
 
 
 class Seat(Generic[Engine]):
-    """See the module. facts: once they are known. engine: once it is ready. why: it was refused."""
+    """See the module. host: as messages name it. facts: once they are known. engine: once it is ready. why: it was
+    refused."""
 
     def __init__(
         self,
-        host: str,
+        address: str,
         node: str,
         part: Part,
         work: bytes,
@@ -58,12 +61,14 @@ class Seat(Generic[Engine]):
         wake: Callable[[], None],
         tell: Callable[[str], None],
     ):
-        """host: as messages name it. node: Ray's id of it. wake: called when `look` has something to see."""
-        self.host, self.state = host, State.EMPTY
+        """address, node: of the host; Ray's id of it. wake: called when `look` has something to see."""
+        self.host = address if part.count == 1 else f"{address} (engine {part.number + 1} of {part.count})"
+        self.state = State.EMPTY
         self.facts: wire.Facts | None = None
         self.engine: Engine | None = None
         self.why = ""
-        self._node, self._part, self._work, self._role = node, part, work, role
+        self._address, self._node, self._part, self._work, self._role = address, node, part, work, role
+        self._key = secrets.token_bytes(32)
         self._wake, self._tell = wake, tell
         self._actor: Any = None
         self._reply: Future[bytes] = Future()
@@ -87,7 +92,7 @@ class Seat(Generic[Engine]):
 
     def load(self) -> None:
         """Has the engine, whose facts are as they should be, load the model."""
-        self._expect(self._actor.load.remote(), State.LOADING)
+        self._expect(self._actor.load.remote(self._address, self._key), State.LOADING)
 
     def run(self) -> Engine:
         """Lets go of the engine that is ready."""
@@ -123,7 +128,7 @@ class Seat(Generic[Engine]):
             "memory": self._part.memory,
             "resources": {SEAT: 1},
             "scheduling_strategy": NodeAffinitySchedulingStrategy(self._node, soft=False),
-            "concurrency_groups": {"events": 1},
+            "concurrency_groups": {"run": 1},
         }
         self._actor = ray.remote(**options)(self._role.actor).remote(self._work, self._part)
         self._expect(self._actor.facts.remote(), State.ASKED)
@@ -147,7 +152,8 @@ class Seat(Generic[Engine]):
         else:
             for notice in loaded.notices:
                 self._tell(f"{self.host}: {notice}")
-            self.engine, self.state = self._role.remote(self.host, self._actor, loaded.identity), State.READY
+            channel = Channel(self._actor, (self._address, loaded.port), self._key)
+            self.engine, self.state = self._role.remote(self.host, channel, loaded.identity), State.READY
 
     def _empty(self, why: str) -> None:
         """Another engine comes after a while."""

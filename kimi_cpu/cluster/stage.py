@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Connection, Listener
 from typing import NamedTuple
 
 from ..config import size_bytes
@@ -21,8 +20,8 @@ from ..modelfile import ModelFile
 from ..plan import memory_bandwidth
 from .actor import keep_to_cores, model_path, program, said, weights_of
 from .fetching import fetch
+from .link import FAILURES, Address, accepted, connect, hang_up, listening, port_of
 from .stage_loop import StageLoop, bytes_on_the_way
-from .stage_wire import hang_up, without_delay
 from .work import Part, Work
 
 DRIVER, STAGE = b"driver", b"stage"  # what a connection says that it comes from
@@ -86,12 +85,12 @@ class StageActor:
         of all stages. key: of the run's connections."""
         return said(lambda: self._load(range(begin, end), common, host, key))
 
-    def run(self, after: tuple[str, int] | None, key: bytes) -> None:
+    def run(self, after: Address | None, key: bytes) -> None:
         """Computes until the driver leaves. after: the next stage's address; None: this is the last one."""
         assert self._model is not None and self._listener is not None, "load comes before run"
         keep_to_cores(self._part)  # this thread as well
         with self._listener:
-            onwards = None if after is None else connect(after, key, STAGE)
+            onwards = None if after is None else connect_as(STAGE, after, key)
             peers = self._accepted()
         loop = StageLoop(self._model.model, partial(prepare_thread, self._options), peers[DRIVER])
         watch = MemoryWatch(loop.post, self._model.weights, None) if self._model.weights.residency else None
@@ -150,10 +149,8 @@ class StageActor:
         file, page = self._opened(), bytes_of_page(self._opened().config.part(layers), options)
         self._options = replace(options, context=context, chunk=chunk, cache_memory=num_pages * page)
         self._model = model = make_part(file, layers, self._options)
-        self._listener = Listener((host, 0), backlog=8, authkey=key)
-        _, port = self._listener.address
-        assert isinstance(port, int), "it is a TCP port"
-        pages = model.model.pages
+        self._listener = listening(host, key)
+        port, pages = port_of(self._listener), model.model.pages
         return StageLoaded(port, pages.num_pages, pages.page_bytes, model.needs.weights, list(model.notices))
 
     def _options_of(self, layers: range, chunk: int) -> LoadOptions:
@@ -182,14 +179,14 @@ class StageActor:
         found: dict[bytes, Connection] = {}
         wanted = {DRIVER} if self._model.model.layers.start == 0 else {DRIVER, STAGE}
         while found.keys() != wanted:
-            with suppress(AuthenticationError, EOFError, OSError):  # somebody else
-                connection = without_delay(self._listener.accept())
+            with suppress(*FAILURES):  # it has left already
+                connection = accepted(self._listener)
                 found[connection.recv_bytes(len(DRIVER))] = connection
         return found
 
 
-def connect(address: tuple[str, int], key: bytes, who: bytes) -> Connection:
-    """A connection to a stage. OSError."""
-    connection = without_delay(Client(address, authkey=key))
+def connect_as(who: bytes, address: Address, key: bytes) -> Connection:
+    """A connection to a stage, from the driver or another one. One of link.FAILURES."""
+    connection = connect(address, key)
     connection.send_bytes(who)
     return connection

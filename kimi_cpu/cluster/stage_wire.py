@@ -1,14 +1,7 @@
-"""Messages between the stages of a model and their driver, as bytes: a head of numbers, and arrays as in memory.
+"""Messages between the stages of a model and their driver, as bytes: a head of numbers, and arrays as in memory."""
 
-A connection belongs to one run: both ends prove that they know its key. Nothing that comes is unpickled.
-"""
-
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from enum import IntEnum
-from multiprocessing.connection import Connection
 from struct import Struct, error
 from typing import NamedTuple
 
@@ -107,17 +100,3 @@ def rows_of(message: Message, rows: int, columns: int) -> np.ndarray:
     if message.numbers[1:] != (rows, columns) or len(message.body) != 4 * rows * columns:
         raise Misfit(f"{len(message.body)} bytes are not {rows} rows of {columns} numbers.")
     return np.frombuffer(message.body, "<f4").reshape(rows, columns)
-
-
-def without_delay(connection: object) -> Connection:
-    """A TCP connection that sends what is written at once, small messages too (TCP_NODELAY)."""
-    assert isinstance(connection, Connection), "it is no pipe of Windows"
-    with socket.socket(fileno=os.dup(connection.fileno())) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
-
-
-def hang_up(connection: Connection) -> None:
-    """Ends a connection, also for a thread that waits for what comes over it."""
-    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as sock:
-        sock.shutdown(socket.SHUT_RDWR)

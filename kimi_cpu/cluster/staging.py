@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing import AuthenticationError
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -16,10 +15,10 @@ from ..plan import layer_sizes, needs, split
 from ..residency import ExpertsState, Figures
 from . import fetching
 from .actor import program
+from .link import FAILURES, hang_up
 from .replica_wire import experts_of
-from .stage import DRIVER, StageFacts, StageLoaded, connect
+from .stage import DRIVER, StageFacts, StageLoaded, connect_as
 from .stage_group import StageGroup
-from .stage_wire import hang_up
 from .staged_model import Cache, Stage, StagedModel
 from .work import Work
 
@@ -147,8 +146,8 @@ class StagedWeights:
         self._group.run([(after, self._key) for after in (*addresses[1:], None)])
         for place, address, loaded in zip(places, addresses, self._loaded, strict=True):
             try:
-                connection = connect(address, self._key, DRIVER)
-            except (OSError, EOFError, AuthenticationError) as e:
+                connection = connect_as(DRIVER, address, self._key)
+            except FAILURES as e:
                 raise EngineDeadError(f"{place.name} cannot be reached at port {address[1]} ({e}).") from e
             self._stages.append(Stage(place.name, connection, loaded.page_bytes))
         cache = Cache(kv, min(loaded.num_pages for loaded in self._loaded))

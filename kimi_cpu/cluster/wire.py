@@ -23,8 +23,10 @@ class Facts(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """An engine that is ready. identity: see model.Model. notices: sentences for the owner of its host."""
+    """An engine that is ready. port: it listens there. identity: see model.Model. notices: sentences for the owner of
+    its host."""
 
+    port: int
     identity: dict[str, str]
     notices: list[str]
 
@@ -33,17 +35,38 @@ class Refused(KimiError):
     """A host cannot take part; says why."""
 
 
-def pack_start(ticket: int, question: Question, resume: Sequence[int]) -> bytes:
+class Start(NamedTuple):
     """A request to begin an answer, of which the ids `resume` are known. ticket: a number of its own, by which its
     events are told from those of an answer that was withdrawn before."""
-    key, custom_id, url, body = question.key.hex(), question.custom_id, question.url, question.body
-    return json.dumps([ticket, key, custom_id, url, body, list(resume)]).encode()
+
+    ticket: int
+    question: Question
+    resume: Sequence[int]
 
 
-def unpack_start(data: bytes) -> tuple[int, Question, list[int]]:
-    """What pack_start made."""
-    ticket, key, custom_id, url, body, resume = json.loads(data)
-    return ticket, Question(bytes.fromhex(key), custom_id, url, body), resume
+def pack_together(messages: Iterable[bytes]) -> bytes:
+    """Messages of the driver to an engine as one, which is a list in JSON."""
+    return b"[" + b",".join(messages) + b"]"
+
+
+def pack_start(start: Start) -> bytes:
+    """A message."""
+    q = start.question
+    return json.dumps([start.ticket, q.key.hex(), q.custom_id, q.url, q.body, list(start.resume)]).encode()
+
+
+def pack_withdrawal(ticket: int) -> bytes:
+    """A message: no more is to come of an answer."""
+    return json.dumps([ticket]).encode()
+
+
+def order_of(message: list[Any]) -> Start | int:
+    """The Start that pack_start was given, or the ticket that pack_withdrawal was."""
+    ticket, *values = message
+    if not values:
+        return ticket
+    key, custom_id, url, body, resume = values
+    return Start(ticket, Question(bytes.fromhex(key), custom_id, url, body), resume)
 
 
 def pack_events(events: Iterable[tuple[int, Event]]) -> bytes:
@@ -89,7 +112,7 @@ def unpack_loaded(data: bytes) -> Loaded:
     """Refused: it cannot load the model."""
     fields = unpack(data)
     identity = {str(name): str(value) for name, value in fields["identity"].items()}
-    return Loaded(identity, [str(notice) for notice in fields["notices"]])
+    return Loaded(int(fields["port"]), identity, [str(notice) for notice in fields["notices"]])
 
 
 def unpack(data: bytes) -> dict[str, Any]:

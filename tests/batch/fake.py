@@ -30,6 +30,8 @@ class FakeModel:
     step of all answers together.
     """
 
+    lag_s = 0.0
+
     def __init__(self, step_s=0.0, at_step=(0, None)):
         self.step_s, self.num_steps, self.resumed, self.order, self.withdrawn = step_s, 0, {}, [], []
         self.at_step, self.identity = at_step, {}

@@ -119,7 +119,7 @@ class StopAfter:
     """A model that stops its run once a number of tokens has been generated."""
 
     def __init__(self, model, least):
-        self.model, self.left, self.identity = model, least, model.identity
+        self.model, self.left, self.identity, self.lag_s = model, least, model.identity, model.lag_s
         self.connect, self.start, self.cancel = model.connect, model.start, model.cancel
 
     def poll(self):

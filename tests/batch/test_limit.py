@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_cpu.batch.pacing import FIRST, HALF_S, Limit, Pace
+from kimi_cpu.batch.pacing import FIRST, HALF_S, Lead, Limit, Pace
 
 
 def settle(limit, rate, seconds=400):
@@ -61,3 +61,11 @@ def test_pace_is_that_of_one_sequence_and_forgets():
     for second in range(1, 121):
         pace.observe(60 + HALF_S + second, 480, 1)
     assert pace.rate < 0.2
+
+
+def test_so_many_wait_as_end_before_others_come():
+    lead, none = Lead(0.1), Lead(0.0)
+    for second, ended in enumerate([0, 0, 3, 83, 163, 163]):
+        lead.observe(float(second), ended)
+        none.observe(float(second), ended)
+        assert (lead.count, none.count) == ([0, 0, 0, 8, 8, 0][second], 0)

@@ -39,7 +39,7 @@ class Memory:
 class Waiting:
     """A model whose answers have 9 ids and do not end before they are let."""
 
-    identity = {}
+    identity, lag_s = {}, 0.0
 
     def __init__(self, end):
         self.end, self.events = end, queue.SimpleQueue()

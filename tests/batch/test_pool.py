@@ -96,6 +96,8 @@ def test_models_that_answer_otherwise_are_refused(source, tmp_path):
 class Still:
     """A model that does what the test tells it to."""
 
+    lag_s = 0.0
+
     def __init__(self):
         self.identity, self.running, self.events, self.lost, self.withdrawn = {}, [], [], False, []
 
@@ -178,6 +180,26 @@ def test_a_model_runs_no_more_than_its_limit_and_jobs_are_shared_out_evenly():
     window = window_of(*(f"prompt {i}" for i in range(20)))
     pool.admit(window, nothing_known)
     assert [len(model.running) for model in models] == [4, 4, 4] and (pool.limit, len(pool.flights)) == (12, 12)
+
+
+def test_model_that_learns_late_of_jobs_has_so_many_more_as_end_meanwhile():
+    late, prompt = Still(), Still()
+    late.lag_s = 0.5
+    pool = pool_of([late, prompt], limit=4)
+    window = window_of(*(f"prompt {i}" for i in range(40)))
+    pool.admit(window, nothing_known)
+    pool.observe(10.0)
+    for model in (late, prompt):
+        model.tell(*(Answered(job(name).key, {}, Tokens()) for name, _ in model.running))
+    assert len(pool.wait(5)) == 8
+    pool.observe(11.0)
+    pool.admit(window, nothing_known)
+    assert [len(model.running) - 4 for model in (late, prompt)] == [4 + 2, 4]
+    pool.observe(12.0)  # none has ended
+    late.tell(Answered(job(late.running[4][0]).key, {}, Tokens()))
+    pool.wait(5)
+    pool.admit(window, nothing_known)
+    assert len(late.running) == 4 + 6
 
 
 def test_job_of_a_lost_model_is_begun_again_without_the_last_id_that_is_known():

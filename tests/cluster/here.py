@@ -1,9 +1,13 @@
-"""An engine of this process behind what Ray's handle of an actor looks like."""
+"""An engine of this process behind what Ray's handle of an actor looks like, and connections as between hosts."""
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from functools import partial
 
 from kimi_cpu.cluster import BatchWork, wire
 from kimi_cpu.cluster.batch_actor import BatchActor
+from kimi_cpu.cluster.channel import Channel
 from kimi_cpu.cluster.remote import RemoteModel
 from kimi_cpu.cluster.replica import Replica
 from kimi_cpu.cluster.replica_actor import ReplicaActor
@@ -11,6 +15,8 @@ from kimi_cpu.cluster.replicas import Replicas
 from kimi_cpu.cluster.replicated import ReplicatedModel
 from kimi_cpu.cluster.work import Part, Work
 from kimi_cpu.modelfile import ModelFile
+
+HOST, KEY = "127.0.0.1", b"a key"
 
 
 class Reference:
@@ -21,42 +27,39 @@ class Reference:
         return self._future
 
 
-class Method:
-    def __init__(self, function, threads):
-        self._function, self._threads = function, threads
+class Run:
+    """The method `run` of an actor, as Ray has it: a call that lasts until its end or the actor's."""
 
-    def remote(self, *args):
-        return Reference(self._threads.submit(self._function, *args))
+    def __init__(self, actor):
+        self.ended = Future()
+        self._actor = actor
 
     def options(self, concurrency_group):
+        assert concurrency_group == "run"
         return self
+
+    def remote(self):
+        threading.Thread(target=self._run, daemon=True).start()
+        return Reference(self.ended)
+
+    def _run(self):
+        self._actor.run()
+        with suppress(InvalidStateError):  # it is dead to Ray
+            self.ended.set_result(None)
 
 
 class Handle:
-    """Calls run in their order on one thread, those of `events` on another, until die()."""
+    """An actor that runs, until die()."""
 
     def __init__(self, actor):
         self.actor, self.is_dead = actor, False
-        self._threads = {"events": ThreadPoolExecutor(1)}
-        self._default = ThreadPoolExecutor(1)
-
-    def __getattr__(self, name):
-        def call(*args):
-            result = getattr(self.actor, name)(*args)
-            if self.is_dead:
-                raise ConnectionError("The actor died.")
-            return result
-
-        return Method(call, self._threads.get(name, self._default))
+        self.run = Run(actor)
 
     def die(self):
         self.is_dead = True
-        self.actor._woken.set()
+        self.run.ended.set_exception(ConnectionError("The actor died."))
 
     def close(self):
-        self.actor._woken.set()
-        for threads in (self._default, *self._threads.values()):
-            threads.shutdown()
         self.actor.close()
 
 
@@ -71,9 +74,13 @@ def work(model, **loading):
 
 def engine(model):
     """A handle of an engine that is loaded, and a model of the pool over it."""
-    handle = Handle(BatchActor(work(model).packed(), WHOLE))
-    loaded = wire.unpack_loaded(handle.actor.load())
-    return handle, RemoteModel("here", handle, loaded.identity)
+    return loaded(BatchActor(work(model).packed(), WHOLE), partial(RemoteModel, "here"))
+
+
+def loaded(actor, remote):
+    """A handle of an actor that is loaded, and what `remote` makes of a channel to it and its identity."""
+    handle, told = Handle(actor), wire.unpack_loaded(actor.load(HOST, KEY))
+    return handle, remote(Channel(handle, (HOST, told.port), KEY), told.identity)
 
 
 class Hosts:
@@ -89,8 +96,7 @@ class Hosts:
 def replica(model, host):
     """A handle of an engine that is loaded, with a context of 4,096 tokens, and the front's view of it."""
     loading = work(model, context=4096).loading
-    handle = Handle(ReplicaActor(Work(str(model), None, loading, False).packed(), WHOLE))
-    return handle, Replica(host, handle, wire.unpack_loaded(handle.actor.load()).identity)
+    return loaded(ReplicaActor(Work(str(model), None, loading, False).packed(), WHOLE), partial(Replica, host))
 
 
 def replicated(model, replicas, hosts):

@@ -12,7 +12,7 @@ from kimi_cpu.cluster.batch_actor import BatchActor
 from kimi_cpu.cluster.work import Part
 from kimi_cpu.machine import cpus_by_core
 
-from .here import WHOLE, work
+from .here import HOST, KEY, WHOLE, work
 
 
 def test_host_says_what_must_be_equal(tiny_file, tiny_exact):
@@ -29,7 +29,7 @@ def test_host_without_the_file_says_so(tmp_path):
 def test_memory_of_the_node_is_obeyed(tiny_file):
     actor = BatchActor(work(tiny_file).packed(), Part(0, 1, 1, 1 << 20))
     with pytest.raises(wire.Refused, match="at least .* bytes of memory are needed"):
-        wire.unpack_loaded(actor.load())
+        wire.unpack_loaded(actor.load(HOST, KEY))
 
 
 def test_engines_of_one_host_share_its_cores():

@@ -2,8 +2,9 @@
 
 from queue import SimpleQueue
 
+from kimi_cpu.cluster.channel import SILENT_S
 from kimi_cpu.cluster.placement import A_NEIGHBOUR, GRAIN, MOST_KNOWN, Known, grains
-from kimi_cpu.cluster.replica import SILENT_S, Replica
+from kimi_cpu.cluster.replica import Replica
 from kimi_cpu.cluster.replica_wire import Output
 from kimi_cpu.cluster.replicas import Replicas
 from kimi_cpu.engine import Request, Sampling

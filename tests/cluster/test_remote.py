@@ -1,17 +1,11 @@
 """Engines on other hosts as models of a batch, with everything that crosses but without Ray."""
 
-from collections import Counter
-
 import pytest
 
 import kimi_cpu
 from kimi_cpu.batch import BatchOptions, Run
 from kimi_cpu.batch.answers import LanguageModel
-from kimi_cpu.batch.model import Answered, Failed, Grown, Lost
-from kimi_cpu.batch.results import Failure
-from kimi_cpu.cluster import wire
-from kimi_cpu.cluster.batch_actor import gathered
-from kimi_cpu.cluster.remote import RemoteModel
+from kimi_cpu.batch.model import Answered, Grown, Lost
 
 from ..batch.fake import request, results, write
 from ..batch.test_source import job
@@ -89,59 +83,6 @@ def test_answer_that_was_withdrawn_is_not_heard_and_may_be_begun_again(engines):
     (answered,) = (event for event in told if isinstance(event, Answered))
     assert len(ids) == answered.tokens.completion == answered.body["usage"]["completion_tokens"]
     assert woken
-
-
-class Counting:
-    """A handle whose calls are counted by their names."""
-
-    def __init__(self, handle):
-        self._handle, self.calls = handle, Counter()
-
-    def __getattr__(self, name):
-        self.calls[name] += 1
-        return getattr(self._handle, name)
-
-
-def test_request_that_follows_another_goes_with_the_call_for_events(engines):
-    (handle, first), _ = engines
-    counting = Counting(handle)
-    model, ended = RemoteModel("here", counting, first.identity), 0
-    model.connect(lambda: None)
-    model.start(job("abc"), [])
-    model.start(job("a"), [])
-    model.withdraw(job("a").key)
-    assert counting.calls == {"events": 1, "start": 2, "withdraw": 1}
-    for _ in range(3):
-        while not any(isinstance(event, Answered) for event in model.poll()):
-            pass
-        ended += 1
-        model.start(job("a"), [])
-        model.withdraw(job("a").key)  # which nobody hears of
-        model.start(job("abc" * ended), [])
-    assert counting.calls["start"] == 2 and counting.calls["withdraw"] == 1 and counting.calls["events"] > ended
-
-
-def test_new_ids_of_an_answer_are_told_at_once():
-    one, other = job("a").key, job("b").key
-    end = Failed(one, Failure("no", "internal_error"))
-    came = [
-        (1, Grown(one, [5])),
-        (2, Grown(other, [6, 7])),
-        (1, Grown(one, [8], False)),
-        (1, end),
-        (2, Grown(other, [])),
-    ]
-    assert gathered(came) == [(1, Grown(one, [5, 8], False)), (2, Grown(other, [6, 7])), (1, end)]
-
-
-def test_withdrawal_that_comes_before_its_request_counts(engines):
-    (handle, model), _ = engines
-    model.connect(lambda: None)
-    handle.actor.withdraw(7)
-    handle.actor.start(wire.pack_start(7, job("abc"), []))
-    assert not handle.actor._tickets
-    handle.actor.start(wire.pack_start(8, job("abc"), []))
-    assert list(handle.actor._tickets.values()) == [8]
 
 
 def test_host_that_runs_out_of_memory_is_lost_and_not_the_run(engines):

@@ -1,5 +1,6 @@
 """What crosses between a server and its engines, and what nobody sends."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,9 @@ def test_request_arrives_as_it_was_with_its_seed_and_what_is_known_of_its_answer
     forms = np.array([ABSORBED, EXPANDED] * 40, np.uint8)
     sent = Request([5, 163839] * 40, sampling, 30, stop_ids=frozenset({3, 1}), forms=forms, tail=3)
     sent.output_ids = [8, 9]
-    order = replica_wire.unpack_request(replica_wire.pack_request(9, sent, 4))
+    said, *values = json.loads(replica_wire.pack_request(9, sent, 4))
+    order = replica_wire.Order(*values)
+    assert said == replica_wire.Say.START
     came = order.request(VOCABULARY, None)
     assert (order.ticket, order.parent, order.is_slow, came.kind) == (9, 4, False, Kind.ANSWER)
     for name in ("output_ids", "max_tokens", "stop_ids", "seed"):

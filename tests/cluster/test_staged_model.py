@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import kimi_cpu
+from kimi_cpu.cluster.link import hang_up
 from kimi_cpu.cluster.stage_loop import bytes_on_the_way
-from kimi_cpu.cluster.stage_wire import hang_up
 from kimi_cpu.cluster.staging import together
 from kimi_cpu.conversion.parts import write_parts
 from kimi_cpu.errors import ConfigError, EngineDeadError

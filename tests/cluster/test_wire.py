@@ -21,7 +21,9 @@ EVENTS = [
 
 def test_questions_and_events_arrive_as_they_were():
     question = Question(KEY, "q\ud800", CHAT, {"messages": [], "temperature": 0.1, "seed": 2**63})
-    assert wire.unpack_start(wire.pack_start(9, question, [1, 2])) == (9, question, [1, 2])
+    start = wire.Start(9, question, [1, 2])
+    together = json.loads(wire.pack_together([wire.pack_start(start), wire.pack_withdrawal(7)]))
+    assert [wire.order_of(message) for message in together] == [start, 7]
     assert wire.unpack_events(wire.pack_events((7, event) for event in EVENTS), {7: KEY}) == EVENTS
 
 
@@ -56,7 +58,7 @@ def test_dead_engine_says_why():
 
 
 def test_facts_arrive_and_refusals_are_raised():
-    facts, loaded = wire.Facts("p", "w", "avx2"), wire.Loaded({"model": "m"}, ["Little memory."])
+    facts, loaded = wire.Facts("p", "w", "avx2"), wire.Loaded(4711, {"model": "m"}, ["Little memory."])
     assert (wire.unpack_facts(wire.pack(facts)), wire.unpack_loaded(wire.pack(loaded))) == (facts, loaded)
     for unpack in (wire.unpack_facts, wire.unpack_loaded):
         with pytest.raises(wire.Refused, match="no such file"):
