@@ -39,6 +39,7 @@ from benchmarks.out_of_core import (  # noqa: E402
 from benchmarks.out_of_core_engine import Watched  # noqa: E402
 from tests.residency import routings  # noqa: E402
 
+GROUP = "kimi-cpu-mixed-load"
 STEP = 64 << 20  # bytes by which the limit is lowered at a time
 STEP_S = 2.0
 PAUSE_S = 1.0  # between samples, for a time that does not count
@@ -72,7 +73,7 @@ def watched(args: argparse.Namespace, budget: int) -> list[str]:
     command += [] if args.threads is None else ["--threads", str(args.threads)]
     forget(args.file)
     most: dict[str, Counter[str]] = {}
-    with control_group(budget + ABOVE) as group:
+    with control_group(budget + ABOVE, GROUP) as group:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         group.add(process.pid)
         assert process.stdin is not None and process.stdout is not None

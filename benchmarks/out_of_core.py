@@ -208,9 +208,9 @@ def watch(process: subprocess.Popen, group: "Group", most: dict[str, int]) -> No
 class Group:
     """A control group for memory, version 1 or 2, which limits nothing when `limit` is None."""
 
-    def __init__(self, limit: int | None):
+    def __init__(self, limit: int | None, name: str):
         self._is_v2 = (GROUPS / "cgroup.controllers").exists()
-        self.folder = GROUPS / GROUP if self._is_v2 else GROUPS / "memory" / GROUP
+        self.folder = GROUPS / name if self._is_v2 else GROUPS / "memory" / name
         if self._is_v2:
             (GROUPS / "cgroup.subtree_control").write_text("+memory")
         self.folder.mkdir(exist_ok=True)
@@ -230,9 +230,9 @@ class Group:
 
 
 @contextmanager
-def control_group(limit: int | None) -> Iterator[Group]:
+def control_group(limit: int | None, name: str = GROUP) -> Iterator[Group]:
     """A group while the block lasts."""
-    group = Group(limit)
+    group = Group(limit, name)
     try:
         yield group
     finally:
