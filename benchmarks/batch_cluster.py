@@ -171,7 +171,7 @@ def main() -> None:
     ways = {
         "one": ("one process", processes, 1),
         "shards": (f"{args.engines} processes, a shard each", processes, args.engines),
-        "ray": (f"{args.engines} engines over Ray", over_ray, args.engines),
+        "ray": (f"{'one engine' if args.engines == 1 else f'{args.engines} engines'} over Ray", over_ray, args.engines),
     }
     lines = [
         "| | CPU ms a request | drivers | engines | Ray | ms a request | drivers' memory, MiB, after "

@@ -1,5 +1,7 @@
 """Engines on other hosts as models of a batch, with everything that crosses but without Ray."""
 
+from dataclasses import replace
+
 import pytest
 
 import kimi_cpu
@@ -83,6 +85,18 @@ def test_answer_that_was_withdrawn_is_not_heard_and_may_be_begun_again(engines):
     (answered,) = (event for event in told if isinstance(event, Answered))
     assert len(ids) == answered.tokens.completion == answered.body["usage"]["completion_tokens"]
     assert woken
+
+
+def test_answer_that_was_withdrawn_is_computed_no_more(engines):
+    (handle, model), _ = engines
+    model.connect(lambda: None)
+    long = replace(job("abc"), body={"prompt": "abc", "max_tokens": 450, "ignore_eos": True})
+    model.start(long, [])
+    model.withdraw(long.key)
+    model.start(job("a"), [])
+    while not model.poll():
+        pass
+    assert long.key not in handle.actor.model._answers
 
 
 def test_host_that_runs_out_of_memory_is_lost_and_not_the_run(engines):
