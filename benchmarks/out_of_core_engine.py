@@ -26,7 +26,8 @@ class Watched:
     """A residency that counts what each layer lacks, and may change what it has routed before.
 
     routing: imposed on all tokens, one after the other, from the beginning again at its end; None: the model's own.
-    is_still: each layer uses experts that are there, and the residency learns nothing of it.
+    is_still: each layer uses experts that are there, others' where it has too few, and the residency learns nothing of
+    it.
     """
 
     def __init__(self, inner, routing: Routed | None, layers: dict[int, np.ndarray]):
@@ -41,9 +42,10 @@ class Watched:
         if layer == self._first:
             self.steps.append([])
         num_tokens = int(dispatch.first[dispatch.num_active[0]]) // top_k
+        lent = np.empty(0, np.int64)
         if self.is_still:
-            there = np.flatnonzero(address)
-            impose(dispatch, np.tile(there[:top_k], (num_tokens, 1)), None)
+            lent = self._lend(address, top_k)
+            impose(dispatch, np.tile(np.flatnonzero(address)[:top_k], (num_tokens, 1)), None)
         elif self._routing is not None:
             if layer == self._first:
                 self._at = self._next
@@ -54,8 +56,16 @@ class Watched:
         self.steps[-1].append(int(np.count_nonzero(address[active] == 0)))
         if self._inner is None or self.is_still:
             yield np.arange(len(active)), len(active)
+            address[lent] = 0
         else:
             yield from self._inner.arrivals(layer, dispatch, stop)
+
+    def _lend(self, address: np.ndarray, top_k: int) -> np.ndarray:
+        """Gives a layer that has fewer experts than a token uses those of other layers; the ids that have them now."""
+        lent = np.flatnonzero(address == 0)[: max(0, top_k - np.count_nonzero(address))]
+        others = [a[a != 0] for a in self._addresses.values() if a is not address]
+        address[lent] = np.concatenate(others)[: len(lent)]
+        return lent
 
 
 def impose(dispatch, ids: np.ndarray, scores: np.ndarray | None) -> None:
