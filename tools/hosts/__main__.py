@@ -31,7 +31,7 @@ def main() -> int:
     """0: the lines were those of one process."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", action="append", choices=KINDS, help="may be given several times; all")
-    parser.add_argument("--requests", type=int, default=1200, metavar="N", help="of the bundled model")
+    parser.add_argument("--requests", type=int, default=2000, metavar="N", help="of the bundled model")
     parser.add_argument("--engines", type=int, default=3, metavar="N")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="k"))  # the paths of sockets must be short
