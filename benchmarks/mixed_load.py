@@ -217,9 +217,9 @@ def work(path: Path, budget: int, threads: int | None) -> None:
 def impose(llm) -> None:
     """K2-like routing, whose domain changes every 500 to 2,000 tokens."""
     config, model = llm.config, llm._thread._engine.model
-    experts = model.weights.experts()
-    chosen = routings.k2_like(20_000, len(experts), config.n_routed_experts, config.num_experts_per_tok)
-    model._residency = Watched(model._residency, chosen, {n: e.address for n, e in experts.items()})
+    num_layers = len(model.weights.experts())
+    chosen = routings.k2_like(20_000, num_layers, config.n_routed_experts, config.num_experts_per_tok)
+    model._residency = Watched(model, chosen)
 
 
 if __name__ == "__main__":

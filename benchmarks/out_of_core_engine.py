@@ -30,10 +30,11 @@ class Watched:
     it.
     """
 
-    def __init__(self, inner, routing: Routed | None, layers: dict[int, np.ndarray]):
-        """layers: addresses of the experts by layer."""
-        self._inner, self._routing, self._addresses = inner, routing, layers
-        self._first, self._at, self._next = min(layers), 0, 0
+    def __init__(self, model, routing: Routed | None):
+        """model: whose residency it stands before."""
+        self._inner, self._routing = model._residency, routing
+        self._addresses = {layer: experts.address for layer, experts in model.weights.experts().items()}
+        self._first, self._at, self._next = min(self._addresses), 0, 0
         self.is_still = False
         self.steps: list[list[int]] = []  # experts that each layer lacked
 
@@ -63,8 +64,9 @@ class Watched:
     def _lend(self, address: np.ndarray, top_k: int) -> np.ndarray:
         """Gives a layer that has fewer experts than a token uses those of other layers; the ids that have them now."""
         lent = np.flatnonzero(address == 0)[: max(0, top_k - np.count_nonzero(address))]
-        others = [a[a != 0] for a in self._addresses.values() if a is not address]
-        address[lent] = np.concatenate(others)[: len(lent)]
+        if len(lent):
+            others = [a[a != 0] for a in self._addresses.values() if a is not address]
+            address[lent] = np.concatenate(others)[: len(lent)]
         return lent
 
 
@@ -108,7 +110,7 @@ class Engine:
         chosen = None
         if routing != "own":
             chosen = getattr(routings, routing)(WARM + num_tokens, self.num_layers, config.n_routed_experts)
-        self.watched = Watched(self.residency, chosen, {n: e.address for n, e in experts.items()})
+        self.watched = Watched(model, chosen)
         if routing != "own" or self.residency is not None:
             model._residency = self.watched
         self._numbers = np.random.default_rng(0)
