@@ -14,7 +14,8 @@ EMPTY = "<think></think>"
 
 def spans(example: Example) -> Iterator[tuple[str, bool]]:
     """The example as the model meets it, cut into parts that count and parts that do not. What the assistant writes
-    counts, its end token too; turns of the history, whose thinking the template drops, do not; plain text counts."""
+    counts, its end token too; turns of the history, whose thinking the template drops, do not; plain text counts. An
+    empty thought at the end does not: it was asked for (`no_think`), and is nothing that the model should choose."""
     first, *_ = example.messages
     if first["role"] == "text":
         yield first["content"] + TEXT_END, True
@@ -27,6 +28,9 @@ def spans(example: Example) -> Iterator[tuple[str, bool]]:
             continue
         written, end, rest = part.partition(END)
         is_last = i == text.count(TURN)
+        if is_last and written.startswith(EMPTY):
+            yield EMPTY, False
+            written = written.removeprefix(EMPTY)
         yield written + end, not written.startswith(EMPTY)
         if not is_last:
             yield rest + TURN, False

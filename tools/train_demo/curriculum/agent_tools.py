@@ -6,7 +6,7 @@ from typing import Any
 from kimi_cpu.agent import calculator
 from kimi_cpu.agent.tool import tool_of
 
-from . import refusals, small_talk
+from . import refusals, small_talk, tools
 from .arithmetic import is_held_out
 from .declarations import declarations
 from .example import Calls, Example, results, says, user
@@ -112,3 +112,12 @@ def without(rng: random.Random) -> Example:
     """A message that needs none of the tools."""
     example = rng.choice((small_talk.chat, refusals.beside_tools))(rng)
     return Example(example.task, example.key, example.messages, _tools(rng), example.answers)
+
+
+def news(rng: random.Random) -> Example:
+    """The daily report, with tools of a user's own beside the agent's."""
+    example = tools.news(rng)
+    names = {tool["function"]["name"] for tool in example.tools or ()}
+    own = [tool for tool in _tools(rng) if tool["function"]["name"] not in names]
+    example.tools = [*own, *(example.tools or ())] if rng.random() < 0.5 else [*(example.tools or ()), *own]
+    return example

@@ -37,7 +37,8 @@ SHORT: list[tuple[Maker, float]] = [
     (tools.named, 5),
     (tools.any_chain, 4),
     (tools.plan, 1),
-    (tools.news, 3),
+    (tools.news, 2),
+    (agent_tools.news, 1),
     (agent_tools.date, 3),
     (agent_tools.computed, 4),
     (agent_tools.without, 2),
@@ -71,7 +72,8 @@ CORE: list[tuple[Maker, float]] = [
     (tools.search, 4),
     (tools.named, 6),
     (tools.any_chain, 5),
-    (tools.news, 3),
+    (tools.news, 2),
+    (agent_tools.news, 1),
     (agent_tools.date, 2),
     (agent_tools.computed, 3),
     (agent_tools.without, 1),
@@ -111,7 +113,8 @@ TASKS: list[tuple[Maker, float]] = [
     (tools.named, 7),
     (tools.any_chain, 5),
     (lambda r: tools.chain(r, r.randrange(9, 13)), 0.7),
-    (tools.news, 6),
+    (tools.news, 5),
+    (agent_tools.news, 3),
     (agent_tools.date, 5),
     (agent_tools.computed, 5),
     (agent_tools.without, 3),
@@ -168,6 +171,12 @@ def _history(rng: random.Random) -> list[dict]:
     return [*messages, said(answer["content"])]
 
 
+UNTHOUGHT = {  # tasks whose answers can be found without a thought
+    "story", "arithmetic", "compare", "small_talk", "name", "told", "lookup", "again", "noted", "absent", "copy",
+    "declined", "too_hard",
+}  # fmt: skip
+
+
 def make(mix: str, seed: int, count: int) -> Iterator[Example]:
     """count training examples. No held-out one is among them."""
     makers, weights = zip(*MIXES[mix], strict=True)
@@ -180,6 +189,8 @@ def make(mix: str, seed: int, count: int) -> Iterator[Example]:
                 example.messages[:0] = _history(rng)
             if rng.random() < 0.08 and example.messages[0]["role"] == "user":
                 example.messages.insert(0, {"role": "system", "content": rng.choice(SYSTEMS)})
+            if example.task in UNTHOUGHT and rng.random() < 0.08:
+                example.messages[-1]["reasoning_content"] = ""
             yield example
 
 
