@@ -102,6 +102,10 @@ def test_parts_that_count_are_what_the_assistant_writes(trained):
         assert text.startswith(render_chat(example.messages[:-1], example.tools))
         written = [part for part, counts in parts if counts]
         assert written[-1].endswith(example.messages[-1]["content"] + "<|im_end|>")
-        assert all(part.startswith("<think>") and part.endswith("<|im_end|>") for part in written)
-        turns = [m for m in example.messages if m["role"] == "assistant" and m.get("reasoning_content")]
-        assert len(written) == len(turns)
+        assert all(part.endswith("<|im_end|>") for part in written)
+        *turns, last = (m for m in example.messages if m["role"] == "assistant")
+        thoughts = [m["reasoning_content"] for m in [*turns, last] if m.get("reasoning_content")]
+        assert [f"<think>{thought}</think>" for thought in thoughts] == [
+            part[: part.index("</think>") + 8] for part in written if part.startswith("<think>")
+        ]
+        assert len(written) == len(thoughts) + (not last["reasoning_content"])
