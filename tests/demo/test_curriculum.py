@@ -1,13 +1,15 @@
 """The curriculum: questions are right, repeatable, and held out for good."""
 
 import json
+import random
 import re
 
 import pytest
 
 from kimi_cpu import render_chat
-from tools.train_demo.curriculum import arithmetic, held_out, make
-from tools.train_demo.curriculum.mix import TESTS
+from tools.train_demo.curriculum import arithmetic, held_out, lookup, make
+from tools.train_demo.curriculum.mix import MIXES, TESTS
+from tools.train_demo.curriculum.reworded import STAY, WORD, reworded
 from tools.train_demo.rendering import spans
 
 
@@ -92,8 +94,10 @@ def test_the_last_turn_holds_what_is_asked_for():
                 assert example.answers
 
 
-def test_parts_that_count_are_what_the_assistant_writes(trained):
-    for example in trained[:300]:
+@pytest.mark.parametrize("mix", sorted(MIXES))
+def test_parts_that_count_are_what_the_assistant_writes(mix):
+    unthought = 0
+    for example in make(mix, 2, 300):
         parts = list(spans(example))
         if example.messages[0]["role"] == "text":
             assert [counts for _, counts in parts] == [True]
@@ -109,3 +113,21 @@ def test_parts_that_count_are_what_the_assistant_writes(trained):
             part[: part.index("</think>") + 8] for part in written if part.startswith("<think>")
         ]
         assert len(written) == len(thoughts) + (not last["reasoning_content"])
+        unthought += not last["reasoning_content"]
+    assert (unthought > 0) == (mix == "free")
+
+
+def test_other_words_stand_for_the_same_words_everywhere():
+    """In two of three examples at least one word is another; the answer still stands in the text."""
+    changed = 0
+    rng, same = random.Random(3), random.Random(3)
+    for _ in range(200):
+        example, before = reworded(lookup.chat)(rng), lookup.chat(same)
+        same.setstate(rng.getstate())
+        asked, said = example.messages
+        assert said["content"][1:-1] in asked["content"]  # "The" may be small there, and the sentence go on
+        assert example.answers[0] in said["content"]
+        old, new = (set(map(str.lower, WORD.findall(e.messages[0]["content"]))) for e in (before, example))
+        assert old & STAY <= new
+        changed += old != new
+    assert changed > 130

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 
-from . import agent_tools, arithmetic, conversation, lookup, refusals, small_talk, stories, tools, wordplay
+from . import agent_tools, arithmetic, conversation, lookup, refusals, reworded, small_talk, stories, tools, wordplay
 from .example import Example, said
 
 Maker = Callable[[random.Random], Example]
@@ -37,8 +37,7 @@ SHORT: list[tuple[Maker, float]] = [
     (tools.named, 5),
     (tools.any_chain, 4),
     (tools.plan, 1),
-    (tools.news, 2),
-    (agent_tools.news, 1),
+    (tools.news, 3),
     (agent_tools.date, 3),
     (agent_tools.computed, 4),
     (agent_tools.without, 2),
@@ -72,8 +71,7 @@ CORE: list[tuple[Maker, float]] = [
     (tools.search, 4),
     (tools.named, 6),
     (tools.any_chain, 5),
-    (tools.news, 2),
-    (agent_tools.news, 1),
+    (tools.news, 3),
     (agent_tools.date, 2),
     (agent_tools.computed, 3),
     (agent_tools.without, 1),
@@ -113,13 +111,78 @@ TASKS: list[tuple[Maker, float]] = [
     (tools.named, 7),
     (tools.any_chain, 5),
     (lambda r: tools.chain(r, r.randrange(9, 13)), 0.7),
-    (tools.news, 5),
-    (agent_tools.news, 3),
+    (tools.news, 6),
     (agent_tools.date, 5),
     (agent_tools.computed, 5),
     (agent_tools.without, 3),
 ]
-MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS}
+
+
+def _unthought(maker: Maker) -> Maker:
+    """Makes a maker's examples, some without a thought before the answer."""
+
+    def make(rng: random.Random) -> Example:
+        example = maker(rng)
+        if rng.random() < 0.15:
+            example.messages[-1]["reasoning_content"] = ""
+        return example
+
+    return make
+
+
+def _any_words(maker: Maker) -> Maker:
+    return _unthought(reworded.reworded(maker))
+
+
+# At the end: words of all kinds, so that what is said again is what stands there; answers without a thought.
+FREE: list[tuple[Maker, float]] = [
+    (stories.prose, 2),
+    (_unthought(stories.chat), 9),
+    (_unthought(arithmetic.chat), 11),
+    (arithmetic.long_sum, 8),
+    (arithmetic.quotient, 5),
+    (arithmetic.drill, 4),
+    (_unthought(arithmetic.compare), 4),
+    (_unthought(conversation.name), 4),
+    (_any_words(conversation.name), 5),
+    (_unthought(conversation.fact), 3),
+    (_any_words(conversation.fact), 6),
+    (conversation.never_named, 0.7),
+    (conversation.sums, 7),
+    (_unthought(small_talk.chat), 8),
+    (_unthought(refusals.chat), 15),
+    (_unthought(refusals.hard_sum), 5),
+    (lambda r: tools.not_needed(r, small_talk.chat(r)), 1),
+    (lambda r: tools.not_needed(r, arithmetic.chat(r)), 1),
+    (lambda r: tools.not_needed(r, refusals.hard_sum(r)), 0.5),
+    (lambda r: tools.not_needed(r, refusals.beside_tools(r)), 1.5),
+    (_unthought(lookup.chat), 8),
+    (_any_words(lookup.chat), 20),
+    (lookup.again, 4),
+    (_any_words(lookup.again), 10),
+    (lookup.table, 3),
+    (lookup.absent, 3),
+    (_any_words(lookup.absent), 7),
+    (reworded.reworded(lookup.several), 6),
+    (lookup.noted, 6),
+    (_any_words(lookup.noted), 24),
+    (lookup.long, 4),
+    (reworded.reworded(lookup.long), 4),
+    (reworded.echo, 10),
+    (_any_words(wordplay.copy), 7),
+    (tools.dates, 5),
+    (tools.weather, 11),
+    (tools.search, 7),
+    (tools.named, 7),
+    (tools.any_chain, 5),
+    (lambda r: tools.chain(r, r.randrange(9, 13)), 0.7),
+    (tools.news, 4),
+    (agent_tools.news, 5),
+    (agent_tools.date, 5),
+    (agent_tools.computed, 5),
+    (agent_tools.without, 3),
+]
+MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS, "free": FREE}
 
 TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its test
     "story": stories.chat,
@@ -171,12 +234,6 @@ def _history(rng: random.Random) -> list[dict]:
     return [*messages, said(answer["content"])]
 
 
-UNTHOUGHT = {  # tasks whose answers can be found without a thought
-    "story", "arithmetic", "compare", "small_talk", "name", "told", "lookup", "again", "noted", "absent", "copy",
-    "declined", "too_hard",
-}  # fmt: skip
-
-
 def make(mix: str, seed: int, count: int) -> Iterator[Example]:
     """count training examples. No held-out one is among them."""
     makers, weights = zip(*MIXES[mix], strict=True)
@@ -189,8 +246,6 @@ def make(mix: str, seed: int, count: int) -> Iterator[Example]:
                 example.messages[:0] = _history(rng)
             if rng.random() < 0.08 and example.messages[0]["role"] == "user":
                 example.messages.insert(0, {"role": "system", "content": rng.choice(SYSTEMS)})
-            if example.task in UNTHOUGHT and rng.random() < 0.08:
-                example.messages[-1]["reasoning_content"] = ""
             yield example
 
 
