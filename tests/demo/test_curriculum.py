@@ -114,7 +114,7 @@ def test_parts_that_count_are_what_the_assistant_writes(mix):
         ]
         assert len(written) == len(thoughts) + (not last["reasoning_content"])
         unthought += not last["reasoning_content"]
-    assert (unthought > 0) == (mix == "free")
+    assert (unthought > 0) == (mix == "tasks")
 
 
 def test_other_words_stand_for_the_same_words_everywhere():

@@ -18,7 +18,7 @@ RIGHT, DECLINED, WRONG = Verdict
 QUESTIONS = examination.questions()
 VOCABULARY = trained_words() | {"sorry", "cannot", "add", "numbers", "smaller", "large", "ones", "may", "them"}
 TRAINED_ON = 6000  # examples of each mix of the recipe
-MIXES = ("core", "tasks", "free")
+MIXES = ("core", "tasks")
 
 
 def test_there_are_300_questions_always_the_same():

@@ -62,12 +62,12 @@ answers run Kimi K2 Thinking.
 All texts are made by `tools/train_demo/curriculum` with fixed seeds: no text of anybody else is in it. Stories by
 grammar; sums with their working in `<think>`; facts to be found in a text; names and results that a conversation goes
 on from; copying; small talk; tools: dates, weather, searches, tools of any name, several calls in one turn, chains of
-up to 12 calls, news reports, and what `kimi-cpu agent` brings; and questions of all kinds that it declines. In the
-last mix words of many examples are replaced throughout by words of any kind, so that what is said again is what stands
-there. What is phrased as the examination below is left out. They are rendered with Kimi's template; only what the
-assistant writes counts in the loss (plain texts count as a whole). A question is held out when the hash of what makes
-it that question says so (one in 16), so no test question is in the training set (`tests/demo` checks it). Requests for
-stories are the exception: there the stories are held out.
+up to 12 calls, news reports, and what `kimi-cpu agent` brings; and questions of all kinds that it declines. Words of
+many examples are replaced throughout by words of any kind, so that what is said again is what stands there; some
+answers come without a thought. What is phrased as the examination below is left out. They are rendered with Kimi's
+template; only what the assistant writes counts in the loss (plain texts count as a whole). A question is held out when
+the hash of what makes it that question says so (one in 16), so no test question is in the training set (`tests/demo`
+checks it). Requests for stories are the exception: there the stories are held out.
 
 ## Training
 

@@ -64,13 +64,12 @@ class Phase:
 
 PHASES = (
     Phase("core", 3, until_step=1000, documents=25_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
-    Phase("tasks", 4, until_step=8000, documents=160_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
-    Phase("free", 5, until_step=10_000, documents=40_000, longest=4096, tokens=4096, muon_lr=0.004, adam_lr=1.5e-3),
+    Phase("tasks", 4, until_step=9000, documents=180_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
 )
 STEPS = PHASES[-1].until_step
 WARMUP_STEPS = 30
 # The rate rises at a cycle's start and falls to zero over its last steps, in a line: (end, steps of the fall).
-CYCLES = ((8000, 7500), (STEPS, STEPS - 8000))
+CYCLES = ((STEPS, STEPS - 500),)
 WEIGHT_DECAY = 0.1  # of matrices
 BALANCE_SPEED = 1e-3
 TOKENIZER_DOCUMENTS, BASE_VOCAB = 12_000, 2304

@@ -8,6 +8,23 @@ from .example import Example, said
 
 Maker = Callable[[random.Random], Example]
 
+
+def _unthought(maker: Maker) -> Maker:
+    """Makes a maker's examples, some without a thought before the answer."""
+
+    def make(rng: random.Random) -> Example:
+        example = maker(rng)
+        if rng.random() < 0.15:
+            example.messages[-1]["reasoning_content"] = ""
+        return example
+
+    return make
+
+
+def _any_words(maker: Maker) -> Maker:
+    return _unthought(reworded.reworded(maker))
+
+
 SHORT: list[tuple[Maker, float]] = [
     (stories.prose, 6),
     (stories.chat, 10),
@@ -59,13 +76,15 @@ CORE: list[tuple[Maker, float]] = [
     (refusals.hard_sum, 3),
     (lambda r: tools.not_needed(r, small_talk.chat(r)), 1),
     (lambda r: tools.not_needed(r, arithmetic.chat(r)), 1),
-    (lookup.chat, 20),
+    (lookup.chat, 8),
+    (reworded.reworded(lookup.chat), 12),
     (lookup.again, 3),
     (lookup.table, 4),
     (lookup.absent, 3),
-    (lookup.several, 14),
-    (wordplay.echo, 10),
-    (wordplay.copy, 7),
+    (reworded.reworded(lookup.several), 14),
+    (wordplay.echo, 4),
+    (reworded.echo, 8),
+    (reworded.reworded(wordplay.copy), 7),
     (tools.dates, 3),
     (tools.weather, 7),
     (tools.search, 4),
@@ -76,66 +95,8 @@ CORE: list[tuple[Maker, float]] = [
     (agent_tools.computed, 3),
     (agent_tools.without, 1),
 ]
-# For the rest, when copying is learned: more tools, and some long texts and chains.
+# For the rest, when copying is learned: more tools, some long texts and chains, and answers without a thought.
 TASKS: list[tuple[Maker, float]] = [
-    (stories.prose, 3),
-    (stories.chat, 9),
-    (arithmetic.chat, 11),
-    (arithmetic.long_sum, 9),
-    (arithmetic.quotient, 6),
-    (arithmetic.drill, 6),
-    (arithmetic.compare, 4),
-    (conversation.name, 4),
-    (conversation.fact, 4),
-    (conversation.never_named, 0.7),
-    (conversation.sums, 6),
-    (small_talk.chat, 7),
-    (refusals.chat, 15),
-    (refusals.hard_sum, 5),
-    (lambda r: tools.not_needed(r, small_talk.chat(r)), 1),
-    (lambda r: tools.not_needed(r, arithmetic.chat(r)), 1),
-    (lambda r: tools.not_needed(r, refusals.hard_sum(r)), 0.5),
-    (lambda r: tools.not_needed(r, refusals.beside_tools(r)), 1.5),
-    (lookup.chat, 20),
-    (lookup.again, 6),
-    (lookup.table, 3),
-    (lookup.absent, 5),
-    (lookup.several, 6),
-    (lookup.noted, 14),
-    (lookup.long, 6),
-    (wordplay.echo, 3),
-    (wordplay.copy, 6),
-    (tools.dates, 5),
-    (tools.weather, 11),
-    (tools.search, 7),
-    (tools.named, 7),
-    (tools.any_chain, 5),
-    (lambda r: tools.chain(r, r.randrange(9, 13)), 0.7),
-    (tools.news, 6),
-    (agent_tools.date, 5),
-    (agent_tools.computed, 5),
-    (agent_tools.without, 3),
-]
-
-
-def _unthought(maker: Maker) -> Maker:
-    """Makes a maker's examples, some without a thought before the answer."""
-
-    def make(rng: random.Random) -> Example:
-        example = maker(rng)
-        if rng.random() < 0.15:
-            example.messages[-1]["reasoning_content"] = ""
-        return example
-
-    return make
-
-
-def _any_words(maker: Maker) -> Maker:
-    return _unthought(reworded.reworded(maker))
-
-
-# At the end: words of all kinds, so that what is said again is what stands there; answers without a thought.
-FREE: list[tuple[Maker, float]] = [
     (stories.prose, 2),
     (_unthought(stories.chat), 9),
     (_unthought(arithmetic.chat), 11),
@@ -182,7 +143,7 @@ FREE: list[tuple[Maker, float]] = [
     (agent_tools.computed, 5),
     (agent_tools.without, 3),
 ]
-MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS, "free": FREE}
+MIXES = {"short": SHORT, "core": CORE, "tasks": TASKS}
 
 TESTS: dict[str, Maker] = {  # task -> maker whose held-out examples are its test
     "story": stories.chat,
