@@ -187,7 +187,8 @@ def test_heavy_runs_vote_and_only_read(client, llm, tmp_path):
         outcome = run.until("outcome")
     assert "waiting" not in run.kinds() and not path.exists()
     shown = [event["trajectories"] for event in run.events if event["kind"] == "trajectories"]
-    assert all(len(each) == 3 for each in shown) and shown[-1][0]["state"] in ("answered", "not needed")
+    assert all(len(each) == 3 for each in shown)  # a slow reader may miss the last: the outcome has them as well
+    assert {each["state"] for each in outcome["heavy"]["trajectories"]} <= {"answered", "not needed"}
     assert (outcome["content"], outcome["reason"], outcome["heavy"]["by"]) == ("It is 5.", "answered", "aggregation")
     assert outcome["heavy"]["votes"][0]["votes"] >= 2 and outcome["calls"] >= 4 and outcome["steps"] >= 5
     assert [m["role"] for m in outcome["messages"]] == ["user", "assistant"]
