@@ -20,7 +20,7 @@ def conversation(example) -> str:
 
 @pytest.fixture(scope="module")
 def trained():
-    return list(make("short", 1, 4000))
+    return [*make("short", 1, 4000), *make("tasks", 1, 6000)]
 
 
 @pytest.mark.parametrize("task", sorted(TESTS))

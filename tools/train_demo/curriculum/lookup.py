@@ -1,7 +1,10 @@
 """Questions over a text that stands in the prompt: who, where, what, at any distance."""
 
 import random
+from collections.abc import Callable
 
+from .documents_asked import absent_papers, asked_about, papers
+from .everyday import absent_everyday, everyday
 from .example import Example, cap, pick, said, says, user
 from .loose import notes
 from .relations import Fact, facts
@@ -111,6 +114,40 @@ def noted(rng: random.Random) -> Example:
     else:
         messages = [user(_asked(rng, text, question))]
     return Example("noted", line + question, [*messages, _found(question, fact, line)], answers=(fact.value,))
+
+
+def _freely(task: str, make: Callable[[random.Random, int], tuple[str, list[tuple[str, Fact]]]]) -> Callable:
+    """Makes questions over the texts of `make`, of low to high facts: the line is quoted in the thought; some are the
+    second one over their text."""
+
+    def example(rng: random.Random, low: int = 1, high: int = 7) -> Example:
+        text, known = make(rng, rng.randint(low, high))
+        line, fact = rng.choice(known)
+        question = typed(rng, rng.choice(fact.questions))
+        messages = [user(_put(rng, text, question))]
+        first = rng.choice(known)[1]
+        if first.statement != fact.statement and rng.random() < 0.25:
+            messages = [user(_put(rng, text, typed(rng, rng.choice(first.questions)))), said(first.statement)]
+            messages.append(user(question))
+        return Example(task, line + question, [*messages, _found(question, fact, line)], answers=(fact.value,))
+
+    return example
+
+
+everyday_asked, papers_asked = _freely("everyday", everyday), _freely("papers", papers)
+
+
+def absent_freely(rng: random.Random) -> Example:
+    """A question that looks as if such a text answered it."""
+    text, question = rng.choice((absent_everyday, absent_papers))(rng)
+    question = typed(rng, question)
+    messages = [user(_put(rng, text, question)), _absent(question)]
+    return Example("absent", text[:80] + question, messages, answers=("does not say",))
+
+
+def _put(rng: random.Random, text: str, question: str) -> str:
+    """A text and a question in one message."""
+    return (asked_about if rng.random() < 0.5 else _asked)(rng, text, question)
 
 
 def _pattern(fact: Fact) -> set[str]:
