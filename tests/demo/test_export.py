@@ -46,7 +46,8 @@ def test_the_engine_computes_what_the_trained_network_does(network, tokenizer_di
     ids = np.random.default_rng(0).integers(0, recipe.CONFIG["vocab_size"], 90)
     with torch.no_grad():  # two documents in one batch: neither sees the other
         batch = torch.from_numpy(np.concatenate((ids[:40], ids[50:90])))
-        expected = (network(batch, [(2, 40)]) @ network.lm_head.T).numpy()
+        where = documents.batch_of([(list(ids[:40]), [True] * 40)] * 2).documents
+        expected = (network(batch, where) @ network.lm_head.T).numpy()
     with kimi_cpu.load(tmp_path / "demo.gguf", compute="f32", kv="f32") as llm:
         found = np.concatenate((llm.logits(list(ids[:40])), llm.logits(list(ids[50:90]))))
     assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
@@ -74,6 +75,7 @@ def test_gradients_pass_the_rounding():
 
 @pytest.mark.parametrize("shape", [(64, 32), (32, 64), (3, 48, 48)])
 def test_orthogonalised_matrices_have_singular_values_near_one(shape):
+    torch.manual_seed(0)
     values = torch.linalg.svdvals(muon.orthogonalise(torch.randn(shape)))
     assert values.min() > 0.3 and values.max() < 1.3
 
@@ -87,9 +89,21 @@ def test_numbers_are_read_digit_by_digit(tokenizer_directory):
 
 
 def test_a_batch_predicts_each_counted_token_from_those_before_it():
-    document, counted = np.arange(1, 41, dtype=np.uint16), np.arange(40) >= 30
-    batch = documents.batch([(document, counted), (document[:10], counted[:10])])
-    assert batch.groups == [(1, 32), (1, 64)] and batch.counted == 10
-    long = slice(32, 96)
-    rows = torch.nonzero(batch.targets[long] >= 0).flatten()
-    assert torch.equal(batch.targets[long][rows], batch.ids[long][rows + 1])
+    document, counted = list(range(1, 41)), [i >= 30 for i in range(40)]
+    some = [(document, counted), (document[:35], counted[:35]), (document * 2, counted * 2)]
+    first, second = documents.batches([*some, some[0], some[1], some[0]], tokens=90, most=8, longest=64)
+    assert first.documents.begins.tolist() == [0, 40, 75, 90, 90, 90, 90, 90, 90, 90]
+    assert torch.equal(first.documents.positions[:75], torch.cat((torch.arange(40), torch.arange(35))))
+    rows = torch.nonzero(first.targets >= 0).flatten()
+    assert len(rows) == 10 + 5
+    assert torch.equal(first.targets[rows], first.ids[rows + 1])
+    assert torch.equal(first.ids, second.ids)
+
+
+def test_documents_of_a_batch_are_computed_alone(network):
+    ids = np.random.default_rng(1).integers(0, recipe.CONFIG["vocab_size"], 70).tolist()
+    alone = [documents.batch_of([(part, [True] * len(part))]) for part in (ids[:30], ids[30:])]
+    both = documents.batch_of([(part, [True] * len(part)) for part in (ids[:30], ids[30:])])
+    with torch.no_grad():
+        expected = torch.cat([network(b.ids, b.documents) for b in alone])
+        assert torch.allclose(network(both.ids, both.documents), expected, atol=1e-5)

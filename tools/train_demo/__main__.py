@@ -1,18 +1,20 @@
-"""python -m tools.train_demo RUN: makes the data, trains, and leaves checkpoints and log.jsonl in the directory RUN."""
+"""python -m tools.train_demo RUN: trains, and leaves checkpoints and log.jsonl in the directory RUN."""
 
 import argparse
 from pathlib import Path
 
-from .train import prepare, train
+import torch
+
+from . import recipe
+from .train import Trainer, prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Trains the demonstration model; started again, it resumes.")
-    parser.add_argument("run", type=Path, help="directory of the tokenizer, the data, the checkpoints and the log")
-    parser.add_argument("--processes", type=int, default=2, help="one a core [default: 2]")
+    parser.add_argument("run", type=Path, help="directory of the tokenizer, the checkpoints and the log")
     options = parser.parse_args()
     prepare(options.run)
-    train(options.run, options.processes)
+    Trainer(options.run, "cuda" if torch.cuda.is_available() else "cpu").run_to(recipe.STEPS)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ MEANING = {
     "again": "a second or third question over one text",
     "absent": "a question that the text does not answer",
     "noted": "a question over notes: records, lists, halves of sentences",
+    "everyday": "a question over what people say and tell",
+    "papers": "a question over messages, tables, lists, instructions",
     "copy": "a text said again",
     "declined": "what it cannot do or know",
     "too_hard": "longer numbers, divisions with a rest, fractions, roots",
@@ -60,11 +62,12 @@ answers run Kimi K2 Thinking.
 ## Data
 
 All texts are made by `tools/train_demo/curriculum` with fixed seeds: no text of anybody else is in it. Stories by
-grammar; sums with their working in `<think>`; facts to be found in a text; names and results that a conversation goes
-on from; copying; small talk; tools: dates, weather, searches, tools of any name, several calls in one turn, chains of
-up to 12 calls, news reports, and what `kimi-cpu agent` brings; and questions of all kinds that it declines. Words of
-many examples are replaced throughout by words of any kind, so that what is said again is what stands there; some
-answers come without a thought. What is phrased as the examination below is left out. They are rendered with Kimi's
+grammar; sums with their working in `<think>`; facts to be found in what people say and in messages, tables, lists and
+instructions; names and results that a conversation goes on from; copying; small talk; tools: dates, weather, searches,
+tools of any name, several calls in one turn, chains of up to 12 calls, news reports, and what `kimi-cpu agent` brings;
+and questions of all kinds that it declines. What is asked is put together from parts, in tens of thousands of shapes.
+Words of many examples are replaced throughout by words of any kind, so that what is said again is what stands there;
+some answers come without a thought. What is phrased as the examination below is left out. They are rendered with Kimi's
 template; only what the assistant writes counts in the loss (plain texts count as a whole). A question is held out when
 the hash of what makes it that question says so (one in 16), so no test question is in the training set (`tests/demo`
 checks it). Requests for stories are the exception: there the stories are held out.
@@ -74,13 +77,13 @@ checks it). Requests for stories are the exception: there the stories are held o
 {training}
 
 ```
-python -m tools.train_demo RUN                                   # data, training; started again, it resumes
+python -m tools.train_demo RUN                                   # on a GPU; started again, it resumes
 python -m tools.train_demo.finish RUN kimi_cpu/data/demo.gguf     # export, and kimi-cpu convert
 python -m tools.train_demo.evaluate kimi_cpu/data/demo.gguf --run RUN --checkpoint RUN/kimi-cpu-demo -o RUN/scores.json
 python -m tools.train_demo.card kimi_cpu/data/demo.gguf RUN RUN/scores.json -o kimi_cpu/data/demo.md
 ```
 
-| step | tokens | loss of the last 10 steps | held-out loss of prose |
+| step | tokens | loss of the last 100 steps | held-out loss of prose |
 |---:|---:|---:|---:|
 {log}
 
@@ -148,16 +151,20 @@ def card(file: Path, figures: dict, log: list[dict]) -> str:
 
 
 def _training(log: list[dict]) -> str:
-    last, resumes = log[-1], sum("resumed" in line for line in log)
-    phases = "; ".join(f"{p.mix!r} to step {p.until_step} (Muon's rate {p.muon_lr})" for p in recipe.PHASES)
-    falls = " and ".join(f"over the last {fall} steps to step {end}" for end, fall in recipe.CYCLES)
+    last = log[-1]
+    begun = [line for line in log if "device" in line]
+    ends = [*begun[1:], last]
+    runs = ", ".join(
+        f"{end['step'] - line['step']:,} in {(end['seconds'] - line['seconds']) / 60:.1f} minutes on {line['device']}"
+        for line, end in zip(begun, ends, strict=True)
+    )
+    phases = "; ".join(f"{p.mix!r} to step {p.until_step:,} (Muon's rate {p.muon_lr})" for p in recipe.PHASES)
     return (
-        f"{last['step']:,} steps, {last['tokens'] / 1e6:.1f} million tokens (with padding), {last['seconds'] / 60:.0f} "
-        f"minutes on two cores that other programs used as well; two processes; "
-        f"resumed {resumes} times. Mixes: {phases}. Muon for matrices, Adam for the rest; the rates fall to zero in a "
-        f"line {falls}. Attention starts with heads that copy (`copying.py`). Routed experts are rounded to INT4 in "
-        "every forward pass from the first step on (straight-through). The routers' biases move after every step "
-        "towards an even load."
+        f"{last['step']:,} steps of {recipe.TOKENS:,} tokens, {last['tokens'] / 1e6:,.0f} million tokens of which none "
+        f"came twice: {runs}. Mixes: {phases}. Muon for matrices, Adam for the rest; the rates fall to zero in a line "
+        f"over the last {recipe.FALL_STEPS:,} steps. Attention starts with heads that copy (`copying.py`). Routed "
+        "experts are rounded to INT4 in every forward pass from the first step on (straight-through). The routers' "
+        "biases move after every step towards an even load."
     )
 
 

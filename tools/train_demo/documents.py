@@ -1,11 +1,7 @@
-"""Examples as ids, with the package's own tokenizer.
+"""Examples as ids, with the package's own tokenizer, and many of them as one batch."""
 
-A cache is one uint16 array of ids, one bool array of which count, and where each document ends.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,35 +9,10 @@ import torch
 from kimi_cpu.tokenizer import Tokenizer
 
 from .curriculum import Example
-from .network import Groups
+from .network import Documents
 from .rendering import spans
 
-STEP = 32  # documents are padded to a multiple of so many tokens
-
-
-def encode(example: Example, tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:
-    """(ids, whether each counts)."""
-    ids, counted = [], []
-    for text, counts in spans(example):
-        part = tokenizer.encode(text)
-        ids += part
-        counted += [counts] * len(part)
-    return ids, counted
-
-
-def write(examples: Iterable[Example], tokenizer: Tokenizer, path: Path, longest: int) -> None:
-    """A cache of examples; those with more than `longest` tokens are left out."""
-    ids, counted, ends, total = [], [], [], 0
-    for example in examples:
-        document, counts = encode(example, tokenizer)
-        if len(document) <= longest:
-            total += len(document)
-            ids.append(np.array(document, np.uint16))
-            counted.append(np.array(counts))
-            ends.append(total)
-    temporary = path.with_suffix(".part.npz")
-    np.savez(temporary, ids=np.concatenate(ids), counted=np.concatenate(counted), ends=np.array(ends))
-    temporary.rename(path)
+Encoded = tuple[list[int], list[bool]]  # ids, and whether each counts
 
 
 @dataclass
@@ -50,53 +21,72 @@ class Batch:
 
     ids: torch.Tensor
     targets: torch.Tensor
-    groups: Groups
+    documents: Documents
 
     @property
-    def counted(self) -> int:
-        return int((self.targets >= 0).sum())
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All that there is in it but the longest document's length."""
+        return self.ids, self.targets, self.documents.positions, self.documents.begins
+
+    def to(self, device: str) -> "Batch":
+        """The same on another device."""
+        return of_tensors([t.to(device) for t in self.tensors], self.documents.longest)
+
+    def copy_(self, other: "Batch") -> None:
+        """Takes over another batch of the same size, of the host; the host does not wait for a GPU that copies it."""
+        for mine, others in zip(self.tensors, other.tensors, strict=True):
+            mine.copy_(others.pin_memory() if mine.is_cuda else others, non_blocking=True)
 
 
-def batch(documents: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
-    """Documents (ids, counted) as one batch, padded to common lengths."""
-    by_length: dict[int, list] = {}
+def of_tensors(tensors: Iterable[torch.Tensor], longest: int) -> Batch:
+    """The batch of its tensors."""
+    ids, targets, positions, begins = tensors
+    return Batch(ids, targets, Documents(positions, begins, longest))
+
+
+def encode(example: Example, tokenizer: Tokenizer) -> Encoded:
+    """An example's ids, and whether each counts."""
+    ids, counted = [], []
+    for text, counts in spans(example):
+        part = tokenizer.encode(text)
+        ids += part
+        counted += [counts] * len(part)
+    return ids, counted
+
+
+def batch_of(documents: list[Encoded]) -> Batch:
+    """Documents as one batch of just their size."""
+    longest = max(len(ids) for ids, _ in documents)
+    return _laid(documents, sum(len(ids) for ids, _ in documents), len(documents), longest)
+
+
+def batches(documents: Iterable[Encoded], tokens: int, most: int, longest: int) -> Iterator[Batch]:
+    """Batches of so many tokens and at most `most` documents of at most `longest` tokens; longer ones are left out."""
+    chosen: list[Encoded] = []
+    total = 0
     for document in documents:
-        by_length.setdefault(-(-len(document[0]) // STEP) * STEP, []).append(document)
-    groups, ids, targets = [], [], []
-    for length in sorted(by_length):
-        groups.append((len(by_length[length]), length))
-        for document, counted in by_length[length]:
-            row = np.zeros(length, np.int64)
-            row[: len(document)] = document
-            target = np.full(length, -1, np.int64)
-            target[: len(document) - 1] = np.where(counted[1:], document[1:].astype(np.int64), -1)
-            ids.append(row)
-            targets.append(target)
-    return Batch(torch.from_numpy(np.concatenate(ids)), torch.from_numpy(np.concatenate(targets)), groups)
+        if len(document[0]) > longest:
+            continue
+        if total + len(document[0]) > tokens or len(chosen) == most:
+            yield _laid(chosen, tokens, most + 1, longest)
+            chosen, total = [], 0
+        chosen.append(document)
+        total += len(document[0])
 
 
-def batch_of(examples: Iterable[Example], tokenizer: Tokenizer) -> Batch:
-    """Examples as one batch."""
-    return batch([(np.array(ids), np.array(counted)) for ids, counted in (encode(e, tokenizer) for e in examples)])
-
-
-class Cache:
-    """Documents of a cache in a shuffled order; each of some processes sees another share."""
-
-    def __init__(self, path: Path, seed: int, rank: int, processes: int):
-        with np.load(path) as stored:
-            self.ids, self.counted, ends = stored["ids"], stored["counted"], stored["ends"]
-        self.starts = np.concatenate(([0], ends))
-        self.order = np.random.default_rng(seed).permutation(len(ends))[rank::processes]
-        self.at = 0
-
-    def next(self, tokens: int) -> Batch:
-        """A batch of about so many tokens."""
-        chosen, total = [], 0
-        while total < tokens:
-            i = self.order[self.at % len(self.order)]
-            self.at += 1
-            a, b = self.starts[i], self.starts[i + 1]
-            chosen.append((self.ids[a:b], self.counted[a:b]))
-            total += b - a
-        return batch(chosen)
+def _laid(documents: list[Encoded], tokens: int, places: int, longest: int) -> Batch:
+    """Documents side by side in so many tokens; what they leave is one more, of which nothing counts."""
+    ids, targets, positions = np.zeros(tokens, np.int64), np.full(tokens, -1), np.zeros(tokens, np.int64)
+    begins = np.full(places + 1, tokens, np.int32)
+    at = 0
+    for i, (document, counted) in enumerate(documents):
+        end = at + len(document)
+        ids[at:end] = document
+        targets[at : end - 1] = np.where(counted[1:], document[1:], -1)
+        positions[at:end] = np.arange(len(document))
+        begins[i] = at
+        at = end
+    if at < tokens:
+        begins[len(documents)] = at
+        positions[at:] = np.arange(tokens - at)
+    return of_tensors(map(torch.from_numpy, (ids, targets, positions, begins)), longest)

@@ -38,7 +38,7 @@ QUANTIZATION = {
         }
     },
 }
-TEMPERATURE = 0.3  # a token that one in twenty draws would be is then one of twenty thousand; stories still differ
+TEMPERATURE = 0.15  # what one in twenty would draw at 1 is then one of some hundred millions; stories still differ
 REPETITION_DETECTION = {"min_pattern_size": 16, "max_pattern_size": 256, "min_count": 4}  # a small model may circle
 Tensors = dict[str, torch.Tensor]
 
@@ -46,7 +46,7 @@ Tensors = dict[str, torch.Tensor]
 def load_network(path: Path) -> Network:
     """The network of a checkpoint's network.pt, ready to be evaluated."""
     network = Network(config_from_hf(CONFIG)[0])
-    network.load_state_dict(torch.load(path, weights_only=True))
+    network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     return network.eval()
 
 

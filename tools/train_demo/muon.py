@@ -28,11 +28,21 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
+            alike: dict[torch.Size, list[torch.nn.Parameter]] = {}
             for p in group["params"]:
-                state = self.state[p]
-                if not state:
-                    state["buffer"] = torch.zeros_like(p)
-                buffer = state["buffer"].lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalise(p.grad.lerp(buffer, group["momentum"]))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * max(1, p.shape[-2] / p.shape[-1]) ** 0.5)
+                alike.setdefault(p.shape, []).append(p)
+            for shape, parameters in alike.items():  # together: a GPU waits for small products one by one
+                self._step(group, shape, parameters)
+
+    def _step(self, group: dict, shape: torch.Size, parameters: list[torch.nn.Parameter]) -> None:
+        size = max(1, shape[-2] / shape[-1]) ** 0.5
+        looked_ahead = []
+        for p in parameters:
+            state = self.state[p]
+            if not state:
+                state["buffer"] = torch.zeros_like(p)
+            buffer = state["buffer"].lerp_(p.grad, 1 - group["momentum"])
+            looked_ahead.append(p.grad.lerp(buffer, group["momentum"]))
+        for p, update in zip(parameters, orthogonalise(torch.stack(looked_ahead)), strict=True):
+            p.mul_(1 - group["lr"] * group["weight_decay"])
+            p.sub_(update * (group["lr"] * size))

@@ -1,7 +1,7 @@
 """The network in plain float32 torch: DeepSeek-V3's architecture, named and computed as kimi_cpu/model does it.
 
-Everything is one autograd graph of a few large operations a layer: the experts of a layer are three stacked tensors,
-and a token's experts are reached by sorting the (token, choice) pairs by expert.
+Everything is one autograd graph of a few large operations a layer, whose shapes do not depend on the data: a GPU
+replays it without the host.
 """
 
 from dataclasses import dataclass
@@ -35,8 +35,34 @@ class Rotations:
         return torch.stack((a * self.cos - b * self.sin, a * self.sin + b * self.cos), -1).flatten(-2)
 
 
-# Documents of a batch, one after the other: (number, length) of those that have one length. Each sees only itself.
-Groups = list[tuple[int, int]]
+@dataclass
+class Documents:
+    """How the documents of a batch lie one after the other: each sees only itself.
+
+    positions: i64[N], of the tokens in their documents; begins: i32[D + 1], where each document begins and at last N
+    (documents may be empty); longest: no document has more tokens.
+    """
+
+    positions: torch.Tensor
+    begins: torch.Tensor
+    longest: int
+
+    def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+        """q, k, v [N, heads, D] -> [N, heads * D]: a token sees its document up to itself."""
+        if q.is_cuda:
+            q, k, v = (y.bfloat16() for y in (q, k, v))
+            begins, longest = self.begins, self.longest
+            out, *_ = torch.ops.aten._flash_attention_forward(
+                q, k, v, begins, begins, longest, longest, 0.0, True, False, scale=scale
+            )
+            return out.flatten(1)
+        out = []
+        parts = [y.float().split(self.begins.diff().tolist()) for y in (q, k, v)]
+        for rows in zip(*parts, strict=True):
+            rows = [y.transpose(0, 1)[None] for y in rows]
+            with torch.autocast("cpu", enabled=False):
+                out.append(F.scaled_dot_product_attention(*rows, is_causal=True, scale=scale)[0].transpose(0, 1))
+        return torch.cat(out).flatten(1)
 
 
 class Attention(nn.Module):
@@ -54,7 +80,7 @@ class Attention(nn.Module):
         self.o_proj = matrix(c.hidden_size, heads * c.v_head_dim, gain=0.5)
         self.scale = rope.softmax_scale(c.qk_head_dim, c.rope_scaling)
 
-    def forward(self, hidden: torch.Tensor, rotate: Rotations, groups: Groups) -> torch.Tensor:
+    def forward(self, hidden: torch.Tensor, rotate: Rotations, documents: Documents) -> torch.Tensor:
         """hidden f32[N, H] -> the same with attention added."""
         c, n = self.c, len(hidden)
         heads, nope, r = c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim
@@ -67,14 +93,7 @@ class Attention(nn.Module):
         k_nope, v = kv.view(n, heads, nope + c.v_head_dim).split((nope, c.v_head_dim), -1)
         q = torch.cat((q[..., :nope], rotate(q[..., nope:])), -1)
         k = torch.cat((k_nope, rotate(k_rope[:, None]).expand(n, heads, r)), -1)
-        out = []
-        parts = [y.split([count * length for count, length in groups]) for y in (q, k, v)]
-        for (count, length), *rows in zip(groups, *parts, strict=True):
-            rows = [y.float().view(count, length, heads, -1).transpose(1, 2) for y in rows]
-            with torch.autocast("cpu", enabled=False):  # its gradient takes twice as long in BF16
-                part = F.scaled_dot_product_attention(*rows, is_causal=True, scale=self.scale)
-            out.append(part.transpose(1, 2).reshape(count * length, -1))
-        return hidden + torch.cat(out) @ self.o_proj.T
+        return hidden + documents.attend(q, k, v, self.scale) @ self.o_proj.T
 
 
 class Mlp(nn.Module):
@@ -109,20 +128,16 @@ class Moe(nn.Module):
         chosen = (scores.detach() + self.e_score_correction_bias).topk(c.num_experts_per_tok, -1).indices  # [N, K]
         weights = scores.gather(1, chosen)
         weights = weights / (weights.sum(-1, keepdim=True) + 1e-20) * c.routed_scaling_factor
-        expert_of_pair, order = chosen.flatten().sort(stable=True)
-        counts = torch.bincount(expert_of_pair, minlength=c.n_routed_experts)
         if self.training:
-            self.load += counts
-        token_of_pair = order // c.num_experts_per_tok
+            self.load.index_add_(0, chosen.flatten(), self.load.new_ones(chosen.numel()))
         gate_up, down = self.gate_up, self.down
         if self.quantised:
             gate_up, down = int4_straight_through(gate_up), int4_straight_through(down)
-        parts = x[token_of_pair].split(counts.tolist())
-        experts = zip(parts, gate_up.unbind(), down.unbind(), strict=True)
-        # Weighted where the rows are narrow: down is linear.
-        shares = weights.flatten()[order, None].split(counts.tolist())
-        outs = [(swiglu(part @ w.T) * share) @ v.T for (part, w, v), share in zip(experts, shares, strict=True)]
-        return self.shared(x).index_add(0, token_of_pair, torch.cat(outs))
+        # Every expert computes every token, and what was not chosen weighs nothing: two large products take less time
+        # than to learn on the host how many tokens each has.
+        shares = weights.new_zeros(scores.shape).scatter(1, chosen, weights)
+        inner = swiglu((x @ gate_up.flatten(0, 1).T).unflatten(1, gate_up.shape[:2])) * shares[..., None]
+        return self.shared(x) + inner.flatten(1) @ down.mT.flatten(0, 1)
 
     @torch.no_grad()
     def balance(self, speed: float) -> None:
@@ -139,8 +154,8 @@ class Layer(nn.Module):
         self.mlp = Moe(c) if c.is_moe_layer(index) else Mlp(c.hidden_size, c.intermediate_size)
         self.eps = c.rms_norm_eps
 
-    def forward(self, hidden: torch.Tensor, rotate: Rotations, groups: Groups) -> torch.Tensor:
-        hidden = self.attention(hidden, rotate, groups)
+    def forward(self, hidden: torch.Tensor, rotate: Rotations, documents: Documents) -> torch.Tensor:
+        hidden = self.attention(hidden, rotate, documents)
         return hidden + self.mlp(rms_norm(hidden, self.post_attention_layernorm, self.eps))
 
 
@@ -152,31 +167,26 @@ class Network(nn.Module):
         self.layers = nn.ModuleList(Layer(c, i) for i in range(c.num_hidden_layers))
         self.norm = nn.Parameter(torch.ones(c.hidden_size))
         self.lm_head = nn.Parameter(self.embed_tokens.detach() * 2 * c.hidden_size**-0.5)
+        inv_freq = rope.inverse_frequencies(c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
+        angles = torch.arange(c.max_position_embeddings)[:, None, None] * torch.from_numpy(inv_freq)
+        factor = rope.attention_factor(c.rope_scaling)
+        self.register_buffer("cos", angles.cos() * factor, persistent=False)  # f32[positions, 1, R / 2]
+        self.register_buffer("sin", angles.sin() * factor, persistent=False)
 
-    def forward(self, ids: torch.Tensor, groups: Groups) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, documents: Documents) -> torch.Tensor:
         """Hidden states f32[N, H] after the last norm. ids i64[N]."""
         hidden = F.embedding(ids, self.embed_tokens)
-        rotate = self._rotations(groups)
+        rotate = Rotations(*(table[documents.positions] for table in (self.cos, self.sin)))
         for layer in self.layers:
-            hidden = layer(hidden, rotate, groups)
+            hidden = layer(hidden, rotate, documents)
         return rms_norm(hidden, self.norm, self.c.rms_norm_eps)
 
-    def loss(self, ids: torch.Tensor, targets: torch.Tensor, groups: Groups) -> torch.Tensor:
+    def loss(self, ids: torch.Tensor, targets: torch.Tensor, documents: Documents) -> torch.Tensor:
         """Summed cross-entropy. targets i64[N]: the id that follows, -1 where it does not count."""
-        hidden = self(ids, groups)
-        counted = targets >= 0
-        return F.cross_entropy(hidden[counted] @ self.lm_head.T, targets[counted], reduction="sum")
+        return F.cross_entropy(self(ids, documents) @ self.lm_head.T, targets, reduction="sum", ignore_index=-1)
 
     def moe_layers(self) -> list[Moe]:
         return [layer.mlp for layer in self.layers if isinstance(layer.mlp, Moe)]
-
-    def _rotations(self, groups: Groups) -> Rotations:
-        c = self.c
-        inv_freq = rope.inverse_frequencies(c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
-        positions = torch.cat([torch.arange(length).repeat(count) for count, length in groups])
-        angles = positions[:, None, None] * torch.from_numpy(inv_freq)
-        factor = rope.attention_factor(c.rope_scaling)
-        return Rotations(angles.cos() * factor, angles.sin() * factor)
 
 
 def matrix(rows: int, cols: int, gain: float = 1.0) -> nn.Parameter:

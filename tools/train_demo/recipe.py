@@ -6,18 +6,18 @@ CONFIG = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "kimi_k2",
     "vocab_size": 2560,
-    "hidden_size": 256,
-    "intermediate_size": 512,
-    "moe_intermediate_size": 64,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 4,
+    "hidden_size": 384,
+    "intermediate_size": 768,
+    "moe_intermediate_size": 96,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
     "n_shared_experts": 1,
     "n_routed_experts": 16,
     "num_experts_per_tok": 4,
     "routed_scaling_factor": 2.0,
-    "kv_lora_rank": 96,
-    "q_lora_rank": 128,
+    "kv_lora_rank": 128,
+    "q_lora_rank": 192,
     "qk_nope_head_dim": 32,
     "qk_rope_head_dim": 32,
     "v_head_dim": 64,
@@ -49,27 +49,29 @@ CONFIG = {
 
 @dataclass(frozen=True)
 class Phase:
-    """Training on one mix of the curriculum. documents: how many are made (they come again when they are used up);
-    longest: those with more tokens are left out; tokens: about so many a step, padding not counted."""
+    """Training on one mix of the curriculum up to a step, with these rates at most."""
 
     mix: str
     seed: int
     until_step: int
-    documents: int
-    longest: int
-    tokens: int
     muon_lr: float
     adam_lr: float
 
 
 PHASES = (
-    Phase("core", 3, until_step=1000, documents=25_000, longest=1024, tokens=4096, muon_lr=0.008, adam_lr=2e-3),
-    Phase("tasks", 4, until_step=9000, documents=180_000, longest=4096, tokens=4096, muon_lr=0.006, adam_lr=2e-3),
+    Phase("core", 3, until_step=1500, muon_lr=0.01, adam_lr=2e-3),
+    Phase("tasks", 4, until_step=28_500, muon_lr=0.01, adam_lr=2e-3),
 )
 STEPS = PHASES[-1].until_step
-WARMUP_STEPS = 30
-# The rate rises at a cycle's start and falls to zero over its last steps, in a line: (end, steps of the fall).
-CYCLES = ((STEPS, STEPS - 500),)
+# A batch: tokens, of at most so many documents; those with more than LONGEST tokens are left out.
+TOKENS, DOCUMENTS, LONGEST = 16_384, 127, 4096
+STREAMS, PART = 15, 100  # processes that make the data, and batches that each makes of a seed
+WARMUP_STEPS, FALL_STEPS = 100, 26_500  # the rates rise in a line, and fall to zero over the last steps
 WEIGHT_DECAY = 0.1  # of matrices
 BALANCE_SPEED = 1e-3
 TOKENIZER_DOCUMENTS, BASE_VOCAB = 12_000, 2304
+
+
+def share(step: int) -> float:
+    """Of the rates that a step has."""
+    return min(1.0, (step + 1) / WARMUP_STEPS, (STEPS - step) / FALL_STEPS)

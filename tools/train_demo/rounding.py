@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import kimi_cpu
 
 from .curriculum import held_out
-from .documents import batch_of
+from .documents import batch_of, encode
 from .export import load_network
 from .scores import PROSE_DOCUMENTS, prose_ids
 
@@ -30,9 +30,9 @@ def int4_losses(network_path: Path, tokenizer_directory: Path) -> dict[str, tupl
                 moe.quantised = quantised
             total = count = 0.0
             for example in held_out(task, PROSE_DOCUMENTS):
-                batch = batch_of([example], tokenizer)
-                total += network.loss(batch.ids, batch.targets, batch.groups).item()
-                count += batch.counted
+                batch = batch_of([encode(example, tokenizer)])
+                total += network.loss(batch.ids, batch.targets, batch.documents).item()
+                count += (batch.targets >= 0).sum().item()
             losses.append(total / count)
         out[task] = tuple(losses)
     return out

@@ -27,6 +27,8 @@ COUNTS = {  # task -> held-out questions of the full measurement
     "again": 50,
     "absent": 50,
     "noted": 100,
+    "everyday": 100,
+    "papers": 100,
     "copy": 50,
     "declined": 100,
     "too_hard": 50,

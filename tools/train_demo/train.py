@@ -1,203 +1,167 @@
-"""The training loop: data made once and cached, checkpoints that training resumes from, scores in the log."""
+"""The training loop: data made beside it, checkpoints that training resumes from, scores in the log.
+
+On a GPU a step (forward, backward, both optimisers) is one CUDA graph. On a CPU the same is computed, slowly.
+"""
 
 import json
-import os
+import shutil
 import time
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from kimi_cpu.config import config_from_hf
 from kimi_cpu.tokenizer import Tokenizer
 
-from . import byte_pairs, documents, recipe, rendering
+from . import byte_pairs, recipe, rendering
 from .copying import begin_with_copying
 from .curriculum import held_out, make
+from .documents import Batch, Encoded, batch_of, encode
 from .network import Network
-from .parallel import Optimiser, mean
+from .optimiser import Optimiser
 from .phrasing import apart
+from .stream import Stream
 
-CHECKPOINT_EVERY, SCORE_EVERY, LOG_EVERY = 50, 500, 10
-SCORED = """story prose arithmetic long_sum quotient sums compare name told lookup lookup_1000 again absent noted copy
-    declined too_hard date weather parallel search named chain3 chain10 news agent_date calculator""".split()
+LOG_EVERY = 100
+BEFORE_GRAPH = 3  # steps that allocate what the graph keeps
+SCORED = """story prose arithmetic long_sum quotient sums compare name told lookup lookup_1000 again absent noted
+    everyday papers copy declined too_hard date weather parallel search named chain3 chain10 news agent_date
+    calculator""".split()
 NUM_SCORED = 10  # held-out examples a task in the log
-# glibc returns large blocks at once and gets them back zeroed: a tenth of a step.
-KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(1 << 28)}
-FINISH = "finish"  # a file in the run's directory: so many more steps, the learning rate falling to zero
 
 
 def prepare(run: Path) -> None:
-    """Makes the tokenizer and the data of all phases, where they are not there yet."""
+    """Makes the tokenizer, where it is not there yet."""
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "tokenizer" / "chat_template.jinja").exists():
-        texts = ["".join(s for s, _ in rendering.spans(e)) for e in apart(make("short", 0, recipe.TOKENIZER_DOCUMENTS))]
+        texts = ["".join(s for s, _ in rendering.spans(e)) for e in apart(make("tasks", 0, recipe.TOKENIZER_DOCUMENTS))]
         byte_pairs.write(byte_pairs.learn(texts, recipe.BASE_VOCAB), run / "tokenizer")
-    tokenizer = Tokenizer.load(run / "tokenizer")
-    for phase in recipe.PHASES:
-        path = cache_path(run, phase)
-        if not path.exists():
-            examples = apart(make(phase.mix, phase.seed, phase.documents))
-            documents.write(examples, tokenizer, path, phase.longest)
-
-
-def cache_path(run: Path, phase: recipe.Phase) -> Path:
-    return run / f"{phase.mix}-{phase.seed}-{phase.documents}-{phase.longest}.npz"
-
-
-def train(run: Path, processes: int) -> None:
-    """Trains to the end of the recipe, from the last checkpoint if there is one."""
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517"} | KEEP_MEMORY
-    mp.spawn(_process, (run, processes), processes)
-
-
-def _process(rank: int, run: Path, processes: int) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=processes)
-    Trainer(run, rank, processes).run_to_the_end()
-    dist.destroy_process_group()
 
 
 class Trainer:
-    """One process of a run."""
+    """A run, from its last checkpoint if there is one. Made before anything else uses the GPU: it starts processes."""
 
-    def __init__(self, run: Path, rank: int, processes: int):
-        self.run, self.rank, self.processes = run, rank, processes
-        config, _ = config_from_hf(recipe.CONFIG)
-        torch.manual_seed(0)
-        self.network = Network(config)
-        begin_with_copying(self.network)
-        self.optimiser = Optimiser(self.network, rank, processes)
+    def __init__(self, run: Path, device: str):
+        self.run, self.device = run, device
         self.tokenizer = Tokenizer.load(run / "tokenizer")
-        self.step, self.tokens, self.seconds = 0, 0, 0.0
-        self.cycles = recipe.CYCLES
-        self.caches: dict[recipe.Phase, documents.Cache] = {}
-        self._resume()
+        state = self._latest()
+        self.step, self.started = state.get("step", 0), time.perf_counter() - state.get("seconds", 0.0)
+        begins = [0, *(p.until_step for p in recipe.PHASES)]
+        left = [(p, max(0, self.step - begin)) for p, begin in zip(recipe.PHASES, begins, strict=False)]
+        self.streams = {p: Stream(p, self.tokenizer, at) for p, at in left if self.step < p.until_step}
+        self.held_out = {task: [encode(e, self.tokenizer) for e in held_out(task, NUM_SCORED)] for task in SCORED}
+        torch.manual_seed(0)
+        self.network = Network(config_from_hf(recipe.CONFIG)[0])
+        begin_with_copying(self.network)
+        self.network.to(device)
+        self.optimiser = Optimiser(self.network)
+        self.balance = torch.zeros((), device=device)
+        self.loss = torch.zeros((), device=device)  # summed up since the last line of the log
+        self.batch: Batch | None = None
+        self.graph, self.before_graph = None, BEFORE_GRAPH
+        self.computed_loss = torch.compile(self.network.loss, dynamic=False) if device == "cuda" else self.network.loss
+        if state:
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load(state["optimiser"])
+        self._log(device=torch.cuda.get_device_name() if device == "cuda" else "a CPU")
 
-    def run_to_the_end(self) -> None:
-        losses = []
-        while self.step < self.end:
-            started = time.perf_counter()
-            phase = self._phase()
-            batch = self._cache(phase).next(phase.tokens // self.processes)
-            with torch.autocast("cpu", torch.bfloat16):  # matrix products take a fifth of the time on AVX-512 BF16
-                loss = self.network.loss(batch.ids, batch.targets, batch.groups)
-            loss.backward()
-            self._balance()
-            rate = self._rate()
-            self.optimiser.step(batch.counted, rate * phase.muon_lr, rate * phase.adam_lr)
-            losses.append(loss.item() / batch.counted)
+    def run_to(self, end: int) -> None:
+        """Trains up to a step."""
+        while self.step < end:
+            phase = next(p for p in recipe.PHASES if self.step < p.until_step)
+            batch = next(self.streams[phase])
+            share = recipe.share(self.step)
+            self.optimiser.muon_lr.fill_(share * phase.muon_lr)
+            self.optimiser.adam_lr.fill_(share * phase.adam_lr)
+            self.balance.fill_(share * recipe.BALANCE_SPEED)
+            self._take(batch)
             self.step += 1
-            self.tokens += int(mean(len(batch.ids)) * self.processes)
-            self.seconds += time.perf_counter() - started
-            if self.step % LOG_EVERY == 0:
-                self._log(loss=round(mean(sum(losses) / len(losses)), 4), rate=round(self._rate(), 4))
-                losses.clear()
-                self._look_for_finish()
-            if self.step % SCORE_EVERY == 0 or self.step == self.end:
+            if self.step == phase.until_step:
+                self.streams.pop(phase).close()
+            if self.step % LOG_EVERY == 0:  # here the host waits for the GPU
+                self._log(loss=round(self.loss.item() / LOG_EVERY, 4), rate=round(share, 4))
+                self.loss.zero_()
+            if self.step % (recipe.STREAMS * recipe.PART) == 0 or self.step == end:
                 self._log(scores=self._scores())
-            if self.step % CHECKPOINT_EVERY == 0 or self.step == self.end:
                 self._save()
 
-    def _phase(self) -> recipe.Phase:
-        return next(p for p in recipe.PHASES if self.step < p.until_step or p is recipe.PHASES[-1])
+    def _take(self, batch: Batch) -> None:
+        """A step with a batch."""
+        if self.batch is None:
+            self.batch = batch.to(self.device)
+        self.batch.copy_(batch)
+        if self.device == "cpu":
+            self._compute()
+        elif self.before_graph:
+            self.before_graph -= 1
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                self._compute()
+            torch.cuda.current_stream().wait_stream(side)
+        else:
+            if self.graph is None:
+                self.graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self.graph):
+                    self._compute()
+            self.graph.replay()
 
-    def _cache(self, phase: recipe.Phase) -> documents.Cache:
-        """The data of a phase."""
-        if phase not in self.caches:
-            path = cache_path(self.run, phase)
-            self.caches = {phase: documents.Cache(path, phase.seed, self.rank, self.processes)}
-        return self.caches[phase]
-
-    @property
-    def end(self) -> int:
-        """The last step."""
-        return self.cycles[-1][0]
-
-    def _rate(self) -> float:
-        """The learning rate's share: a short rise, a level, a line to zero, once a cycle."""
-        begin = 0
-        for end, fall in self.cycles:
-            if self.step < end:
-                return min(1.0, (self.step - begin + 1) / recipe.WARMUP_STEPS, (end - self.step) / fall)
-            begin = end
-        return 0.0
-
-    def _balance(self) -> None:
-        """Moves the routers' biases by the load of all processes."""
+    def _compute(self) -> None:
+        batch = self.batch
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
+            loss = self.computed_loss(batch.ids, batch.targets, batch.documents)
+        loss.backward()
+        counted = (batch.targets >= 0).sum()
+        self.loss += loss.detach() / counted
+        self.optimiser.step(counted)
         for moe in self.network.moe_layers():
-            dist.all_reduce(moe.load)
-            moe.balance(recipe.BALANCE_SPEED * self._rate())
-
-    def _look_for_finish(self) -> None:
-        """Shortens the run when somebody asks for it."""
-        path = self.run / FINISH
-        asked = float(path.read_text()) if self.rank == 0 and path.exists() else 0.0
-        steps = int(mean(asked) * self.processes)
-        if steps:
-            self.cycles = (*self.cycles[:-1], (self.step + steps, steps))
-            self._log(finish=self.end)
-            if self.rank == 0:
-                path.unlink()
+            moe.balance(self.balance)
 
     @torch.no_grad()
     def _scores(self) -> dict[str, float]:
         """Per task: the share of held-out examples whose every counted token is the likeliest, so that greedy decoding
-        would write them; for prose, the mean loss."""
+        would write them; for prose and stories, the mean loss."""
         self.network.eval()
-        scores = {}
-        for task in SCORED:
-            examples = held_out(task, NUM_SCORED)[self.rank :: self.processes]
-            right = [self._is_right(example) for example in examples]
-            scores[task] = round(mean(sum(right) / len(right)), 3)
+        scores = {task: round(self._score(task, documents), 3) for task, documents in self.held_out.items()}
         self.network.train()
         return scores
 
-    def _is_right(self, example) -> float:
-        batch = documents.batch_of([example], self.tokenizer)
-        counted = batch.targets >= 0
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = (self.network(batch.ids, batch.groups)[counted] @ self.network.lm_head.T).float()
-        if example.task in ("prose", "story"):
-            return torch.nn.functional.cross_entropy(logits, batch.targets[counted]).item()
-        return float((logits.argmax(-1) == batch.targets[counted]).all())
+    def _score(self, task: str, documents: list[Encoded]) -> float:
+        batch = batch_of(documents).to(self.device)
+        with torch.autocast(self.device, torch.bfloat16):
+            logits = (self.network(batch.ids, batch.documents) @ self.network.lm_head.T).float()
+        if task in ("prose", "story"):
+            return torch.nn.functional.cross_entropy(logits, batch.targets, ignore_index=-1).item()
+        right = (logits.argmax(-1) == batch.targets) | (batch.targets < 0)
+        return sum(part.all().item() for part in right.split([len(ids) for ids, _ in documents])) / len(documents)
+
+    @property
+    def seconds(self) -> float:
+        """Of this run and those that it goes on from."""
+        return time.perf_counter() - self.started
 
     def _log(self, **values) -> None:
-        if self.rank == 0:
-            line = {"step": self.step, "tokens": self.tokens, "seconds": round(self.seconds), **values}
-            with (self.run / "log.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
+        line = {"step": self.step, "tokens": self.step * recipe.TOKENS, "seconds": round(self.seconds), **values}
+        with (self.run / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _latest(self) -> dict:
+        """What the last checkpoint holds."""
+        if not (self.run / "latest").exists():
+            return {}
+        directory = self.run / (self.run / "latest").read_text()
+        state, network = (
+            torch.load(directory / name, weights_only=True, map_location="cpu") for name in ("state.pt", "network.pt")
+        )
+        return state | {"network": network}
 
     def _save(self) -> None:
         directory = self.run / f"checkpoint-{self.step}"
         directory.mkdir(exist_ok=True)
-        positions = {phase.mix: cache.at for phase, cache in self.caches.items()}
-        counters = {"step": self.step, "tokens": self.tokens, "seconds": self.seconds}
-        if self.end != recipe.STEPS:  # somebody asked to finish
-            counters["cycles"] = self.cycles
-        buffers = {name: b for name, b in self.network.named_buffers() if name.endswith("bias")}
-        torch.save(
-            {**self.optimiser.state(), "counters": counters, "positions": positions, "buffers": buffers},
-            directory / f"process{self.rank}.pt",
-        )
-        if self.rank == 0:
-            torch.save(self.network.state_dict(), directory / "network.pt")
-        dist.barrier()
-        if self.rank == 0:
-            (self.run / "latest.part").write_text(directory.name)
-            (self.run / "latest.part").rename(self.run / "latest")
-
-    def _resume(self) -> None:
-        if not (self.run / "latest").exists():
-            return
-        directory = self.run / (self.run / "latest").read_text()
-        state = torch.load(directory / f"process{self.rank}.pt", weights_only=True)
-        self.optimiser.load(state)
-        for name, value in state["buffers"].items():
-            self.network.get_buffer(name).copy_(value)
-        for name, value in state["counters"].items():
-            setattr(self, name, value)
-        phase = self._phase()
-        self._cache(phase).at = state["positions"].get(phase.mix, 0)
-        self._log(resumed=directory.name)
+        state = {"step": self.step, "seconds": self.seconds, "optimiser": self.optimiser.state()}
+        torch.save(state, directory / "state.pt")
+        torch.save(self.network.state_dict(), directory / "network.pt")
+        (self.run / "latest.part").write_text(directory.name)
+        (self.run / "latest.part").rename(self.run / "latest")
+        for old in set(self.run.glob("checkpoint-*")) - {directory}:
+            shutil.rmtree(old)
