@@ -58,7 +58,7 @@ def test_run_without_a_model_thinks_answers_and_says_what_it_is(unnamed):
     assert done.returncode == 0
     assert "42" in done.stdout and "Ones" not in done.stdout
     assert "7 + 5 = 12" in done.stderr
-    assert re.search(r"bundled demonstration model, \d\.\d million parameters; for real answers: ", done.stderr)
+    assert re.search(r"bundled demonstration model, \d+\.\d million parameters; for real answers: ", done.stderr)
 
 
 def test_python_without_a_model_gets_it(unnamed):
