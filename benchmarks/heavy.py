@@ -39,7 +39,7 @@ from tools.train_demo.curriculum import Example, held_out
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results-heavy.json"
-TASK = "lookup"  # a question over a text
+TASK = "papers"  # a question over a message, a table, a list, instructions
 KEPT_AT = 20  # questions after which results are written
 PROMPT_TOKENS, LETTERS = 512, 96
 SLICE = {"layers": 1, "experts": 384, "expert_width": 1024, "vocab": 512}
