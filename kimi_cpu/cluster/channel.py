@@ -63,6 +63,8 @@ class Channel:
             pass
         finally:
             self.close()
+            if self._connection is not None:  # which may not have been there when somebody else closed
+                hang_up(self._connection)
 
     def _send(self, connection: Connection) -> None:
         """Sends together what waits together."""

@@ -95,6 +95,22 @@ def test_engine_of_which_ray_says_that_it_is_gone_is_lost(actor, opened, heard):
         engine.recv_bytes()
 
 
+def test_channel_that_is_closed_while_it_connects_hangs_up(actor, heard, monkeypatch):
+    made, connect = Channel(actor, actor.address, KEY), channel.connect
+
+    def connected(address, key):
+        connection = connect(address, key)
+        made.close()
+        return connection
+
+    monkeypatch.setattr(channel, "connect", connected)
+    made.open(heard.put, lambda: heard.put(None))
+    engine = accepted(actor.listener)
+    assert engine.poll(WAIT_S)
+    with pytest.raises(EOFError):
+        engine.recv_bytes()
+
+
 def test_engine_that_listens_no_more_is_lost(actor, heard):
     actor.listener.close()
     Channel(actor, actor.address, KEY).open(heard.put, lambda: heard.put(None))
