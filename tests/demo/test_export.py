@@ -11,8 +11,7 @@ from kimi_cpu.quant import rows16
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from tools.train_demo import byte_pairs, documents, fake_quant, muon, recipe, rendering  # noqa: E402
-from tools.train_demo.curriculum import make  # noqa: E402
+from tools.train_demo import documents, fake_quant, muon, recipe  # noqa: E402
 from tools.train_demo.export import export, packed  # noqa: E402
 from tools.train_demo.network import Network  # noqa: E402
 
@@ -29,15 +28,6 @@ def network():
             if p.ndim < 3:
                 p.copy_(p.bfloat16().float())
     return net
-
-
-@pytest.fixture(scope="module")
-def tokenizer_directory(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("tokenizer")
-    texts = ["".join(t for t, _ in rendering.spans(e)) for e in make("short", 0, 600)]
-    tokens = byte_pairs.learn(texts, recipe.BASE_VOCAB)
-    byte_pairs.write(tokens, directory)
-    return directory
 
 
 def test_the_engine_computes_what_the_trained_network_does(network, tokenizer_directory, tmp_path):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from itertools import islice
 from queue import Empty
 
 import torch
@@ -62,5 +63,4 @@ def _fill(queue, phase: recipe.Phase, stream: int, part: int, tokenizer: Tokeniz
 def _part(phase: recipe.Phase, stream: int, part: int, tokenizer: Tokenizer) -> Iterator[Batch]:
     examples = apart(make(phase.mix, f"{phase.seed} {stream} {part}", ENDLESS))
     made = batches((encode(e, tokenizer) for e in examples), recipe.TOKENS, recipe.DOCUMENTS, recipe.LONGEST)
-    for _, batch in zip(range(recipe.PART), made, strict=False):
-        yield batch
+    return islice(made, recipe.PART)

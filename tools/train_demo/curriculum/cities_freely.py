@@ -7,7 +7,8 @@ import random
 from . import tools
 from .declarations import declarations
 from .example import Calls, Example, a, cap, pick, results, said, says, series, user
-from .met_freely import NAMES, TOPICS, WORKS, branches, flat, hail, remark, spun
+from .forms import branches, flat, spun
+from .met_freely import NAMES, TOPICS, WORKS, hail, remark
 from .told_freely import a_name
 from .tools import (
     a_date,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .example import a, cap, series
+from .outside import listed
 from .relations import Fact
 from .words import (
     ANIMALS,
@@ -30,10 +31,6 @@ Unit = tuple[str, list[Fact]]  # a sentence of the text (or two that hang togeth
 
 class Full(Exception):
     """No word of a kind is left that the text does not have."""
-
-
-def listed(text: str) -> list[str]:
-    return [" ".join(item.split()) for item in text.split("|")]
 
 
 RELATIVES = """sister brother mother father aunt uncle cousin grandmother grandfather daughter son wife husband niece

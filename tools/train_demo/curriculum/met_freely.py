@@ -1,48 +1,12 @@
 """Small talk and questions that are declined, in sentences put together from parts."""
 
 import random
-import re
 
 from . import outside, refusals, small_talk
 from .example import Example, cap, said, says, user
-from .typed import slipped, typed
+from .forms import branches, flat, spun
+from .typed import written
 from .words import CITIES, JOBS, invented
-
-INNER = re.compile(r"\[([^\[\]]*)\]")
-SPACES = re.compile(r"  +")
-
-
-def flat(form: str) -> str:
-    """The form without the ends of its lines."""
-    return re.sub(r"\s*\n\s*", " ", re.sub(r"\s*\n\s*(?=\|)", "", form)).strip()
-
-
-def spun(rng: random.Random, form: str) -> str:
-    """One of the sentences of a form, in which [a|b] is a or b; forms may stand in one another."""
-    while "[" in form:
-        form = INNER.sub(lambda found: rng.choice(found[1].split("|")), form)
-    return SPACES.sub(" ", form).strip()
-
-
-def written(rng: random.Random, text: str) -> str:
-    """The text as people type it: with capital letters or not, hastily, with slips."""
-    text = cap(text) if rng.random() < 0.6 else text
-    roll = rng.random()
-    if roll < 0.45:
-        return text
-    if roll < 0.72:
-        return typed(rng, text)
-    if roll < 0.8:
-        return text.lower().replace("'", "").rstrip("?.!")
-    if roll < 0.84:
-        return text.upper()
-    if roll < 0.9:
-        text = text.lower().rstrip("?.!")
-        for long, short in (("you", "u"), ("are", "r"), ("please", "pls"), ("your", "ur"), ("what is", "whats")):
-            text = re.sub(rf"\b{long}\b", short, text)
-        return text
-    return slipped(rng, text)
-
 
 HAIL = """[hi|hello|hey|hi there|hello there|hey there|good morning|good evening|good afternoon|good day|hiya|howdy|yo
     |greetings|hello again|hi again|morning|evening][|||| Kimi|, Kimi| you| friend| my friend| little one| computer
@@ -212,18 +176,6 @@ SMALL = [
     for form, (_, thought, answer, weight) in zip(FORMS, small_talk.KINDS, strict=True)
 ]
 HAIL, NEWS, TAIL = (flat(form) for form in (HAIL, NEWS, TAIL))
-
-
-def branches(form: str) -> list[str]:
-    """The alternatives of a form, outside of its brackets."""
-    parts, depth = [""], 0
-    for sign in form:
-        depth += (sign == "[") - (sign == "]")
-        if sign == "|" and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
 
 
 CORES = [branches(form) for form, *_ in SMALL]

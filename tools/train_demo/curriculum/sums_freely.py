@@ -6,9 +6,11 @@ import re
 from .arithmetic import answer, is_held_out, key, longer, question, value, whole, working
 from .conversation import sums as plain_sums
 from .example import Example, said, says, user
-from .met_freely import branches, flat, hail, line, remark, spun, written
+from .forms import branches, flat, spun
+from .met_freely import hail, line, remark
 from .sum_words import AGAIN
 from .told_freely import FIRST
+from .typed import written
 from .words import BOYS, DAYS, GIRLS, JOBS
 
 Sum = tuple[int, str, int]

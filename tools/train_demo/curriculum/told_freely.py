@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from . import arithmetic, met_freely, refusals
 from .conversation import FAMILY, NEVER_SAID, PETS, WELCOMES
 from .example import Example, a, cap, said, says, user
-from .met_freely import branches, flat, hail, spun, written
+from .forms import branches, flat, spun
+from .met_freely import hail
+from .typed import written
 from .words import (
     ADJECTIVES,
     ANIMALS,

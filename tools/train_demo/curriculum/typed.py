@@ -1,6 +1,9 @@
 """A question as a stranger types it: in small letters, without a question mark, politely, or with a slip."""
 
 import random
+import re
+
+from .example import cap
 
 BEFORE = ["please ", "Please, ", "hey, ", "Hi! ", "Hello, ", "can you tell me: ", "Tell me: ", "quick question: ",
     "ok, ",
@@ -34,3 +37,23 @@ def slipped(rng: random.Random, text: str) -> str:
     a, b = text[i], text[i + 1]
     changed = rng.choice((b + a, a, a + a + b, a + rng.choice(LETTERS)))
     return text[:i] + changed + text[i + 2 :]
+
+
+def written(rng: random.Random, text: str) -> str:
+    """The text as people type it: with capital letters or not, hastily, with slips."""
+    text = cap(text) if rng.random() < 0.6 else text
+    roll = rng.random()
+    if roll < 0.45:
+        return text
+    if roll < 0.72:
+        return typed(rng, text)
+    if roll < 0.8:
+        return text.lower().replace("'", "").rstrip("?.!")
+    if roll < 0.84:
+        return text.upper()
+    if roll < 0.9:
+        text = text.lower().rstrip("?.!")
+        for long, short in (("you", "u"), ("are", "r"), ("please", "pls"), ("your", "ur"), ("what is", "whats")):
+            text = re.sub(rf"\b{long}\b", short, text)
+        return text
+    return slipped(rng, text)
